@@ -1,0 +1,46 @@
+/**
+ * An error that its reader can act on: what happened, why, and what to do.
+ * The message is the three, joined; the parts stay readable on their own.
+ */
+export class ModalscopeError extends Error {
+  override readonly name: string = "ModalscopeError";
+  constructor(
+    readonly what: string,
+    readonly why: string = "",
+    readonly todo: string = "",
+    options?: ErrorOptions,
+  ) {
+    super([what, why, todo].filter(Boolean).join(" "), options);
+  }
+}
+
+/** The `count` candidates nearest to `name` by edit distance, nearest first; none that shares too little. */
+export function nearest(name: string, candidates: Iterable<string>, count = 3): string[] {
+  const limit = Math.max(3, Math.ceil(name.length * 0.5));
+  return [...candidates]
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}
+
+/** "Did you mean …?" for an error's last part; empty when nothing is near. */
+export function didYouMean(name: string, candidates: Iterable<string>): string {
+  const near = nearest(name, candidates);
+  return near.length === 0 ? "" : `Did you mean ${near.map((n) => `"${n}"`).join(" or ")}?`;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(previous[j] + 1, current[j - 1] + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length];
+}
