@@ -1,12 +1,6 @@
 /** The arrays that pass between the model, the analysis and the plots. */
 
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int32Array
-  | BigInt64Array
-  | Uint8Array
-  | Uint16Array;
+export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
 
 /** A dense, row-major array. `data.length` is the product of `shape`. */
 export interface Tensor<D extends TypedArray = Float32Array> {
@@ -36,7 +30,9 @@ export function stridesOf(shape: readonly number[]): number[] {
  */
 export function tensor<D extends TypedArray>(data: D, shape: readonly number[]): Tensor<D> {
   if (data.length !== sizeOf(shape)) {
-    throw new RangeError(`${data.length} values cannot have the shape (${shape.join(", ")}): it holds ${sizeOf(shape)}.`);
+    throw new RangeError(
+      `${data.length} values cannot have the shape (${shape.join(", ")}): it holds ${sizeOf(shape)}.`,
+    );
   }
   return { data, shape };
 }
@@ -50,7 +46,8 @@ export function filled(shape: readonly number[], value = 0): Tensor {
 /** View of `x[index]` along the first axis: the data are shared. Negative indices count from the end. */
 export function at0<D extends TypedArray>(x: Tensor<D>, index: number): Tensor<D> {
   const i = index < 0 ? index + x.shape[0] : index;
-  if (!(i >= 0 && i < x.shape[0])) throw new RangeError(`Index ${index} is outside the first axis, of length ${x.shape[0]}.`);
+  if (!(i >= 0 && i < x.shape[0]))
+    throw new RangeError(`Index ${index} is outside the first axis, of length ${x.shape[0]}.`);
   const size = sizeOf(x.shape.slice(1));
   return { data: x.data.subarray(i * size, (i + 1) * size) as D, shape: x.shape.slice(1) };
 }
