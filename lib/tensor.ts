@@ -51,3 +51,8 @@ export function at0<D extends TypedArray>(x: Tensor<D>, index: number): Tensor<D
   const size = sizeOf(x.shape.slice(1));
   return { data: x.data.subarray(i * size, (i + 1) * size) as D, shape: x.shape.slice(1) };
 }
+
+/** `length` zeros of the same type as `data`. */
+export function zerosLike<D extends TypedArray>(data: D, length: number): D {
+  return new (data.constructor as new (n: number) => D)(length);
+}

@@ -1,0 +1,74 @@
+import type { Tensor } from "../tensor.js";
+import type { Family, TextConfig } from "./families/index.js";
+import type { Node } from "./graph/node.js";
+import type { Hook } from "./hooks.js";
+import type { FloatType, SessionPool } from "./pool.js";
+import { buildPiece, type PieceId, type Variant } from "./program.js";
+import type { Session, Value } from "./runtime/session.js";
+import type { Checkpoint } from "./weights/index.js";
+
+/** A loaded checkpoint's moving parts, shared by everything that runs it. */
+export interface Engine {
+  readonly family: Family;
+  readonly config: TextConfig;
+  readonly checkpoint: Checkpoint;
+  readonly hooks: readonly Hook[];
+  readonly pool: SessionPool;
+  readonly float: FloatType;
+  /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
+  readonly resident: boolean;
+  /** Bytes that the captures of one run may take. */
+  readonly captureLimit: number;
+  /** Bytes that attention scores of one call may take before the queries are taken in parts. */
+  readonly scoreLimit: number;
+}
+
+/** Zeros of the engine's number type. In float64, the checking mode, these are really Float64Arrays. */
+export function floats(engine: Pick<Engine, "float">, n: number): Float32Array {
+  return engine.float === "float32" ? new Float32Array(n) : (new Float64Array(n) as unknown as Float32Array);
+}
+
+/** Runs `work` with the session of a piece; its outputs are `out` and every tap by its local name. */
+export function withPiece<T>(
+  engine: Engine,
+  id: PieceId,
+  variant: Variant,
+  work: (session: Session) => Promise<T>,
+  prepack: boolean = engine.resident && plain(variant),
+): Promise<T> {
+  const build = (): Record<string, Node> => {
+    const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
+    return { ...Object.fromEntries(taps), out };
+  };
+  return engine.pool.use({ key: `${id} ${JSON.stringify(variant)} ${prepack}`, build, prepack }, work);
+}
+
+/** Variants stay in the mapped file: a second repacked copy of the weights would cost too much memory. */
+function plain({ edited, frozen }: Variant): boolean {
+  return !edited?.length && !frozen?.length;
+}
+
+export function toValue(engine: Pick<Engine, "float">, x: Tensor): Value {
+  return { type: engine.float, dims: x.shape, data: x.data };
+}
+
+export function fromValue(value: Value): Tensor {
+  return { shape: value.dims, data: value.data as Float32Array };
+}
+
+/** Runs a session on tensors, feeding only the inputs that it has. */
+export async function runSession(
+  engine: Pick<Engine, "float">,
+  session: Session,
+  feeds: Readonly<Record<string, Tensor | undefined>>,
+  outputs: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const values: Record<string, Value> = {};
+  for (const name of session.inputNames) {
+    const x = feeds[name];
+    if (!x) throw new TypeError(`The graph's input "${name}" is not given.`);
+    values[name] = toValue(engine, x);
+  }
+  const results = await session.run(values, outputs);
+  return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromValue(value)]));
+}

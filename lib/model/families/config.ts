@@ -1,0 +1,114 @@
+import { ModalscopeError } from "../../errors.js";
+import { type RopeParameters, standardRope } from "../rope.js";
+
+/** The fields of a text model's config.json that the families read, defaults filled in. */
+export interface TextConfig {
+  readonly model_type: string;
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+  readonly hidden_act: string;
+  readonly rms_norm_eps: number;
+  readonly max_position_embeddings: number;
+  readonly tie_word_embeddings: boolean;
+  /** Per layer: whether it sees the last `sliding_window` positions only. */
+  readonly layer_types: readonly ("full_attention" | "sliding_attention")[];
+  readonly sliding_window: number | null;
+  readonly rope_parameters: Readonly<Record<"full_attention" | "sliding_attention", RopeParameters>>;
+}
+
+export type RawConfig = Readonly<Record<string, unknown>>;
+
+/** Reads one field of config.json, or its default; a field without default must be there. */
+export function field<T extends number | boolean | string>(raw: RawConfig, name: string, fallback?: T): T {
+  const value = raw[name] ?? fallback;
+  if (value === undefined) {
+    throw new ModalscopeError(
+      `config.json has no "${name}".`,
+      `A ${String(raw.model_type)} checkpoint needs it.`,
+    );
+  }
+  const expected = typeof (fallback ?? value);
+  if (typeof value !== expected || (expected === "number" && !Number.isFinite(value))) {
+    throw new ModalscopeError(
+      `config.json has "${name}": ${JSON.stringify(value)}.`,
+      `It must be a ${expected}.`,
+    );
+  }
+  return value as T;
+}
+
+/** A field that counts something: a positive integer. */
+export function count(raw: RawConfig, name: string, fallback?: number): number {
+  const value = field<number>(raw, name, fallback);
+  if (!Number.isInteger(value) || value <= 0) {
+    throw new ModalscopeError(
+      `config.json has "${name}": ${JSON.stringify(value)}.`,
+      "It must be a positive integer.",
+    );
+  }
+  return value;
+}
+
+/** What all decoder-only families share; each family overrides its own fields and defaults. */
+export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextConfig {
+  const hidden_size = count(raw, "hidden_size");
+  const num_attention_heads = count(raw, "num_attention_heads");
+  const num_hidden_layers = count(raw, "num_hidden_layers");
+  const num_key_value_heads = count(raw, "num_key_value_heads", num_attention_heads);
+  const head_dim = count(raw, "head_dim", Math.floor(hidden_size / num_attention_heads));
+  if (num_attention_heads % num_key_value_heads !== 0) {
+    throw new ModalscopeError(
+      `config.json has ${num_attention_heads} attention heads and ${num_key_value_heads} key-value heads.`,
+      "The first must be a multiple of the second.",
+    );
+  }
+  if (head_dim % 2 !== 0) {
+    throw new ModalscopeError(
+      `config.json has "head_dim": ${head_dim}.`,
+      "Rotary positions need an even head size.",
+    );
+  }
+  const max_position_embeddings = count(raw, "max_position_embeddings", 2048);
+  const rope = standardRope(raw, max_position_embeddings);
+  return {
+    model_type: field<string>(raw, "model_type"),
+    vocab_size: count(raw, "vocab_size"),
+    hidden_size,
+    intermediate_size: count(raw, "intermediate_size"),
+    num_hidden_layers,
+    num_attention_heads,
+    num_key_value_heads,
+    head_dim,
+    hidden_act: field<string>(raw, "hidden_act", "silu"),
+    rms_norm_eps: field<number>(raw, "rms_norm_eps", 1e-6),
+    max_position_embeddings,
+    tie_word_embeddings: field<boolean>(raw, "tie_word_embeddings", false),
+    layer_types: layerTypes(raw, num_hidden_layers, () => "full_attention"),
+    sliding_window: null,
+    rope_parameters: { full_attention: rope, sliding_attention: rope },
+    ...own,
+  };
+}
+
+/** `layer_types` as the file gives them, or by the family's older rule. */
+export function layerTypes(
+  raw: RawConfig,
+  layers: number,
+  rule: (layer: number) => "full_attention" | "sliding_attention",
+): TextConfig["layer_types"] {
+  const given = raw.layer_types;
+  if (given === undefined || given === null) return Array.from({ length: layers }, (_, l) => rule(l));
+  const known = ["full_attention", "sliding_attention"];
+  if (!Array.isArray(given) || given.length !== layers || !given.every((t) => known.includes(t))) {
+    throw new ModalscopeError(
+      `config.json has "layer_types": ${JSON.stringify(given).slice(0, 200)}.`,
+      `It must name ${known.join(" or ")} for each of the ${layers} layers.`,
+    );
+  }
+  return given;
+}

@@ -1,0 +1,243 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { LongCall } from "../progress.js";
+import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+import type { Sink } from "./capture.js";
+import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import type { Hook } from "./hooks.js";
+import { asInputs, asReplacement, edited, hiddenPairs, isAffine, type Plan } from "./intervene.js";
+import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
+import { HEAD, type PieceId } from "./program.js";
+
+/** What happens besides computing while a pass runs. */
+export interface Company extends LongCall {
+  readonly plan: Plan;
+  readonly sink: Sink;
+  /** Keep each layer's rotated keys and values. */
+  readonly keepKeys?: boolean;
+}
+
+export interface BlocksOptions extends Company {
+  /** First block (default 0), and the block before which to stop (default: none). */
+  readonly from?: number;
+  readonly to?: number;
+  /** Blocks that pass the residual stream on unchanged. */
+  readonly skip?: readonly number[];
+  /** Called with the stream before each block; what it returns goes on instead. */
+  readonly before?: (layer: number, x: Tensor) => Tensor;
+}
+
+/**
+ * Runs the residual stream through blocks `from` … `to`−1.
+ * @param x (batch, time, hidden_size)
+ */
+export async function runBlocks(
+  engine: Engine,
+  pass: Pass,
+  x: Tensor,
+  options: BlocksOptions,
+): Promise<{ x: Tensor; keys: (KeyValues | undefined)[] }> {
+  const { from = 0, to = engine.config.num_hidden_layers, skip = [] } = options;
+  const shared = new SharedFeeds(engine.config, pass, (n) => floats(engine, n));
+  const keys: (KeyValues | undefined)[] = [];
+  let stream = x;
+  for (let l = from; l < to; l++) {
+    options.signal?.throwIfAborted();
+    options.progress?.(l - from, to - from, `block ${l}`);
+    stream = options.before?.(l, stream) ?? stream;
+    stream = atStream(engine, `blocks.${l}.hook_resid_pre`, stream, pass, options);
+    if (!skip.includes(l)) {
+      const block = await runBlock(engine, l, pass, shared, stream, options);
+      stream = block.x;
+      keys[l] = block.keys;
+    }
+    stream = atStream(engine, `blocks.${l}.hook_resid_post`, stream, pass, options);
+    // onnxruntime holds the event loop while it computes; here timers, messages and signals get their turn.
+    await nextTurn();
+  }
+  options.progress?.(to - from, to - from, "blocks");
+  return { x: stream, keys };
+}
+
+/** Edits and captures a point between the pieces. */
+export function atStream(
+  engine: Engine,
+  name: string,
+  x: Tensor,
+  pass: Pass,
+  { plan, sink }: Company,
+): Tensor {
+  const edits = plan.get(name);
+  if (!edits && !sink.wants(name)) return x;
+  const hook = engine.hooks.find((h) => h.name === name)!;
+  const out = edited(x, hook, edits, pass);
+  sink.take(name, out, pass);
+  return out;
+}
+
+interface BlockResult {
+  readonly x: Tensor;
+  readonly keys?: KeyValues;
+}
+
+async function runBlock(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  shared: SharedFeeds,
+  x: Tensor,
+  company: Company,
+): Promise<BlockResult> {
+  const rows = queriesAtOnce(engine, layer, pass, company);
+  if (rows >= pass.time) return runWhole(engine, layer, pass, shared, x, company);
+  const parts: Tensor[] = [];
+  let past = pass.past[layer];
+  for (let start = 0; start < pass.time; start += rows) {
+    const end = Math.min(pass.time, start + rows);
+    const layered: (KeyValues | undefined)[] = [];
+    layered[layer] = past;
+    const own = subPass(pass, start, end, layered);
+    const feeds = new SharedFeeds(engine.config, own, (n) => floats(engine, n));
+    const block = await runWhole(engine, layer, own, feeds, columns(x, start, end), {
+      ...company,
+      keepKeys: true,
+    });
+    past = block.keys;
+    parts.push(block.x);
+    company.signal?.throwIfAborted();
+    await nextTurn();
+  }
+  return { x: joinColumns(parts), keys: past };
+}
+
+/** How many queries are taken together, so that their scores stay below the limit. */
+function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan, sink }: Company): number {
+  const touched = engine.hooks.some(
+    (h) =>
+      h.piece === layer && !h.local.startsWith("hook_resid_p") && (plan.has(h.name) || sink.wants(h.name)),
+  );
+  if (touched) return pass.time;
+  const perQuery = pass.size * engine.config.num_attention_heads * (pass.start + pass.time) * 4;
+  return Math.max(1, Math.floor(engine.scoreLimit / perQuery));
+}
+
+async function runWhole(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  shared: SharedFeeds,
+  x: Tensor,
+  company: Company,
+): Promise<BlockResult> {
+  const hidden = hiddenPairs(company.plan.get(`blocks.${layer}.attn.hook_attn_scores`) ?? [], pass);
+  const mask = shared.mask(layer);
+  const { cos, sin } = shared.rotations(layer);
+  const feeds = {
+    x,
+    cos,
+    sin,
+    mask: hidden.length > 0 ? hideKeys(mask, engine.config.num_attention_heads, hidden) : mask,
+    "past.key": pass.past[layer]?.key ?? noKeys(engine, pass),
+    "past.value": pass.past[layer]?.value ?? noKeys(engine, pass),
+  };
+  const keep = company.keepKeys ? ["present.key", "present.value"] : [];
+  const results = await runPiece(engine, layer, feeds, pass, company, keep);
+  const keys = company.keepKeys
+    ? { key: results["present.key"], value: results["present.value"] }
+    : undefined;
+  return { x: results.out, keys };
+}
+
+function noKeys({ config, float }: Engine, pass: Pass): Tensor {
+  const shape = [pass.size, config.num_key_value_heads, 0, config.head_dim];
+  return { data: floats({ float }, 0), shape };
+}
+
+/** Final norm and language head of (batch, n, hidden_size). `pass` tells which columns these are. */
+export async function runHead(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
+  return (await runPiece(engine, HEAD, { x }, pass, company, [])).out;
+}
+
+/** Rows from which repacking the language head's matrix pays. */
+const HEAD_ROWS = 16;
+
+/**
+ * Runs a block or the head with its inner edits and captures.
+ * Edits that depend on a value are settled one by one: fetch the value, change it, run again with it in place.
+ */
+async function runPiece(
+  engine: Engine,
+  id: PieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  pass: Pass,
+  { plan, sink }: Company,
+  keep: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const stream = id === HEAD ? [] : ["hook_resid_pre", "hook_resid_post"];
+  const inner = engine.hooks.filter((h) => h.piece === id && !stream.includes(h.local));
+  const wanted = inner.filter((h) => sink.wants(h.name));
+  const touched = inner.filter((h) => plan.get(h.name)?.some(({ edit }) => edit.kind !== "mask"));
+  const inputs: Record<string, Tensor> = { ...feeds };
+  const settled: Hook[] = [];
+  const prepack = engine.resident && (id !== HEAD || sizeOf(feeds.x.shape.slice(0, 2)) >= HEAD_ROWS);
+  const run = (outputs: readonly string[]): Promise<Record<string, Tensor>> => {
+    const names = settled.map((h) => h.local);
+    const variant = names.length > 0 ? { edited: names } : {};
+    return withPiece(
+      engine,
+      id,
+      variant,
+      (s) => runSession(engine, s, inputs, outputs),
+      prepack && names.length === 0,
+    );
+  };
+  for (const hook of touched) {
+    const edits = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "mask");
+    const shape = shapeOf(hook, pass, feeds.x);
+    const made = isAffine(edits)
+      ? asInputs(hook, shape, edits, pass, (n) => floats(engine, n))
+      : asReplacement(edited((await run([hook.local]))[hook.local], hook, edits, pass));
+    inputs[`${hook.local}.scale`] = made.scale;
+    inputs[`${hook.local}.shift`] = made.shift;
+    settled.push(hook);
+  }
+  const results = await run(["out", ...keep, ...wanted.map((h) => h.local)]);
+  for (const hook of wanted) sink.take(hook.name, results[hook.local], pass);
+  return results;
+}
+
+/** The lengths of a hook's tensor in this pass. */
+function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
+  const lengths: Record<string, number> = {
+    batch: x.shape[0],
+    time: x.shape[1],
+    keys: pass.start + pass.time,
+  };
+  return hook.shape.map((d) => (typeof d === "number" ? d : lengths[d]));
+}
+
+/** Columns `from` … `to`−1 of (batch, time, …). */
+export function columns(x: Tensor, from: number, to: number): Tensor {
+  const [size, time, ...rest] = x.shape;
+  const width = sizeOf(rest);
+  const data = zerosLike(x.data, size * (to - from) * width);
+  for (let b = 0; b < size; b++) {
+    data.set(x.data.subarray((b * time + from) * width, (b * time + to) * width), b * (to - from) * width);
+  }
+  return { data, shape: [size, to - from, ...rest] };
+}
+
+/** (batch, time_i, …) one after the other along time. */
+export function joinColumns(parts: readonly Tensor[]): Tensor {
+  const [size, , ...rest] = parts[0].shape;
+  const width = sizeOf(rest);
+  const time = parts.reduce((n, p) => n + p.shape[1], 0);
+  const data = zerosLike(parts[0].data, size * time * width);
+  let column = 0;
+  for (const p of parts) {
+    const own = p.shape[1] * width;
+    for (let b = 0; b < size; b++)
+      data.set(p.data.subarray(b * own, (b + 1) * own), (b * time + column) * width);
+    column += p.shape[1];
+  }
+  return { data, shape: [size, time, ...rest] };
+}

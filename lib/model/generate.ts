@@ -1,0 +1,170 @@
+import type { LongCall } from "../progress.js";
+import { type Random, seeded } from "../random.js";
+import type { Tensor } from "../tensor.js";
+import type { Batch } from "./batch.js";
+import { type Cache, type CaptureRequest, Sink } from "./capture.js";
+import type { Edits } from "./edits.js";
+import { type Company, runBlocks } from "./forward.js";
+import { planEdits } from "./intervene.js";
+import type { Model } from "./model.js";
+import { type KeyValues, type Pass, promptPass } from "./pass.js";
+
+export interface GenerateOptions extends LongCall {
+  /** Tokens at most (default 100). */
+  readonly maxTokens?: number;
+  /** 0 (default) takes the likeliest token; above 0 the distribution is sampled. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed?: number;
+  /** Ends a row as soon as its text holds one of these; the text is cut before it. */
+  readonly stop?: readonly string[];
+  /** Token ids that end a row (default: the checkpoint's own). */
+  readonly stopTokens?: readonly number[];
+  readonly edits?: Edits;
+  /** Blocks that are left out, in the prompt and while decoding. */
+  readonly skip?: readonly number[];
+  /** Kept at each step: `steps[0]` of the prompt, `steps[n]` of the n-th token read back. */
+  readonly capture?: readonly CaptureRequest[];
+  /** Keep the logits of each step. */
+  readonly keepLogits?: boolean;
+  /** Text as it comes, by row. */
+  readonly onText?: (text: string, row: number) => void;
+}
+
+/** One row's continuation. */
+export interface Generated {
+  readonly text: string;
+  /** Generated ids; the token that ended the row is the last of them. */
+  readonly ids: readonly number[];
+  /** What ended it. */
+  readonly ended: "token" | "stop" | "length";
+  /** By step, each (vocab_size); empty unless asked for. */
+  readonly logits: readonly Tensor[];
+  /** By step, for the whole batch; shared by its rows. */
+  readonly steps: readonly Cache[];
+}
+
+interface Row {
+  readonly ids: number[];
+  readonly logits: Tensor[];
+  readonly random: Random;
+  text: string;
+  ended?: Generated["ended"];
+}
+
+/** Reads the prompts once, then one token of every row at a time, with a key/value cache. */
+export async function generate(model: Model, batch: Batch, options: GenerateOptions): Promise<Generated[]> {
+  const { engine } = model;
+  const maxTokens = options.maxTokens ?? 100;
+  const plan = planEdits(engine.hooks, options.edits ?? {});
+  const ends = new Set(options.stopTokens ?? model.endTokens);
+  const steps: Cache[] = [];
+  const rows: Row[] = batch.columns.map((_, b) => ({
+    ids: [],
+    logits: [],
+    text: "",
+    random: seeded((options.seed ?? 0) + 1_000_003 * b),
+  }));
+  let pass = promptPass(batch);
+  let ids = batch.ids;
+  for (let step = 0; step < maxTokens; step++) {
+    options.signal?.throwIfAborted();
+    const sink = new Sink(engine.hooks, options.capture ?? []);
+    const company: Company = { plan, sink, keepKeys: true, signal: options.signal };
+    const x = model.embed(ids, pass, company);
+    const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, skip: options.skip });
+    const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
+    const { logits } = await model.logitsAt(residual, pass, at, plan, sink);
+    if (options.capture) steps.push(sink.cache);
+    ids = Int32Array.from(rows, (row, b) => extend(model, row, vectorAt(logits, b), b, ends, options));
+    options.progress?.(step + 1, maxTokens, "tokens");
+    if (rows.every((row) => row.ended)) break;
+    pass = nextPass(pass, batch, keys, step);
+  }
+  return rows.map(({ ids, logits, text, ended }) => ({ ids, logits, text, ended: ended ?? "length", steps }));
+}
+
+/** Chooses a row's next token and returns it; a row that has ended goes on with padding nobody reads. */
+function extend(
+  model: Model,
+  row: Row,
+  logits: Tensor,
+  b: number,
+  ends: ReadonlySet<number>,
+  options: GenerateOptions,
+): number {
+  if (row.ended) return 0;
+  if (options.keepLogits) row.logits.push(logits);
+  const id = choose(logits.data, options, row.random);
+  row.ids.push(id);
+  if (ends.has(id)) {
+    row.ended = "token";
+    return id;
+  }
+  if (!model.tokenizer) return id;
+  const text = model.decode(row.ids);
+  const cut = (options.stop ?? []).map((s) => text.indexOf(s)).filter((i) => i >= 0);
+  const shown = cut.length > 0 ? text.slice(0, Math.min(...cut)) : text;
+  if (cut.length > 0) row.ended = "stop";
+  // A character that is not complete yet shows as U+FFFD: it is held back.
+  if (!shown.endsWith("\uFFFD") || row.ended) {
+    if (shown.length > row.text.length) options.onText?.(shown.slice(row.text.length), b);
+    row.text = shown;
+  }
+  return id;
+}
+
+/** The pass that reads the tokens just chosen. */
+function nextPass(pass: Pass, batch: Batch, past: readonly (KeyValues | undefined)[], step: number): Pass {
+  const keys = pass.start + pass.time;
+  const keyMask = new Uint8Array(pass.size * (keys + 1));
+  for (let b = 0; b < pass.size; b++) {
+    keyMask.set(pass.keyMask.subarray(b * keys, (b + 1) * keys), b * (keys + 1));
+    keyMask[b * (keys + 1) + keys] = 1;
+  }
+  return {
+    ...pass,
+    time: 1,
+    start: keys,
+    positions: Int32Array.from(batch.columns, (row) => row.length + step),
+    keyMask,
+    columns: batch.columns.map(() => [keys]),
+    phase: "decoding",
+    past,
+  };
+}
+
+function vectorAt(logits: Tensor, b: number): Tensor {
+  const width = logits.shape[2];
+  return { data: logits.data.slice(b * width, (b + 1) * width), shape: [width] };
+}
+
+/** The likeliest token, or one drawn from the distribution cut to the top k and the nucleus p. */
+export function choose(
+  logits: Float32Array,
+  { temperature = 0, topK, topP }: Pick<GenerateOptions, "temperature" | "topK" | "topP">,
+  random: Random,
+): number {
+  let best = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
+  if (temperature <= 0) return best;
+  let order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]);
+  if (topK !== undefined) order = order.slice(0, Math.max(1, topK));
+  const weights = order.map((i) => Math.exp((logits[i] - logits[best]) / temperature));
+  const kept = nucleus(weights, topP ?? 1);
+  let point = random.uniform() * kept.reduce((a, b) => a + b, 0);
+  for (let i = 0; i < kept.length; i++) {
+    point -= kept[i];
+    if (point < 0) return order[i];
+  }
+  return order[kept.length - 1];
+}
+
+/** The fewest leading weights that hold a share p of the total. */
+function nucleus(weights: readonly number[], p: number): number[] {
+  const total = weights.reduce((a, b) => a + b, 0);
+  let sum = 0;
+  const end = weights.findIndex((w) => (sum += w) >= p * total);
+  return weights.slice(0, end < 0 ? weights.length : end + 1);
+}

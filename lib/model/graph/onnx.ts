@@ -1,0 +1,250 @@
+import onnxProto from "onnx-proto";
+import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
+import { fromEnd } from "./ops.js";
+
+const { onnx } = onnxProto;
+
+/** Where an emitted model finds a weight. */
+export type WeightBinding =
+  | { readonly kind: "input" }
+  /** float32 data inside a file that the runtime maps; `location` is relative to the session's weights folder. */
+  | { readonly kind: "file"; readonly location: string; readonly offset: number; readonly byteLength: number }
+  | { readonly kind: "inline"; readonly data: Float32Array | Float64Array };
+
+export interface EmitOptions {
+  readonly float: "float32" | "float64";
+  readonly bind: (name: string) => WeightBinding;
+}
+
+const FLOAT = 1;
+const INT64 = 7;
+const BOOL = 9;
+const DOUBLE = 11;
+
+/**
+ * Writes the computation of `outputs` as an ONNX model (IR 10, opset 21).
+ * Only what the outputs depend on is in it, each node once.
+ */
+export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitOptions): Uint8Array {
+  const emitter = new Emitter(options);
+  const names = new Map<Node, string>();
+  for (const n of sorted(Object.values(outputs)))
+    names.set(
+      n,
+      emitter.lower(n, (x) => names.get(x)!),
+    );
+  for (const [name, n] of Object.entries(outputs)) emitter.output(name, names.get(n)!, n);
+  return emitter.finish();
+}
+
+type Attributes = Readonly<Record<string, number | readonly number[]>>;
+
+class Emitter {
+  private readonly nodes: object[] = [];
+  private readonly initializers: object[] = [];
+  private readonly inputs: object[] = [];
+  private readonly outputs: object[] = [];
+  private readonly memo = new Map<string, string>();
+  private count = 0;
+
+  constructor(private readonly options: EmitOptions) {}
+
+  finish(): Uint8Array {
+    const { nodes: node, initializers: initializer, inputs: input, outputs: output } = this;
+    const graph = { name: "modalscope", node, initializer, input, output };
+    const model = onnx.ModelProto.create({
+      irVersion: 10,
+      opsetImport: [{ domain: "", version: 21 }],
+      graph,
+    });
+    return onnx.ModelProto.encode(model).finish();
+  }
+
+  output(name: string, from: string, n: Node): void {
+    this.nodes.push({ opType: "Identity", name, input: [from], output: [name] });
+    this.outputs.push(this.valueInfo(name, n.shape, n.type));
+  }
+
+  /** Emits one node and returns the name of its value. */
+  lower(n: Node, of: (operand: Node) => string): string {
+    const special = this.special[n.op];
+    if (special) return special(n, of);
+    const type = plain[n.op];
+    if (!type) throw new TypeError(`The operation ${n.op} has no ONNX form.`);
+    return this.emit(type, n.inputs.map(of), softmaxes.has(n.op) ? { axis: -1 } : {});
+  }
+
+  /** The same operation on the same operands is emitted once. */
+  private emit(opType: string, input: string[], attributes: Attributes = {}): string {
+    const key = JSON.stringify([opType, input, attributes]);
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `v${this.count++}`;
+    const attribute = Object.entries(attributes).map(([key, value]) =>
+      typeof value === "number" ? { name: key, type: 2, i: value } : { name: key, type: 7, ints: [...value] },
+    );
+    this.nodes.push({ opType, name, input, output: [name], attribute });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  private integers(values: readonly number[], dims: number[] = [values.length]): string {
+    const key = `int ${dims} ${values}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `c${this.count++}`;
+    const data = BigInt64Array.from(values, BigInt);
+    this.initializers.push({ name, dims, dataType: INT64, rawData: bytesOf(data) });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  private float(value: number): string {
+    const key = `float ${value}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `c${this.count++}`;
+    const data = this.options.float === "float32" ? Float32Array.of(value) : Float64Array.of(value);
+    this.initializers.push({ name, dims: [], dataType: this.elementType("float"), rawData: bytesOf(data) });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  private elementType(type: NodeType): number {
+    if (type === "float") return this.options.float === "float32" ? FLOAT : DOUBLE;
+    return type === "int64" ? INT64 : BOOL;
+  }
+
+  private valueInfo(name: string, shape: Shape, type: NodeType): object {
+    const dim = shape.map((d) => (typeof d === "number" ? { dimValue: d } : { dimParam: d }));
+    return { name, type: { tensorType: { elemType: this.elementType(type), shape: { dim } } } };
+  }
+
+  /** Pieces that share an input or a weight name it alike: it is declared once. */
+  private once(name: string, declare: () => void): string {
+    if (!this.memo.has(name)) declare();
+    this.memo.set(name, name);
+    return name;
+  }
+
+  private weight(n: Node): void {
+    const name = nameOf(n);
+    const binding = this.options.bind(name);
+    const dims = n.shape as number[];
+    const dataType = this.elementType("float");
+    if (binding.kind === "input") {
+      this.inputs.push(this.valueInfo(name, n.shape, "float"));
+    } else if (binding.kind === "inline") {
+      this.initializers.push({ name, dims, dataType, rawData: bytesOf(binding.data) });
+    } else {
+      const externalData = [
+        { key: "location", value: binding.location },
+        { key: "offset", value: String(binding.offset) },
+        { key: "length", value: String(binding.byteLength) },
+      ];
+      this.initializers.push({ name, dims, dataType: FLOAT, dataLocation: 1, externalData });
+    }
+  }
+
+  /** (tokens, features): every leading axis in one. */
+  private flat(name: string, shape: Shape): string {
+    if (shape.length === 2) return name;
+    const last = shape[shape.length - 1];
+    if (typeof last === "string") throw new TypeError(`${showShape(shape)} has no known last length.`);
+    return this.emit("Reshape", [name, this.integers([-1, last])]);
+  }
+
+  /** Undoes `flat`: the leading axes of `like` and a last axis of `last`. */
+  private unflat(name: string, like: string, shape: Shape, last: number): string {
+    if (shape.length === 2) return name;
+    const lead = this.emit("Shape", [like], { start: 0, end: shape.length - 1 });
+    return this.emit("Reshape", [name, this.emit("Concat", [lead, this.integers([last])], { axis: 0 })]);
+  }
+
+  private lengthOf(name: string, axis: number): string {
+    return this.emit("Shape", [name], { start: axis, end: axis + 1 });
+  }
+
+  private readonly special: Record<string, (n: Node, of: (operand: Node) => string) => string> = {
+    Input: (n) => this.once(nameOf(n), () => this.inputs.push(this.valueInfo(nameOf(n), n.shape, n.type))),
+    Weight: (n) => this.once(nameOf(n), () => this.weight(n)),
+    Scalar: (n) => this.float(n.attributes.value as number),
+    Step: (n, of) => {
+      const positive = this.emit("Greater", [of(n.inputs[0]), this.float(0)]);
+      return this.emit("Cast", [positive], { to: this.elementType("float") });
+    },
+    Linear: (n, of) => {
+      const [x, w] = n.inputs;
+      const operands = [this.flat(of(x), x.shape), of(w), ...n.inputs.slice(2).map(of)];
+      const y = this.emit("Gemm", operands, { transB: 1 });
+      return this.unflat(y, of(x), x.shape, w.shape[0] as number);
+    },
+    LinearTransposed: (n, of) => {
+      const [g, w] = n.inputs;
+      const y = this.emit("Gemm", [this.flat(of(g), g.shape), of(w)]);
+      return this.unflat(y, of(g), g.shape, w.shape[1] as number);
+    },
+    OuterSum: (n, of) => {
+      const [g, x] = n.inputs.map((i) => this.flat(of(i), i.shape));
+      return this.emit("Gemm", [g, x], { transA: 1 });
+    },
+    ReduceSum: (n, of) => this.reduce(n, of),
+    ReduceMean: (n, of) => this.reduce(n, of),
+    Reshape: (n, of) => {
+      const from = n.inputs[0].shape;
+      let free = 0;
+      const dims = n.shape.map((d, i) => {
+        if (typeof d === "number") return d;
+        if (from[i] === d) return 0;
+        free++;
+        return -1;
+      });
+      if (free > 1)
+        throw new TypeError(
+          `Reshaping ${showShape(from)} to ${showShape(n.shape)} leaves ${free} lengths open.`,
+        );
+      return this.emit("Reshape", [of(n.inputs[0]), this.integers(dims)]);
+    },
+    Transpose: (n, of) =>
+      this.emit("Transpose", [of(n.inputs[0])], { perm: n.attributes.permutation as readonly number[] }),
+    Concat: (n, of) => this.emit("Concat", n.inputs.map(of), { axis: n.attributes.axis as number }),
+    Slice: (n, of) => {
+      const { start, end, axis } = n.attributes as { start: number; end: number; axis: number };
+      return this.emit("Slice", [of(n.inputs[0]), ...[[start], [end], [axis]].map((v) => this.integers(v))]);
+    },
+    Part: (n, of) => {
+      const [x, ...parts] = n.inputs;
+      const { axis, index } = n.attributes as { axis: number; index: number };
+      const lengths = parts.slice(0, index + 1).map((p) => this.lengthOf(of(p), fromEnd(axis, p.shape)));
+      const sum = (names: string[]): string =>
+        names.length === 0 ? this.integers([0]) : names.reduce((a, b) => this.emit("Add", [a, b]));
+      const [start, end] = [sum(lengths.slice(0, -1)), sum(lengths)];
+      return this.emit("Slice", [of(x), start, end, this.integers([axis])]);
+    },
+    Pad: (n, of) => {
+      const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
+      const widths = this.integers([before, after]);
+      return this.emit("Pad", [of(n.inputs[0]), widths, this.float(0), this.integers([axis])]);
+    },
+    ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
+  };
+
+  private reduce(n: Node, of: (operand: Node) => string): string {
+    const { axes, keepdims } = n.attributes as { axes: readonly number[]; keepdims: boolean };
+    return this.emit(n.op, [of(n.inputs[0]), this.integers(axes)], { keepdims: keepdims ? 1 : 0 });
+  }
+}
+
+const softmaxes = new Set(["Softmax", "LogSoftmax"]);
+
+/** Operations whose ONNX form has the same name, operands and meaning. */
+const plain: Record<string, string> = Object.fromEntries(
+  [
+    ...["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Erf", "Relu"],
+    ...["Softmax", "LogSoftmax", "MatMul", "Where"],
+  ].map((op) => [op, op]),
+);
+
+function bytesOf(data: BigInt64Array | Float32Array | Float64Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

@@ -1,0 +1,187 @@
+import { type Node, type Shape, sorted } from "./node.js";
+import * as ops from "./ops.js";
+
+const { add, mul, neg, sub } = ops;
+
+/** What `pullback` needs besides the graph. */
+export interface PullbackOptions {
+  /** Taken as constants: no cotangent passes through them. */
+  readonly frozen?: ReadonlySet<Node>;
+  /**
+   * True when each cotangent has one leading axis more than its primal: many targets for one primal.
+   * Everything returned then has that axis too.
+   */
+  readonly targets?: boolean;
+}
+
+/**
+ * Vector–Jacobian products: for each node of `wrt`, Σ over outputs of cotangentᵀ · ∂output/∂node.
+ * The result is part of the same graph as the primal, whose values it uses.
+ *
+ * @param cotangents output node → its cotangent, of the output's shape (with a leading axis if `targets`)
+ * @returns one node per entry of `wrt`; undefined where no output depends on it
+ */
+export function pullback(
+  cotangents: ReadonlyMap<Node, Node>,
+  wrt: readonly Node[],
+  options: PullbackOptions = {},
+): (Node | undefined)[] {
+  const lead = options.targets ? 1 : 0;
+  const order = sorted(cotangents.keys());
+  const wanted = new Set(wrt);
+  const live = new Set<Node>();
+  for (const n of order) {
+    if (options.frozen?.has(n) && !wanted.has(n)) continue;
+    if (wanted.has(n) || (!options.frozen?.has(n) && n.inputs.some((i) => live.has(i)))) live.add(n);
+  }
+  const total = new Map<Node, Node>();
+  const accumulate = (n: Node, g: Node): void => {
+    const before = total.get(n);
+    total.set(n, before ? add(before, g, g.shape) : g);
+  };
+  for (const [output, cotangent] of cotangents) if (live.has(output)) accumulate(output, cotangent);
+  for (const n of [...order].reverse()) {
+    const g = total.get(n);
+    if (!g || options.frozen?.has(n) || !n.inputs.some((i) => live.has(i))) continue;
+    const rule = rules[n.op];
+    if (!rule) throw new TypeError(`The operation ${n.op} has no derivative.`);
+    n.inputs.forEach((operand, i) => {
+      if (!live.has(operand)) return;
+      const contribution = rule(n, g, i, lead);
+      if (contribution) accumulate(operand, contribution);
+    });
+  }
+  return wrt.map((n) => total.get(n));
+}
+
+/** The cotangent of operand `i` of node `n`, from the cotangent `g` of `n`. */
+type Rule = (n: Node, g: Node, i: number, lead: number) => Node | undefined;
+
+/** Sums a cotangent over the axes along which an operand of shape `shape` was repeated. */
+function unbroadcast(g: Node, shape: Shape, lead: number): Node {
+  const rank = g.shape.length - lead;
+  const axes: number[] = [];
+  for (let k = 1; k <= rank; k++) {
+    const repeated = k > shape.length || (shape[shape.length - k] === 1 && g.shape[g.shape.length - k] !== 1);
+    if (repeated) axes.push(-k);
+  }
+  if (axes.length === 0) return g;
+  const summed = ops.sum(g, axes, true);
+  const extra = rank - shape.length;
+  return extra === 0 ? summed : ops.reshape(summed, [...g.shape.slice(0, lead), ...shape]);
+}
+
+/** Swaps the last two axes. */
+function swapped(x: Node): Node {
+  const permutation = x.shape.map((_, i) => i);
+  const n = permutation.length;
+  [permutation[n - 2], permutation[n - 1]] = [n - 1, n - 2];
+  return ops.transpose(x, permutation);
+}
+
+const rules: Record<string, Rule> = {
+  Add: (n, g, i, lead) => unbroadcast(g, n.inputs[i].shape, lead),
+  Sub: (n, g, i, lead) => unbroadcast(i === 0 ? g : neg(g), n.inputs[i].shape, lead),
+  Mul: (n, g, i, lead) => unbroadcast(mul(g, n.inputs[1 - i], g.shape), n.inputs[i].shape, lead),
+  Div: (n, g, i, lead) => {
+    const [a, b] = n.inputs;
+    const d = i === 0 ? ops.div(g, b, g.shape) : neg(ops.div(mul(g, a, g.shape), mul(b, b), g.shape));
+    return unbroadcast(d, n.inputs[i].shape, lead);
+  },
+  Neg: (_, g) => neg(g),
+  Sqrt: (n, g) => ops.div(mul(g, 0.5), n),
+  Exp: (n, g) => mul(g, n),
+  Log: (n, g) => ops.div(g, n.inputs[0]),
+  Sigmoid: (n, g) => mul(g, mul(n, sub(1, n))),
+  Tanh: (n, g) => mul(g, sub(1, mul(n, n))),
+  Erf: (n, g) => mul(g, mul(ops.exp(neg(mul(n.inputs[0], n.inputs[0]))), 2 / Math.sqrt(Math.PI))),
+  Relu: (n, g) => mul(g, ops.step(n.inputs[0])),
+  Step: () => undefined,
+  Softmax: (n, g) => {
+    const weighted = mul(g, n);
+    return sub(weighted, mul(n, ops.sum(weighted, [-1], true)));
+  },
+  LogSoftmax: (n, g) => sub(g, mul(ops.exp(n), ops.sum(g, [-1], true))),
+  Where: (n, g, i, lead) => {
+    if (i === 0) return undefined;
+    const zero = mul(g, 0);
+    const masked = i === 1 ? ops.where(n.inputs[0], g, zero) : ops.where(n.inputs[0], zero, g);
+    return unbroadcast(masked, n.inputs[i].shape, lead);
+  },
+  MatMul: (n, g, i, lead) => {
+    const [a, b] = n.inputs;
+    const d = i === 0 ? ops.matmul(g, swapped(b)) : ops.matmul(swapped(a), g);
+    return unbroadcast(d, n.inputs[i].shape, lead);
+  },
+  Linear: (n, g, i, lead) => {
+    const [x, w] = n.inputs;
+    if (i === 0) return ops.linearTransposed(g, w);
+    if (i === 2) return unbroadcast(g, n.inputs[2].shape, lead);
+    return weightCotangent(g, x, lead);
+  },
+  LinearTransposed: (n, g, i, lead) => {
+    const [x, w] = n.inputs;
+    return i === 0 ? ops.linear(g, w) : weightCotangent(x, g, lead);
+  },
+  ReduceSum: (n, g, _, lead) => expanded(n, g, lead),
+  ReduceMean: (n, g, _, lead) => {
+    const axes = n.attributes.axes as readonly number[];
+    const x = n.inputs[0];
+    const count = axes.reduce((c, axis) => {
+      const d = x.shape[ops.fromEnd(axis, x.shape)];
+      if (typeof d === "string")
+        throw new TypeError(`The mean over "${d}" has no derivative: its length is not known.`);
+      return c * d;
+    }, 1);
+    return mul(expanded(n, g, lead), 1 / count);
+  },
+  Reshape: (n, g, _, lead) => ops.reshape(g, [...g.shape.slice(0, lead), ...n.inputs[0].shape]),
+  Transpose: (n, g, _, lead) => {
+    const permutation = n.attributes.permutation as readonly number[];
+    const inverse = permutation.map((_, i) => permutation.indexOf(i) + lead);
+    return ops.transpose(g, lead === 1 ? [0, ...inverse] : inverse);
+  },
+  Concat: (n, g, i) => {
+    const axis = n.attributes.axis as number;
+    return ops.part(g, n.inputs, axis - (axis < 0 ? 0 : n.shape.length), i);
+  },
+  Slice: (n, g) => {
+    const x = n.inputs[0];
+    const axis = n.attributes.axis as number;
+    const back = axis < 0 ? axis : axis - x.shape.length;
+    const length = x.shape[ops.fromEnd(axis, x.shape)];
+    if (typeof length === "string")
+      throw new TypeError(`A slice of "${length}" has no derivative: its length is not known.`);
+    return ops.pad(g, back, n.attributes.start as number, length - (n.attributes.end as number));
+  },
+  Pad: (n, g) => {
+    const axis = n.attributes.axis as number;
+    const back = axis < 0 ? axis : axis - n.shape.length;
+    const before = n.attributes.before as number;
+    const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)] as number;
+    return ops.slice(g, back, before, before + length);
+  },
+  OuterSum: (n, g, i) => (i === 0 ? ops.linear(n.inputs[1], g) : ops.linearTransposed(n.inputs[0], g)),
+  ExpandLike: (n, g, i, lead) => (i === 0 ? unbroadcast(g, n.inputs[0].shape, lead) : undefined),
+};
+
+function weightCotangent(g: Node, x: Node, lead: number): Node {
+  if (lead === 0) return ops.outerSum(g, x);
+  throw new TypeError(
+    "The derivative by a weight is not available for several targets at once: take one at a time.",
+  );
+}
+
+/** A reduction's cotangent, repeated along the axes that were reduced. */
+function expanded(n: Node, g: Node, lead: number): Node {
+  const x = n.inputs[0];
+  const axes = n.attributes.axes as readonly number[];
+  const hit = new Set(axes.map((axis) => ops.fromEnd(axis, x.shape)));
+  const kept = n.attributes.keepdims
+    ? g
+    : ops.reshape(g, [...g.shape.slice(0, lead), ...x.shape.map((d, i) => (hit.has(i) ? 1 : d))]);
+  // A product with ones repeats along the primal's lengths and leaves the targets' axis alone.
+  return mul(kept, ops.expandLike(ones, x), [...g.shape.slice(0, lead), ...x.shape]);
+}
+
+const ones = ops.add(0, 1);

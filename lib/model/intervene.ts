@@ -1,0 +1,235 @@
+/** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
+import { ModalscopeError } from "../errors.js";
+import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+import { resolvePositions } from "./batch.js";
+import { axesOf } from "./capture.js";
+import {
+  affineOf,
+  type Cell,
+  type Edit,
+  type Edits,
+  multiplyCell,
+  type PlacedEdit,
+  transform,
+} from "./edits.js";
+import { type Hook, matchHooks } from "./hooks.js";
+import type { Pass } from "./pass.js";
+
+/** Hook name → edits in order. */
+export type Plan = ReadonlyMap<string, readonly PlacedEdit[]>;
+
+const everyRow =
+  ({ rows }: Edit): PlacedEdit["valueRow"] =>
+  (b) =>
+    !rows || rows.includes(b) ? b : undefined;
+
+/**
+ * Resolves the hook patterns of edits.
+ * @param rowsOf limits an edit to rows of a pass, and says which of its own rows each is
+ * @throws ModalscopeError for an unknown hook, or a mask that is not at `attn.hook_attn_scores`
+ */
+export function planEdits(
+  hooks: readonly Hook[],
+  edits: Edits,
+  rowsOf: (edit: Edit) => PlacedEdit["valueRow"] = everyRow,
+): Map<string, PlacedEdit[]> {
+  const plan = new Map<string, PlacedEdit[]>();
+  for (const [pattern, given] of Object.entries(edits)) {
+    for (const hook of matchHooks(hooks, pattern)) {
+      const list = plan.get(hook.name) ?? [];
+      for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
+        checkEdit(hook, edit);
+        list.push({ edit, valueRow: rowsOf(edit) });
+      }
+      plan.set(hook.name, list);
+    }
+  }
+  return plan;
+}
+
+/** Several plans as one; edits of the same hook follow each other. */
+export function joinPlans(plans: Iterable<Plan>): Map<string, PlacedEdit[]> {
+  const joined = new Map<string, PlacedEdit[]>();
+  for (const plan of plans)
+    for (const [name, edits] of plan) joined.set(name, [...(joined.get(name) ?? []), ...edits]);
+  return joined;
+}
+
+function checkEdit(hook: Hook, edit: Edit): void {
+  if (edit.kind === "mask" && hook.local !== "attn.hook_attn_scores") {
+    throw new ModalscopeError(
+      `"${hook.name}" cannot be masked.`,
+      "A mask hides keys from queries.",
+      "Put it at attn.hook_attn_scores.",
+    );
+  }
+  if (edit.heads && axesOf(hook).head === undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no heads.`, "An edit asks for some.");
+  }
+}
+
+/** The cells of a hook's tensor that an edit holds at in this pass. */
+export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit, pass: Pass): Cell[] {
+  const { edit, valueRow } = placed;
+  if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) return [];
+  const { time, head } = axesOf(hook);
+  const width = shape[shape.length - 1];
+  const heads = head === undefined ? [0] : (edit.heads ?? Array.from({ length: shape[head] }, (_, h) => h));
+  const columns = columnsOf(edit, pass);
+  const cells: Cell[] = [];
+  for (let row = 0; row < pass.size; row++) {
+    if (valueRow(row) === undefined) continue;
+    for (const column of columns[row]) {
+      const local = column - pass.start;
+      for (const h of heads) {
+        if (head !== undefined && h >= shape[head]) {
+          throw new ModalscopeError(`"${hook.name}" has no head ${h}.`, `It has ${shape[head]}.`);
+        }
+        if (head === undefined) {
+          cells.push({
+            row,
+            column,
+            head: 0,
+            lead: [row, column],
+            offset: (row * shape[time] + local) * width,
+          });
+        } else if (head === 2) {
+          const offset = ((row * shape[1] + local) * shape[2] + h) * width;
+          cells.push({ row, column, head: h, lead: [row, column, h], offset });
+        } else {
+          const offset = ((row * shape[1] + h) * shape[2] + local) * width;
+          cells.push({ row, column, head: h, lead: [row, h, column], offset });
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+/** Absolute columns of this pass at which an edit holds, by row. */
+function columnsOf(edit: Edit, pass: Pass): number[][] {
+  if (edit.positions === undefined || edit.positions === "all") return pass.columns.map((row) => [...row]);
+  const end = pass.start + pass.time;
+  const whole = { ...pass, time: Math.max(end, ...pass.last.map((c) => c + 1), farthest(edit) + 1) };
+  return resolvePositions(edit.positions, whole).map((row) => row.filter((c) => c >= pass.start && c < end));
+}
+
+/** Positions may name tokens that are not generated yet. */
+function farthest({ positions }: Edit): number {
+  return Array.isArray(positions) ? Math.max(-1, ...(positions as number[]).flat()) : -1;
+}
+
+/** `x` after the edits; `x` itself is left as it is. */
+export function edited(x: Tensor, hook: Hook, edits: readonly PlacedEdit[] | undefined, pass: Pass): Tensor {
+  if (!edits?.length) return x;
+  let out: Tensor = { data: x.data.slice(), shape: x.shape };
+  const width = x.shape[x.shape.length - 1];
+  for (const placed of edits) {
+    if (placed.edit.kind === "apply") {
+      out = changed(out, hook, placed, pass);
+      continue;
+    }
+    const cells = cellsOf(hook, x.shape, placed, pass);
+    const affine = affineOf(placed, width);
+    if (!affine) {
+      transform(out, cells, placed, width);
+      continue;
+    }
+    for (const cell of cells) {
+      multiplyCell(affine, cell, out.data, width);
+      affine.shift?.(cell, out.data);
+    }
+  }
+  return out;
+}
+
+/** What a closure makes of `x`, at the cells where the edit holds. */
+function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor {
+  const { change } = placed.edit as Extract<Edit, { kind: "apply" }>;
+  const result = change({ data: x.data.slice(), shape: x.shape });
+  if (result?.data?.length !== x.data.length || sizeOf(result.shape) !== x.data.length) {
+    throw new ModalscopeError(
+      `The function at "${hook.name}" returned the shape (${result?.shape?.join(", ")}).`,
+      `It was given (${x.shape.join(", ")}) and must return that.`,
+    );
+  }
+  const width = x.shape[x.shape.length - 1];
+  const data = x.data.slice();
+  for (const { offset } of cellsOf(hook, x.shape, placed, pass)) {
+    data.set(result.data.subarray(offset, offset + width), offset);
+  }
+  return { data, shape: x.shape };
+}
+
+/** Whether edits can be given to the graph without a look at the value. */
+export function isAffine(edits: readonly PlacedEdit[]): boolean {
+  return edits.every(({ edit }) => ["replace", "add", "scale", "noise"].includes(edit.kind));
+}
+
+/** Affine edits of one hook as the inputs x · scale + shift of its graph. */
+export function asInputs(
+  hook: Hook,
+  shape: readonly number[],
+  edits: readonly PlacedEdit[],
+  pass: Pass,
+  zeros: (n: number) => Float32Array,
+): { scale: Tensor; shift: Tensor } {
+  const n = sizeOf(shape);
+  const width = shape[shape.length - 1];
+  const scale = zeros(n).fill(1);
+  const shift = zeros(n);
+  for (const placed of edits) {
+    const affine = affineOf(placed, width)!;
+    for (const cell of cellsOf(hook, shape, placed, pass)) {
+      multiplyCell(affine, cell, scale, width);
+      multiplyCell(affine, cell, shift, width);
+      affine.shift?.(cell, shift);
+    }
+  }
+  return { scale: { data: scale, shape }, shift: { data: shift, shape } };
+}
+
+/** A value that takes a hook's place whatever is computed there. */
+export function asReplacement(x: Tensor): { scale: Tensor; shift: Tensor } {
+  const scale = { data: zerosLike(x.data, 1), shape: x.shape.map(() => 1) };
+  return { scale, shift: x };
+}
+
+/** Queries and keys that the mask edits of a pass hide from each other, in the pass's own columns. */
+export function hiddenPairs(
+  edits: readonly PlacedEdit[],
+  pass: Pass,
+): { row: number; head: number | "all"; query: number; key: number }[] {
+  const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
+  const keys = pass.start + pass.time;
+  for (const { edit, valueRow } of edits) {
+    if (edit.kind !== "mask") continue;
+    if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) continue;
+    const queries = columnsOf(edit, pass);
+    const whole = {
+      ...pass,
+      time: Math.max(keys, ...pass.last.map((c) => c + 1)),
+      columns: allColumns(pass),
+    };
+    const hidden = resolvePositions(edit.to, whole);
+    for (let row = 0; row < pass.size; row++) {
+      if (valueRow(row) === undefined) continue;
+      for (const column of queries[row]) {
+        for (const key of hidden[row]) {
+          if (key >= keys) continue;
+          for (const head of edit.heads ?? (["all"] as const)) {
+            pairs.push({ row, head, query: column - pass.start, key });
+          }
+        }
+      }
+    }
+  }
+  return pairs;
+}
+
+function allColumns({ size, start, time, keyMask }: Pass): number[][] {
+  const keys = start + time;
+  return Array.from({ length: size }, (_, b) =>
+    Array.from({ length: keys }, (_, k) => k).filter((k) => keyMask[b * keys + k] === 1),
+  );
+}

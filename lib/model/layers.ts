@@ -1,0 +1,98 @@
+/** The pieces that families are written with: each names its inner points by hooks. */
+import type { Node } from "./graph/node.js";
+import * as ops from "./graph/ops.js";
+
+/** What a family writes a block or a head against. */
+export interface Scope {
+  /** Names a value: it can then be captured, edited, frozen and differentiated by. Returns what to go on with. */
+  hook(name: string, x: Node): Node;
+  /** A weight of this block, under its checkpoint's name without the layer's prefix. */
+  weight(name: string, shape: readonly number[]): Node;
+}
+
+/** What a decoder's block is given besides the residual stream. */
+export interface BlockInputs {
+  /** (batch, time, hidden_size) */
+  readonly x: Node;
+  /** (batch, time, head_dim) each */
+  readonly cos: Node;
+  readonly sin: Node;
+  /** (batch, 1 or heads, time, keys): 0 where a query may look, a large negative number elsewhere. */
+  readonly mask: Node;
+  /** Rotated keys and values of earlier positions, (batch, key-value heads, past, head_dim) each. */
+  readonly past?: { readonly key: Node; readonly value: Node };
+}
+
+/** x / √(mean x² + ε) · gain. The scale and the normalised value before the gain are hooks. */
+export function rmsNorm(scope: Scope, name: string, x: Node, gain: Node, eps: number): Node {
+  const power = ops.mean(ops.mul(x, x), [-1], true);
+  const scale = scope.hook(`${name}.hook_scale`, ops.sqrt(ops.add(power, eps)));
+  return ops.mul(scope.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
+}
+
+/** (batch, time, heads · size) → (batch, time, heads, size). */
+export function splitHeads(x: Node, heads: number, size: number): Node {
+  return ops.reshape(x, [x.shape[0], x.shape[1], heads, size]);
+}
+
+/** Rotates each head of (batch, time, heads, head_dim) by its position. */
+export function rotary(x: Node, cos: Node, sin: Node): Node {
+  const size = x.shape[3] as number;
+  const half = size / 2;
+  const angles = [cos.shape[0], cos.shape[1], 1, size];
+  const turned = ops.concat([ops.neg(ops.slice(x, -1, half, size)), ops.slice(x, -1, 0, half)], -1);
+  return ops.add(ops.mul(x, ops.reshape(cos, angles)), ops.mul(turned, ops.reshape(sin, angles)));
+}
+
+export interface AttentionOptions {
+  /** Factor on q·k. */
+  readonly scale: number;
+  /** Soft cap c on the scores: c·tanh(s/c). */
+  readonly softcap?: number | null;
+}
+
+/**
+ * Attention of queries on keys, grouped heads sharing a key: softmax(scale · q kᵀ + mask) v.
+ * @param q (batch, time, heads, head_dim), rotated; k, v: (batch, time, key-value heads, head_dim)
+ * @returns (batch, time, heads · head_dim)
+ */
+export function attention(
+  scope: Scope,
+  { q, k, v }: { q: Node; k: Node; v: Node },
+  { mask, past }: Pick<BlockInputs, "mask" | "past">,
+  options: AttentionOptions,
+): Node {
+  const [batch, time, heads, size] = q.shape as [string, string, number, number];
+  const kvHeads = k.shape[2] as number;
+  const keys = past ? "keys" : time;
+  const join = (before: Node | undefined, x: Node): Node => {
+    const own = ops.transpose(x, [0, 2, 1, 3]); // (batch, kvHeads, time, size)
+    return before ? ops.concat([before, own], -2, keys) : own;
+  };
+  const key = scope.hook("present.key", join(past?.key, k));
+  const value = scope.hook("present.value", join(past?.value, v));
+  // The queries of a group lie below each other, so that one product serves the group.
+  const rows = heads === kvHeads ? time : `${heads / kvHeads}·${time}`;
+  const grouped = ops.reshape(ops.transpose(q, [0, 2, 1, 3]), [batch, kvHeads, rows, size]);
+  const products = ops.matmul(ops.mul(grouped, options.scale), ops.transpose(key, [0, 1, 3, 2]));
+  const raw = ops.reshape(products, [batch, heads, time, keys]);
+  const capped = options.softcap ? ops.mul(ops.tanh(ops.div(raw, options.softcap)), options.softcap) : raw;
+  const scores = scope.hook("attn.hook_attn_scores", ops.add(capped, mask, capped.shape));
+  const pattern = scope.hook("attn.hook_pattern", ops.softmax(scores));
+  const mixed = ops.matmul(ops.reshape(pattern, [batch, kvHeads, rows, keys]), value);
+  const z = ops.transpose(ops.reshape(mixed, [batch, heads, time, size]), [0, 2, 1, 3]);
+  return ops.reshape(scope.hook("attn.hook_z", z), [batch, time, heads * size]);
+}
+
+/** down(act(gate x) · up x): `mlp.hook_pre` is gate x, `mlp.hook_post` what goes into `down`. */
+export function gatedMlp(
+  scope: Scope,
+  x: Node,
+  weights: { gate: Node; up: Node; down: Node; gateBias?: Node; upBias?: Node; downBias?: Node },
+  activation: (x: Node) => Node,
+): Node {
+  const pre = scope.hook("mlp.hook_pre", ops.linear(x, weights.gate, weights.gateBias));
+  const up = scope.hook("mlp.hook_pre_linear", ops.linear(x, weights.up, weights.upBias));
+  const post = scope.hook("mlp.hook_post", ops.mul(activation(pre), up));
+  return ops.linear(post, weights.down, weights.downBias);
+}

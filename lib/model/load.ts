@@ -1,0 +1,87 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { didYouMean, ModalscopeError } from "../errors.js";
+import type { LongCall } from "../progress.js";
+import { familyOf } from "./families/index.js";
+import { listHooks } from "./hooks.js";
+import { defaultBudget, parseBytes } from "./memory.js";
+import { Model } from "./model.js";
+import { type FloatType, SessionPool } from "./pool.js";
+import type { Device } from "./runtime/session.js";
+import { float32Checkpoint, hasTokenizer, loadTokenizer, openCheckpoint } from "./weights/index.js";
+import { checkWeights } from "./weights-access.js";
+
+export interface LoadOptions extends LongCall {
+  readonly device?: Device;
+  /** float64 serves to tell rounding from a fault: slow, CPU only, results in Float64Arrays. */
+  readonly float?: FloatType;
+  /** Anonymous memory that the model may take, captures included, such as "4GB"; by default most of what is free. */
+  readonly memory?: string | number;
+  readonly threads?: number;
+  /**
+   * Folder for float32 copies of checkpoints in other formats, which are mapped instead of read
+   * (default: a folder of the user's cache). `false` converts each block anew when it is opened.
+   */
+  readonly cache?: string | false;
+}
+
+/** Shares of the memory budget: for sessions, for captures; the rest is for what passes through. */
+const SESSION_SHARE = 0.7;
+const CAPTURE_SHARE = 0.25;
+const PREPACK_OVERHEAD = 1.06;
+const SCORE_LIMIT = 2 ** 28;
+
+/**
+ * Opens a checkpoint: a Hugging Face folder, a .gguf file, or the name of an embedded model.
+ * @throws ModalscopeError when it is not found, damaged, of an unknown architecture, or contradicts its config
+ */
+export async function loadModel(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
+  const path = resolveModel(nameOrPath);
+  const stored = openCheckpoint(path);
+  const family = familyOf(stored.modelType);
+  const config = family.parse(stored.config);
+  const bytes = checkWeights(family, config, stored);
+  const float = options.float ?? "float32";
+  const mapped = options.cache !== false && float === "float32";
+  const checkpoint = mapped ? await float32Checkpoint(stored, options.cache || undefined, options) : stored;
+  const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
+  const budget = memory * SESSION_SHARE;
+  const device = options.device ?? "cpu";
+  const pool = new SessionPool({ checkpoint, device, float, threads: options.threads, budget });
+  const tokenizer = hasTokenizer(stored) ? await loadTokenizer(stored) : undefined;
+  const engine = {
+    family,
+    config,
+    checkpoint,
+    hooks: listHooks(family, config),
+    pool,
+    float,
+    resident: pool.fits((bytes.blocks + bytes.head) * PREPACK_OVERHEAD),
+    captureLimit: memory * CAPTURE_SHARE,
+    scoreLimit: Math.min(SCORE_LIMIT, memory / 8),
+  };
+  return new Model(engine, tokenizer, path);
+}
+
+/** Folder of the models that come with the package. */
+export const EMBEDDED_MODELS: string = fileURLToPath(new URL("../../../data/models", import.meta.url));
+
+/** Names of the models that come with the package. */
+export function embeddedModels(): string[] {
+  if (!existsSync(EMBEDDED_MODELS)) return [];
+  return readdirSync(EMBEDDED_MODELS).filter((name) =>
+    existsSync(join(EMBEDDED_MODELS, name, "config.json")),
+  );
+}
+
+function resolveModel(nameOrPath: string): string {
+  if (existsSync(nameOrPath)) return nameOrPath;
+  const embedded = join(EMBEDDED_MODELS, nameOrPath);
+  if (embeddedModels().includes(nameOrPath)) return embedded;
+  throw new ModalscopeError(
+    `There is no model "${nameOrPath}".`,
+    `It is neither a folder or .gguf file nor an embedded model (${embeddedModels().join(", ") || "none here"}).`,
+    didYouMean(nameOrPath, embeddedModels()),
+  );
+}

@@ -1,0 +1,285 @@
+import type { PreTrainedTokenizer } from "@huggingface/transformers";
+import { ModalscopeError } from "../errors.js";
+import type { LongCall } from "../progress.js";
+import { type Tensor, zerosLike } from "../tensor.js";
+import { type Batch, type PadOptions, type Positions, padTokens, resolvePositions } from "./batch.js";
+import { type Cache, type CaptureRequest, Sink } from "./capture.js";
+import type { Edits } from "./edits.js";
+import { type Engine, floats } from "./engine.js";
+import type { TextConfig } from "./families/index.js";
+import { atStream, type Company, runBlocks, runHead } from "./forward.js";
+import { type Generated, type GenerateOptions, generate } from "./generate.js";
+import { type Plan, planEdits } from "./intervene.js";
+import { showBytes } from "./memory.js";
+import { type KeyValues, type Pass, promptPass } from "./pass.js";
+import { weightTensor } from "./weights-access.js";
+
+/** What to do in one run besides computing. */
+export interface RunOptions extends LongCall {
+  /** What to keep: hook names or patterns, or requests that keep less. */
+  readonly capture?: readonly CaptureRequest[];
+  readonly edits?: Edits;
+  /** Where logits are computed: at all tokens (default), the last, chosen ones, or nowhere. */
+  readonly logits?: Positions | "none";
+  /** Starts before a block with a residual stream that is already known, (batch, time, hidden_size). */
+  readonly start?: { readonly layer: number; readonly x: Tensor };
+  /** Stops before this block; no logits then. */
+  readonly stop?: number;
+  /** Blocks that are left out: the residual stream passes them by. */
+  readonly skip?: readonly number[];
+  /** Keep each layer's rotated keys and values, to go on from. */
+  readonly keepKeys?: boolean;
+}
+
+export interface RunResult {
+  /** (batch, positions, vocab_size); undefined where none were asked for. */
+  readonly logits: Tensor | undefined;
+  /** For each row, the columns that the logits stand at. */
+  readonly logitColumns: readonly (readonly number[])[];
+  readonly cache: Cache;
+  /** The residual stream after the last block that ran, (batch, time, hidden_size). */
+  readonly residual: Tensor;
+  readonly keys: readonly (KeyValues | undefined)[];
+}
+
+/** One message of a conversation. */
+export interface Message {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+export type Prompt = string | readonly Message[];
+
+/** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
+export class Model {
+  constructor(
+    readonly engine: Engine,
+    readonly tokenizer: PreTrainedTokenizer | undefined,
+    /** Folder or file that the checkpoint was loaded from. */
+    readonly path: string,
+  ) {}
+
+  get config(): TextConfig {
+    return this.engine.config;
+  }
+
+  /** Numbers of the blocks: 0 … num_hidden_layers − 1. */
+  get layers(): number[] {
+    return Array.from({ length: this.config.num_hidden_layers }, (_, l) => l);
+  }
+
+  /** Names of all hooks, in the order in which they are computed. */
+  get hooks(): string[] {
+    return this.engine.hooks.map(({ name }) => name);
+  }
+
+  /** Identifies the checkpoint's content. */
+  get hash(): string {
+    return this.engine.checkpoint.hash;
+  }
+
+  /** Token ids that end a text, as the checkpoint's generation config and config name them. */
+  get endTokens(): number[] {
+    const { config, generationConfig } = this.engine.checkpoint;
+    const given = generationConfig?.eos_token_id ?? config.eos_token_id ?? [];
+    return (Array.isArray(given) ? given : [given]).filter((id): id is number => typeof id === "number");
+  }
+
+  /** A weight under its checkpoint's name, as float32. */
+  weight(name: string): Tensor {
+    return weightTensor(this.engine.checkpoint, name);
+  }
+
+  /**
+   * Tokenises prompts and lines them up; conversations go through the chat template.
+   * @throws ModalscopeError when the batch is empty, a prompt is too long, or there is no tokenizer
+   */
+  prepare(prompts: Prompt | readonly Prompt[], options: PadOptions = {}): Batch {
+    const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
+    return this.batch(
+      list.map((p) => this.tokenize(p)),
+      options,
+    );
+  }
+
+  /** Lines up rows of token ids. */
+  batch(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
+    const batch = padTokens(rows, { padding: this.tokenizer?.pad_token_id ?? 0, ...options });
+    const { vocab_size, max_position_embeddings } = this.config;
+    const bad = batch.ids.findIndex((id) => id >= vocab_size);
+    if (bad >= 0) {
+      throw new ModalscopeError(
+        `The token id ${batch.ids[bad]} is too large.`,
+        `The vocabulary has ${vocab_size} tokens.`,
+      );
+    }
+    if (batch.time > max_position_embeddings) {
+      throw new ModalscopeError(
+        `A prompt has ${batch.time} tokens.`,
+        `The model was made for ${max_position_embeddings} (max_position_embeddings).`,
+      );
+    }
+    return batch;
+  }
+
+  /** Token ids of a prompt, special tokens included. */
+  tokenize(prompt: Prompt): number[] {
+    const tokenizer = this.needTokenizer();
+    if (typeof prompt === "string") return Array.from(tokenizer.encode(prompt), Number);
+    const text = tokenizer.apply_chat_template(prompt as Message[], {
+      tokenize: false,
+      add_generation_prompt: true,
+    });
+    return Array.from(tokenizer.encode(text as string, { add_special_tokens: false }), Number);
+  }
+
+  /** Text of token ids. */
+  decode(ids: readonly number[] | Int32Array, options: { keepSpecial?: boolean } = {}): string {
+    if (ids.length === 0) return "";
+    return this.needTokenizer().decode(Array.from(ids), { skip_special_tokens: !options.keepSpecial });
+  }
+
+  /**
+   * Runs a batch through the model.
+   * @throws ModalscopeError for an unknown hook, an edit that does not fit, or captures that exceed the memory
+   */
+  async run(input: Batch | Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunResult> {
+    const batch = isBatch(input) ? input : this.prepare(input);
+    const { engine } = this;
+    const pass = promptPass(batch);
+    const plan = planEdits(engine.hooks, options.edits ?? {});
+    const sink = new Sink(engine.hooks, options.capture ?? []);
+    this.checkSize(sink, pass);
+    const company: Company = {
+      plan,
+      sink,
+      keepKeys: options.keepKeys,
+      progress: options.progress,
+      signal: options.signal,
+    };
+    const from = options.start?.layer ?? 0;
+    const x = options.start?.x ?? this.embed(batch.ids, pass, company);
+    this.checkStart(from, x, pass);
+    const { skip, stop } = options;
+    const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
+    const nothing = { logits: undefined, logitColumns: [], cache: sink.cache, residual, keys };
+    if (stop !== undefined || options.logits === "none") return nothing;
+    const { logits, logitColumns } = await this.logitsAt(residual, pass, options.logits ?? "all", plan, sink);
+    return { logits, logitColumns, cache: sink.cache, residual, keys };
+  }
+
+  /** Continues prompts token by token. */
+  generate(input: Batch | Prompt | readonly Prompt[], options: GenerateOptions = {}): Promise<Generated[]> {
+    const batch = isBatch(input) ? input : this.prepare(input);
+    return generate(this, batch, options);
+  }
+
+  /** Frees the sessions and the checkpoint's files. */
+  async close(): Promise<void> {
+    await this.engine.pool.close();
+    this.engine.checkpoint.close();
+  }
+
+  /** Token embeddings (batch, time, hidden_size) as they enter the first block. */
+  embed(ids: Int32Array, pass: Pass, company: Company): Tensor {
+    const { engine, config } = this;
+    const rows = engine.checkpoint.readRows(engine.family.names.embedding, Array.from(ids));
+    const factor = engine.family.embeddingScale(config);
+    const data = floats(engine, rows.length);
+    data.set(rows);
+    if (factor !== 1) for (let i = 0; i < data.length; i++) data[i] *= factor;
+    const x = { data, shape: [pass.size, pass.time, config.hidden_size] };
+    return atStream(engine, "hook_embed", x, pass, company);
+  }
+
+  /** Logits (batch, n, vocab_size) at some columns of a residual stream (batch, time, hidden_size). */
+  async logitsAt(
+    x: Tensor,
+    pass: Pass,
+    positions: Positions,
+    plan: Plan = new Map(),
+    sink: Sink = new Sink(this.engine.hooks, []),
+  ): Promise<{ logits: Tensor; logitColumns: number[][] }> {
+    const everywhere =
+      positions === "all" ||
+      this.engine.hooks.some((h) => h.piece === "head" && (plan.has(h.name) || sink.wants(h.name)));
+    const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
+    const rows = { ...pass, time: pass.start + pass.time };
+    const chosen = positions === "all" ? new Array(pass.size).fill(all) : resolvePositions(positions, rows);
+    if (!everywhere) {
+      const picked = pickColumns(x, chosen, pass.start);
+      return { logits: await runHead(this.engine, pass, picked, { plan, sink }), logitColumns: chosen };
+    }
+    const logits = await runHead(this.engine, pass, x, { plan, sink });
+    return {
+      logits: positions === "all" ? logits : pickColumns(logits, chosen, pass.start),
+      logitColumns: chosen,
+    };
+  }
+
+  private needTokenizer(): PreTrainedTokenizer {
+    if (this.tokenizer) return this.tokenizer;
+    throw new ModalscopeError(
+      `${this.path} has no tokenizer.`,
+      "There is no tokenizer.json beside the weights.",
+      "Give token ids: model.batch([[1, 2, 3]]).",
+    );
+  }
+
+  private checkSize(sink: Sink, pass: Pass): void {
+    const bytes = sink.estimate(pass, this.engine.float === "float32" ? 4 : 8);
+    if (bytes <= this.engine.captureLimit) return;
+    throw new ModalscopeError(
+      `The captures would take ${showBytes(bytes)}.`,
+      `${showBytes(this.engine.captureLimit)} are left for them.`,
+      "Capture fewer hooks, some positions, or a reduction; or load the model with more memory.",
+    );
+  }
+
+  private checkStart(layer: number, x: Tensor, pass: Pass): void {
+    const { hidden_size, num_hidden_layers } = this.config;
+    const expected = [pass.size, pass.time, hidden_size];
+    if (x.shape.join() !== expected.join()) {
+      throw new ModalscopeError(
+        `The starting stream has the shape (${x.shape.join(", ")}).`,
+        `This batch needs (${expected.join(", ")}).`,
+      );
+    }
+    if (!(Number.isInteger(layer) && layer >= 0 && layer <= num_hidden_layers)) {
+      throw new ModalscopeError(
+        `There is no block ${layer} to start before.`,
+        `The model has ${num_hidden_layers}.`,
+      );
+    }
+  }
+}
+
+export function isBatch(input: unknown): input is Batch {
+  return typeof input === "object" && input !== null && "ids" in input;
+}
+
+function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {
+  if (typeof x === "string") return true;
+  const first = x[0];
+  return typeof first === "object" && "role" in first;
+}
+
+/** Chosen columns of (batch, time, width), whose first column is `start`. */
+export function pickColumns(x: Tensor, columns: readonly (readonly number[])[], start = 0): Tensor {
+  const [size, time, width] = x.shape;
+  const n = columns[0].length;
+  if (columns.some((row) => row.length !== n)) {
+    throw new ModalscopeError(
+      "The rows name different numbers of positions.",
+      "Logits have one length for all rows.",
+    );
+  }
+  const data = zerosLike(x.data, size * n * width);
+  for (let b = 0; b < size; b++) {
+    columns[b].forEach((column, i) => {
+      const from = (b * time + column - start) * width;
+      data.set(x.data.subarray(from, from + width), (b * n + i) * width);
+    });
+  }
+  return { data, shape: [size, n, width] };
+}

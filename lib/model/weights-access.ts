@@ -1,0 +1,62 @@
+import { didYouMean, ModalscopeError } from "../errors.js";
+import type { Tensor } from "../tensor.js";
+import type { Family, TextConfig } from "./families/index.js";
+import { buildPiece, HEAD, weightsOf } from "./program.js";
+import type { Checkpoint } from "./weights/index.js";
+
+/** A weight as a tensor. */
+export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
+  const info = checkpoint.weights.get(name);
+  if (!info) {
+    throw new ModalscopeError(
+      `The checkpoint has no weight "${name}".`,
+      "",
+      didYouMean(name, checkpoint.weights.keys()),
+    );
+  }
+  return { data: checkpoint.read(name), shape: info.shape };
+}
+
+/**
+ * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
+ * @returns bytes of the blocks' weights and of the head's in float32
+ * @throws ModalscopeError at the first weight that is missing or contradicts config.json
+ */
+export function checkWeights(
+  family: Family,
+  config: TextConfig,
+  checkpoint: Checkpoint,
+): { blocks: number; head: number } {
+  const pieces = [...Array(config.num_hidden_layers).keys(), HEAD] as const;
+  const bytes = { blocks: 0, head: 0 };
+  const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
+  checkAll(checkpoint, embedding);
+  for (const id of pieces) {
+    const weights = weightsOf([buildPiece(family, config, id).out]);
+    bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
+  }
+  return bytes;
+}
+
+function checkAll(checkpoint: Checkpoint, needed: ReadonlyMap<string, readonly number[]>): number {
+  let bytes = 0;
+  for (const [name, shape] of needed) {
+    const found = checkpoint.weights.get(name);
+    if (!found) {
+      throw new ModalscopeError(
+        `${checkpoint.path} lacks the weight "${name}".`,
+        `Its config asks for one of shape (${shape.join(", ")}).`,
+        didYouMean(name, checkpoint.weights.keys()),
+      );
+    }
+    if (found.shape.join() !== shape.join()) {
+      throw new ModalscopeError(
+        `The weight "${name}" has the shape (${found.shape.join(", ")}).`,
+        `By config.json it should be (${shape.join(", ")}).`,
+        "Config and weights belong to different models, or one of them is damaged.",
+      );
+    }
+    bytes += shape.reduce((a, b) => a * b, 4);
+  }
+  return bytes;
+}
