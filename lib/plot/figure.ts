@@ -1,0 +1,139 @@
+/** A figure is plain data in plotly's terms: what to draw, and how it is laid out. */
+import { ModalscopeError } from "../errors.js";
+import { escapeLabel } from "./escape.js";
+import { type Theme, template } from "./theme.js";
+import { extent } from "./values.js";
+
+export type Trace = Record<string, unknown>;
+export type Layout = Record<string, unknown>;
+
+/** Plotly JSON. Marks return one, and functions such as `rules` and `facets` take and return them. */
+export interface Figure {
+  readonly data: readonly Trace[];
+  readonly layout: Layout;
+}
+
+/** What every mark takes: the titles, with units, and the scales. */
+export interface Axes {
+  /** Defaults to "y by x". */
+  readonly title?: string;
+  /** A line under the title, such as what an interval is and how many samples it has. */
+  readonly subtitle?: string;
+  /** Title of the horizontal axis, with its unit. */
+  readonly x?: string;
+  /** Title of the vertical axis, with its unit. */
+  readonly y?: string;
+  readonly xRange?: readonly [number, number];
+  readonly yRange?: readonly [number, number];
+  readonly xLog?: boolean;
+  readonly yLog?: boolean;
+  /** Tick labels in d3-format: ".0%" for shares, ".2f" for two decimals. */
+  readonly xFormat?: string;
+  readonly yFormat?: string;
+  /** In pixels. The width follows the page. */
+  readonly height?: number;
+}
+
+/** Characters of a title that fit a line of the usual width. */
+const TITLE_COLUMNS = 78;
+const SUBTITLE_COLUMNS = 104;
+
+/**
+ * A figure with titles, axes and the default look around `data`.
+ * `xaxis`, `yaxis` and the other entries of `layout` are merged over what `axes` gives.
+ */
+export function figure(data: readonly Trace[], axes: Axes, layout: Layout = {}): Figure {
+  const { xaxis, yaxis, ...rest } = layout as { xaxis?: Layout; yaxis?: Layout };
+  const x = axes.x ?? "index";
+  const y = axes.y ?? "value";
+  return {
+    data,
+    layout: {
+      ...heading(axes.title ?? `${y} by ${x}`, axes.subtitle),
+      template: template("light"),
+      autosize: true,
+      height: axes.height ?? 400,
+      xaxis: { ...axis(x, axes.xRange, axes.xLog, axes.xFormat), ...xaxis },
+      yaxis: { ...axis(y, axes.yRange, axes.yLog, axes.yFormat), ...yaxis },
+      ...rest,
+    },
+  };
+}
+
+/** The same figure in another theme. */
+export function themed(figure: Figure, theme: Theme): Figure {
+  return { data: figure.data, layout: { ...figure.layout, template: template(theme) } };
+}
+
+/** The title as it was given, for a file name or a line of text; empty when the figure has none. */
+export function titleOf(figure: Figure): string {
+  const text = (figure.layout.title as { text?: string } | undefined)?.text ?? "";
+  return text
+    .replace(/<br>/g, " ")
+    .replace(/<[^>]*>/g, "")
+    .replace(/&lt;/g, "<")
+    .replace(/&gt;/g, ">")
+    .replace(/&amp;/g, "&");
+}
+
+/** The title block, and a top margin that holds it. */
+export function heading(
+  title: string,
+  subtitle?: string,
+): { title: Layout; margin: { t: number; r: number; b: number; l: number } } {
+  const titleLines = wrap(title, TITLE_COLUMNS);
+  const subtitleLines = subtitle ? wrap(subtitle, SUBTITLE_COLUMNS) : [];
+  return {
+    title: {
+      text: titleLines.map(escapeLabel).join("<br>"),
+      ...(subtitle ? { subtitle: { text: subtitleLines.map(escapeLabel).join("<br>") } } : {}),
+      x: 0,
+      xref: "container",
+      xanchor: "left",
+      y: 1,
+      yref: "container",
+      yanchor: "top",
+      // Plotly anchors one line by its top, but several by the first one's baseline.
+      pad: { t: titleLines.length > 1 ? 27 : 14, l: 16 },
+    },
+    margin: {
+      t: 26 + 22 * titleLines.length + (subtitle ? 14 + 17 * subtitleLines.length : 0),
+      r: 24,
+      b: 48,
+      l: 56,
+    },
+  };
+}
+
+/** Breaks `text` at spaces into lines of at most `columns` characters where words allow it. */
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function axis(title: string, range?: readonly [number, number], log?: boolean, format?: string): Layout {
+  if (range && !(range.every(Number.isFinite) && (!log || range.every((end) => end > 0))))
+    throw new ModalscopeError(
+      `The range of the axis "${title}" runs from ${range[0]} to ${range[1]}.`,
+      log ? "A logarithmic axis has positive numbers only." : "Its ends have to be numbers.",
+    );
+  return {
+    title: { text: escapeLabel(title) },
+    ...(log ? { type: "log" } : {}),
+    // Plotly wants the ends of a logarithmic axis as exponents.
+    ...(range ? { range: log ? range.map(Math.log10) : [...range] } : {}),
+    ...(format ? { tickformat: format } : {}),
+  };
+}
+
+/** Settings of an axis whose positions are whole numbers, such as layers: no tick between two of them. */
+export function wholeTicks(positions: readonly number[]): Layout {
+  const [low, high] = extent(positions);
+  return positions.every(Number.isInteger) && high - low <= 12 ? { dtick: 1 } : {};
+}
