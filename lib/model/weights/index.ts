@@ -1,0 +1,13 @@
+export { defaultCacheDir, float32Checkpoint } from "./cache.js";
+export { type Checkpoint, openCheckpoint, type WeightInfo } from "./checkpoint.js";
+export { dequantise } from "./dequantise.js";
+export type { ReadableDtype, WeightDtype } from "./dtypes.js";
+export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors.js";
+export { readSafetensors } from "./safetensors-file.js";
+export {
+  createSafetensors,
+  type SafetensorsWriter,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors-writer.js";
+export { hasTokenizer, loadTokenizer } from "./tokenizer.js";
