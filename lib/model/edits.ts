@@ -158,9 +158,19 @@ export function transform(
   width: number,
 ): void {
   const data = x.data;
-  if (edit.kind === "mean") return replaceByMean(data, cells, width);
-  if (edit.kind === "resample") return replaceByOtherRow(data, cells, edit.seed, width);
-  if (edit.kind !== "project") throw new TypeError(`"${edit.kind}" does not transform a tensor.`);
+  if (edit.kind === "mean") replaceByMean(data, cells, width);
+  else if (edit.kind === "resample") replaceByOtherRow(data, cells, edit.seed, width);
+  else if (edit.kind === "project") project(data, cells, edit, valueRow, width);
+  else throw new TypeError(`"${edit.kind}" does not transform a tensor.`);
+}
+
+function project(
+  data: Float32Array,
+  cells: readonly Cell[],
+  edit: Extract<Edit, { kind: "project" }>,
+  valueRow: PlacedEdit["valueRow"],
+  width: number,
+): void {
   checkBasis(edit.basis, width);
   const plus = edit.plus === undefined ? undefined : shifter(edit.plus, valueRow, width);
   for (const cell of cells) {

@@ -163,8 +163,9 @@ export function choose(
 
 /** The fewest leading weights that hold a share p of the total. */
 function nucleus(weights: readonly number[], p: number): number[] {
-  const total = weights.reduce((a, b) => a + b, 0);
+  const target = p * weights.reduce((a, b) => a + b, 0);
   let sum = 0;
-  const end = weights.findIndex((w) => (sum += w) >= p * total);
-  return weights.slice(0, end < 0 ? weights.length : end + 1);
+  let n = 0;
+  while (n < weights.length && sum < target) sum += weights[n++];
+  return weights.slice(0, Math.max(1, n));
 }

@@ -217,6 +217,11 @@ export class Model {
     };
   }
 
+  /** Chosen columns of a residual stream (batch, time, hidden_size). */
+  pick(x: Tensor, columns: readonly (readonly number[])[]): Tensor {
+    return pickColumns(x, columns);
+  }
+
   private needTokenizer(): PreTrainedTokenizer {
     if (this.tokenizer) return this.tokenizer;
     throw new ModalscopeError(

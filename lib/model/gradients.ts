@@ -1,0 +1,161 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { ModalscopeError } from "../errors.js";
+import type { LongCall } from "../progress.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+import type { Batch, Positions } from "./batch.js";
+import { Cache } from "./capture.js";
+import { type Engine, floats, runSession } from "./engine.js";
+import { input, type Node } from "./graph/node.js";
+import { pullback } from "./graph/vjp.js";
+import { type Hook, matchHooks } from "./hooks.js";
+import type { Metric } from "./metrics.js";
+import type { Model } from "./model.js";
+import { promptPass, SharedFeeds } from "./pass.js";
+import { buildPiece, HEAD, type PieceId } from "./program.js";
+
+export interface GradientOptions extends LongCall {
+  /** Hooks to differentiate by. */
+  readonly wrt: readonly (string | RegExp)[];
+  /** Where the metrics read logits (default: the last token of each row). */
+  readonly positions?: Positions;
+  /** Hooks taken as constants, such as attention patterns and norm scales: no gradient flows through them. */
+  readonly frozen?: readonly (string | RegExp)[];
+}
+
+export interface Gradients {
+  /** By metric, one number per row. */
+  readonly values: readonly Float64Array[];
+  /** ∂metric/∂hook: (metrics, …the hook's shape), each row's metric by its own activations. */
+  readonly gradients: Cache;
+  readonly logits: Tensor;
+}
+
+/**
+ * Derivatives of metrics by activations, block by block from the last to the first: each block's graph computes
+ * its values again and pulls all metrics' cotangents back at once.
+ * @throws ModalscopeError for an unknown hook, or one that the metric does not depend on
+ */
+export async function gradients(
+  model: Model,
+  batch: Batch,
+  metrics: readonly Metric[],
+  options: GradientOptions,
+): Promise<Gradients> {
+  const { engine } = model;
+  const wanted = options.wrt.flatMap((pattern) => matchHooks(engine.hooks, pattern));
+  const frozen = (options.frozen ?? []).flatMap((pattern) => matchHooks(engine.hooks, pattern));
+  const positions = options.positions ?? "last";
+  const { signal } = options;
+  const run = await model.run(batch, { capture: ["blocks.*.hook_resid_pre"], logits: positions, signal });
+  const logits = run.logits!;
+  const found = new Cache();
+  const back: Backward = { engine, found, wanted, frozen, count: metrics.length };
+  const cotangent = stacked(engine, metrics.map((m) => m.gradient(logits)));
+  const chosen = model.pick(run.residual, run.logitColumns);
+  const atHead = await backThrough(back, HEAD, { x: chosen }, cotangent);
+  let g = spread(engine, atHead, run.logitColumns, [metrics.length, ...run.residual.shape]);
+  const shared = new SharedFeeds(engine.config, promptPass(batch), (n) => floats(engine, n));
+  const first = firstLayer(wanted);
+  for (let l = engine.config.num_hidden_layers - 1; l >= first; l--) {
+    signal?.throwIfAborted();
+    options.progress?.(engine.config.num_hidden_layers - 1 - l, engine.config.num_hidden_layers - first, `block ${l}`);
+    keep(back, `blocks.${l}.hook_resid_post`, g);
+    const { cos, sin } = shared.rotations(l);
+    const x = run.cache.get(`blocks.${l}.hook_resid_pre`);
+    g = await backThrough(back, l, { x, cos, sin, mask: shared.mask(l) }, g);
+    keep(back, `blocks.${l}.hook_resid_pre`, g);
+    await nextTurn();
+  }
+  keep(back, "hook_embed", g);
+  return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
+}
+
+interface Backward {
+  readonly engine: Engine;
+  readonly found: Cache;
+  readonly wanted: readonly Hook[];
+  readonly frozen: readonly Hook[];
+  readonly count: number;
+}
+
+/** Pulls cotangents (metrics, …out) back through a piece; what was asked for inside is kept. */
+async function backThrough(
+  back: Backward,
+  id: PieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  cotangent: Tensor,
+): Promise<Tensor> {
+  const { engine, found } = back;
+  const inside = (hooks: readonly Hook[]): string[] =>
+    hooks.filter((h) => h.piece === id && !h.local.startsWith("hook_resid_p")).map((h) => h.local);
+  const wanted = inside(back.wanted);
+  const frozen = inside(back.frozen);
+  const build = (): Record<string, Node> => backwardGraph(engine, id, wanted, frozen);
+  const key = `back ${id} ${JSON.stringify([wanted, frozen])}`;
+  const outputs = ["d x", ...wanted.map((name) => `d ${name}`)];
+  const results = await engine.pool.use({ key, build, prepack: false }, (session) =>
+    runSession(engine, session, { ...feeds, g: cotangent }, outputs),
+  );
+  const prefix = id === HEAD ? "" : `blocks.${id}.`;
+  for (const name of wanted) found.set(prefix + name, results[`d ${name}`]);
+  return results["d x"];
+}
+
+/** A piece with the pullback of a cotangent `g` (targets, …out): `d x` and `d <hook>`. */
+export function backwardGraph(
+  { family, config }: Pick<Engine, "family" | "config">,
+  id: PieceId,
+  wanted: readonly string[],
+  frozen: readonly string[] = [],
+): Record<string, Node> {
+  const piece = buildPiece(family, config, id, { withoutPast: true });
+  const g = input("g", ["targets", ...piece.out.shape]);
+  const wrt = [piece.x, ...wanted.map((name) => piece.taps.get(name)!)];
+  const constants = new Set(frozen.map((name) => piece.taps.get(name)!));
+  const derivatives = pullback(new Map([[piece.out, g]]), wrt, { targets: true, frozen: constants });
+  const outputs: Record<string, Node> = {};
+  ["x", ...wanted].forEach((name, i) => {
+    const d = derivatives[i];
+    if (!d) throw new ModalscopeError(`Nothing depends on "${name}" here.`, "What it leads to is frozen.");
+    outputs[`d ${name}`] = d;
+  });
+  return outputs;
+}
+
+function keep({ found, wanted }: Backward, name: string, g: Tensor): void {
+  if (wanted.some((h) => h.name === name)) found.set(name, g);
+}
+
+/** The earliest block that a gradient must reach. */
+function firstLayer(wanted: readonly Hook[]): number {
+  const pieces = wanted.map(({ piece }) => (piece === "embed" ? 0 : piece === HEAD ? Number.POSITIVE_INFINITY : piece));
+  return Math.min(...pieces);
+}
+
+/** Tensors of one shape along a new first axis. */
+function stacked(engine: Engine, parts: readonly Tensor[]): Tensor {
+  const size = sizeOf(parts[0].shape);
+  const data = floats(engine, size * parts.length);
+  parts.forEach((p, i) => {
+    data.set(p.data, i * size);
+  });
+  return { data, shape: [parts.length, ...parts[0].shape] };
+}
+
+/** Puts (metrics, batch, n, d) at its columns in zeros (metrics, batch, time, d). */
+function spread(engine: Engine, g: Tensor, columns: readonly (readonly number[])[], shape: readonly number[]): Tensor {
+  const [count, size, time, width] = shape;
+  const n = g.shape[2];
+  const data = floats(engine, sizeOf(shape));
+  for (let m = 0; m < count; m++) {
+    for (let b = 0; b < size; b++) {
+      columns[b].forEach((column, i) => {
+        const from = ((m * size + b) * n + i) * width;
+        const to = ((m * size + b) * time + column) * width;
+        // A column may be named twice: its derivatives add up.
+        for (let j = 0; j < width; j++) data[to + j] += g.data[from + j];
+      });
+    }
+  }
+  return { data, shape };
+}
