@@ -1,0 +1,123 @@
+export {
+  type ArdFit,
+  type ArdOptions,
+  type ArdPoint,
+  type ArdTask,
+  absoluteThreshold,
+  fitLengthscales,
+  survivingDimensions,
+  warmStart,
+} from "./ard.js";
+export type { ComparisonOptions } from "./ardData.js";
+export {
+  type Bridge,
+  type BridgeNull,
+  type BridgeOptions,
+  bridgePermutationTest,
+  fitBridge,
+} from "./bridge.js";
+export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./divergence.js";
+export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
+export { type BackendName, describeBackend, type LearningBackend, learningBackend } from "./learn/backend.js";
+export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./linalg/eigen.js";
+export {
+  asFloat32,
+  asMatrix,
+  centreRows,
+  columnMeans,
+  gram,
+  type Matrix,
+  type MatrixLike,
+  multiply,
+  multiplyTransposed,
+  type NumericTensor,
+  stack,
+  takeRows,
+  transpose,
+} from "./linalg/matrix.js";
+export {
+  coordinates,
+  orthonormalRows,
+  principalAngles,
+  principalCosines,
+  projectOnto,
+  projectOut,
+  randomSubspace,
+  type SubspaceOverlap,
+  subspaceOverlap,
+} from "./linalg/subspace.js";
+export { singularValues, type ThinSvd, thinSvd } from "./linalg/svd.js";
+export {
+  type RightSingular,
+  type SymmetricOperator,
+  type TopEigen,
+  type TopEigenOptions,
+  topEigen,
+  topRightSingular,
+} from "./linalg/topEigen.js";
+export {
+  ardKernel,
+  type HeldOutSplit,
+  holdOut,
+  type MmdTest,
+  mmdPermutationTest,
+  mmdSquared,
+  type SamplePair,
+} from "./mmd.js";
+export { type ResidualRatios, residualRatios } from "./residual.js";
+export { biasedHsic, linearCka, unbiasedHsic } from "./similarity.js";
+export {
+  type EnergyShare,
+  effectiveRank,
+  effectiveRankOf,
+  energyInSubspace,
+  headKernelSpectra,
+  neighbourOverlaps,
+  type PairedSeparation,
+  pairedSeparation,
+  type SharpestDrop,
+  sharpestDrop,
+} from "./spectrum.js";
+export { normalQuantile } from "./statistics/distributions.js";
+export {
+  type BootstrapOptions,
+  bootstrap,
+  bootstrapMean,
+  type Estimate,
+  wilson,
+} from "./statistics/intervals.js";
+export {
+  groupDifferenceTest,
+  mcnemar,
+  type PairedProportions,
+  type PermutationOptions,
+  type PermutationTest,
+  pairedProportions,
+  shuffledPairingTest,
+  signFlipTest,
+  subsetOverlap,
+} from "./statistics/permutation.js";
+export {
+  detectableMean,
+  detectablePairedDifference,
+  detectableProportion,
+  type PowerOptions,
+} from "./statistics/power.js";
+export {
+  barycentricMap,
+  exactTransport,
+  type SinkhornOptions,
+  sinkhorn,
+  squaredDistanceCost,
+  type TransportPlan,
+  uniformWeights,
+} from "./transport.js";
+export {
+  type AttentionWeights,
+  axisEnergy,
+  type KernelSide,
+  largestRankShare,
+  type ZMask,
+  type ZMaskOptions,
+  zMask,
+} from "./zmask.js";
