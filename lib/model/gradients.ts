@@ -50,7 +50,10 @@ export async function gradients(
   const logits = run.logits!;
   const found = new Cache();
   const back: Backward = { engine, found, wanted, frozen, count: metrics.length };
-  const cotangent = stacked(engine, metrics.map((m) => m.gradient(logits)));
+  const cotangent = stacked(
+    engine,
+    metrics.map((m) => m.gradient(logits)),
+  );
   const chosen = model.pick(run.residual, run.logitColumns);
   const atHead = await backThrough(back, HEAD, { x: chosen }, cotangent);
   let g = spread(engine, atHead, run.logitColumns, [metrics.length, ...run.residual.shape]);
@@ -58,7 +61,11 @@ export async function gradients(
   const first = firstLayer(wanted);
   for (let l = engine.config.num_hidden_layers - 1; l >= first; l--) {
     signal?.throwIfAborted();
-    options.progress?.(engine.config.num_hidden_layers - 1 - l, engine.config.num_hidden_layers - first, `block ${l}`);
+    options.progress?.(
+      engine.config.num_hidden_layers - 1 - l,
+      engine.config.num_hidden_layers - first,
+      `block ${l}`,
+    );
     keep(back, `blocks.${l}.hook_resid_post`, g);
     const { cos, sin } = shared.rotations(l);
     const x = run.cache.get(`blocks.${l}.hook_resid_pre`);
@@ -128,7 +135,9 @@ function keep({ found, wanted }: Backward, name: string, g: Tensor): void {
 
 /** The earliest block that a gradient must reach. */
 function firstLayer(wanted: readonly Hook[]): number {
-  const pieces = wanted.map(({ piece }) => (piece === "embed" ? 0 : piece === HEAD ? Number.POSITIVE_INFINITY : piece));
+  const pieces = wanted.map(({ piece }) =>
+    piece === "embed" ? 0 : piece === HEAD ? Number.POSITIVE_INFINITY : piece,
+  );
   return Math.min(...pieces);
 }
 
@@ -143,7 +152,12 @@ function stacked(engine: Engine, parts: readonly Tensor[]): Tensor {
 }
 
 /** Puts (metrics, batch, n, d) at its columns in zeros (metrics, batch, time, d). */
-function spread(engine: Engine, g: Tensor, columns: readonly (readonly number[])[], shape: readonly number[]): Tensor {
+function spread(
+  engine: Engine,
+  g: Tensor,
+  columns: readonly (readonly number[])[],
+  shape: readonly number[],
+): Tensor {
   const [count, size, time, width] = shape;
   const n = g.shape[2];
   const data = floats(engine, sizeOf(shape));

@@ -21,12 +21,17 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
     ] as const) {
       it(`a logit difference by activations (${group})`, async () => {
         const model = await open(variant);
-        const names = [...reference.keys()].filter((n) => n.startsWith(`${group}/`)).map((n) => n.slice(group.length + 1));
+        const names = [...reference.keys()]
+          .filter((n) => n.startsWith(`${group}/`))
+          .map((n) => n.slice(group.length + 1));
         const hooks = names.filter((n) => model.hooks.includes(n));
         assert.ok(hooks.length >= model.layers.length, `the golden names ${hooks.length} hooks of the model`);
         const metric = logitDifference(...difference.of);
         const batch = batchOf(model, cases[difference.case]);
-        const { gradients: found } = await gradients(model, batch, [metric], { wrt: hooks, frozen: patterns });
+        const { gradients: found } = await gradients(model, batch, [metric], {
+          wrt: hooks,
+          frozen: patterns,
+        });
         const misses = hooks
           .map((h) => ({ h, drift: deviation(at0(found.get(h), 0), reference.get(`${group}/${h}`)!) }))
           .filter(({ drift }) => !(drift <= TOLERANCE))
@@ -40,7 +45,9 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
       const model = await open(variant);
       const batch = batchOf(model, cases[cross_entropy.case]);
       const { targets, counts } = nextTokens(batch.ids, batch.mask, batch.size, batch.time);
-      const weights: Weights = new Map([...model.engine.checkpoint.weights.keys()].map((n) => [n, model.weight(n)]));
+      const weights: Weights = new Map(
+        [...model.engine.checkpoint.weights.keys()].map((n) => [n, model.weight(n)]),
+      );
       const trainer = await Trainer.open(model.engine.checkpoint.config, 1);
       const { loss, weights: found } = await trainer.gradients(weights, { batch, targets, counts });
       const value = reference.get("cross_entropy/value")!.data[0];
@@ -60,7 +67,12 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
 }
 
 /** Each token's successor, where both are tokens. */
-function nextTokens(ids: Int32Array, mask: Uint8Array, size: number, time: number): { targets: Int32Array; counts: Float32Array } {
+function nextTokens(
+  ids: Int32Array,
+  mask: Uint8Array,
+  size: number,
+  time: number,
+): { targets: Int32Array; counts: Float32Array } {
   const targets = new Int32Array(size * time);
   const counts = new Float32Array(size * time);
   for (let b = 0; b < size; b++) {

@@ -1,0 +1,56 @@
+export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
+export { Cache, type CaptureRequest } from "./capture.js";
+export {
+  add,
+  apply,
+  at,
+  during,
+  type Edit,
+  type Edits,
+  type EditValue,
+  fill,
+  hide,
+  keep,
+  mean,
+  noise,
+  onHeads,
+  onRows,
+  remove,
+  resample,
+  scale,
+  showEdit,
+  type Where,
+  zero,
+} from "./edits.js";
+export type { TextConfig } from "./families/index.js";
+export type { Generated, GenerateOptions } from "./generate.js";
+export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
+export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
+export { anonymousBytes, parseBytes, showBytes } from "./memory.js";
+export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
+export type { Message, Model, Prompt, RunOptions, RunResult } from "./model.js";
+export { type Device, offeredDevices } from "./runtime/session.js";
+export {
+  type Grid,
+  type GridPoint,
+  type SweepEstimate,
+  type SweepOptions,
+  type SweepResult,
+  sweep,
+} from "./sweep.js";
+export {
+  initialWeights,
+  saveCheckpoint,
+  Trainer,
+  type TrainingBatch,
+  type TrainOptions,
+  train,
+  type Weights,
+} from "./train.js";
+export {
+  type Checkpoint,
+  openCheckpoint,
+  readSafetensors,
+  type WeightInfo,
+  writeSafetensors,
+} from "./weights/index.js";

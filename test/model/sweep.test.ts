@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Batch } from "../../lib/model/batch.js";
+import { add, at, type Edits, fill, hide, noise, onHeads, scale } from "../../lib/model/edits.js";
+import { logProb } from "../../lib/model/metrics.js";
+import type { Model } from "../../lib/model/model.js";
+import { sweep } from "../../lib/model/sweep.js";
+import { batchOf, golden, open, variants } from "./goldens.js";
+
+const metric = logProb([3, 7, 11]);
+
+/** The metric by one whole run under the edits. */
+async function rerun(model: Model, batch: Batch, edits: Edits): Promise<number[]> {
+  const { logits } = await model.run(batch, { edits, logits: "last" });
+  return [...metric.value(logits!)];
+}
+
+describe("a sweep gives what separate runs give", () => {
+  for (const variant of variants.filter((v) => /-(tied|gqa2|sliding|softcap)$/.test(v))) {
+    it(variant, async () => {
+      const model = await open(variant);
+      for (const name of ["left", "right"] as const) {
+        const batch = batchOf(model, golden(variant).cases[name]);
+        const layers = model.layers;
+        const edits: Record<string, (l: number) => Edits> = {
+          "zero the stream": (l) => ({ [`blocks.${l}.hook_resid_pre`]: at([6, 7], fill(0)) }),
+          "knock out a head": (l) => ({ [`blocks.${l}.attn.hook_z`]: onHeads([1], fill(0)) }),
+          "cut attention": (l) => ({ [`blocks.${l}.attn.hook_attn_scores`]: at("last", hide([4, 5])) }),
+          "noise after the block": (l) => ({ [`blocks.${l}.hook_resid_post`]: at([-1], noise(0.5, 3)) }),
+          "embedding and a late MLP": (l) => ({
+            hook_embed: at([5], scale(2)),
+            [`blocks.${l}.hook_mlp_out`]: add(0.1),
+          }),
+          "the last norm": (l) => ({ "ln_final.hook_normalized": scale(1 + l / 4) }),
+        };
+        for (const [what, edit] of Object.entries(edits)) {
+          const { values } = await sweep(model, batch, {
+            over: layers,
+            edit: edit as (l: unknown) => Edits,
+            metric,
+            maxRows: 7,
+          });
+          const naive = (await Promise.all(layers.map((l) => rerun(model, batch, edit(l))))).flat();
+          const size = Math.max(...naive.map(Math.abs));
+          naive.forEach((want, i) => {
+            const drift = Math.abs(values.data[i] - want) / size;
+            assert.ok(
+              drift <= 1e-4,
+              `${variant}, ${name}, ${what}, point ${i}: ${values.data[i]} against ${want}`,
+            );
+          });
+          assert.ok(new Set(naive).size > 1, `${what} changes nothing`);
+        }
+      }
+      await model.close();
+    });
+  }
+
+  it("over a grid of named axes, the last fastest", async () => {
+    const model = await open("qwen2-tied");
+    const batch = batchOf(model, golden("qwen2-tied").cases.single);
+    const edit = ({ layer, position }: { layer: number; position: number }): Edits => ({
+      [`blocks.${layer}.hook_resid_pre`]: at([position], fill(0)),
+    });
+    const { values, axes, clean } = await sweep(model, batch, {
+      over: { layer: [0, 2], position: [1, 5, 12] },
+      edit,
+      metric,
+    });
+    assert.deepEqual(values.shape, [2, 3, 1]);
+    assert.deepEqual(
+      axes.map((a) => a.name),
+      ["layer", "position"],
+    );
+    const want = await rerun(model, batch, edit({ layer: 2, position: 5 }));
+    assert.ok(Math.abs(values.data[4] - want[0]) < 1e-4);
+    assert.ok(Math.abs(clean[0] - (await rerun(model, batch, {}))[0]) < 1e-5);
+    await model.close();
+  });
+});
