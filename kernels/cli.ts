@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { ModalscopeError } from "../lib/errors.js";
+import { kernelCommand } from "./kernel-command.js";
+import { reportCommand } from "./report-command.js";
+import { joinPairs, runCommand } from "./runner/command.js";
+import { studiesCommand } from "./studies-command.js";
+import { packageVersion } from "./typescript/package-root.js";
+
+const usageError = 2;
+
+const program = new Command("modalscope")
+  .description("Look inside vision-language models: notebooks without a client, reports, the Jupyter kernel.")
+  .version(packageVersion())
+  .exitOverride()
+  .addCommand(runCommand())
+  .addCommand(studiesCommand())
+  .addCommand(reportCommand())
+  .addCommand(kernelCommand());
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync(joinPairs(process.argv));
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : usageError;
+  else if (error instanceof ModalscopeError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  } else throw error;
+}

@@ -1,0 +1,41 @@
+import { Command } from "commander";
+import { installKernel, listKernels, uninstallKernel } from "./typescript/install.js";
+
+interface PlaceFlags {
+  user?: boolean;
+  sysPrefix?: boolean;
+  prefix?: string;
+  name: string;
+}
+
+export function kernelCommand(): Command {
+  const place = (command: Command): Command =>
+    command
+      .option("--user", "for this user (the default)")
+      .option("--sys-prefix", "into the active Python environment (VIRTUAL_ENV or CONDA_PREFIX)")
+      .option("--prefix <folder>", "under this folder, in share/jupyter/kernels")
+      .option("--name <name>", "the kernel's name", "modalscope");
+  return new Command("kernel")
+    .description("Installs, lists and removes the Jupyter kernel. Needs no Python.")
+    .addCommand(
+      place(new Command("install"))
+        .description("Writes the kernelspec, so that Jupyter offers the kernel.")
+        .option("--display-name <name>", "what clients call it", "TypeScript (modalscope)")
+        .action((flags: PlaceFlags & { displayName: string }) => {
+          process.stdout.write(`Installed ${installKernel(flags)}\n`);
+        }),
+    )
+    .addCommand(
+      new Command("list").description("Lists the kernels that Jupyter finds.").action(() => {
+        for (const { name, folder, state } of listKernels())
+          process.stdout.write(`${name}\t${folder}\t${state}\n`);
+      }),
+    )
+    .addCommand(
+      place(new Command("uninstall"))
+        .description("Removes the kernelspec.")
+        .action((flags: PlaceFlags) => {
+          process.stdout.write(`Removed ${uninstallKernel(flags)}\n`);
+        }),
+    );
+}

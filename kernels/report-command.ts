@@ -1,0 +1,35 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Command } from "commander";
+import { ModalscopeError } from "../lib/errors.js";
+
+export function reportCommand(): Command {
+  return new Command("report")
+    .description("Makes one HTML page of executed notebooks.")
+    .argument("<notebooks...>", "executed notebooks")
+    .requiredOption("-o, --output <folder>", "where the report goes")
+    .action(async (notebooks: string[], { output }: { output: string }) => {
+      for (const notebook of notebooks) {
+        if (!existsSync(notebook))
+          throw new ModalscopeError(`Cannot read ${notebook}.`, "There is no such file.");
+      }
+      process.stdout.write(`${await makeReport(notebooks, output)}\n`);
+    });
+}
+
+type WriteReport = (notebooks: string[], folder: string) => Promise<string>;
+
+/** Writes the report and gives the path of its page. It is loaded only here: it brings plotly with it. */
+export async function makeReport(notebooks: readonly string[], folder: string): Promise<string> {
+  const path = fileURLToPath(new URL("../lib/plot/report.js", import.meta.url));
+  if (!existsSync(path)) {
+    throw new ModalscopeError(
+      "Cannot make the report.",
+      `${path} is missing.`,
+      "Build the package: npm run build.",
+    );
+  }
+  const { writeReport } = (await import(pathToFileURL(path).href)) as { writeReport: WriteReport };
+  return writeReport([...notebooks], resolve(folder));
+}

@@ -1,0 +1,62 @@
+import { readdirSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { Command } from "commander";
+import { didYouMean, ModalscopeError } from "../lib/errors.js";
+import { makeReport } from "./report-command.js";
+import { explain, untilSignal } from "./runner/command.js";
+import { runNotebook } from "./runner/index.js";
+import { progressReporter, seconds } from "./runner/progress.js";
+import { packageRoot } from "./typescript/package-root.js";
+
+export function studiesCommand(): Command {
+  return new Command("studies")
+    .description("Runs the studies' notebooks on the embedded checkpoints and makes a report of them.")
+    .argument("[names...]", "only the notebooks whose names begin so, such as 03")
+    .option("-o, --output <folder>", "where executed notebooks and the report go", "out")
+    .option("--notebooks <folder>", "where the notebooks are", join(packageRoot(), "notebooks"))
+    .action(async (names: string[], { output, notebooks }: { output: string; notebooks: string }) => {
+      process.exitCode = await untilSignal((signal) =>
+        runStudies(findNotebooks(notebooks, names), output, signal),
+      );
+    });
+}
+
+function findNotebooks(folder: string, names: readonly string[]): string[] {
+  const all = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ipynb"))
+    .map((entry) => entry.name)
+    .sort();
+  if (all.length === 0) throw new ModalscopeError(`There are no notebooks in ${folder}.`);
+  for (const name of names) {
+    if (all.some((file) => file.startsWith(name))) continue;
+    throw new ModalscopeError(
+      `No notebook's name begins with "${name}".`,
+      `There are ${all.join(", ")}.`,
+      didYouMean(name, all),
+    );
+  }
+  const chosen = names.length === 0 ? all : all.filter((file) => names.some((name) => file.startsWith(name)));
+  return chosen.map((file) => join(folder, file));
+}
+
+/** Runs them one after the other, all of them even when one fails; gives the exit code. */
+async function runStudies(inputs: readonly string[], folder: string, signal: AbortSignal): Promise<number> {
+  const outputs: string[] = [];
+  const failed: string[] = [];
+  for (const input of inputs) {
+    const name = basename(input);
+    const output = join(resolve(folder), name);
+    process.stderr.write(`\n${name}\n`);
+    const onEvent = progressReporter({ cells: true, outputs: false });
+    const result = await runNotebook({ input, output, signal, onEvent });
+    explain(result);
+    process.stderr.write(`${name}: ${result.status}, ${seconds(result.seconds)}\n`);
+    outputs.push(output);
+    if (result.status !== "completed") failed.push(name);
+    if (signal.aborted) return 130;
+  }
+  const report = await makeReport(outputs, folder);
+  if (failed.length > 0) process.stderr.write(`\nNot completed: ${failed.join(", ")}\n`);
+  process.stdout.write(`${report}\n`);
+  return failed.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,36 @@
+import { writeSync } from "node:fs";
+import { enterNative, leaveNative } from "../../../lib/native-lock.js";
+import { encodeFrame } from "../frames.js";
+import type { Report } from "../messages.js";
+
+/** File descriptors that the session opens for the process that runs the cells. */
+export const commandsFd = 4;
+const reportsFd = 3;
+
+/**
+ * Hands a report to the session. It is written at once and in order, and waits when the pipe is full: so
+ * output streams while a cell computes, memory stays bounded, and nothing is lost when the process ends. The
+ * lock keeps an interrupt from cutting a message in two.
+ */
+export function report(message: Report): void {
+  const frame = encodeFrame(message);
+  enterNative();
+  try {
+    for (let from = 0; from < frame.length; ) {
+      try {
+        from += writeSync(reportsFd, frame, from);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+        waitBriefly();
+      }
+    }
+  } finally {
+    leaveNative();
+  }
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+function waitBriefly(): void {
+  Atomics.wait(never, 0, 0, 1);
+}

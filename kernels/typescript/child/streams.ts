@@ -1,0 +1,75 @@
+import { Readable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+import { report } from "./pipe.js";
+import { currentRun, sendOutput } from "./runs.js";
+
+/** Sends what JavaScript prints as the cell's output. (What native code prints comes by the real pipes.) */
+export function captureStreams(): void {
+  capture(process.stdout, "stdout");
+  capture(process.stderr, "stderr");
+}
+
+function capture(stream: NodeJS.WriteStream, name: "stdout" | "stderr"): void {
+  const decoder = new StringDecoder("utf8");
+  const write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
+    const encoding = typeof rest[0] === "string" ? (rest[0] as BufferEncoding) : "utf8";
+    const bytes = typeof chunk === "string" && encoding !== "utf8" ? Buffer.from(chunk, encoding) : chunk;
+    const text = typeof bytes === "string" ? bytes : decoder.write(Buffer.from(bytes));
+    if (text !== "") sendOutput({ type: "stream", content: { name, text } });
+    const done = rest.at(-1);
+    if (typeof done === "function") process.nextTick(done as () => void);
+    return true;
+  };
+  stream.write = write as typeof stream.write;
+}
+
+/** Node's warnings are the user's to see, but for those that the kernel itself causes. */
+export function captureWarnings(): void {
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => {
+    if (/USE_MAIN_CONTEXT_DEFAULT_LOADER/.test(warning.message)) return;
+    process.stderr.write(`${warning.name}: ${warning.message}\n`);
+  });
+}
+
+const waiting = new Map<number, { resolve(value: string): void; reject(error: Error): void }>();
+let nextRequest = 0;
+
+/** Asks the person at the client for a line; rejects where nobody can answer. */
+export function input(prompt = "", password = false): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = nextRequest++;
+    waiting.set(request, { resolve, reject });
+    report({ type: "input_request", run: currentRun()?.id ?? 0, request, prompt, password });
+  });
+}
+
+export function answerInput(request: number, value: string | undefined, error: string | undefined): void {
+  const asked = waiting.get(request);
+  waiting.delete(request);
+  if (value !== undefined) asked?.resolve(value);
+  else asked?.reject(new Error(error ?? "No input came."));
+}
+
+/** `process.stdin` asks the client for a line whenever it is read, so that `readline` works. */
+export function connectStdin(): void {
+  let stdin: Readable | undefined;
+  const create = (): Readable => {
+    const stream = new Readable({
+      read() {
+        input().then(
+          (line) => stream.push(`${line}\n`),
+          (error) => stream.destroy(error),
+        );
+      },
+    });
+    return Object.assign(stream, { fd: 0, isTTY: false });
+  };
+  Object.defineProperty(process, "stdin", {
+    configurable: true,
+    get: () => {
+      if (stdin === undefined || stdin.destroyed) stdin = create();
+      return stdin;
+    },
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * The thread that reads the session's commands and stops a cell that holds the main thread.
+ *
+ * An interrupt goes to the main thread as a message first. When that does not answer, a cell is computing: its
+ * JavaScript is ended by the inspector's terminateExecution, under the lock that native calls take, and the
+ * message is delivered then. The message is repeated until the main thread has answered.
+ */
+import { Session } from "node:inspector";
+import { Socket } from "node:net";
+import { parentPort, workerData } from "node:worker_threads";
+import { NativeLockCell, NativeLockState } from "../../../lib/native-lock.js";
+import { frameReader } from "../frames.js";
+import type { Command } from "../messages.js";
+import { commandsFd } from "./pipe.js";
+
+const port = parentPort;
+if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
+const { lock, answered } = workerData as { lock: Int32Array; answered: Int32Array };
+
+const answerMs = 50;
+const terminationMs = 200;
+const attempts = 50;
+
+const main = new Session();
+main.connectToMainThread();
+
+const commands = new Socket({ fd: commandsFd, readable: true, writable: false });
+const read = frameReader();
+commands.on("data", (chunk) => {
+  for (const command of read(chunk) as Command[]) {
+    if (command.type === "interrupt") void interrupt(command.run);
+    else port.postMessage(command);
+  }
+});
+// The session is gone: so is the reason to live, and the main thread may be in an endless loop.
+commands.on("close", () => process.kill(process.pid, "SIGKILL"));
+
+async function interrupt(run: number): Promise<void> {
+  const before = Atomics.load(answered, 0);
+  const isAnswered = (): boolean => Atomics.load(answered, 0) !== before;
+  for (let attempt = 0; attempt < attempts && !isAnswered(); attempt++) {
+    port?.postMessage({ type: "interrupt", run } satisfies Command);
+    if (await until(isAnswered, answerMs)) return;
+    await terminate(isAnswered);
+  }
+}
+
+/** Ends what the main thread runs, once no native call is on its stack. */
+async function terminate(isAnswered: () => boolean): Promise<void> {
+  const { free, interrupting } = NativeLockState;
+  Atomics.store(lock, NativeLockCell.pending, 1);
+  const taken = (): boolean =>
+    isAnswered() || Atomics.compareExchange(lock, NativeLockCell.state, free, interrupting) === free;
+  await until(taken, Number.POSITIVE_INFINITY);
+  if (Atomics.load(lock, NativeLockCell.state) === interrupting) {
+    let ended = false;
+    main.post("Runtime.terminateExecution", () => {
+      ended = true;
+    });
+    await until(() => ended || isAnswered(), terminationMs);
+    Atomics.store(lock, NativeLockCell.state, free);
+    Atomics.notify(lock, NativeLockCell.state);
+  }
+  Atomics.store(lock, NativeLockCell.pending, 0);
+  Atomics.notify(lock, NativeLockCell.pending);
+}
+
+async function until(condition: () => boolean, limitMs: number): Promise<boolean> {
+  const end = performance.now() + limitMs;
+  while (!condition()) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return true;
+}

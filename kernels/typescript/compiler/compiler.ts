@@ -1,0 +1,196 @@
+import ts from "typescript";
+import {
+  type CompileResult,
+  type CompletionResult,
+  type IsComplete,
+  type Problem,
+  scopeSpecifier,
+} from "../messages.js";
+import { isComplete } from "./complete-code.js";
+import { emitCell } from "./emit.js";
+import { cellProgram } from "./program.js";
+import { quickInfoText } from "./quick-info.js";
+import { type CellSyntax, parseCell, readSyntax } from "./syntax.js";
+
+/** The language of one notebook: types across its cells, JavaScript for each. */
+export interface Compiler {
+  /** Checks and compiles a cell; `name` is how stack frames call it. */
+  compile(code: string, name: string): CompileResult;
+  /**
+   * Lets later cells see what the cell that was compiled last declared, or, when it failed, the part of it
+   * that came to be.
+   * @param values the values that exist now.
+   */
+  commit(values: readonly string[] | "all"): void;
+  complete(code: string, position: number): CompletionResult;
+  /** What is known of the name at the position, as text; undefined when nothing. */
+  inspect(code: string, position: number): string | undefined;
+  isComplete(code: string): IsComplete;
+}
+
+/** Where a name of the notebook's scope comes from. */
+type Origin =
+  | { kind: "cell"; file: string; value: boolean; assignable: boolean }
+  | { kind: "import"; statement: string };
+
+export function createCompiler(folder: string): Compiler {
+  const program = cellProgram(folder);
+  const scope = new Map<string, Origin>();
+  let cells = 0;
+  let compiled: { text: string; syntax: CellSyntax } | undefined;
+
+  /** The cell as it is checked: its own text first, so that positions stay, then what joins it to the notebook. */
+  function checkedText(code: string, syntax: CellSyntax, names: Iterable<string>): string {
+    const exported = [...syntax.declared].filter(([, d]) => !d.exported).map(([name]) => name);
+    return `${code}\n${imports(names)}\nexport { ${exported.join(", ")} };`;
+  }
+
+  function imports(names: Iterable<string>): string {
+    const fromCells = new Map<string, string[]>();
+    const statements: string[] = [];
+    for (const name of names) {
+      const origin = scope.get(name);
+      if (origin === undefined) continue;
+      if (origin.kind === "import") statements.push(origin.statement);
+      else fromCells.set(origin.file, [...(fromCells.get(origin.file) ?? []), name]);
+    }
+    for (const [file, list] of fromCells) {
+      statements.push(`import { ${list.join(", ")} } from "./${file}";`);
+    }
+    return statements.join(" ");
+  }
+
+  /** Imports for the compiled cell, where all cells' values live in one scope. */
+  function prelude(names: Iterable<string>): string {
+    const values: string[] = [];
+    const statements: string[] = [];
+    for (const name of names) {
+      const origin = scope.get(name);
+      if (origin?.kind === "import") statements.push(origin.statement);
+      else if (origin?.value) values.push(name);
+    }
+    if (values.length > 0) statements.push(`import { ${values.join(", ")} } from "${scopeSpecifier}";`);
+    return statements.length === 0 ? "" : `${statements.join(" ").replaceAll("\n", " ")} `;
+  }
+
+  function earlierNames(syntax: CellSyntax): string[] {
+    return [...syntax.mentioned].filter(
+      (name) => scope.has(name) && !syntax.declared.has(name) && !syntax.imported.has(name),
+    );
+  }
+
+  function compile(code: string, name: string): CompileResult {
+    compiled = undefined;
+    const source = parseCell(code);
+    const syntax = readSyntax(source);
+    if (syntax.problems.length > 0) {
+      return {
+        ok: false,
+        problems: syntax.problems.map((p) => ({ ...p, code: undefined, ...at(source, p.start) })),
+      };
+    }
+    const names = earlierNames(syntax);
+    const text = checkedText(code, syntax, names);
+    program.show(text);
+    const problems = diagnose(source);
+    if (problems.length > 0) return { ok: false, problems };
+    compiled = { text, syntax };
+    return { ok: true, cell: emitCell(code, name, syntax, prelude(names)) };
+  }
+
+  function diagnose(source: ts.SourceFile): Problem[] {
+    const { service, current } = program;
+    const syntactic = service.getSyntacticDiagnostics(current);
+    const found = syntactic.length > 0 ? syntactic : service.getSemanticDiagnostics(current);
+    return found
+      .filter((d) => d.category === ts.DiagnosticCategory.Error)
+      .flatMap((d) => {
+        const start = Math.min(d.start ?? 0, source.text.length);
+        const length = Math.max(1, Math.min(d.length ?? 1, source.text.length - start));
+        let message = ts.flattenDiagnosticMessageText(d.messageText, "\n");
+        if (d.code === assignsToImport) {
+          const name = source.text.slice(start, start + length);
+          const origin = scope.get(name);
+          if (origin?.kind === "cell" && origin.assignable) return [];
+          if (origin?.kind === "cell")
+            message = `Cannot assign to '${name}' because an earlier cell made it constant.`;
+        }
+        return [{ message, code: d.code, length, ...at(source, start) }];
+      });
+  }
+
+  function commit(values: readonly string[] | "all"): void {
+    if (compiled === undefined) return;
+    const { text, syntax } = compiled;
+    compiled = undefined;
+    const file = `__cell_${++cells}__.ts`;
+    program.keep(file, text);
+    const existing = new Set(values === "all" ? syntax.declared.keys() : values);
+    for (const [name, statement] of syntax.imported) scope.set(name, { kind: "import", statement });
+    for (const [name, { value, assignable }] of syntax.declared) {
+      if (!value || existing.has(name)) scope.set(name, { kind: "cell", file, value, assignable });
+    }
+  }
+
+  /** Shows the service a cell that is being written, with all of the notebook's names in reach. */
+  function draft(code: string): void {
+    const syntax = readSyntax(parseCell(code));
+    const names = [...scope.keys()].filter(
+      (name) => !syntax.declared.has(name) && !syntax.imported.has(name),
+    );
+    program.show(checkedText(code, syntax, names));
+  }
+
+  function complete(code: string, position: number): CompletionResult {
+    draft(code);
+    const info = program.service.getCompletionsAtPosition(program.current, position, {});
+    const typed = /[\p{ID_Continue}$#]*$/u.exec(code.slice(0, position))?.[0] ?? "";
+    const span = info?.optionalReplacementSpan;
+    const start = span?.start ?? position - typed.length;
+    const end = Math.max(position, span === undefined ? position : span.start + span.length);
+    const prefix = code.slice(start, position);
+    const ranked = (info?.entries ?? [])
+      .map((entry) => ({ entry, rank: rank(entry.name, prefix) }))
+      .filter(({ rank }) => rank < 3)
+      .sort(
+        (a, b) =>
+          a.rank - b.rank ||
+          a.entry.sortText.localeCompare(b.entry.sortText) ||
+          a.entry.name.localeCompare(b.entry.name),
+      );
+    return {
+      matches: ranked.map(({ entry }) => entry.name),
+      start,
+      end,
+      types: ranked.map(({ entry }) => ({ text: entry.name, type: entry.kind, start, end })),
+    };
+  }
+
+  function inspect(code: string, position: number): string | undefined {
+    draft(code);
+    // Jupyter asks at the cursor, which often stands just after the name or its bracket.
+    for (const offset of [position, position - 1, position - 2]) {
+      if (offset < 0) break;
+      const info = program.service.getQuickInfoAtPosition(program.current, offset);
+      if (info !== undefined) return quickInfoText(info);
+    }
+    return undefined;
+  }
+
+  return { compile, commit, complete, inspect, isComplete };
+}
+
+/** "Cannot assign to 'x' because it is an import." Earlier cells' names are imports to the checker only. */
+const assignsToImport = 2632;
+
+function at(source: ts.SourceFile, offset: number): { line: number; column: number } {
+  const { line, character } = source.getLineAndCharacterOfPosition(offset);
+  return { line: line + 1, column: character + 1 };
+}
+
+/** 0: begins with the prefix; 1: but for case; 2: contains it; 3: no match. */
+function rank(name: string, prefix: string): number {
+  if (name.startsWith(prefix)) return 0;
+  const [n, p] = [name.toLowerCase(), prefix.toLowerCase()];
+  return n.startsWith(p) ? 1 : n.includes(p) ? 2 : 3;
+}

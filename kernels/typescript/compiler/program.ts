@@ -1,0 +1,118 @@
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import ts from "typescript";
+import { packageRoot } from "../package-root.js";
+
+/** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
+export interface CellProgram {
+  readonly service: ts.LanguageService;
+  /**
+   * The path of the cell that is looked at now. It is the program's one root, always the same, because
+   * TypeScript reuses the rest of the program only then; the cells that it imports come with it.
+   */
+  readonly current: string;
+  /** Sets the current cell's text. */
+  show(text: string): void;
+  /** Keeps a cell under a file name in the notebook's folder, for later ones to import. */
+  keep(file: string, text: string): void;
+}
+
+/** Lenient on purpose, as tslab is: exploring code may leave types out and null unchecked. */
+const options: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  customConditions: ["node"],
+  lib: ["lib.es2023.d.ts"],
+  types: ["node"],
+  allowImportingTsExtensions: true,
+  experimentalDecorators: true,
+  esModuleInterop: true,
+  resolveJsonModule: true,
+  jsx: ts.JsxEmit.React,
+  allowJs: true,
+  skipLibCheck: true,
+  noEmit: true,
+};
+
+export function cellProgram(folder: string): CellProgram {
+  const root = packageRoot();
+  const virtual = new Map<string, { text: string; version: number }>();
+  const snapshots = new Map<string, { version: string; snapshot: ts.IScriptSnapshot }>();
+  const current = join(folder, "__cell__.ts");
+  let version = 0;
+  const settings: ts.CompilerOptions = { ...options, typeRoots: typeRoots(folder, root) };
+  const resolutions = ts.createModuleResolutionCache(folder, (name) => name, settings);
+
+  /** Files that may change while the notebook is open: all but installed packages. */
+  const versionOf = (path: string): string => {
+    const cell = virtual.get(path);
+    if (cell !== undefined) return String(cell.version);
+    if (path.includes("/node_modules/")) return "1";
+    return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  };
+  const fileExists = (path: string): boolean => virtual.has(path) || ts.sys.fileExists(path);
+  const readFile = (path: string): string | undefined => virtual.get(path)?.text ?? ts.sys.readFile(path);
+
+  const host: ts.LanguageServiceHost = {
+    getScriptFileNames: () => [current],
+    getScriptVersion: versionOf,
+    getProjectVersion: () => String(version),
+    getScriptSnapshot(path) {
+      const current = versionOf(path);
+      const known = snapshots.get(path);
+      if (known?.version === current) return known.snapshot;
+      const text = fileExists(path) ? readFile(path) : undefined;
+      if (text === undefined) return undefined;
+      const snapshot = ts.ScriptSnapshot.fromString(text);
+      snapshots.set(path, { version: current, snapshot });
+      return snapshot;
+    },
+    getCurrentDirectory: () => folder,
+    getCompilationSettings: () => settings,
+    getDefaultLibFileName: ts.getDefaultLibFilePath,
+    fileExists,
+    readFile,
+    directoryExists: (path) => path === folder || ts.sys.directoryExists(path),
+    getDirectories: ts.sys.getDirectories,
+    readDirectory: ts.sys.readDirectory,
+    realpath: ts.sys.realpath,
+    resolveModuleNameLiterals: (literals, containing) =>
+      literals.map(({ text }) => resolve(text, containing)),
+  };
+
+  function resolve(name: string, containing: string): ts.ResolvedModuleWithFailedLookupLocations {
+    // Cells come and go; only what lies on disk is worth remembering.
+    const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
+    const found = ts.resolveModuleName(name, containing, settings, host, cache);
+    if (found.resolvedModule !== undefined || !/^(modalscope|tslab)($|\/)/.test(name)) return found;
+    // A notebook far from any package.json still sees the kernel's own library.
+    return ts.resolveModuleName(name, join(root, "__cell__.ts"), settings, host);
+  }
+
+  const set = (path: string, text: string): void => {
+    version++;
+    virtual.set(path, { text, version });
+  };
+  set(current, "");
+  return {
+    service: ts.createLanguageService(host, ts.createDocumentRegistry()),
+    current,
+    show: (text) => set(current, text),
+    keep: (file, text) => set(join(folder, file), text),
+  };
+}
+
+/** Where `@types/node` may lie: in the notebook's project, else beside the kernel. */
+function typeRoots(folder: string, root: string): string[] {
+  const above: string[] = [];
+  for (let at of [folder, root]) {
+    for (;;) {
+      above.push(join(at, "node_modules", "@types"));
+      const parent = dirname(at);
+      if (parent === at) break;
+      at = parent;
+    }
+  }
+  return above.filter((path) => ts.sys.directoryExists(join(path, "node")));
+}

@@ -1,0 +1,27 @@
+import type { ErrorContent } from "./messages.js";
+
+/** Why the process that ran the cells ended, in words for the cell that it ended in. */
+export function describeDeath(end: {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The code that it left with by itself, from `process.exit` or a listener's failure. */
+  exitCalled: number | undefined;
+  /** The last that it printed to stderr. */
+  lastWords: string;
+}): ErrorContent {
+  const evalue = `${cause(end)} All variables are lost; restart the kernel.`;
+  return { ename: "KernelDied", evalue, traceback: [`KernelDied: ${evalue}`] };
+}
+
+function cause({ code, signal, exitCalled, lastWords }: Parameters<typeof describeDeath>[0]): string {
+  if (/heap out of memory|Array buffer allocation failed/.test(lastWords)) {
+    return "The cell ran out of memory: JavaScript's heap was full (NODE_OPTIONS=--max-old-space-size=8192 raises its limit to 8 GB).";
+  }
+  if (exitCalled !== undefined) return `The cell ended its process with exit code ${exitCalled}.`;
+  if (signal === "SIGKILL") {
+    return "The cell's process was killed from outside (SIGKILL); the system does so when memory is short.";
+  }
+  if (signal !== null) return `The cell's process crashed (${signal}).`;
+  if (code === null) return `The cell's process could not be started: ${lastWords}.`;
+  return `The cell's process ended with exit code ${code}.`;
+}

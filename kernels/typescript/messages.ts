@@ -1,0 +1,94 @@
+/** What the kernel's parts say to each other: compiler, process that runs the cells, session. */
+
+/** An output as Jupyter shows it: the message type and its content, with no header yet. */
+export type Output =
+  | { type: "stream"; content: { name: "stdout" | "stderr"; text: string } }
+  | { type: "display_data" | "update_display_data"; content: DisplayContent }
+  | {
+      type: "execute_result";
+      content: { data: MimeBundle; metadata: Record<string, unknown>; execution_count: number };
+    }
+  | { type: "clear_output"; content: { wait: boolean } }
+  | { type: "error"; content: ErrorContent };
+
+export type MimeBundle = Record<string, unknown>;
+
+export interface DisplayContent {
+  data: MimeBundle;
+  metadata: Record<string, unknown>;
+  transient?: { display_id?: string };
+}
+
+export interface ErrorContent {
+  ename: string;
+  evalue: string;
+  traceback: string[];
+}
+
+/** A mistake that the compiler found; `line` and `column` count from 1 in the cell. */
+export interface Problem {
+  message: string;
+  code: number | undefined;
+  line: number;
+  column: number;
+  length: number;
+  /** The file, when it is not the cell itself. */
+  file?: string;
+}
+
+/** Text that was put into a line of the cell before it was compiled, so that positions can be mapped back. */
+export interface Insertion {
+  /** Counts from 0. */
+  line: number;
+  /** Where it went, in the cell's own columns, from 0. */
+  column: number;
+  length: number;
+}
+
+/** The module that stands for the notebook's scope in a compiled cell. */
+export const scopeSpecifier = "#scope";
+
+/** A cell, ready to run. */
+export interface CompiledCell {
+  /** The cell's name in stack frames, such as `In[3]`. */
+  name: string;
+  javascript: string;
+  /** Source map of `javascript`, to the cell with its `insertions`. */
+  sourceMap: string;
+  insertions: Insertion[];
+  /** Whether it waits for something at its top level. */
+  awaits: boolean;
+  /** Modules to load before it runs, each with the names that it takes from it. */
+  imports: { specifier: string; names: string[] }[];
+  /** Values that it declares for later cells. */
+  declared: string[];
+}
+
+export type CompileResult = { ok: true; cell: CompiledCell } | { ok: false; problems: Problem[] };
+
+export interface CompletionResult {
+  matches: string[];
+  /** Offsets in UTF-16 units. */
+  start: number;
+  end: number;
+  types: { text: string; type: string; start: number; end: number }[];
+}
+
+export interface IsComplete {
+  status: "complete" | "incomplete" | "invalid";
+  indent: string;
+}
+
+/** To the process that runs the cells. */
+export type Command =
+  | { type: "run"; run: number; code: string; cell: CompiledCell; count: number }
+  | { type: "interrupt"; run: number }
+  | { type: "input_reply"; request: number; value?: string; error?: string };
+
+/** From the process that runs the cells. */
+export type Report =
+  | { type: "ready" }
+  | { type: "output"; run: number; output: Output }
+  | { type: "input_request"; run: number; request: number; prompt: string; password: boolean }
+  | { type: "done"; run: number; error?: ErrorContent; interrupted?: boolean; declared: string[] }
+  | { type: "exit"; code: number };

@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { codeFrame } from "./code-frame.js";
+import { type CompilerThread, startCompiler } from "./compiler/thread.js";
+import { describeDeath } from "./death.js";
+import { encodeFrame, frameReader } from "./frames.js";
+import type {
+  Command,
+  CompletionResult,
+  ErrorContent,
+  IsComplete,
+  Output,
+  Problem,
+  Report,
+} from "./messages.js";
+
+export interface SessionOptions {
+  /** The notebook's folder: its imports resolve from here. */
+  folder: string;
+  /** The working folder of the cells; the notebook's folder when left out. */
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Told what happened when the process that runs the cells ends by itself. */
+  onDeath?: (error: ErrorContent) => void;
+  /** Answers a cell that asks for a line of input; without it, asking is an error. */
+  onInput?: (prompt: string, password: boolean) => Promise<string>;
+}
+
+export interface ExecuteOptions {
+  /** The cell's number, in `In[n]`. */
+  count: number;
+  /**
+   * Takes the outputs, of this cell and later of what it left running. The cell waits while a promise that
+   * this returned is pending.
+   */
+  onOutput: (output: Output) => void | Promise<void>;
+}
+
+export interface Outcome {
+  status: "ok" | "error";
+  error?: ErrorContent;
+  /** What ended a cell that failed. */
+  cause?: "compiler" | "thrown" | "interrupt" | "death";
+}
+
+/** A notebook's state: its compiler, and the process that runs its cells. No sockets, no files. */
+export interface Session {
+  /** Runs one cell; cells are run one at a time, in order. */
+  execute(code: string, options: ExecuteOptions): Promise<Outcome>;
+  complete(code: string, position: number): Promise<CompletionResult>;
+  inspect(code: string, position: number): Promise<string | undefined>;
+  isComplete(code: string): Promise<IsComplete>;
+  /** Stops the running cell; its variables stay. Does nothing when none runs. */
+  interrupt(): void;
+  close(): Promise<void>;
+}
+
+interface Running {
+  id: number;
+  end(outcome: Outcome, declared: readonly string[] | "all"): void;
+}
+
+/** Node's own checks abort the process when terminateExecution cuts an async hook short. */
+const childFlags = ["--no-force-async-hooks-checks"];
+const childMain = fileURLToPath(new URL("./child/main.js", import.meta.url));
+
+export function openSession(options: SessionOptions): Session {
+  const compiler = startCompiler(options.folder);
+  const child = spawn(process.execPath, [...childFlags, childMain, options.folder], {
+    cwd: options.cwd ?? options.folder,
+    env: options.env ?? process.env,
+    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+  });
+  return connect(options, compiler, child);
+}
+
+function connect(options: SessionOptions, compiler: CompilerThread, child: ChildProcess): Session {
+  const [, stdout, stderr, reports, commands] = child.stdio as [null, Readable, Readable, Readable, Writable];
+  const outputsOf = new Map<number, ExecuteOptions["onOutput"]>();
+  let running: Running | undefined;
+  let compiling: { cancel(): void } | undefined;
+  let latest = 0;
+  let closing = false;
+  let dead: ErrorContent | undefined;
+  let exitCalled: number | undefined;
+  let lastWords = "";
+
+  const send = (command: Command): void => {
+    if (dead === undefined) commands.write(encodeFrame(command));
+  };
+  // The child may be gone before what was written to it; its exit is what gets reported.
+  commands.on("error", () => {});
+
+  async function receive(report: Report): Promise<void> {
+    if (report.type === "output") await outputsOf.get(report.run)?.(report.output);
+    else if (report.type === "exit") exitCalled = report.code;
+    else if (report.type === "input_request") answer(report);
+    else if (report.type === "done" && running?.id === report.run) {
+      // What native code printed came by another pipe; let it through first.
+      await new Promise((resolve) => setImmediate(resolve));
+      const { error, interrupted } = report;
+      const outcome: Outcome =
+        error === undefined
+          ? { status: "ok" }
+          : { status: "error", error, cause: interrupted ? "interrupt" : "thrown" };
+      running?.end(outcome, error === undefined ? "all" : report.declared);
+    }
+  }
+
+  async function readReports(): Promise<void> {
+    const read = frameReader();
+    // One at a time, awaited: a client that is slow to take output slows the cell, not the memory down.
+    for await (const chunk of reports)
+      for (const report of read(chunk as Buffer)) await receive(report as Report);
+  }
+
+  async function readNative(stream: Readable, name: "stdout" | "stderr"): Promise<void> {
+    stream.setEncoding("utf8");
+    for await (const text of stream) {
+      if (name === "stderr") lastWords = (lastWords + text).slice(-4096);
+      await outputsOf.get(latest)?.({ type: "stream", content: { name, text: text as string } });
+    }
+  }
+
+  function answer({ request, prompt, password }: Report & { type: "input_request" }): void {
+    const asked = options.onInput?.(prompt, password) ?? Promise.reject(new Error(noInput));
+    asked.then(
+      (value) => send({ type: "input_reply", request, value }),
+      (error: Error) => send({ type: "input_reply", request, error: error.message }),
+    );
+  }
+
+  const ended = Promise.all([
+    new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+      child.on("exit", (code, signal) => resolve([code, signal]));
+      child.on("error", (error) => {
+        lastWords = error.message;
+        resolve([null, null]);
+      });
+    }),
+    readReports(),
+    readNative(stdout, "stdout"),
+    readNative(stderr, "stderr"),
+  ]).then(([[code, signal]]) => {
+    dead = describeDeath({ code, signal, exitCalled, lastWords });
+    running?.end({ status: "error", error: dead, cause: "death" }, []);
+    if (!closing) options.onDeath?.(dead);
+  });
+
+  async function execute(code: string, { count, onOutput }: ExecuteOptions): Promise<Outcome> {
+    if (dead !== undefined) return { status: "error", error: dead, cause: "death" };
+    const name = `In[${count}]`;
+    const cancelled = new Promise<"cancelled">((resolve) => {
+      compiling = { cancel: () => resolve("cancelled") };
+    });
+    const compiled = await Promise.race([compiler.compile(code, name), cancelled]);
+    compiling = undefined;
+    if (compiled === "cancelled") return { status: "error", error: interruptedError, cause: "interrupt" };
+    if (!compiled.ok)
+      return { status: "error", error: compileError(code, name, compiled.problems), cause: "compiler" };
+    const id = ++latest;
+    outputsOf.set(id, onOutput);
+    outputsOf.delete(id - keptOutputs);
+    const { outcome, declared } = await new Promise<{
+      outcome: Outcome;
+      declared: readonly string[] | "all";
+    }>((resolve) => {
+      running = {
+        id,
+        end(outcome, declared) {
+          running = undefined;
+          resolve({ outcome, declared });
+        },
+      };
+      send({ type: "run", run: id, code, cell: compiled.cell, count });
+    });
+    await compiler.commit(declared);
+    return outcome;
+  }
+
+  return {
+    execute,
+    complete: compiler.complete,
+    inspect: compiler.inspect,
+    isComplete: compiler.isComplete,
+    interrupt() {
+      compiling?.cancel();
+      if (running !== undefined) send({ type: "interrupt", run: running.id });
+    },
+    async close() {
+      closing = true;
+      child.kill("SIGKILL");
+      await Promise.all([ended, compiler.close()]);
+    },
+  };
+}
+
+/** For how many later cells what a cell left running may still print into it. */
+const keptOutputs = 1000;
+
+const noInput = "Nobody can answer here: this notebook runs without a person at the keyboard.";
+
+const interruptedError: ErrorContent = {
+  ename: "KeyboardInterrupt",
+  evalue: "The cell was interrupted.",
+  traceback: ["KeyboardInterrupt: The cell was interrupted."],
+};
+
+function compileError(code: string, name: string, problems: readonly Problem[]): ErrorContent {
+  const traceback = problems.map((problem) => {
+    const where = `${name}:${problem.line}:${problem.column}`;
+    const number = problem.code === undefined ? "" : ` TS${problem.code}`;
+    return `${where} - error${number}: ${problem.message}\n${codeFrame(code, { name, ...problem })}`;
+  });
+  const [first] = problems;
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
+  return {
+    ename: "TypeScriptError",
+    evalue: `${name}:${first.line}:${first.column} ${first.message}${more}`,
+    traceback,
+  };
+}
