@@ -1,0 +1,129 @@
+/** Cell outputs as HTML, each in the richest form that is safe. */
+import { escapeHtml, jsonForScript } from "../escape.js";
+import type { Figure } from "../figure.js";
+import { isFigure } from "../show.js";
+import { cleanHtml, fragmentOf } from "./clean.js";
+import { codeHtml } from "./code.js";
+import { markdownHtml } from "./markdown.js";
+import { mathHtml } from "./math.js";
+import { joined, type Multiline, type Output } from "./notebook.js";
+
+/** What rendering needs to know of the page, and what the page needs to know of what was rendered. */
+export interface PageContext {
+  readonly nonce: string;
+  /** Filled with the figures that the page draws. */
+  readonly figures: Figure[];
+}
+
+type Data = Readonly<Record<string, unknown>>;
+
+/** Forms of a result, richest first. */
+const renderers: readonly [mime: string, render: (data: Data, mime: string, page: PageContext) => string][] =
+  [
+    ["application/vnd.plotly.v1+json", (data, _, page) => figureHtml(data, page)],
+    ["text/html", (data, mime, page) => `<div class="rich">${cleanHtml(text(data[mime]), page.nonce)}</div>`],
+    [
+      "text/markdown",
+      (data, mime, page) => `<div class="prose">${markdownHtml(text(data[mime]), page.nonce)}</div>`,
+    ],
+    ["image/svg+xml", (data, mime) => imageHtml(mime, Buffer.from(text(data[mime])).toString("base64"))],
+    ["image/png", (data, mime) => imageHtml(mime, text(data[mime]))],
+    ["image/jpeg", (data, mime) => imageHtml(mime, text(data[mime]))],
+    ["text/latex", (data, mime) => latexHtml(text(data[mime]))],
+    [
+      "application/json",
+      (data, mime) => block("text", codeHtml(JSON.stringify(data[mime], null, 2), "json")),
+    ],
+    ["text/plain", (data, mime) => block("text", escapeHtml(text(data[mime])))],
+  ];
+
+export function outputHtml(output: Output, page: PageContext): string {
+  if (output.output_type === "stream")
+    return block(
+      `text ${output.name === "stderr" ? "stderr" : ""}`,
+      escapeHtml(terminalText(joined(output.text))),
+    );
+  if (output.output_type === "error") {
+    const trace = terminalText(output.traceback.join("\n"));
+    const head = `${output.ename}: ${output.evalue}`;
+    return block(
+      "text error",
+      escapeHtml(trace.includes(output.evalue) ? trace : `${head}\n${trace}`.trim()),
+    );
+  }
+  const found = renderers.find(([mime]) => output.data[mime] !== undefined);
+  if (found) return found[1](output.data, found[0], page);
+  return block(
+    "text",
+    escapeHtml(`Output of a kind that the report cannot show: ${Object.keys(output.data).join(", ")}`),
+  );
+}
+
+/** Outputs with runs of the same stream joined, as a terminal would show them. */
+export function mergedOutputs(outputs: readonly Output[]): Output[] {
+  const merged: Output[] = [];
+  for (const output of outputs) {
+    const last = merged.at(-1);
+    if (output.output_type === "stream" && last?.output_type === "stream" && last.name === output.name)
+      merged[merged.length - 1] = { ...last, text: joined(last.text) + joined(output.text) };
+    else merged.push(output);
+  }
+  return merged;
+}
+
+/** What a terminal would show of `text`: colours left out, lines that a carriage return overwrote replaced. */
+export function terminalText(text: string): string {
+  return (
+    text
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences start with one
+      .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, "")
+      .replace(/\r\n/g, "\n")
+      .split("\n")
+      .map((line) => line.replace(/\r+$/, "").split("\r").at(-1))
+      .join("\n")
+  );
+}
+
+/**
+ * A place for an interactive figure. The page's script draws it when it comes near the window; until then, in
+ * print and without scripts, its picture from the notebook stands there.
+ */
+function figureHtml(data: Data, page: PageContext): string {
+  const figure = data["application/vnd.plotly.v1+json"];
+  if (!isFigure(figure)) return block("text error", "A figure whose data cannot be read.");
+  page.figures.push(figure);
+  const height = Number(figure.layout.height) || 400;
+  const still = stillOf(data);
+  const spec = jsonForScript({ data: figure.data, layout: figure.layout });
+  return (
+    `<div class="figure${still ? "" : " without-still"}" style="min-height:${height}px"><div class="plot"></div>` +
+    `${still}<script type="application/json">${spec}</script></div>`
+  );
+}
+
+/** The picture among a figure's forms: a PNG, or the one in its HTML. */
+function stillOf(data: Data): string {
+  if (data["image/png"] !== undefined) return imageHtml("image/png", text(data["image/png"]));
+  const image = fragmentOf(text(data["text/html"])).querySelector('img[src^="data:image/"]');
+  const [, mime, base64] =
+    /^data:(image\/[a-z+]+);base64,(.*)$/s.exec(image?.getAttribute("src") ?? "") ?? [];
+  return mime ? imageHtml(mime, base64, image?.getAttribute("alt") ?? "") : "";
+}
+
+function imageHtml(mime: string, base64: string, alt = ""): string {
+  return `<img src="data:${mime};base64,${base64.replace(/[^A-Za-z0-9+/=]/g, "")}" alt="${escapeHtml(alt)}">`;
+}
+
+function latexHtml(source: string): string {
+  const tex = source.trim().replace(/^\$\$?([\s\S]*?)\$\$?$/, "$1");
+  return `<div class="rich">${mathHtml(tex, true)}</div>`;
+}
+
+const block = (classes: string, content: string): string => `<pre class="${classes.trim()}">${content}</pre>`;
+
+const text = (value: unknown): string =>
+  typeof value === "string" || Array.isArray(value)
+    ? joined(value as Multiline)
+    : value === undefined
+      ? ""
+      : JSON.stringify(value);

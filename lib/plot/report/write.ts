@@ -1,0 +1,34 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { ModalscopeError } from "../../errors.js";
+import { parseNotebook } from "./notebook.js";
+import { reportPage } from "./page.js";
+
+/**
+ * Writes one page, `index.html`, with everything that executed notebooks show: interactive figures, tables,
+ * text, formulas, folded code, and how each run went. It opens from disk without a network.
+ *
+ * @param notebookPaths .ipynb files, in the order of the page
+ * @returns the page's path
+ * @throws when a file cannot be read or is not a notebook
+ */
+export async function writeReport(notebookPaths: readonly string[], outDir: string): Promise<string> {
+  if (notebookPaths.length === 0)
+    throw new ModalscopeError(
+      "A report needs notebooks,",
+      "but none were given.",
+      "Pass the paths of executed ones.",
+    );
+  const notebooks = await Promise.all(
+    notebookPaths.map(async (path) => ({
+      name: basename(path),
+      notebook: parseNotebook(await readFile(path, "utf8"), path),
+    })),
+  );
+  await mkdir(outDir, { recursive: true });
+  const path = join(outDir, "index.html");
+  // A reader never finds half a page.
+  await writeFile(`${path}.part`, reportPage(notebooks));
+  await rename(`${path}.part`, path);
+  return path;
+}
