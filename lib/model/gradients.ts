@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { sizeOf, type Tensor } from "../tensor.js";
+import { at0, sizeOf, type Tensor } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
 import { Cache } from "./capture.js";
 import { type Engine, floats, runSession } from "./engine.js";
@@ -49,7 +49,7 @@ export async function gradients(
   const run = await model.run(batch, { capture: ["blocks.*.hook_resid_pre"], logits: positions, signal });
   const logits = run.logits!;
   const found = new Cache();
-  const back: Backward = { engine, found, wanted, frozen, count: metrics.length };
+  const back: Backward = { engine, found, wanted, frozen };
   const cotangent = stacked(
     engine,
     metrics.map((m) => m.gradient(logits)),
@@ -57,6 +57,12 @@ export async function gradients(
   const chosen = model.pick(run.residual, run.logitColumns);
   const atHead = await backThrough(back, HEAD, { x: chosen }, cotangent);
   let g = spread(engine, atHead, run.logitColumns, [metrics.length, ...run.residual.shape]);
+  // The head saw only the chosen columns; what it kept is given its place among all.
+  for (const { name } of wanted.filter((h) => h.piece === HEAD)) {
+    const kept = found.get(name);
+    const shape = [metrics.length, batch.size, batch.time, kept.shape[3]];
+    found.set(name, spread(engine, kept, run.logitColumns, shape));
+  }
   const shared = new SharedFeeds(engine.config, promptPass(batch), (n) => floats(engine, n));
   const first = firstLayer(wanted);
   for (let l = engine.config.num_hidden_layers - 1; l >= first; l--) {
@@ -82,7 +88,6 @@ interface Backward {
   readonly found: Cache;
   readonly wanted: readonly Hook[];
   readonly frozen: readonly Hook[];
-  readonly count: number;
 }
 
 /** Pulls cotangents (metrics, …out) back through a piece; what was asked for inside is kept. */
@@ -172,4 +177,47 @@ function spread(
     }
   }
   return { data, shape };
+}
+
+/** How a metric's last-token logits depend on what is added to the residual stream, and to each head, directly. */
+export interface DirectCotangents {
+  /** (batch): the metric. */
+  readonly values: Float64Array;
+  /** (batch, time, hidden_size): by the residual stream, the final norm's scale held. */
+  readonly stream: Tensor;
+  /** By layer, (batch, time, heads, head_dim): by `attn.hook_z`, everything after the block's attention held. */
+  readonly heads: readonly Tensor[];
+}
+
+/** The cotangents that direct logit attribution needs; those of the heads only if asked for. */
+export async function directCotangents(
+  model: Model,
+  batch: Batch,
+  metric: Metric,
+  withHeads: boolean,
+  { signal }: LongCall = {},
+): Promise<DirectCotangents> {
+  const { engine } = model;
+  const run = await model.run(batch, {
+    capture: withHeads ? ["blocks.*.hook_resid_pre"] : [],
+    logits: "last",
+    signal,
+  });
+  const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
+  const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
+  const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
+  const back: Backward = { engine, found: new Cache(), wanted: z, frozen: [...scales, ...mlps] };
+  const g = stacked(engine, [metric.gradient(run.logits!)]);
+  const atHead = await backThrough(back, HEAD, { x: model.pick(run.residual, run.logitColumns) }, g);
+  const stream = spread(engine, atHead, run.logitColumns, [1, ...run.residual.shape]);
+  const shared = new SharedFeeds(engine.config, promptPass(batch), (n) => floats(engine, n));
+  const heads: Tensor[] = [];
+  for (const { name, piece } of z) {
+    const l = piece as number;
+    const { cos, sin } = shared.rotations(l);
+    const x = run.cache.get(`blocks.${l}.hook_resid_pre`);
+    await backThrough(back, l, { x, cos, sin, mask: shared.mask(l) }, stream);
+    heads[l] = at0(back.found.get(name), 0);
+  }
+  return { values: metric.value(run.logits!), stream: at0(stream, 0), heads };
 }

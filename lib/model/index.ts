@@ -1,3 +1,4 @@
+export { type Attribution, directLogitAttribution } from "./attribution.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
 export { Cache, type CaptureRequest } from "./capture.js";
 export {
@@ -29,6 +30,17 @@ export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./
 export { anonymousBytes, parseBytes, showBytes } from "./memory.js";
 export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
 export type { Message, Model, Prompt, RunOptions, RunResult } from "./model.js";
+export {
+  activationPatching,
+  attributionPatching,
+  type Contrast,
+  type Patching,
+  type PatchingOptions,
+  type Path,
+  patch,
+  pathPatching,
+  steeringVector,
+} from "./patching.js";
 export { type Device, offeredDevices } from "./runtime/session.js";
 export {
   type Grid,
@@ -47,6 +59,7 @@ export {
   train,
   type Weights,
 } from "./train.js";
+export { unembedding } from "./unembedding.js";
 export {
   type Checkpoint,
   openCheckpoint,

@@ -163,7 +163,11 @@ export class Model {
     const { skip, stop } = options;
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
     const nothing = { logits: undefined, logitColumns: [], cache: sink.cache, residual, keys };
-    if (stop !== undefined || options.logits === "none") return nothing;
+    if (stop !== undefined) return nothing;
+    if (options.logits === "none") {
+      if (sink.localNames("head").length > 0) await runHead(engine, pass, residual, company);
+      return nothing;
+    }
     const { logits, logitColumns } = await this.logitsAt(residual, pass, options.logits ?? "all", plan, sink);
     return { logits, logitColumns, cache: sink.cache, residual, keys };
   }

@@ -1,0 +1,224 @@
+import { ModalscopeError } from "../errors.js";
+import type { LongCall } from "../progress.js";
+import { seeded } from "../random.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+
+/** From a residual stream to logits, and back: what a lens looks through. */
+export interface Unembedding {
+  /** (rows, hidden) → logits (rows, vocabulary) */
+  forward(x: Tensor): Promise<Tensor>;
+  /** Cotangents (rows, vocabulary) at x → (rows, hidden) */
+  pullback(x: Tensor, cotangent: Tensor): Promise<Tensor>;
+}
+
+/**
+ * The logit lens (nostalgebraist 2020): each layer's residual stream read by the final norm and language head.
+ * @param residuals by layer, (rows, hidden)
+ * @returns by layer, logits (rows, vocabulary)
+ */
+export async function logitLens(
+  residuals: readonly Tensor[],
+  unembedding: Pick<Unembedding, "forward">,
+): Promise<Tensor[]> {
+  const logits: Tensor[] = [];
+  for (const x of residuals) logits.push(await unembedding.forward(x));
+  return logits;
+}
+
+/** x ← x + x Aᵀ + b, one pair for each layer. */
+export interface Translator {
+  /** (hidden, hidden) */
+  readonly a: Float32Array;
+  /** (hidden) */
+  readonly b: Float32Array;
+}
+
+export interface TunedLensOptions extends LongCall {
+  readonly steps?: number;
+  /** Rows of one step. */
+  readonly batch?: number;
+  readonly rate?: number;
+  readonly seed?: number;
+}
+
+export interface TunedLens {
+  readonly translators: readonly Translator[];
+  /** By layer, the mean KL(final ‖ lens) in nats on held-out rows, before and after training. */
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+/** Share of rows that measure a lens instead of training it. */
+const HELD_OUT = 0.2;
+
+/**
+ * The tuned lens (Belrose et al. 2023): for each layer an affine translator, trained so that the head reads from
+ * it what the model says at the end. Loss: KL(final ‖ lens), by Adam.
+ * @param residuals by layer, (rows, hidden)
+ * @param final the model's logits at the same rows, (rows, vocabulary)
+ */
+export async function tunedLens(
+  residuals: readonly Tensor[],
+  final: Tensor,
+  unembedding: Unembedding,
+  options: TunedLensOptions = {},
+): Promise<TunedLens> {
+  const rows = final.shape[0];
+  if (rows < 10)
+    throw new ModalscopeError(
+      `A tuned lens cannot be trained on ${rows} rows.`,
+      "It needs at least 10, better thousands.",
+    );
+  const { steps = 200, batch = 64, rate = 1e-3, seed = 0 } = options;
+  const order = seeded(seed).shuffle(Array.from({ length: rows }, (_, i) => i));
+  const cut = Math.max(1, Math.round(rows * HELD_OUT));
+  const [held, training] = [order.slice(0, cut), order.slice(cut)];
+  const target = softmaxRows(final);
+  const translators: Translator[] = [];
+  const before: number[] = [];
+  const after: number[] = [];
+  for (const [layer, x] of residuals.entries()) {
+    const translator = identity(x.shape[1]);
+    before.push(await divergence(x, target, held, translator, unembedding));
+    await trainOne(x, target, training, translator, unembedding, {
+      steps,
+      batch,
+      rate,
+      seed: seed + layer,
+      signal: options.signal,
+    });
+    after.push(await divergence(x, target, held, translator, unembedding));
+    translators.push(translator);
+    options.progress?.(layer + 1, residuals.length, "tuned lens");
+  }
+  return { translators, before, after };
+}
+
+/** A layer's stream as the final layer would have it. */
+export function translated(x: Tensor, { a, b }: Translator): Tensor {
+  const [rows, width] = x.shape;
+  const data = new Float32Array(rows * width);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < width; i++) {
+      let sum = x.data[r * width + i] + b[i];
+      for (let j = 0; j < width; j++) sum += a[i * width + j] * x.data[r * width + j];
+      data[r * width + i] = sum;
+    }
+  }
+  return { data, shape: x.shape };
+}
+
+function identity(width: number): Translator {
+  return { a: new Float32Array(width * width), b: new Float32Array(width) };
+}
+
+async function trainOne(
+  x: Tensor,
+  target: Tensor,
+  rows: readonly number[],
+  translator: Translator,
+  unembedding: Unembedding,
+  {
+    steps,
+    batch,
+    rate,
+    seed,
+    signal,
+  }: Required<Pick<TunedLensOptions, "steps" | "batch" | "rate" | "seed">> & LongCall,
+): Promise<void> {
+  const random = seeded(seed);
+  const moments = [translator.a, translator.b].map((w) => ({
+    w,
+    m: new Float64Array(w.length),
+    v: new Float64Array(w.length),
+  }));
+  for (let step = 1; step <= steps; step++) {
+    signal?.throwIfAborted();
+    const chosen = Array.from({ length: batch }, () => random.pick(rows));
+    const input = takeRows(x, chosen);
+    const output = translated(input, translator);
+    const predicted = softmaxRows(await unembedding.forward(output));
+    const wanted = takeRows(target, chosen);
+    // ∂KL(p ‖ softmax(logits))/∂logits = softmax(logits) − p, averaged over the rows.
+    const cotangent = {
+      data: predicted.data.map((p, i) => (p - wanted.data[i]) / batch),
+      shape: predicted.shape,
+    };
+    const g = await unembedding.pullback(output, cotangent);
+    const derivatives = derivative(input, g);
+    moments.forEach(({ w, m, v }, k) => {
+      adam(w, derivatives[k], m, v, rate * (1 - step / (steps + 1)), step);
+    });
+  }
+}
+
+/** By A and b, from the translated stream's cotangent. */
+function derivative(x: Tensor, g: Tensor): [Float64Array, Float64Array] {
+  const [rows, width] = x.shape;
+  const a = new Float64Array(width * width);
+  const b = new Float64Array(width);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < width; i++) {
+      const gi = g.data[r * width + i];
+      b[i] += gi;
+      for (let j = 0; j < width; j++) a[i * width + j] += gi * x.data[r * width + j];
+    }
+  }
+  return [a, b];
+}
+
+function adam(
+  w: Float32Array,
+  g: Float64Array,
+  m: Float64Array,
+  v: Float64Array,
+  rate: number,
+  step: number,
+): void {
+  for (let i = 0; i < w.length; i++) {
+    m[i] = 0.9 * m[i] + 0.1 * g[i];
+    v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+    w[i] -= (rate * (m[i] / (1 - 0.9 ** step))) / (Math.sqrt(v[i] / (1 - 0.999 ** step)) + 1e-8);
+  }
+}
+
+/** Mean KL(target ‖ lens) of some rows, nats. */
+async function divergence(
+  x: Tensor,
+  target: Tensor,
+  rows: readonly number[],
+  translator: Translator,
+  unembedding: Unembedding,
+): Promise<number> {
+  const q = softmaxRows(await unembedding.forward(translated(takeRows(x, rows), translator)));
+  const p = takeRows(target, rows);
+  let sum = 0;
+  for (let i = 0; i < p.data.length; i++)
+    if (p.data[i] > 0) sum += p.data[i] * Math.log(p.data[i] / Math.max(q.data[i], 1e-30));
+  return sum / rows.length;
+}
+
+function takeRows(x: Tensor, rows: readonly number[]): Tensor {
+  const width = sizeOf(x.shape.slice(1));
+  const data = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    data.set(x.data.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return { data, shape: [rows.length, width] };
+}
+
+function softmaxRows({ data, shape }: Tensor): Tensor {
+  const [rows, width] = shape;
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) {
+    const row = data.subarray(r * width, (r + 1) * width);
+    const most = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    let total = 0;
+    for (let i = 0; i < width; i++) {
+      out[r * width + i] = Math.exp(row[i] - most);
+      total += out[r * width + i];
+    }
+    for (let i = 0; i < width; i++) out[r * width + i] /= total;
+  }
+  return { data: out, shape };
+}

@@ -1,0 +1,32 @@
+import type { Tensor } from "../tensor.js";
+import { runSession, withPiece } from "./engine.js";
+import { backwardGraph } from "./gradients.js";
+import type { Model } from "./model.js";
+import { HEAD } from "./program.js";
+
+/**
+ * Final norm and language head as functions of rows (rows, hidden_size): what the lenses of the analysis read through.
+ */
+export function unembedding(model: Model): {
+  forward(x: Tensor): Promise<Tensor>;
+  pullback(x: Tensor, cotangent: Tensor): Promise<Tensor>;
+} {
+  const { engine } = model;
+  const batched = ({ data, shape }: Tensor, ...lead: number[]): Tensor => ({
+    data,
+    shape: [...lead, ...shape],
+  });
+  const rows = ({ data, shape }: Tensor): Tensor => ({ data, shape: shape.slice(-2) });
+  return {
+    async forward(x) {
+      return rows(
+        (await withPiece(engine, HEAD, {}, (s) => runSession(engine, s, { x: batched(x, 1) }, ["out"]))).out,
+      );
+    },
+    async pullback(x, cotangent) {
+      const request = { key: "back head []", build: () => backwardGraph(engine, HEAD, []), prepack: false };
+      const feeds = { x: batched(x, 1), g: batched(cotangent, 1, 1) };
+      return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, ["d x"])))["d x"]);
+    },
+  };
+}
