@@ -198,7 +198,8 @@ async function descend(
   const differences = tf.tensor2d(squares, [count, d]);
   const weights = tf.tensor2d(coefficients, [count, 1]);
   const lambdas = tf.tensor1d(tasks.map(({ lambda }) => lambda));
-  const logs = tf.variable(tf.tensor2d(Float32Array.from(starts.flatMap((s) => Array.from(s))), [fits, d]));
+  const initial = tf.tensor2d(Float32Array.from(starts.flatMap((start) => Array.from(start))), [fits, d]);
+  const logs = tf.variable(initial);
   const optimiser = tf.train.adam(learningRate);
   const distancesOf = weightedDistances(tf, differences);
   const runs: Run[] = tasks.map(() => ({ log: new Float32Array(0), history: [], stopped: "limit" }));
@@ -276,7 +277,7 @@ async function descend(
       }
     }
   } finally {
-    tf.dispose([differences, weights, lambdas, logs]);
+    tf.dispose([differences, weights, lambdas, initial, logs]);
     if (held !== undefined) tf.dispose(held);
     optimiser.dispose();
   }

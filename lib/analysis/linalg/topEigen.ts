@@ -24,7 +24,7 @@ export interface TopEigenOptions {
   readonly tolerance?: number;
   /** Vectors per application of the operator; eigenvalues repeated up to this often are all found. Default 12. */
   readonly block?: number;
-  /** Applications of the operator before giving up. Default 1000. */
+  /** It gives up at the first restart after this many applications of the operator. Default 1000. */
   readonly maxApplications?: number;
   /** Seed of the starting block. Default 0. */
   readonly seed?: number;

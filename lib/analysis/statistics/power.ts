@@ -11,7 +11,7 @@ export interface PowerOptions {
 
 /**
  * The smallest mean of `n` paired differences with standard deviation `deviation` that a two-sided t-test detects:
- * `δ = s (z_{1−α/2} + z_{power})/√(n − z²_{1−α/2}/2)` (Guenther 1981; within 1% of the exact one from n=10).
+ * `δ = s (z_{1−α/2} + z_{power})/√(n − z²_{1−α/2}/2)` (Guenther 1981; within 1.1% of the exact one from n=10, 0.3% from n=20).
  * @throws ModalscopeError when `n` is too small for any effect to be detected.
  */
 export function detectableMean(
