@@ -1,0 +1,52 @@
+/** Starting values that make arithmetic quick to learn. */
+import type { Weights } from "../../../lib/model/train.js";
+import { seeded } from "../../../lib/random.js";
+import type { Tensor } from "../../../lib/tensor.js";
+
+/** Periods of the numbers' first embedding, in units: what carries and tables repeat with. */
+const PERIODS = [2, 4, 5, 10, 20, 25, 50, 100, 200, 400];
+
+/** Shrinks what each block adds to the stream by √(2 · blocks), so that the sum starts at the size of one (GPT-2). */
+export function residualScale(weights: Weights, blocks: number): void {
+  for (const [name, { data }] of weights) {
+    if (!/(o_proj|down_proj)\.weight$/.test(name)) continue;
+    for (let i = 0; i < data.length; i++) data[i] /= Math.sqrt(2 * blocks);
+  }
+}
+
+/**
+ * Gives 0 … 99 embeddings on circles: cosine and sine of each period along random orthogonal directions, as long as
+ * the other tokens' embeddings. Trained transformers find such circles by themselves, but slowly (Nanda et al. 2023).
+ */
+export function fourierNumbers(embedding: Tensor, encode: (text: string) => number[], seed: number): void {
+  const [, width] = embedding.shape;
+  const random = seeded(seed + 1);
+  const directions = orthonormal(2 * PERIODS.length, width, () => random.normal());
+  const size = Math.hypot(...embedding.data.subarray(0, width)) / Math.sqrt(PERIODS.length);
+  for (let n = 0; n < 100; n++) {
+    const [id] = encode(String(n));
+    const row = embedding.data.subarray(id * width, (id + 1) * width).fill(0);
+    PERIODS.forEach((period, p) => {
+      const angle = (2 * Math.PI * n) / period;
+      for (let i = 0; i < width; i++) {
+        row[i] +=
+          size * (Math.cos(angle) * directions[2 * p][i] + Math.sin(angle) * directions[2 * p + 1][i]);
+      }
+    });
+  }
+}
+
+/** `count` orthonormal vectors by Gram–Schmidt. */
+function orthonormal(count: number, width: number, normal: () => number): Float64Array[] {
+  const found: Float64Array[] = [];
+  while (found.length < count) {
+    const v = Float64Array.from({ length: width }, normal);
+    for (const u of found) {
+      const dot = u.reduce((s, x, i) => s + x * v[i], 0);
+      for (let i = 0; i < width; i++) v[i] -= dot * u[i];
+    }
+    const norm = Math.hypot(...v);
+    found.push(v.map((x) => x / norm));
+  }
+  return found;
+}

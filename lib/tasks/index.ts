@@ -1,0 +1,23 @@
+export {
+  CHINESE_AT_LEAST,
+  cjkShare,
+  ENGLISH_AT_MOST,
+  extractAnswer,
+  type Grading,
+  grade,
+  languageOf,
+  type TextLanguage,
+} from "./answers.js";
+export {
+  BRIEFLY,
+  type ChatMessage,
+  chatPrompt,
+  checkMaths,
+  loadMaths,
+  MATHS_SETS,
+  type MathsProblem,
+  type PromptFrame,
+  plainPrompt,
+} from "./maths.js";
+export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths-synthetic.js";
+export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths-wordings.js";

@@ -1,0 +1,105 @@
+import type { Random } from "../random.js";
+import {
+  type Language,
+  MATHS_CATEGORIES,
+  type MathsCategory,
+  PEOPLE,
+  PROBLEM_KINDS,
+  type ProblemKind,
+  THINGS,
+} from "./maths-wordings.js";
+
+export type Split = "train" | "heldout";
+
+/** One problem, said in both languages, with the sentence that answers it in each. */
+export interface SyntheticProblem {
+  /** Names the underlying problem: its kind and operands, without wording or language. */
+  readonly key: string;
+  readonly category: MathsCategory;
+  readonly operands: readonly number[];
+  readonly answer: number;
+  /** The bare arithmetic up to its answer, in no language: `12+7=`. */
+  readonly fact: string;
+  readonly question: Readonly<Record<Language, string>>;
+  readonly sentence: Readonly<Record<Language, string>>;
+}
+
+/** Of 100 underlying problems, about this many are never trained on. */
+export const HELD_OUT_PERCENT = 15;
+
+/**
+ * Which split an underlying problem is in. It hangs on the key alone, so both languages and all wordings of a
+ * problem fall on the same side.
+ */
+export function splitOf(key: string): Split {
+  return fnv1a(key) % 100 < HELD_OUT_PERCENT ? "heldout" : "train";
+}
+
+/** Draws one problem of a category from a split. */
+export function drawProblem(random: Random, category: MathsCategory, split: Split): SyntheticProblem {
+  const kind = random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
+  for (;;) {
+    const operands = kind.draw(random);
+    const key = keyOf(kind, operands);
+    if (splitOf(key) === split) return word(random, kind, key, operands);
+  }
+}
+
+/** `perCategory` problems of each category from a split, no two with the same English question. */
+export function drawProblems(random: Random, perCategory: number, split: Split): SyntheticProblem[] {
+  return MATHS_CATEGORIES.flatMap((category) => {
+    const drawn = new Map<string, SyntheticProblem>();
+    // A small category may hold fewer different problems than were asked for: stop after a fair number of tries.
+    for (let tries = 0; drawn.size < perCategory && tries < 200 * perCategory; tries++) {
+      const problem = drawProblem(random, category, split);
+      if (!drawn.has(problem.question.en)) drawn.set(problem.question.en, problem);
+    }
+    return [...drawn.values()];
+  });
+}
+
+/** `7+3` and `3+7` are one problem where order does not matter. */
+function keyOf(kind: ProblemKind, operands: readonly number[]): string {
+  const canonical = kind.commutes ? [...operands].sort((a, b) => a - b) : operands;
+  return `${kind.name}:${canonical.join(",")}`;
+}
+
+function word(random: Random, kind: ProblemKind, key: string, operands: readonly number[]): SyntheticProblem {
+  const wording = random.pick(kind.wordings);
+  const who = random.pick(PEOPLE);
+  const what = random.pick(THINGS);
+  const answer = kind.answer(operands);
+  const fill = (template: string, language: Language): string =>
+    template.replace(/\{([^}]+)\}/g, (_, slot: string) => {
+      if (slot === "who") return who[language];
+      if (slot === "what") return what[language];
+      if (slot === "n") return String(answer);
+      if (slot === "a+d") return String(operands[0] + operands[1]);
+      if (slot === "a+2d") return String(operands[0] + 2 * operands[1]);
+      return String(operands["abc".indexOf(slot)]);
+    });
+  const both = (part: "question" | "sentence"): Record<Language, string> => ({
+    en: fill(wording.en[part], "en"),
+    zh: fill(wording.zh[part], "zh"),
+  });
+  return {
+    key,
+    category: kind.category,
+    operands,
+    answer,
+    fact: fill(kind.fact, "en"),
+    question: both("question"),
+    sentence: both("sentence"),
+  };
+}
+
+/** 32-bit FNV-1a over UTF-16 code units. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash ^= text.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  // FNV's low bits mix poorly on short keys; fold the high half in before taking a remainder.
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
