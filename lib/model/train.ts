@@ -65,7 +65,7 @@ export class Trainer {
     const config = family.parse(raw);
     const { outputs, names } = trainingGraph(family, config);
     const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
-    return new Trainer(family, config, await createSession(model, { threads }), names);
+    return new Trainer(family, config, await createSession(model, { threads, arena: true }), names);
   }
 
   /** Mean cross-entropy of the batch and its derivative by every weight. */

@@ -57,7 +57,7 @@ function configOf({ layers }: Options, { vocabularySize, ids }: TokenizerFiles):
 
 /** Facts first, then more and more problems in words: the words are learnt on arithmetic that is there already. */
 const mix: DataMix = {
-  rows: 48,
+  rows: 32,
   lot: 8,
   factsPerRow: 8,
   chatShare: 0.1,

@@ -17,6 +17,8 @@ export interface SessionOptions {
    * Without it the weights stay in the mapped file.
    */
   readonly prepack?: boolean;
+  /** Keep memory between runs instead of giving it back: for many runs of one shape, such as training. */
+  readonly arena?: boolean;
   /** Threads of one operation; by default, as many as the machine runs in parallel. */
   readonly threads?: number;
 }
@@ -28,9 +30,19 @@ export interface Value {
   readonly data: TypedArray | BigUint64Array | Int8Array | Int16Array | Uint32Array | string[];
 }
 
+export interface OutputMetadata {
+  readonly name: string;
+  readonly isTensor: boolean;
+  readonly type?: string;
+  /** Lengths by number or name; empty for a scalar and for an unknown rank. */
+  readonly shape?: readonly (number | string)[];
+}
+
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
+  /** What the runtime knows of each output after inferring shapes. */
+  readonly outputMetadata: readonly OutputMetadata[];
   /** Computes the named outputs; those that are not named cost nothing. */
   run(feeds: Readonly<Record<string, Value>>, outputs: readonly string[]): Promise<Record<string, Value>>;
   release(): Promise<void>;
@@ -62,6 +74,7 @@ export async function createSession(
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
+    outputMetadata: session.outputMetadata,
     async run(feeds, outputs) {
       const values: Record<string, ort.Tensor> = {};
       for (const [name, { type, data, dims }] of Object.entries(feeds)) {
@@ -106,8 +119,8 @@ function sessionSettings(device: Device, options: SessionOptions): ort.Inference
     intraOpNumThreads: options.threads ?? availableParallelism(),
     interOpNumThreads: 1,
     // The arena keeps what the largest batch ever took; without it memory goes back, at no cost in speed.
-    enableCpuMemArena: false,
-    enableMemPattern: false,
+    enableCpuMemArena: options.arena ?? false,
+    enableMemPattern: options.arena ?? false,
     logSeverityLevel: 3,
     extra: { session },
   };
