@@ -4,6 +4,7 @@ import type { ErrorContent, Output } from "../typescript/messages.js";
 import { packageVersion } from "../typescript/package-root.js";
 import { cellNames } from "./cell-name.js";
 import { ownKernel, type RunnerKernel } from "./kernel.js";
+import { findKernelspec } from "./kernelspec.js";
 import {
   type Cell,
   hasTag,
@@ -104,7 +105,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     saveNotebook(notebook, output);
     return { status: "completed", notebook, output, seconds: 0 };
   }
-  const kernel = startKernel(notebook, options.kernel, { folder, cwd: options.cwd ?? folder });
+  const kernel = await startKernel(notebook, options.kernel, { folder, cwd: options.cwd ?? folder });
   try {
     notebook.metadata.language_info = kernel.languageInfo;
     saveUnlessStdout(notebook, output);
@@ -178,11 +179,11 @@ const stoppedBetweenCells: ErrorContent = {
 /** The kernels of TypeScript notebooks; all of them run on this package's. */
 const ownKernels = new Set(["modalscope", "typescript", "tslab"]);
 
-function startKernel(
+async function startKernel(
   notebook: Notebook,
   chosen: string | undefined,
   folders: { folder: string; cwd: string },
-): RunnerKernel {
+): Promise<RunnerKernel> {
   const spec: Kernelspec | undefined = notebook.metadata.kernelspec;
   const name = chosen ?? spec?.name;
   if (name === undefined) {
@@ -194,11 +195,10 @@ function startKernel(
   }
   if (ownKernels.has(name) || (chosen === undefined && spec?.language === "typescript"))
     return ownKernel(folders);
-  throw new ModalscopeError(
-    `The kernel "${name}" cannot be run from here yet.`,
-    "The runner starts TypeScript kernels only.",
-    "Use papermill for this notebook, or choose --kernel modalscope.",
-  );
+  const found = findKernelspec(name);
+  // Loaded only here: it brings ZeroMQ with it, which this package's own kernel does not need.
+  const { startJupyterKernel } = await import("./jupyter-kernel.js");
+  return startJupyterKernel(found, { cwd: folders.cwd });
 }
 
 function saveUnlessStdout(notebook: Notebook, output: string): void {

@@ -1,3 +1,4 @@
+import { languageInfo } from "../typescript/language-info.js";
 import type { ErrorContent, Output } from "../typescript/messages.js";
 import { openSession } from "../typescript/session.js";
 
@@ -17,20 +18,12 @@ export interface CellResult {
   died: boolean;
 }
 
-export const ownLanguageInfo: Record<string, unknown> = {
-  name: "typescript",
-  version: process.versions.node,
-  mimetype: "text/typescript",
-  file_extension: ".ts",
-  codemirror_mode: { name: "javascript", typescript: true },
-};
-
 /** This package's kernel, without sockets. */
 export function ownKernel(options: { folder: string; cwd: string }): RunnerKernel {
   const session = openSession(options);
   let count = 0;
   return {
-    languageInfo: ownLanguageInfo,
+    languageInfo,
     async execute(code, onOutput) {
       // As everywhere in Jupyter, a cell of white space is not run and has no number.
       if (code.trim() === "") return { executionCount: null, died: false };

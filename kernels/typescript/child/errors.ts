@@ -17,7 +17,8 @@ export function describeError(thrown: unknown, positions: CellPositions): ErrorC
     const evalue = typeof thrown === "string" ? thrown : inspect(thrown);
     return { ename: "Thrown", evalue, traceback: [`A value that is no Error was thrown: ${evalue}`] };
   }
-  const traceback = [inspect(thrown)];
+  // Node puts an error without stack frames into brackets.
+  const traceback = [inspect(thrown).replace(/^\[(.*)\]$/s, "$1")];
   const frame = firstCellFrame(thrown.stack ?? "", positions);
   if (frame !== undefined) traceback.push(frame);
   return { ename: thrown.name, evalue: thrown.message, traceback };

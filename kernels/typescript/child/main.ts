@@ -56,6 +56,10 @@ function startCell(command: Command & { type: "run" }): void {
   // In a turn of its own: a terminated turn must not take the delivery of messages with it.
   setImmediate(() => {
     const run = startRun(command.run);
+    if (run.id === interruptedEarly) {
+      stop(run, []);
+      return;
+    }
     executor.execute(command).then(
       (value) => succeed(run, command.count, value, command.cell.declared),
       (error) => finish(run, error, executor.existing()),
@@ -87,17 +91,21 @@ function finish(run: Run, thrown: unknown, declared: string[]): void {
   report({ type: "done", run: run.id, error, interrupted: run.interrupted, declared });
 }
 
-// Made here and not where it is reported, it has no stack of the kernel's own frames.
-const interruption = new InterruptedError();
-interruption.stack = String(interruption);
+/** A cell whose interrupt came before its start. */
+let interruptedEarly: number | undefined;
 
 function interrupt(id: number): void {
   Atomics.add(answered, 0, 1);
   const run = latestRun();
-  if (run === undefined || run.id !== id || !run.active) return;
+  if (run?.id !== id) interruptedEarly = id;
+  else if (run.active) stop(run, executor.existing());
+}
+
+function stop(run: Run, declared: string[]): void {
   run.interrupted = true;
+  const interruption = new InterruptedError();
   run.abort.abort(interruption);
-  finish(run, interruption, executor.existing());
+  finish(run, interruption, declared);
 }
 
 /** Something thrown with nobody to catch it: it fails the cell that caused it, or is shown there afterwards. */

@@ -44,11 +44,15 @@ function withoutInsertions(
   return { line, column: column - shift };
 }
 
-/** Makes every stack trace name the cells' own lines, and end where the kernel called the cell. */
+/** Makes every stack trace name the cells' own lines, and leave out how the kernel called them. */
 export function installStackTraces(positions: CellPositions, kernelFolder: string): void {
+  const isKernel = (site: NodeJS.CallSite): boolean => site.getFileName()?.includes(kernelFolder) ?? false;
   Error.prepareStackTrace = (error, sites) => {
-    const kernel = sites.findIndex((site) => site.getFileName()?.includes(kernelFolder));
-    const shown = kernel > 0 ? sites.slice(0, kernel) : sites;
+    const first = sites.findIndex((site) => !isKernel(site));
+    const called = sites.findIndex((site, at) => at > first && isKernel(site));
+    const frames = first === -1 ? [] : sites.slice(first, called === -1 ? undefined : called);
+    const shown =
+      first > 0 ? frames.filter((site) => positions.code(site.getFileName() ?? "") !== undefined) : frames;
     return headline(error) + shown.map((site) => `\n    at ${describe(site, positions)}`).join("");
   };
 }

@@ -1,25 +1,26 @@
 /** Module hooks: TypeScript files near a notebook, and what they import of each other, run as they are. */
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import type { LoadHook, ResolveHook } from "node:module";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
-  if (!/^\.{1,2}\//.test(specifier) || !context.parentURL?.startsWith("file:"))
+  const { parentURL } = context;
+  if (!/^\.{1,2}\//.test(specifier) || parentURL === undefined || !isTypescript(new URL(parentURL))) {
     return next(specifier, context);
-  for (const candidate of [
+  }
+  const candidates = [
     specifier,
     specifier.replace(/\.(m?)js$/, ".$1ts"),
     `${specifier}.ts`,
     `${specifier}/index.ts`,
-  ]) {
-    const url = new URL(candidate, context.parentURL);
-    if (!isTypescript(url)) continue;
-    const found = statSync(url, { throwIfNoEntry: false });
-    if (found?.isFile())
-      return { url: `${url.href}?changed=${found.mtimeMs}`, format: "module", shortCircuit: true };
-  }
-  return next(specifier, context);
+  ];
+  const file = candidates
+    .map((name) => new URL(name, parentURL))
+    .find((url) => isTypescript(url) && existsSync(url));
+  if (file === undefined) return next(specifier, context);
+  // As in modules.ts: a file that was edited since is another module.
+  return { url: `${file.href}?changed=${statSync(file).mtimeMs}`, format: "module", shortCircuit: true };
 };
 
 export const load: LoadHook = async (url, context, next) => {

@@ -21,9 +21,6 @@ const answerMs = 50;
 const terminationMs = 200;
 const attempts = 50;
 
-const main = new Session();
-main.connectToMainThread();
-
 const commands = new Socket({ fd: commandsFd, readable: true, writable: false });
 const read = frameReader();
 commands.on("data", (chunk) => {
@@ -53,11 +50,15 @@ async function terminate(isAnswered: () => boolean): Promise<void> {
     isAnswered() || Atomics.compareExchange(lock, NativeLockCell.state, free, interrupting) === free;
   await until(taken, Number.POSITIVE_INFINITY);
   if (Atomics.load(lock, NativeLockCell.state) === interrupting) {
+    // Only for this moment: while an inspector is connected, Node's exit waits for it, with a line on stderr.
+    const main = new Session();
+    main.connectToMainThread();
     let ended = false;
     main.post("Runtime.terminateExecution", () => {
       ended = true;
     });
     await until(() => ended || isAnswered(), terminationMs);
+    main.disconnect();
     Atomics.store(lock, NativeLockCell.state, free);
     Atomics.notify(lock, NativeLockCell.state);
   }

@@ -7,8 +7,8 @@ import { packageRoot } from "../package-root.js";
 export interface CellProgram {
   readonly service: ts.LanguageService;
   /**
-   * The path of the cell that is looked at now. It is the program's one root, always the same, because
-   * TypeScript reuses the rest of the program only then; the cells that it imports come with it.
+   * The path of the cell that is looked at now. It is always the same file, because TypeScript reuses
+   * the rest of the program only while its roots stay; the cells that it imports come with it.
    */
   readonly current: string;
   /** Sets the current cell's text. */
@@ -40,6 +40,7 @@ export function cellProgram(folder: string): CellProgram {
   const virtual = new Map<string, { text: string; version: number }>();
   const snapshots = new Map<string, { version: string; snapshot: ts.IScriptSnapshot }>();
   const current = join(folder, "__cell__.ts");
+  const globals = join(folder, "__globals__.d.ts");
   let version = 0;
   const settings: ts.CompilerOptions = { ...options, typeRoots: typeRoots(folder, root) };
   const resolutions = ts.createModuleResolutionCache(folder, (name) => name, settings);
@@ -55,7 +56,7 @@ export function cellProgram(folder: string): CellProgram {
   const readFile = (path: string): string | undefined => virtual.get(path)?.text ?? ts.sys.readFile(path);
 
   const host: ts.LanguageServiceHost = {
-    getScriptFileNames: () => [current],
+    getScriptFileNames: () => [globals, current],
     getScriptVersion: versionOf,
     getProjectVersion: () => String(version),
     getScriptSnapshot(path) {
@@ -94,6 +95,7 @@ export function cellProgram(folder: string): CellProgram {
     version++;
     virtual.set(path, { text, version });
   };
+  set(globals, cellGlobals);
   set(current, "");
   return {
     service: ts.createLanguageService(host, ts.createDocumentRegistry()),
@@ -102,6 +104,12 @@ export function cellProgram(folder: string): CellProgram {
     keep: (file, text) => set(join(folder, file), text),
   };
 }
+
+/** What the kernel gives every cell (see child/main.ts). */
+const cellGlobals = `
+/** Asks the person at the client for a line of text. Rejects where nobody can answer. */
+declare function input(prompt?: string, password?: boolean): Promise<string>;
+`;
 
 /** Where `@types/node` may lie: in the notebook's project, else beside the kernel. */
 function typeRoots(folder: string, root: string): string[] {

@@ -1,0 +1,120 @@
+/** The kernel's process: a Jupyter client starts it with the path of a connection file. */
+import { dirname, isAbsolute } from "node:path";
+import { Publisher, Reply, Router } from "zeromq";
+import { createKernel } from "./kernel.js";
+import type { ErrorContent } from "./messages.js";
+import { ioPub, newSessionId } from "./publisher.js";
+import { openSession } from "./session.js";
+import {
+  address,
+  type Connection,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  newHeader,
+  readConnection,
+} from "./wire.js";
+
+/** Messages that may wait for a slow client before the cell that makes them waits too. */
+const queuedMessages = 1000;
+
+const connectionFile = process.argv[2];
+if (connectionFile === undefined) {
+  process.stderr.write("A Jupyter client starts this kernel; it needs the path of a connection file.\n");
+  process.exit(2);
+}
+await startKernel(readConnection(connectionFile));
+
+async function startKernel(connection: Connection): Promise<void> {
+  const { key } = connection;
+  const sessionId = newSessionId();
+  const shell = new Router();
+  const control = new Router();
+  const stdin = new Router();
+  const heartbeat = new Reply();
+  const publisher = new Publisher({ sendHighWaterMark: queuedMessages, noDrop: true, linger: 1000 });
+  await Promise.all([
+    shell.bind(address(connection, "shell")),
+    control.bind(address(connection, "control")),
+    stdin.bind(address(connection, "stdin")),
+    heartbeat.bind(address(connection, "hb")),
+    publisher.bind(address(connection, "iopub")),
+  ]);
+
+  const iopub = ioPub(publisher, key, sessionId);
+  const session = openSession({ folder: notebookFolder(), cwd: process.cwd(), onDeath, onInput });
+  const kernel = createKernel({ session, iopub, key, sessionId, shutDown });
+  let exitCode = 0;
+  let answerInput: ((line: string) => void) | undefined;
+
+  async function onInput(prompt: string, password: boolean): Promise<string> {
+    const asking = kernel.executing();
+    if (asking === undefined || asking.content.allow_stdin !== true) {
+      throw new Error("This client cannot be asked for input (allow_stdin is false).");
+    }
+    const message: Message = {
+      identities: asking.identities,
+      header: newHeader("input_request", sessionId),
+      parent: asking.header,
+      metadata: {},
+      content: { prompt, password },
+      buffers: [],
+    };
+    await iopub.flush();
+    await stdin.send(encodeMessage(message, key));
+    return new Promise((resolve) => {
+      answerInput = resolve;
+    });
+  }
+
+  /** The cell that it died in has been told; the client sees the kernel go, and restarts it. */
+  async function onDeath(error: ErrorContent): Promise<void> {
+    process.stderr.write(`${error.evalue}\n`);
+    exitCode = 1;
+    // A moment for the cell's reply to leave.
+    setTimeout(() => void shutDown(), 500);
+  }
+
+  async function shutDown(): Promise<void> {
+    await session.close();
+    for (const socket of [shell, control, stdin, heartbeat, publisher]) socket.close();
+    process.exit(exitCode);
+  }
+
+  async function serve(socket: Router): Promise<void> {
+    for await (const frames of socket) {
+      const message = decodeMessage(frames, key);
+      if (message === undefined) process.stderr.write("A message with a wrong signature was dropped.\n");
+      else void kernel.receive(message, socket).catch(fail);
+    }
+  }
+
+  async function serveStdin(): Promise<void> {
+    for await (const frames of stdin) {
+      const message = decodeMessage(frames, key);
+      if (message?.header.msg_type !== "input_reply") continue;
+      answerInput?.(String(message.content.value));
+      answerInput = undefined;
+    }
+  }
+
+  async function beat(): Promise<void> {
+    for await (const frames of heartbeat) await heartbeat.send(frames);
+  }
+
+  process.on("SIGINT", () => session.interrupt());
+  process.on("SIGTERM", () => void shutDown());
+  void iopub.status("starting", {});
+  for (const loop of [serve(shell), serve(control), serveStdin(), beat()]) loop.catch(fail);
+}
+
+/** Where the notebook's imports resolve from: its own folder, as the client tells it, else the working folder. */
+function notebookFolder(): string {
+  const notebook = process.env.JPY_SESSION_NAME;
+  return notebook !== undefined && isAbsolute(notebook) ? dirname(notebook) : process.cwd();
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`The kernel failed: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+}
