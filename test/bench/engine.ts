@@ -1,0 +1,247 @@
+/** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { Command } from "commander";
+import { at, fill } from "../../lib/model/edits.js";
+import { loadModel } from "../../lib/model/load.js";
+import { anonymousBytes, showBytes } from "../../lib/model/memory.js";
+import { logProb } from "../../lib/model/metrics.js";
+import type { Model } from "../../lib/model/model.js";
+import { sweep } from "../../lib/model/sweep.js";
+import { matmulLimit } from "./limit.js";
+
+interface Answer {
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly logits: number[];
+  readonly values: number[];
+}
+
+/** The Python side: asks and waits. */
+class Reference {
+  private constructor(
+    private readonly child: ChildProcessByStdio<Writable, Readable, null>,
+    private readonly lines: AsyncIterator<string>,
+    readonly loaded: Answer,
+  ) {}
+
+  static async start(python: string, path: string, threads: number): Promise<Reference> {
+    const script = join(import.meta.dirname, "../../../test/bench/reference.py");
+    const child = spawn(python, [script, path, String(threads)], { stdio: ["pipe", "pipe", "inherit"] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return new Reference(child, lines, await nextAnswer(lines));
+  }
+
+  async ask(command: object): Promise<Answer> {
+    this.child.stdin.write(`${JSON.stringify(command)}\n`);
+    return nextAnswer(this.lines);
+  }
+
+  stop(): void {
+    this.child.stdin.end();
+  }
+}
+
+/** Python libraries print other lines too: the answers are those that start with a brace. */
+async function nextAnswer(lines: AsyncIterator<string>): Promise<Answer> {
+  for (;;) {
+    const { value, done } = await lines.next();
+    if (done) throw new Error("The Python reference ended early; its error is above.");
+    if (value.startsWith("{")) return JSON.parse(value) as Answer;
+  }
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+interface Options {
+  readonly python?: string;
+  readonly rounds: number;
+  readonly threads: number;
+}
+
+const shapes = [
+  { size: 1, time: 64, all: 1.4, one: 2 },
+  { size: 8, time: 64, all: 1.4, one: 1.5 },
+  { size: 1, time: 512, all: 1.15, one: 1.2 },
+];
+
+function tokensOf(size: number, time: number, vocabulary: number): number[][] {
+  return Array.from({ length: size }, (_, b) =>
+    Array.from({ length: time }, (_, t) => (b * 7919 + t * 104_729 + 11) % (vocabulary - 1000)),
+  );
+}
+
+/** Runs both in turns and prints the median time of each, their ratio, and what was asked for. */
+async function compare(
+  name: string,
+  target: number,
+  rounds: number,
+  ours: () => Promise<number>,
+  theirs?: () => Promise<number>,
+  flops?: number,
+  limit?: number,
+): Promise<void> {
+  const own: number[] = [];
+  const other: number[] = [];
+  await ours();
+  await theirs?.();
+  for (let i = 0; i < rounds; i++) {
+    own.push(await ours());
+    if (theirs) other.push(await theirs());
+  }
+  const mine = median(own);
+  const rate = flops ? `  ${(flops / mine / 1e9).toFixed(0)} of ${(limit! / 1e9).toFixed(0)} GFLOP/s` : "";
+  const beside = other.length
+    ? `  reference ${median(other).toFixed(3)} s  ratio ${(median(other) / mine).toFixed(2)}× (aim ${target}×)`
+    : "";
+  console.log(`${name.padEnd(44)} ${mine.toFixed(3)} s${beside}${rate}`);
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+async function main(path: string, { python, rounds, threads }: Options): Promise<void> {
+  const limit = await matmulLimit(threads);
+  console.log(`matrix products here: ${(limit / 1e9).toFixed(0)} GFLOP/s on ${threads} threads`);
+  const cold = await timed(async () => (await loadModel(path, { threads })).close());
+  const before = anonymousBytes();
+  let model!: Model;
+  const load = await timed(async () => {
+    model = await loadModel(path, { threads });
+  });
+  const reference = python ? await Reference.start(python, path, threads) : undefined;
+  console.log(
+    `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${showBytes(anonymousBytes() - before)} anonymous`,
+  );
+  if (reference)
+    console.log(
+      `reference load: ${reference.loaded.seconds.toFixed(2)} s, ${showBytes(reference.loaded.bytes)} anonymous`,
+    );
+  await model.run(model.batch(tokensOf(1, 8, model.config.vocab_size)));
+  console.log(`after a first run: ${showBytes(anonymousBytes())} anonymous`);
+  for (const { size, time, all, one } of shapes)
+    await benchForward(model, reference, { size, time, all, one, rounds, limit });
+  await benchSweep(model, reference, rounds);
+  console.log(
+    `at the end: ${showBytes(anonymousBytes())} anonymous${reference ? `, reference ${showBytes((await reference.ask({ op: "forward", tokens: [[1, 2]] })).bytes)}` : ""}`,
+  );
+  await model.close();
+  await benchStreaming(path, threads);
+  reference?.stop();
+}
+
+async function benchForward(
+  model: Model,
+  reference: Reference | undefined,
+  {
+    size,
+    time,
+    all,
+    one,
+    rounds,
+    limit,
+  }: { size: number; time: number; all: number; one: number; rounds: number; limit: number },
+): Promise<void> {
+  const tokens = tokensOf(size, time, model.config.vocab_size);
+  const batch = model.batch(tokens);
+  const capture = ["blocks.*.hook_resid_pre"];
+  const theirs =
+    reference && (async (): Promise<number> => (await reference.ask({ op: "forward", tokens })).seconds);
+  if (reference) {
+    const expected = (await reference.ask({ op: "forward", tokens })).logits;
+    const { logits } = await model.run(model.batch([tokens[0]]), { logits: "last" });
+    const drift = Math.max(...expected.map((v, i) => Math.abs(v - logits!.data[i])));
+    if (!(drift < 1e-2)) throw new Error(`The two compute different things: logits differ by ${drift}.`);
+  }
+  for (const [logits, target] of [
+    ["all", all],
+    ["last", one],
+  ] as const) {
+    const name = `${size}×${time}, residual cache, logits ${logits === "all" ? "everywhere" : "at one position"}`;
+    const flops = flopsOf(model, size * time, logits === "all" ? size * time : size);
+    await compare(
+      name,
+      target,
+      rounds,
+      () => timed(() => model.run(batch, { capture, logits })),
+      theirs,
+      flops,
+      limit,
+    );
+  }
+}
+
+/** Two operations for each weight and token; attention's own products are left out. */
+function flopsOf({ config: c }: Model, tokens: number, heads: number): number {
+  const attention = c.hidden_size * c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads);
+  const block = attention + 3 * c.hidden_size * c.intermediate_size;
+  return 2 * (tokens * block * c.num_hidden_layers + heads * c.hidden_size * c.vocab_size);
+}
+
+async function benchSweep(model: Model, reference: Reference | undefined, rounds: number): Promise<void> {
+  const tokens = tokensOf(1, 64, model.config.vocab_size);
+  const batch = model.batch(tokens);
+  for (const positions of [
+    [32, 33, 34, 35],
+    [0, 1, 2, 3],
+  ]) {
+    const own = { values: [] as number[] };
+    const ours = (): Promise<number> =>
+      timed(async () => {
+        const edit = (l: unknown) => ({ [`blocks.${l}.hook_resid_pre`]: at(positions, fill(0)) });
+        own.values = [
+          ...(await sweep(model, batch, { over: model.layers, edit, metric: logProb(0) })).values.data,
+        ];
+      });
+    const theirs =
+      reference &&
+      (async (): Promise<number> => (await reference.ask({ op: "sweep", tokens, positions })).seconds);
+    await compare(
+      `sweep of ${model.layers.length} blocks, 64 tokens, at ${positions[0]}–${positions[3]}`,
+      5,
+      Math.min(3, rounds),
+      ours,
+      theirs,
+    );
+    if (reference) {
+      const { values } = await reference.ask({ op: "sweep", tokens, positions });
+      const drift = Math.max(...values.map((v, i) => Math.abs(v - own.values[i]) / Math.max(1, Math.abs(v))));
+      console.log(`${" ".repeat(44)} largest difference of the metric ${drift.toExponential(1)}`);
+    }
+  }
+}
+
+/** A budget of half the weights' size: the blocks are streamed. */
+async function benchStreaming(path: string, threads: number): Promise<void> {
+  const probe = await loadModel(path, { threads });
+  const bytes = [...probe.engine.checkpoint.weights.values()].reduce((n, w) => n + w.byteLength, 0);
+  await probe.close();
+  const model = await loadModel(path, { threads, memory: bytes / 2 });
+  const batch = model.batch(tokensOf(1, 64, model.config.vocab_size));
+  let peak = 0;
+  const watch = (): void => {
+    peak = Math.max(peak, anonymousBytes());
+  };
+  const seconds = await timed(() => model.run(batch, { logits: "last", progress: watch }));
+  const mode = model.engine.resident ? "resident" : "streamed";
+  console.log(
+    `budget ${showBytes(bytes / 2)} for ${showBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +
+      `${((seconds / model.layers.length) * 1000).toFixed(0)} ms per block, peak ${showBytes(peak)} anonymous (whole process)`,
+  );
+  await model.close();
+}
+
+const program = new Command("bench")
+  .description("Times the engine on a checkpoint, beside TransformerLens where a Python with it is given.")
+  .argument("<checkpoint>")
+  .option("--python <path>", "a Python with transformer_lens 4", process.env.MODALSCOPE_PYTHON)
+  .option("--rounds <n>", "timed rounds of each", Number, 5)
+  .option("--threads <n>", "threads of both", Number, 2)
+  .parse();
+await main(program.args[0], program.opts<Options>());
