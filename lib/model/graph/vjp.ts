@@ -161,7 +161,17 @@ const rules: Record<string, Rule> = {
     const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)] as number;
     return ops.slice(g, back, before, before + length);
   },
-  OuterSum: (n, g, i) => (i === 0 ? ops.linear(n.inputs[1], g) : ops.linearTransposed(n.inputs[0], g)),
+  OuterSum: (n, g, i, lead) => {
+    const other = n.inputs[1 - i];
+    if (lead === 0) return i === 0 ? ops.linear(other, g) : ops.linearTransposed(other, g);
+    // One matrix for each target, which all tokens share.
+    const shared = ops.reshape(g, [
+      g.shape[0],
+      ...other.shape.slice(0, -2).map(() => 1),
+      ...g.shape.slice(1),
+    ]);
+    return ops.matmul(other, i === 0 ? swapped(shared) : shared);
+  },
   ExpandLike: (n, g, i, lead) => (i === 0 ? unbroadcast(g, n.inputs[0].shape, lead) : undefined),
 };
 
