@@ -8,13 +8,13 @@ import {
   identity,
   type Matrix,
   type MatrixLike,
-  multiply,
   row,
   squaredNorm,
   takeRows,
   transpose,
   zeros,
 } from "./linalg/matrix.js";
+import { multiply } from "./linalg/products.js";
 import { type ThinSvd, thinSvd } from "./linalg/svd.js";
 
 export interface BridgeOptions {
@@ -89,8 +89,9 @@ export function bridgePermutationTest(
   const { ridge = "loo", intercept = false, draws = 999, seed = 0 } = options;
   const source = asMatrix(x, "The source");
   const target = asMatrix(y, "The target");
+  const side = decompose(source, intercept);
   const looR2 = (shuffled: Matrix): number => {
-    const problem = prepare(source, shuffled, intercept);
+    const problem = pose(side, shuffled);
     const lambda = ridge === "loo" ? bestRidge(problem) : checkedRidge(ridge);
     return 1 - looError(problem, lambda) / problem.spread;
   };
@@ -102,51 +103,55 @@ export function bridgePermutationTest(
   return { null: nulls, p: (1 + atLeast) / (1 + draws) };
 }
 
-/** A regression, with the decomposition that every λ shares. */
-interface Problem {
+/** The source side of a regression, which every λ and every target shares. */
+interface Source {
   readonly x: Matrix;
-  readonly y: Matrix;
   readonly svd: ThinSvd;
-  /** `UᵀY (r, m)`. */
-  readonly projected: Matrix;
   readonly rank: number;
   readonly intercept: boolean;
-  /** `‖Y − Ȳ‖²_F`. */
-  readonly spread: number;
   readonly saturated: boolean;
 }
 
+/** A regression ready to be solved for any λ. */
+interface Problem extends Source {
+  readonly y: Matrix;
+  /** `UᵀY (r, m)`. */
+  readonly projected: Matrix;
+  /** `‖Y − Ȳ‖²_F`. */
+  readonly spread: number;
+}
+
 function prepare(x: Matrix, y: Matrix, intercept: boolean): Problem {
-  checkSame("fitBridge", x.shape[0], y.shape[0], "pairs in source and target");
-  const n = x.shape[0];
+  return pose(decompose(x, intercept), y);
+}
+
+function decompose(given: Matrix, intercept: boolean): Source {
+  const n = given.shape[0];
   if (n < 3) {
     throw new ModalscopeError(
       `A bridge was asked of ${n} pairs.`,
       "It needs at least three, and one more where λ is chosen without each.",
     );
   }
-  const centred = centreRows(y);
+  const x = intercept ? centreRows(given) : given;
+  const svd = thinSvd(x);
+  const limit = 1e-10 * svd.singularValues[0];
+  const rank = svd.singularValues.reduce((count, value) => count + (value > limit ? 1 : 0), 0);
+  if (rank === 0) {
+    throw new ModalscopeError("All source vectors are the same.", "Nothing can be predicted from them.");
+  }
+  return { x, svd, rank, intercept, saturated: rank >= n - (intercept ? 1 : 0) };
+}
+
+function pose(source: Source, given: Matrix): Problem {
+  checkSame("fitBridge", source.x.shape[0], given.shape[0], "pairs in source and target");
+  const centred = centreRows(given);
   const spread = squaredNorm(centred.data);
   if (!(spread > 0)) {
     throw new ModalscopeError("All target vectors are the same.", "R² is 0/0 then.");
   }
-  const source = intercept ? centreRows(x) : x;
-  const target = intercept ? centred : y;
-  const svd = thinSvd(source);
-  const limit = 1e-10 * svd.singularValues[0];
-  const rank = svd.singularValues.reduce((count, value) => count + (value > limit ? 1 : 0), 0);
-  if (rank === 0)
-    throw new ModalscopeError("All source vectors are the same.", "Nothing can be predicted from them.");
-  return {
-    x: source,
-    y: target,
-    svd,
-    projected: multiply(transpose(svd.left), target),
-    rank,
-    intercept,
-    spread,
-    saturated: rank >= n - (intercept ? 1 : 0),
-  };
+  const y = source.intercept ? centred : given;
+  return { ...source, y, spread, projected: multiply(transpose(source.svd.left), y) };
 }
 
 function checkedRidge(ridge: number): number {

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../errors.js";
-import { asMatrix, checkSame, type MatrixLike } from "./linalg/matrix.js";
+import { asMatrix, checkSame, columnMeans, type MatrixLike } from "./linalg/matrix.js";
 
 /** Intraclass correlation ICC(1) of each dimension, and ways to say it in one number. */
 export interface IntraclassCorrelation {
@@ -25,34 +25,39 @@ export function intraclassCorrelation(x: MatrixLike, groups: ArrayLike<number>):
   const data = asMatrix(x, "The members");
   const [n, d] = data.shape;
   checkSame("intraclassCorrelation", groups.length, n, "group labels and members");
-  const members = new Map<number, number[]>();
-  for (let i = 0; i < n; i++) {
-    const group = members.get(groups[i]);
-    if (group === undefined) members.set(groups[i], [i]);
-    else group.push(i);
-  }
-  const g = members.size;
+  const sizes = new Map<number, number>();
+  for (let i = 0; i < n; i++) sizes.set(groups[i], (sizes.get(groups[i]) ?? 0) + 1);
+  const g = sizes.size;
   if (g < 2 || n === g) {
     throw new ModalscopeError(
       `ICC(1) was asked of ${n} members in ${g} groups.`,
       "It compares variance between groups with variance within them: two groups, and one of two members, at least.",
     );
   }
-  const sizes = [...members.values()].map((group) => group.length);
-  const k0 = (n - sizes.reduce((sum, size) => sum + size * size, 0) / n) / (g - 1);
+  const k0 = (n - [...sizes.values()].reduce((sum, size) => sum + size * size, 0) / n) / (g - 1);
+  // Row by row, since a column of a wide matrix is scattered over memory.
+  const grand = columnMeans(data);
+  const means = new Map([...sizes.keys()].map((group) => [group, new Float64Array(d)]));
+  for (let i = 0; i < n; i++) {
+    const mean = means.get(groups[i])!;
+    const size = sizes.get(groups[i])!;
+    for (let j = 0; j < d; j++) mean[j] += data.data[i * d + j] / size;
+  }
   const between = new Float64Array(d);
   const within = new Float64Array(d);
-  for (let j = 0; j < d; j++) {
-    let grand = 0;
-    for (let i = 0; i < n; i++) grand += data.data[i * d + j] / n;
-    for (const group of members.values()) {
-      const mean = group.reduce((sum, i) => sum + data.data[i * d + j], 0) / group.length;
-      between[j] += (group.length * (mean - grand) ** 2) / (g - 1);
-      for (const i of group) within[j] += (data.data[i * d + j] - mean) ** 2 / (n - g);
-    }
+  for (const [group, mean] of means) {
+    const size = sizes.get(group)!;
+    for (let j = 0; j < d; j++) between[j] += (size * (mean[j] - grand[j]) ** 2) / (g - 1);
+  }
+  for (let i = 0; i < n; i++) {
+    const mean = means.get(groups[i])!;
+    for (let j = 0; j < d; j++) within[j] += (data.data[i * d + j] - mean[j]) ** 2 / (n - g);
   }
   const icc = (b: number, w: number): number => (b - w) / (b + (k0 - 1) * w);
-  const perDimension = between.map((b, j) => icc(b, within[j]));
+  // Means of equal values differ from them by rounding, which must not pass for variance.
+  const perDimension = between.map((b, j) =>
+    b + within[j] > 1e-24 * grand[j] ** 2 ? icc(b, within[j]) : Number.NaN,
+  );
   const varying = perDimension.filter((value) => !Number.isNaN(value)).sort();
   const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
   const middle = varying.length / 2;

@@ -25,16 +25,14 @@ export {
   asMatrix,
   centreRows,
   columnMeans,
-  gram,
   type Matrix,
   type MatrixLike,
-  multiply,
-  multiplyTransposed,
   type NumericTensor,
   stack,
   takeRows,
   transpose,
 } from "./linalg/matrix.js";
+export { gram, multiply, multiplyTransposed } from "./linalg/products.js";
 export {
   coordinates,
   orthonormalRows,

@@ -1,13 +1,7 @@
 import { ModalscopeError } from "../errors.js";
 import { at0 } from "../tensor.js";
-import {
-  asMatrix,
-  checkSame,
-  type MatrixLike,
-  multiplyTransposed,
-  type NumericTensor,
-  squaredNorm,
-} from "./linalg/matrix.js";
+import { asMatrix, checkSame, type MatrixLike, type NumericTensor, squaredNorm } from "./linalg/matrix.js";
+import { multiplyTransposed } from "./linalg/products.js";
 import { checkBasis } from "./linalg/subspace.js";
 
 /** How each layer's update divides between a fixed subspace and its complement. */

@@ -1,5 +1,6 @@
 import { ModalscopeError } from "../errors.js";
-import { asMatrix, checkSame, gram, type Matrix, type MatrixLike, zeros } from "./linalg/matrix.js";
+import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "./linalg/matrix.js";
+import { gram } from "./linalg/products.js";
 
 /**
  * Unbiased HSIC of two Gram matrices `(n, n)`, n > 3 (Song et al. 2012, eq. 5): with their diagonals set to 0,

@@ -4,14 +4,12 @@ import {
   asMatrix,
   centreRows,
   checkSame,
-  gram,
   type Matrix,
   type MatrixLike,
-  multiply,
-  multiplyTransposed,
   squaredNorm,
   transpose,
 } from "./linalg/matrix.js";
+import { gram, multiply, multiplyTransposed } from "./linalg/products.js";
 import { checkBasis, subspaceOverlap } from "./linalg/subspace.js";
 import { singularValues } from "./linalg/svd.js";
 import { type AttentionWeights, splitHeads } from "./zmask.js";

@@ -6,11 +6,11 @@ import {
   dot,
   type Matrix,
   type MatrixLike,
-  multiply,
   squaredDistances,
   transpose,
   zeros,
 } from "./linalg/matrix.js";
+import { multiply } from "./linalg/products.js";
 
 /** A coupling of two distributions. */
 export interface TransportPlan {

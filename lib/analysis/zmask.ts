@@ -1,16 +1,8 @@
 import { ModalscopeError } from "../errors.js";
 import { tensor } from "../tensor.js";
 import { symmetricRoot } from "./linalg/eigen.js";
-import {
-  asMatrix,
-  gram,
-  type Matrix,
-  type MatrixLike,
-  multiply,
-  squaredNorm,
-  stack,
-  zeros,
-} from "./linalg/matrix.js";
+import { asMatrix, type Matrix, type MatrixLike, squaredNorm, stack, zeros } from "./linalg/matrix.js";
+import { gram, multiply } from "./linalg/products.js";
 import { numericalRank, type TopEigenOptions, topRightSingular } from "./linalg/topEigen.js";
 
 /**
@@ -19,7 +11,9 @@ import { numericalRank, type TopEigenOptions, topRightSingular } from "./linalg/
  * Their kernels `K_h = W_q,hᵀ W_k,g(h)` (d × d) give the scores `q·k = x̂_qᵀ K_h x̂_k` of the *normalised* block input x̂
  * without biases and at equal positions. A bias adds terms that depend on one side only, and no subspace holds them.
  * Rotary embeddings put a rotation between the two factors: row and column space of each kernel stay as they are, but
- * which of their directions is strongest can change with the distance.
+ * which of their directions is strongest can change with the distance. A model that normalises queries and keys head by
+ * head (Qwen3, Gemma 3) multiplies both by gains (d_head) after it: multiply the rows by them first; the division by the
+ * length is left out.
  */
 export interface AttentionWeights {
   /** `q_proj.weight`, `(heads · d_head, d)`. */

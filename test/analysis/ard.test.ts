@@ -173,7 +173,7 @@ describe("learning lengthscales", () => {
     const [cold, warm] = await fitLengthscales(
       clouds(8, 16, d, shared.length, 1.5, 5),
       [{ lambda: 0.05 }, { lambda: 0.05, start: warmStart(wrong) }],
-      { maxSteps: 800 },
+      { maxSteps: 300, learningRate: 0.03 },
     );
     const order = Array.from(cold.lengthscales.keys()).sort(
       (a, b) => cold.lengthscales[a] - cold.lengthscales[b],

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bridgePermutationTest, fitBridge } from "../../lib/analysis/bridge.js";
-import { asMatrix, multiply, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { multiply } from "../../lib/analysis/linalg/products.js";
 import { randomSubspace } from "../../lib/analysis/linalg/subspace.js";
 import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
 import { seeded } from "../../lib/random.js";

@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { symmetricEigen, symmetricEigenvalues, symmetricRoot } from "../../lib/analysis/linalg/eigen.js";
-import {
-  asMatrix,
-  gram,
-  identity,
-  type Matrix,
-  multiply,
-  multiplyTransposed,
-  row,
-  transpose,
-  zeros,
-} from "../../lib/analysis/linalg/matrix.js";
+import { asMatrix, identity, type Matrix, row, transpose, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { gram, multiply, multiplyTransposed } from "../../lib/analysis/linalg/products.js";
 import {
   coordinates,
   orthonormalRows,

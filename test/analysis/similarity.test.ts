@@ -8,7 +8,8 @@ import {
   unexplainedVariance,
 } from "../../lib/analysis/divergence.js";
 import { intraclassCorrelation } from "../../lib/analysis/icc.js";
-import { asMatrix, gram, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { gram } from "../../lib/analysis/linalg/products.js";
 import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
 import { linearCka, unbiasedHsic } from "../../lib/analysis/similarity.js";
 import { seeded } from "../../lib/random.js";
@@ -82,10 +83,10 @@ describe("ICC(1)", () => {
   it("leaves out a dimension that does not vary, and refuses groups that say nothing", () => {
     const { perDimension, mean } = intraclassCorrelation(
       [
-        [1, 0],
-        [1, 1],
-        [1, 5],
-        [1, 6],
+        [0.1, 0],
+        [0.1, 1],
+        [0.1, 5],
+        [0.1, 6],
       ],
       [0, 0, 1, 1],
     );

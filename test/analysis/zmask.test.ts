@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  type Matrix,
-  multiply,
-  multiplyTransposed,
-  transpose,
-  zeros,
-} from "../../lib/analysis/linalg/matrix.js";
+import { type Matrix, transpose, zeros } from "../../lib/analysis/linalg/matrix.js";
+import { multiply, multiplyTransposed } from "../../lib/analysis/linalg/products.js";
 import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
 import { headKernelSpectra } from "../../lib/analysis/spectrum.js";
 import { axisEnergy, zMask } from "../../lib/analysis/zmask.js";

@@ -1,16 +1,8 @@
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import { tensor } from "../../tensor.js";
-import {
-  asMatrix,
-  checkSame,
-  type Matrix,
-  type MatrixLike,
-  multiply,
-  multiplyTransposed,
-  squaredNorm,
-  zeros,
-} from "./matrix.js";
+import { asMatrix, checkSame, type Matrix, type MatrixLike, squaredNorm, zeros } from "./matrix.js";
+import { multiply, multiplyTransposed } from "./products.js";
 import { thinSvd } from "./svd.js";
 import { extendBasis, fillNormal } from "./topEigen.js";
 

@@ -1,6 +1,7 @@
 import { Matrix as MlMatrix, SVD } from "ml-matrix";
 import { symmetricEigenvalues } from "./eigen.js";
-import { gram, type Matrix, transpose, zeros } from "./matrix.js";
+import { type Matrix, transpose, zeros } from "./matrix.js";
+import { gram } from "./products.js";
 
 /** `A = U·diag(σ)·Vᵀ` with `r = min(rows, columns)`; σ largest first. */
 export interface ThinSvd {

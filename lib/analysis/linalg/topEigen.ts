@@ -4,10 +4,7 @@ import { symmetricEigen } from "./eigen.js";
 import {
   dot,
   firstRows,
-  gram,
   type Matrix,
-  multiply,
-  multiplyTransposed,
   row,
   squaredNorm,
   stack,
@@ -15,6 +12,7 @@ import {
   transpose,
   zeros,
 } from "./matrix.js";
+import { gram, multiply, multiplyTransposed } from "./products.js";
 
 /** A symmetric operator on ℝⁿ: maps a block of row vectors `(b, n)` to `(b, n)`. */
 export type SymmetricOperator = (rows: Matrix) => Matrix;
