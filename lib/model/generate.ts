@@ -2,7 +2,8 @@ import type { LongCall } from "../progress.js";
 import { type Random, seeded } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import type { Batch } from "./batch.js";
-import { type Cache, type CaptureRequest, Sink } from "./capture.js";
+import type { Cache } from "./cache.js";
+import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { type Company, runBlocks } from "./forward.js";
 import { planEdits } from "./intervene.js";
@@ -76,7 +77,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, skip: options.skip });
     const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
     const { logits } = await model.logitsAt(residual, pass, at, plan, sink);
-    if (options.capture) steps.push(sink.cache);
+    if (options.capture) steps.push(sink.finish());
     ids = Int32Array.from(rows, (row, b) => extend(model, row, vectorAt(logits, b), b, ends, options));
     options.progress?.(step + 1, maxTokens, "tokens");
     if (rows.every((row) => row.ended)) break;

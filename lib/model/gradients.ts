@@ -3,7 +3,7 @@ import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { at0, sizeOf, type Tensor } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
-import { Cache } from "./capture.js";
+import { Cache } from "./cache.js";
 import { type Engine, floats, runSession } from "./engine.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";

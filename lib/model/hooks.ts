@@ -14,6 +14,13 @@ export interface Hook {
   readonly shape: readonly Dim[];
 }
 
+/** Which axis of a hook's tensor counts tokens, and which heads. */
+export function axesOf(hook: Hook): { time: number; head?: number } {
+  const time = hook.shape.indexOf("time");
+  if (hook.shape.length !== 4) return { time };
+  return { time, head: time === 1 ? 2 : 1 };
+}
+
 /** Points of a block that lie between the graphs, where edits need no graph of their own. */
 export const STREAM_HOOKS = ["hook_resid_pre", "hook_resid_post"] as const;
 

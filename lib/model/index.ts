@@ -1,6 +1,7 @@
 export { type Attribution, directLogitAttribution } from "./attribution.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
-export { Cache, type CaptureRequest } from "./capture.js";
+export { Cache } from "./cache.js";
+export type { CaptureRequest, CaptureSpec } from "./capture.js";
 export {
   add,
   apply,

@@ -2,7 +2,6 @@
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import { resolvePositions } from "./batch.js";
-import { axesOf } from "./capture.js";
 import {
   affineOf,
   type Cell,
@@ -12,7 +11,7 @@ import {
   type PlacedEdit,
   transform,
 } from "./edits.js";
-import { type Hook, matchHooks } from "./hooks.js";
+import { axesOf, type Hook, matchHooks } from "./hooks.js";
 import type { Pass } from "./pass.js";
 
 /** Hook name → edits in order. */

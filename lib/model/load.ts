@@ -4,11 +4,14 @@ import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { familyOf } from "./families/index.js";
+import { input } from "./graph/node.js";
+import { emitOnnx } from "./graph/onnx.js";
+import { neg } from "./graph/ops.js";
 import { listHooks } from "./hooks.js";
 import { defaultBudget, parseBytes } from "./memory.js";
 import { Model } from "./model.js";
 import { type FloatType, SessionPool } from "./pool.js";
-import type { Device } from "./runtime/session.js";
+import { checkDevice, createSession, type Device } from "./runtime/session.js";
 import { float32Checkpoint, hasTokenizer, loadTokenizer, openCheckpoint } from "./weights/index.js";
 import { checkWeights } from "./weights-access.js";
 
@@ -38,6 +41,8 @@ const SCORE_LIMIT = 2 ** 28;
  */
 export async function loadModel(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
   const path = resolveModel(nameOrPath);
+  const device = options.device ?? "cpu";
+  await tryDevice(device);
   const stored = openCheckpoint(path);
   const family = familyOf(stored.modelType);
   const config = family.parse(stored.config);
@@ -47,7 +52,6 @@ export async function loadModel(nameOrPath: string, options: LoadOptions = {}): 
   const checkpoint = mapped ? await float32Checkpoint(stored, options.cache || undefined, options) : stored;
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const budget = memory * SESSION_SHARE;
-  const device = options.device ?? "cpu";
   const pool = new SessionPool({ checkpoint, device, float, threads: options.threads, budget });
   const tokenizer = hasTokenizer(stored) ? await loadTokenizer(stored) : undefined;
   const engine = {
@@ -62,6 +66,14 @@ export async function loadModel(nameOrPath: string, options: LoadOptions = {}): 
     scoreLimit: Math.min(SCORE_LIMIT, memory / 8),
   };
   return new Model(engine, tokenizer, path);
+}
+
+/** Opens the smallest of graphs, so that a missing driver shows before a checkpoint is read. */
+async function tryDevice(device: Device): Promise<void> {
+  checkDevice(device);
+  if (device === "cpu") return;
+  const graph = emitOnnx({ y: neg(input("x", [1])) }, { float: "float32", bind: () => ({ kind: "input" }) });
+  await (await createSession(graph, { device })).release();
 }
 
 /** Folder of the models that come with the package. */

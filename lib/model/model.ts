@@ -3,7 +3,8 @@ import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { type Tensor, zerosLike } from "../tensor.js";
 import { type Batch, type PadOptions, type Positions, padTokens, resolvePositions } from "./batch.js";
-import { type Cache, type CaptureRequest, Sink } from "./capture.js";
+import type { Cache } from "./cache.js";
+import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { type Engine, floats } from "./engine.js";
 import type { TextConfig } from "./families/index.js";
@@ -12,12 +13,15 @@ import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import { type Plan, planEdits } from "./intervene.js";
 import { showBytes } from "./memory.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
+import { HEAD } from "./program.js";
 import { weightTensor } from "./weights-access.js";
 
 /** What to do in one run besides computing. */
 export interface RunOptions extends LongCall {
   /** What to keep: hook names or patterns, or requests that keep less. */
   readonly capture?: readonly CaptureRequest[];
+  /** A safetensors file for the captures, where they would fill the memory. */
+  readonly captureTo?: string;
   readonly edits?: Edits;
   /** Where logits are computed: at all tokens (default), the last, chosen ones, or nowhere. */
   readonly logits?: Positions | "none";
@@ -149,27 +153,36 @@ export class Model {
     const pass = promptPass(batch);
     const plan = planEdits(engine.hooks, options.edits ?? {});
     const sink = new Sink(engine.hooks, options.capture ?? []);
-    this.checkSize(sink, pass);
-    const company: Company = {
-      plan,
-      sink,
-      keepKeys: options.keepKeys,
-      progress: options.progress,
-      signal: options.signal,
-    };
+    if (options.captureTo === undefined) this.checkSize(sink, pass);
+    else sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
+    try {
+      return await this.runWith(pass, batch, { ...options, plan, sink });
+    } finally {
+      sink.abort();
+    }
+  }
+
+  private async runWith(pass: Pass, batch: Batch, options: RunOptions & Company): Promise<RunResult> {
+    const { engine } = this;
+    const { plan, sink, keepKeys, progress, signal, skip, stop } = options;
+    const company: Company = { plan, sink, keepKeys, progress, signal };
     const from = options.start?.layer ?? 0;
     const x = options.start?.x ?? this.embed(batch.ids, pass, company);
     this.checkStart(from, x, pass);
-    const { skip, stop } = options;
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
-    const nothing = { logits: undefined, logitColumns: [], cache: sink.cache, residual, keys };
-    if (stop !== undefined) return nothing;
-    if (options.logits === "none") {
-      if (sink.localNames("head").length > 0) await runHead(engine, pass, residual, company);
-      return nothing;
+    const finished = (at?: { logits: Tensor; logitColumns: number[][] }): RunResult => ({
+      logits: at?.logits,
+      logitColumns: at?.logitColumns ?? [],
+      cache: sink.finish(),
+      residual,
+      keys,
+    });
+    if (stop !== undefined) return finished();
+    if (options.logits !== "none") {
+      return finished(await this.logitsAt(residual, pass, options.logits ?? "all", plan, sink));
     }
-    const { logits, logitColumns } = await this.logitsAt(residual, pass, options.logits ?? "all", plan, sink);
-    return { logits, logitColumns, cache: sink.cache, residual, keys };
+    if (sink.localNames(HEAD).length > 0) await runHead(engine, pass, residual, company);
+    return finished();
   }
 
   /** Continues prompts token by token. */
@@ -241,7 +254,7 @@ export class Model {
     throw new ModalscopeError(
       `The captures would take ${showBytes(bytes)}.`,
       `${showBytes(this.engine.captureLimit)} are left for them.`,
-      "Capture fewer hooks, some positions, or a reduction; or load the model with more memory.",
+      "Capture fewer hooks, some positions, or a reduction; send them to a file (captureTo); or load the model with more memory.",
     );
   }
 

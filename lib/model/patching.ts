@@ -3,7 +3,7 @@ import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
-import type { Cache } from "./capture.js";
+import type { Cache } from "./cache.js";
 import type { Edit, Edits, Where } from "./edits.js";
 import { gradients } from "./gradients.js";
 import { matchHooks } from "./hooks.js";

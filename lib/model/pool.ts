@@ -92,7 +92,7 @@ export class SessionPool {
     const { checkpoint, device, float, threads } = this.options;
     const model = emitOnnx(outputs, { float, bind: (name) => this.bind(name) });
     const weightsFolder = dirname(checkpoint.weights.values().next().value!.file);
-    return createSession(model, { device, threads, prepack, weightsFolder });
+    return createSession(model, { device, threads, prepack, weightsFolder, fuse: float === "float32" });
   }
 
   private bind(name: string): WeightBinding {

@@ -1,7 +1,8 @@
 import type { LongCall } from "../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import { type Batch, type Positions, resolvePositions } from "./batch.js";
-import { type Cache, Sink } from "./capture.js";
+import type { Cache } from "./cache.js";
+import { Sink } from "./capture.js";
 import type { Edit, Edits } from "./edits.js";
 import { atStream, columns, runBlocks } from "./forward.js";
 import { joinPlans, type Plan, planEdits } from "./intervene.js";

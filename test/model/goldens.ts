@@ -43,6 +43,9 @@ export interface Golden {
   };
 }
 
+/** Folder of a tiny checkpoint. */
+export const fixture = (variant: string): string => join(folder, variant);
+
 export function golden(variant: string): Golden {
   return JSON.parse(readFileSync(join(folder, variant, "golden.json"), "utf8"));
 }

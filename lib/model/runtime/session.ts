@@ -17,6 +17,8 @@ export interface SessionOptions {
    * Without it the weights stay in the mapped file.
    */
   readonly prepack?: boolean;
+  /** Fuse operations (default true). Some fused kernels know float32 only: leave it off for float64. */
+  readonly fuse?: boolean;
   /** Keep memory between runs instead of giving it back: for many runs of one shape, such as training. */
   readonly arena?: boolean;
   /** Threads of one operation; by default, as many as the machine runs in parallel. */
@@ -66,7 +68,7 @@ export async function createSession(
   ).catch((error: Error) => {
     throw new ModalscopeError(
       `onnxruntime could not open the model on "${device}".`,
-      error.message,
+      error.message.trim(),
       device === "cpu" ? "" : 'Check the driver (environment.md), or use device: "cpu".',
       { cause: error },
     );
@@ -92,7 +94,8 @@ export function offeredDevices(): Device[] {
   return (["cpu", "webgpu", "cuda"] as const).filter((device) => built.has(device));
 }
 
-function checkDevice(device: Device): void {
+/** @throws ModalscopeError when the installed runtime was built without the device */
+export function checkDevice(device: Device): void {
   if (offeredDevices().includes(device)) return;
   throw new ModalscopeError(
     `The device "${device}" is not available.`,
@@ -118,6 +121,7 @@ function sessionSettings(device: Device, options: SessionOptions): ort.Inference
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: options.threads ?? availableParallelism(),
     interOpNumThreads: 1,
+    graphOptimizationLevel: options.fuse === false ? "basic" : "all",
     // The arena keeps what the largest batch ever took; without it memory goes back, at no cost in speed.
     enableCpuMemArena: options.arena ?? false,
     enableMemPattern: options.arena ?? false,

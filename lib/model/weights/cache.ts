@@ -7,11 +7,10 @@ import type { LongCall } from "../../progress.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { isReadable, readableNames } from "./dtypes.js";
-import { isFile, type OpenFile, openFile } from "./files.js";
-import { checkpointOf } from "./folder.js";
+import { isFile, type OpenFile, openFile, statOf } from "./files.js";
 import { readHeader } from "./safetensors.js";
 import { createSafetensors, type SafetensorsWriter } from "./safetensors-writer.js";
-import { readRange, rowCount, rowLength, type StoredWeight } from "./store.js";
+import { checkpointOf, readRange, rowCount, rowLength, type StoredWeight } from "./store.js";
 
 /** Numbers converted at a time: large enough that calls cost nothing, small against any memory. */
 const chunkNumbers = 2 ** 21;
@@ -30,7 +29,7 @@ export function defaultCacheDir(): string {
 
 /**
  * The checkpoint with every weight as float32 in a safetensors file, which a runtime can map into memory:
- * itself where it is so already, else a copy in `cacheDir`, made at the first call (4 bytes per parameter on
+ * itself where its files hold just that, else a copy in `cacheDir`, made at the first call (4 bytes per parameter on
  * disk) and found again at the next. In a copy each weight starts at a multiple of 64 bytes.
  *
  * Two processes may convert the same checkpoint at once: each writes a file of its own and renames it. A copy
@@ -195,7 +194,7 @@ function prepareFolder(folder: string, bytes: number): void {
   const dayAgo = Date.now() - 86_400_000;
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    const stat = name.endsWith(".tmp") ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    const stat = name.endsWith(".tmp") ? statOf(path) : undefined;
     // One that is being written now has a fresh date.
     if (stat && stat.mtimeMs < dayAgo) rmSync(path, { force: true });
   }

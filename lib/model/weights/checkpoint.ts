@@ -1,6 +1,6 @@
-import { statSync } from "node:fs";
 import { ModalscopeError } from "../../errors.js";
 import type { WeightDtype } from "./dtypes.js";
+import { statOf } from "./files.js";
 import { openFolder } from "./folder.js";
 import { openGguf } from "./gguf-checkpoint.js";
 
@@ -69,7 +69,7 @@ export interface Checkpoint {
  * architecture or a number type is not supported.
  */
 export function openCheckpoint(path: string): Checkpoint {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (!stat) {
     throw new ModalscopeError(
       `There is no checkpoint at ${path}:`,

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
 import { ModalscopeError } from "../../errors.js";
 
 /** A file held open for reading at any position. */
@@ -70,9 +70,21 @@ export function readExactly(file: OpenFile, into: Uint8Array, position: number):
   }
 }
 
+/** What lies at `path`; undefined when nothing does. @throws ModalscopeError when it cannot be told. */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // ENOTDIR: a part of the path is a file, so nothing lies beyond it.
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw cannotRead(path, error);
+  }
+}
+
 /** Whether a regular file lies at `path`. */
 export function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return statOf(path)?.isFile() ?? false;
 }
 
 /** Largest JSON file that is read at all: tokenizers of large vocabularies take some 30 MB. */

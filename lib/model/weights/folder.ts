@@ -6,7 +6,7 @@ import { isFile, isObject, type OpenFile, openFile, readJsonObject, readText } f
 import { contentHash } from "./hash.js";
 import { repeatedKey } from "./json.js";
 import { headerBytes, readHeader } from "./safetensors.js";
-import { readSlices, readWeight, type StoredWeight, weightNamed } from "./store.js";
+import { checkpointOf, type StoredWeight } from "./store.js";
 
 /** Opens a Hugging Face folder; see `openCheckpoint`. */
 export function openFolder(path: string): Checkpoint {
@@ -27,39 +27,6 @@ export function openFolder(path: string): Checkpoint {
     for (const file of files) file.close();
     throw error;
   }
-}
-
-/** What `openFolder` and `openGguf` gather, made a checkpoint. `hash` is called once, when first asked for. */
-export function checkpointOf(
-  opened: {
-    readonly path: string;
-    readonly format: Checkpoint["format"];
-    readonly config: Record<string, unknown>;
-    readonly generationConfig?: Record<string, unknown>;
-    readonly files: readonly OpenFile[];
-    readonly weights: ReadonlyMap<string, StoredWeight>;
-  },
-  hash: () => string,
-): Checkpoint {
-  const { path, format, config, generationConfig, files, weights } = opened;
-  let hashed: string | undefined;
-  return {
-    path,
-    format,
-    modelType: config.model_type as string,
-    config,
-    ...(generationConfig && { generationConfig }),
-    weights,
-    get hash() {
-      hashed ??= hash();
-      return hashed;
-    },
-    read: (name, into) => readWeight(weightNamed(weights, name), into),
-    readRows: (name, rows) => readSlices(weightNamed(weights, name), rows),
-    close: () => {
-      for (const file of files) file.close();
-    },
-  };
 }
 
 function readConfig(path: string): Record<string, unknown> {

@@ -2,12 +2,11 @@ import { ModalscopeError } from "../../errors.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type OpenFile, openFile, readExactly } from "./files.js";
-import { checkpointOf } from "./folder.js";
 import { type GgufHeader, readGgufHeader } from "./gguf.js";
 import { architectureOf, configOf, generationConfigOf } from "./gguf-config.js";
 import { type Architecture, huggingFaceNames, undoFor } from "./gguf-names.js";
 import { contentHash } from "./hash.js";
-import { readWeight, type StoredWeight } from "./store.js";
+import { checkpointOf, readWeight, type StoredWeight } from "./store.js";
 
 /** Opens a GGUF file; see `openCheckpoint`. */
 export function openGguf(path: string): Checkpoint {

@@ -59,11 +59,12 @@ function yarnOptions(f: Fields, prefix: string, key: string): Rope {
  * Llama 3's scaling from its factors. llama.cpp stores what each frequency is divided by, not the parameters:
  * 1 for short wavelengths λ, `factor` for long ones, and between them
  * 1 / ((1 − s) / factor + s) with s = (L/λ − low) / (high − low). Here s is linear in 1/λ, so two
- * frequencies in between give its slope and offset. Of L, low and high only the ratios matter; low is 1 in
- * every model, which fixes them.
+ * frequencies in between give its slope and offset. Of L, low and high only the ratios matter: low is taken
+ * as 1, its value in every model. With fewer than two in between, high and L have their published values too.
+ * The result is kept only if it gives the factors again.
  *
- * Where the factors are not of this form, they are given whole, as the short and long factors of "longrope",
- * which divides frequencies by them as they are.
+ * Factors of another form are given whole, as the short and long factors of "longrope", which divides
+ * frequencies by them as they are.
  */
 function factorScaling(f: Fields, headDim: number, theta: number, factors: Float32Array): Rope {
   if (factors.length !== headDim / 2 || !factors.every((x) => Number.isFinite(x) && x > 0)) {
@@ -92,24 +93,38 @@ function solveLlama3(frequencies: readonly number[], factors: Float32Array): Rop
   const between = frequencies
     .map((frequency, i) => ({ frequency, s: blend(factors[i]) }))
     .filter((_, i) => factors[i] > 1 && factors[i] < factor);
-  if (between.length < 2) return undefined;
-  const first = between[0];
-  const last = between[between.length - 1];
-  const slope = (first.s - last.s) / (first.frequency - last.frequency); // L / (high − low)
-  const offset = first.s - slope * first.frequency; // −low / (high − low)
-  const high = 1 - 1 / offset;
+  const { high, original } = thresholds(between);
   const parameters = {
     rope_type: "llama3",
     factor: tidy(factor),
     low_freq_factor: 1,
-    high_freq_factor: tidy(high),
-    original_max_position_embeddings: Math.round(slope * (high - 1)),
+    high_freq_factor: high,
+    original_max_position_embeddings: original,
   };
   const explains = frequencies.every((frequency, i) => {
     const expected = llama3Factor(frequency, parameters);
     return Math.abs(factors[i] - expected) <= 1e-4 * expected;
   });
   return explains ? parameters : undefined;
+}
+
+/** `high` and L of Llama 3's scaling, from the blend s at frequencies 1/λ. */
+function thresholds(between: readonly { frequency: number; s: number }[]): {
+  high: number;
+  original: number;
+} {
+  const published = 4;
+  if (between.length === 0) return { high: published, original: 8192 };
+  const first = between[0];
+  const last = between[between.length - 1];
+  if (first === last) {
+    const turns = 1 + first.s * (published - 1); // L/λ
+    return { high: published, original: Math.round(turns / first.frequency) };
+  }
+  const slope = (first.s - last.s) / (first.frequency - last.frequency); // L / (high − 1)
+  const offset = first.s - slope * first.frequency; // −1 / (high − 1)
+  const high = tidy(1 - 1 / offset);
+  return { high, original: Math.round(slope * (high - 1)) };
 }
 
 function llama3Factor(

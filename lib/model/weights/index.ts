@@ -3,7 +3,7 @@ export { type Checkpoint, openCheckpoint, type WeightInfo } from "./checkpoint.j
 export { dequantise } from "./dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./dtypes.js";
 export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors.js";
-export { readSafetensors } from "./safetensors-file.js";
+export { openSafetensors, readSafetensors, type SafetensorsReader } from "./safetensors-file.js";
 export {
   createSafetensors,
   type SafetensorsWriter,

@@ -1,7 +1,7 @@
-/** Reading weights out of opened files: the one place where stored bytes become float32. */
+/** Checkpoints over opened files: the one place where stored bytes become float32. */
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import { sizeOf } from "../../tensor.js";
-import type { WeightInfo } from "./checkpoint.js";
+import type { Checkpoint, WeightInfo } from "./checkpoint.js";
 import { dequantise } from "./dequantise.js";
 import { isReadable, layouts } from "./dtypes.js";
 import { type OpenFile, readExactly } from "./files.js";
@@ -25,8 +25,41 @@ export function rowCount(weight: WeightInfo): number {
   return size === 0 ? 0 : size / rowLength(weight);
 }
 
+/** A checkpoint from what was gathered on opening. `hash` is called once, when first asked for. */
+export function checkpointOf(
+  opened: {
+    readonly path: string;
+    readonly format: Checkpoint["format"];
+    readonly config: Record<string, unknown>;
+    readonly generationConfig?: Record<string, unknown>;
+    readonly files: readonly OpenFile[];
+    readonly weights: ReadonlyMap<string, StoredWeight>;
+  },
+  hash: () => string,
+): Checkpoint {
+  const { path, format, config, generationConfig, files, weights } = opened;
+  let hashed: string | undefined;
+  return {
+    path,
+    format,
+    modelType: config.model_type as string,
+    config,
+    ...(generationConfig && { generationConfig }),
+    weights,
+    get hash() {
+      hashed ??= hash();
+      return hashed;
+    },
+    read: (name, into) => readWeight(weightNamed(weights, name), into),
+    readRows: (name, rows) => readSlices(weightNamed(weights, name), rows),
+    close: () => {
+      for (const file of files) file.close();
+    },
+  };
+}
+
 /** The weight of that name. @throws ModalscopeError with the nearest names when there is none. */
-export function weightNamed<W>(weights: ReadonlyMap<string, W>, name: string): W {
+function weightNamed<W>(weights: ReadonlyMap<string, W>, name: string): W {
   const weight = weights.get(name);
   if (weight) return weight;
   throw new ModalscopeError(
@@ -55,7 +88,7 @@ export function readWeight(weight: StoredWeight, into?: Float32Array): Float32Ar
 }
 
 /** `Checkpoint.readRows`. */
-export function readSlices(weight: StoredWeight, rows: readonly number[]): Float32Array {
+function readSlices(weight: StoredWeight, rows: readonly number[]): Float32Array {
   const [length, ...rest] = weight.shape;
   if (rest.length === 0) {
     throw new ModalscopeError(

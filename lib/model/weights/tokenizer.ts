@@ -1,9 +1,8 @@
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { PreTrainedTokenizer } from "@huggingface/transformers";
 import { ModalscopeError } from "../../errors.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { isFile, isObject, openFile, readJsonObject, readText } from "./files.js";
+import { isFile, isObject, openFile, readJsonObject, readText, statOf } from "./files.js";
 import { readGgufHeader } from "./gguf.js";
 import { tokenizerOfGguf } from "./gguf-tokenizer.js";
 import { markTemplate } from "./token-marks.js";
@@ -64,7 +63,7 @@ function isTokenizerClass(value: unknown, base: TokenizerClass): value is Tokeni
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statOf(path)?.isDirectory() ?? false;
 }
 
 function readGgufTokenizer(path: string): TokenizerFiles {

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import {
+  type Checkpoint,
+  defaultCacheDir,
+  float32Checkpoint,
+  loadTokenizer,
+  openCheckpoint,
+  readSafetensors,
+  writeSafetensors,
+} from "../../../lib/model/weights/index.js";
+import { bytesOf, fixture, says, temporaryFolder } from "./fixtures.js";
+
+const folder = temporaryFolder();
+let count = 0;
+const freshFolder = (): string => join(folder, `cache${count++}`);
+const filesIn = (cache: string): string[] => readdirSync(join(cache, "float32"));
+const fileOf = (checkpoint: Checkpoint): string => [...checkpoint.weights.values()][0].file;
+
+for (const name of ["qwen2.gguf", "llama3.gguf", "llama2.gguf", "gemma3.gguf", "hf-bf16"]) {
+  test(`${name}: a float32 copy has the same weights, aligned, in one file`, async () => {
+    const cache = freshFolder();
+    const steps: [number, number][] = [];
+    const source = openCheckpoint(fixture(name));
+    const copy = await float32Checkpoint(source, cache, {
+      progress: (done, total) => steps.push([done, total]),
+    });
+    assert.notEqual(copy, source);
+    assert.equal(copy.path, source.path);
+    assert.equal(copy.hash, source.hash);
+    assert.deepEqual(copy.config, source.config);
+    assert.deepEqual(copy.generationConfig, source.generationConfig);
+    assert.deepEqual([...copy.weights.keys()].sort(), [...source.weights.keys()].sort());
+    for (const [weight, { dtype, shape, offset, file }] of copy.weights) {
+      assert.equal(dtype, "F32");
+      assert.equal(offset % 64, 0, weight);
+      assert.equal(file, fileOf(copy));
+      assert.deepEqual(shape, source.weights.get(weight)?.shape);
+    }
+    const golden = fixture(`${name.replace(".gguf", "")}.golden.safetensors`);
+    for (const [weight, { data }] of readSafetensors(golden)) {
+      assert.ok(bytesOf(copy.read(weight)).equals(bytesOf(data)), weight);
+    }
+    const total = [...copy.weights.values()].reduce((bytes, w) => bytes + w.byteLength, 0);
+    assert.deepEqual(steps.at(-1), [total, total]);
+    assert.ok(steps.every(([done], i) => i === 0 || done > steps[i - 1][0]));
+    assert.equal(filesIn(cache).length, 1);
+    copy.close();
+    assert.throws(() => source.read("model.norm.weight"), says(/was closed/));
+  });
+}
+
+test("the second time the copy is found; after a change of the checkpoint it is made anew", async () => {
+  const cache = freshFolder();
+  const model = join(folder, "changing");
+  cpSync(fixture("hf-bf16"), model, { recursive: true });
+  const convert = async (): Promise<{ file: string; steps: number; norm: Float32Array }> => {
+    let steps = 0;
+    const copy = await float32Checkpoint(openCheckpoint(model), cache, { progress: () => steps++ });
+    const norm = copy.read("model.norm.weight");
+    copy.close();
+    return { file: fileOf(copy), steps, norm };
+  };
+  const first = await convert();
+  assert.ok(first.steps > 0);
+  const second = await convert();
+  assert.deepEqual([second.file, second.steps], [first.file, 0]);
+  const shard = join(model, "model-00002-of-00002.safetensors");
+  const bytes = readFileSync(shard);
+  bytes[bytes.length - 1] ^= 0x40;
+  writeFileSync(shard, bytes);
+  const third = await convert();
+  assert.ok(third.steps > 0);
+  assert.notEqual(third.file, first.file);
+});
+
+test("a damaged copy is made again: cut off, or without its data", async () => {
+  const cache = freshFolder();
+  const convert = async (): Promise<string> => {
+    const copy = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache);
+    copy.close();
+    return fileOf(copy);
+  };
+  const file = await convert();
+  const sound = readFileSync(file);
+  truncateSync(file, 5000);
+  assert.equal(await convert(), file);
+  assert.ok(readFileSync(file).equals(sound));
+  const dataStart = 8 + Number(sound.readBigUInt64LE(0));
+  writeFileSync(file, Buffer.concat([sound.subarray(0, dataStart), Buffer.alloc(sound.length - dataStart)]));
+  assert.equal(await convert(), file);
+  assert.ok(readFileSync(file).equals(sound));
+});
+
+test("a checkpoint that is float32 already is returned as it is", async () => {
+  const model = join(folder, "float32");
+  cpSync(fixture("hf-bf16"), model, { recursive: true });
+  const tensors = Object.fromEntries(readSafetensors(fixture("hf-bf16.golden.safetensors")));
+  writeSafetensors(join(model, "model.safetensors"), tensors);
+  const cache = freshFolder();
+  const checkpoint = openCheckpoint(model);
+  assert.equal(await float32Checkpoint(checkpoint, cache), checkpoint);
+  assert.equal(existsSync(cache), false);
+  checkpoint.close();
+});
+
+test("an aborted conversion leaves nothing, and stops at once", async () => {
+  const cache = freshFolder();
+  const abort = new AbortController();
+  let steps = 0;
+  const progress = (): void => {
+    if (++steps === 3) abort.abort(new Error("enough"));
+  };
+  const source = openCheckpoint(fixture("qwen2.gguf"));
+  await assert.rejects(float32Checkpoint(source, cache, { progress, signal: abort.signal }), /enough/);
+  assert.equal(steps, 3);
+  assert.deepEqual(filesIn(cache), []);
+  source.close();
+});
+
+test("what a crashed conversion left is cleared after a day, what is being written is not", async () => {
+  const cache = freshFolder();
+  (await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache)).close();
+  const [old, fresh] = ["old.1-aa.tmp", "fresh.2-bb.tmp"].map((name) => join(cache, "float32", name));
+  for (const path of [old, fresh]) writeFileSync(path, "x");
+  const twoDaysAgo = Date.now() / 1000 - 2 * 86_400;
+  utimesSync(old, twoDaysAgo, twoDaysAgo);
+  (await float32Checkpoint(openCheckpoint(fixture("qwen2.gguf")), cache)).close();
+  assert.deepEqual([existsSync(old), existsSync(fresh)], [false, true]);
+});
+
+test("a checkpoint larger than the disk is refused before anything is written", async () => {
+  // A sparse bfloat16 file: 2^41 numbers, which take 8 TiB as float32.
+  const model = join(folder, "huge");
+  cpSync(fixture("hf-bf16"), model, { recursive: true });
+  const bytes = 2 ** 42;
+  const header = JSON.stringify({
+    a: { dtype: "BF16", shape: [2 ** 20, 2 ** 21], data_offsets: [0, bytes] },
+  });
+  const file = join(model, "model.safetensors");
+  const start = Buffer.alloc(8 + header.length);
+  start.writeBigUInt64LE(BigInt(header.length));
+  start.write(header, 8);
+  writeFileSync(file, start);
+  truncateSync(file, start.length + bytes);
+  const cache = freshFolder();
+  await assert.rejects(
+    float32Checkpoint(openCheckpoint(model), cache),
+    says(/takes 8796\.09 GB in .*are free/),
+  );
+  assert.deepEqual(filesIn(cache), []);
+});
+
+test("a cache that cannot be made is explained", async () => {
+  const file = join(folder, "a-file");
+  writeFileSync(file, "");
+  const source = openCheckpoint(fixture("llama2.gguf"));
+  await assert.rejects(float32Checkpoint(source, file), says(/cannot be made.*MODALSCOPE_CACHE/));
+  source.close();
+});
+
+test("the tokenizer of a copy is that of the checkpoint", async () => {
+  const copy = await float32Checkpoint(openCheckpoint(fixture("qwen2.gguf")), freshFolder());
+  const tokenizer = await loadTokenizer(copy);
+  copy.close();
+  assert.equal(tokenizer.eos_token, "<|im_end|>");
+});
+
+test("where the cache lies", () => {
+  const { MODALSCOPE_CACHE, XDG_CACHE_HOME } = process.env;
+  try {
+    process.env.MODALSCOPE_CACHE = "/a";
+    assert.equal(defaultCacheDir(), "/a");
+    process.env.MODALSCOPE_CACHE = "";
+    process.env.XDG_CACHE_HOME = "/b";
+    assert.equal(defaultCacheDir(), join("/b", "modalscope"));
+    delete process.env.XDG_CACHE_HOME;
+    assert.match(defaultCacheDir(), /\.cache.modalscope$/);
+  } finally {
+    for (const [key, value] of Object.entries({ MODALSCOPE_CACHE, XDG_CACHE_HOME })) {
+      if (value === undefined) delete process.env[key];
+      else process.env[key] = value;
+    }
+  }
+});
+
+test("processes that convert the same checkpoint at once all get it", async () => {
+  const cache = freshFolder();
+  const library = fileURLToPath(new URL("../../../lib/model/weights/index.js", import.meta.url));
+  const script = `
+    const { openCheckpoint, float32Checkpoint } = await import(process.argv[1]);
+    const copy = await float32Checkpoint(openCheckpoint(process.argv[2]), process.argv[3]);
+    console.log(copy.read("lm_head.weight").reduce((a, b) => a + b));
+  `;
+  const run = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const args = ["--input-type=module", "-e", script, library, fixture("llama3.gguf"), cache];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      let out = "";
+      child.stdout.on("data", (data) => {
+        out += data;
+      });
+      child.on("close", (code) => (code === 0 ? resolve(out) : reject(new Error(`exit ${code}`))));
+    });
+  const outputs = await Promise.all([run(), run(), run()]);
+  const expected = openCheckpoint(fixture("llama3.gguf"));
+  const sum = expected.read("lm_head.weight").reduce((a, b) => a + b);
+  expected.close();
+  assert.deepEqual(outputs, new Array(3).fill(`${sum}\n`));
+  assert.equal(filesIn(cache).length, 1);
+});
