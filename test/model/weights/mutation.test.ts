@@ -337,6 +337,6 @@ for (const { name, path, file, text, count, opening } of subjects()) {
     t.diagnostic(`${opened} of ${count} opened; the slowest took ${slowest.toFixed(0)} ms`);
     assert.ok(opened >= opening * count, "some damage cannot be seen in a header");
     assert.ok(count - opened >= opening * count, "some must be refused");
-    assert.ok(slowest < 2000, "none hangs");
+    assert.ok(slowest < 10_000, "none hangs");
   });
 }
