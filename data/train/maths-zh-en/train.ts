@@ -12,6 +12,7 @@ import {
   train,
   type Weights,
 } from "../../../lib/model/train.js";
+import { openCheckpoint } from "../../../lib/model/weights/index.js";
 import { seeded } from "../../../lib/random.js";
 import { drawProblems } from "../../../lib/tasks/maths-synthetic.js";
 import { type DataMix, type TrainingBatch as Rows, trainingBatches } from "./batches.js";
@@ -26,6 +27,9 @@ interface Options {
   readonly seed: number;
   readonly threads: number;
   readonly every: number;
+  readonly from?: string;
+  readonly drill?: number;
+  readonly dataSeed?: number;
 }
 
 const WARM_UP = 60;
@@ -56,13 +60,13 @@ function configOf({ layers }: Options, { vocabularySize, ids }: TokenizerFiles):
 }
 
 /** Facts first, then more and more problems in words: the words are learnt on arithmetic that is there already. */
-const mix: DataMix = {
+const mixOf = ({ drill }: Options): DataMix => ({
   rows: 32,
   lot: 8,
   factsPerRow: 8,
   chatShare: 0.1,
-  drillShare: (progress) => Math.max(0.15, Math.min(1, 1.3 - 2.2 * progress)),
-};
+  drillShare: (progress) => drill ?? Math.max(0.15, Math.min(1, 1.3 - 2.2 * progress)),
+});
 
 function rateAt(step: number, { steps, rate }: Options): number {
   if (step < WARM_UP) return (rate * (step + 1)) / WARM_UP;
@@ -114,19 +118,43 @@ function shifted({ tokens, mask }: Rows): TrainingBatch {
   return { batch, targets, counts };
 }
 
+function fresh(
+  config: Record<string, unknown>,
+  { seed, layers }: Options,
+  encode: (text: string) => number[],
+): Weights {
+  const weights = initialWeights(config, seed);
+  residualScale(weights, layers);
+  fourierNumbers(weights.get("model.embed_tokens.weight")!, encode, seed);
+  return weights;
+}
+
+function stored(folder: string): Weights {
+  const checkpoint = openCheckpoint(folder);
+  const weights: Weights = new Map(
+    [...checkpoint.weights].map(([name, { shape }]) => [name, { data: checkpoint.read(name), shape }]),
+  );
+  checkpoint.close();
+  return weights;
+}
+
 async function main(options: Options): Promise<void> {
   const files = trainTokenizer(corpus(options.seed));
   const tokenizer = new PreTrainedTokenizer(files.tokenizer, files.tokenizerConfig);
   const encode = (text: string): number[] => Array.from(tokenizer.encode(text), Number);
   const config = configOf(options, files);
-  const weights: Weights = initialWeights(config, options.seed);
-  residualScale(weights, options.layers);
-  fourierNumbers(weights.get("model.embed_tokens.weight")!, encode, options.seed);
+  const weights = options.from === undefined ? fresh(config, options, encode) : stored(options.from);
   saveTokenizer(options.out, files);
   const trainer = await Trainer.open(config, options.threads);
   const parameters = [...weights.values()].reduce((n, w) => n + w.data.length, 0);
   console.log(`${parameters} parameters, ${files.vocabularySize} tokens of vocabulary`);
-  const rows = trainingBatches(encode, files.ids["<|endoftext|>"], mix, options.steps, options.seed);
+  const rows = trainingBatches(
+    encode,
+    files.ids["<|endoftext|>"],
+    mixOf(options),
+    options.steps,
+    options.dataSeed ?? options.seed,
+  );
   const started = performance.now();
   let seen = 0;
   let smooth = Number.NaN;
@@ -163,5 +191,12 @@ const program = new Command("train-maths-zh-en")
   .option("--layers <n>", "decoder blocks", Number, 10)
   .option("--seed <n>", "of weights and data", Number, 1)
   .option("--threads <n>", "threads of one operation", Number, 2)
+  .option("--from <folder>", "go on from a checkpoint instead of random weights")
+  .option(
+    "--drill <share>",
+    "constant share of rows that drill bare facts (default: from 1 down to 0.15)",
+    Number,
+  )
+  .option("--data-seed <n>", "of the data, where it differs from the weights'", Number)
   .option("--every <n>", "steps between two saves", Number, 200);
 await main(program.parse().opts<Options>());
