@@ -84,15 +84,23 @@ export function attention(
   return ops.reshape(scope.hook("attn.hook_z", z), [batch, time, heads * size]);
 }
 
+/** x Wᵀ (+ b) with the weights `<name>.weight` (to, from) and, where there is one, `<name>.bias` (to). */
+export function projection(scope: Scope, name: string, x: Node, to: number, bias = false): Node {
+  const from = x.shape[x.shape.length - 1] as number;
+  const b = bias ? scope.weight(`${name}.bias`, [to]) : undefined;
+  return ops.linear(x, scope.weight(`${name}.weight`, [to, from]), b);
+}
+
 /** down(act(gate x) · up x): `mlp.hook_pre` is gate x, `mlp.hook_post` what goes into `down`. */
 export function gatedMlp(
   scope: Scope,
   x: Node,
-  weights: { gate: Node; up: Node; down: Node; gateBias?: Node; upBias?: Node; downBias?: Node },
+  inner: number,
   activation: (x: Node) => Node,
+  bias = false,
 ): Node {
-  const pre = scope.hook("mlp.hook_pre", ops.linear(x, weights.gate, weights.gateBias));
-  const up = scope.hook("mlp.hook_pre_linear", ops.linear(x, weights.up, weights.upBias));
+  const pre = scope.hook("mlp.hook_pre", projection(scope, "mlp.gate_proj", x, inner, bias));
+  const up = scope.hook("mlp.hook_pre_linear", projection(scope, "mlp.up_proj", x, inner, bias));
   const post = scope.hook("mlp.hook_post", ops.mul(activation(pre), up));
-  return ops.linear(post, weights.down, weights.downBias);
+  return projection(scope, "mlp.down_proj", post, x.shape[2] as number, bias);
 }

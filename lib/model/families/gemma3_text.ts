@@ -1,6 +1,15 @@
 import type { Node } from "../graph/node.js";
 import { add, div, linear, mul, tanh } from "../graph/ops.js";
-import { attention, type BlockInputs, gatedMlp, rmsNorm, rotary, type Scope, splitHeads } from "../layers.js";
+import {
+  attention,
+  type BlockInputs,
+  gatedMlp,
+  projection,
+  rmsNorm,
+  rotary,
+  type Scope,
+  splitHeads,
+} from "../layers.js";
 import { ropeParameters } from "../rope.js";
 import { count, field, layerTypes, type RawConfig, type TextConfig, textConfig } from "./config.js";
 import { activation, type Family, headWeight, standardNames } from "./family.js";
@@ -50,7 +59,8 @@ export const gemma3Text: Family = {
     );
     const attnOut = norm(config, scope, "ln1_post", scope.hook("attn.hook_out", attended));
     const mid = scope.hook("hook_resid_mid", add(inputs.x, scope.hook("hook_attn_out", attnOut)));
-    const fed = mlp(config, scope, norm(config, scope, "ln2", mid));
+    const midNormed = norm(config, scope, "ln2", mid);
+    const fed = gatedMlp(scope, midNormed, config.intermediate_size, activation(config.hidden_act));
     const mlpOut = norm(config, scope, "ln2_post", scope.hook("mlp.hook_out", fed));
     return add(mid, scope.hook("hook_mlp_out", mlpOut));
   },
@@ -81,34 +91,20 @@ function norm(config: TextConfig, scope: Scope, name: keyof typeof norms, x: Nod
 
 function selfAttention(config: Gemma3Config, scope: Scope, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
-  const projection = (name: string, to: number, from: number, input: Node): Node => {
-    const w = scope.weight(`self_attn.${name}_proj.weight`, [to, from]);
-    return linear(
-      input,
-      w,
-      config.attention_bias ? scope.weight(`self_attn.${name}_proj.bias`, [to]) : undefined,
-    );
+  const bias = config.attention_bias;
+  const heading = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, bias);
+    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
-  const heading = (name: "q" | "k" | "v", n: number): Node =>
-    scope.hook(`attn.hook_${name}`, splitHeads(projection(name, n * size, d, x), n, size));
   const rotated = (name: "q" | "k", n: number): Node => {
     const gain = add(1, scope.weight(`self_attn.${name}_norm.weight`, [size]));
     const normed = rmsNorm(scope, `attn.${name}_norm`, heading(name, n), gain, config.rms_norm_eps);
     return scope.hook(`attn.hook_rot_${name}`, rotary(normed, inputs.cos, inputs.sin));
   };
-  const q = rotated("q", heads);
-  const k = rotated("k", kvHeads);
+  const [q, k] = [rotated("q", heads), rotated("k", kvHeads)];
   const scale = config.query_pre_attn_scalar ** -0.5;
   const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale });
-  return projection("o", d, heads * size, z);
-}
-
-function mlp(config: TextConfig, scope: Scope, x: Node): Node {
-  const { hidden_size: d, intermediate_size: inner } = config;
-  const gate = scope.weight("mlp.gate_proj.weight", [inner, d]);
-  const up = scope.weight("mlp.up_proj.weight", [inner, d]);
-  const down = scope.weight("mlp.down_proj.weight", [d, inner]);
-  return gatedMlp(scope, x, { gate, up, down }, activation(config.hidden_act));
+  return projection(scope, "self_attn.o_proj", z, d, bias);
 }
 
 /** Gemma 3 leaves its own defaults out of config.json. */

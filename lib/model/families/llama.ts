@@ -1,6 +1,15 @@
 import type { Node } from "../graph/node.js";
 import { add, linear } from "../graph/ops.js";
-import { attention, type BlockInputs, gatedMlp, rmsNorm, rotary, type Scope, splitHeads } from "../layers.js";
+import {
+  attention,
+  type BlockInputs,
+  gatedMlp,
+  projection,
+  rmsNorm,
+  rotary,
+  type Scope,
+  splitHeads,
+} from "../layers.js";
 import { count, field, type RawConfig, type TextConfig, textConfig } from "./config.js";
 import { activation, type Family, headWeight, standardNames } from "./family.js";
 
@@ -62,37 +71,17 @@ export const mistral: Family = {
 
 function selfAttention(config: LlamaConfig, scope: Scope, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
-  const projection = (name: string, to: number, from: number, input: Node): Node => {
-    const w = scope.weight(`self_attn.${name}_proj.weight`, [to, from]);
-    return linear(
-      input,
-      w,
-      config.attention_bias ? scope.weight(`self_attn.${name}_proj.bias`, [to]) : undefined,
-    );
+  const bias = config.attention_bias;
+  const heading = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, bias);
+    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
-  const heading = (name: "q" | "k" | "v", n: number): Node =>
-    scope.hook(`attn.hook_${name}`, splitHeads(projection(name, n * size, d, x), n, size));
   const q = scope.hook("attn.hook_rot_q", rotary(heading("q", heads), inputs.cos, inputs.sin));
   const k = scope.hook("attn.hook_rot_k", rotary(heading("k", kvHeads), inputs.cos, inputs.sin));
   const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale: size ** -0.5 });
-  return projection("o", d, heads * size, z);
+  return projection(scope, "self_attn.o_proj", z, d, bias);
 }
 
 function mlp(config: LlamaConfig, scope: Scope, x: Node): Node {
-  const { hidden_size: d, intermediate_size: inner } = config;
-  const bias = (name: string, n: number): Node | undefined =>
-    config.mlp_bias ? scope.weight(`mlp.${name}_proj.bias`, [n]) : undefined;
-  return gatedMlp(
-    scope,
-    x,
-    {
-      gate: scope.weight("mlp.gate_proj.weight", [inner, d]),
-      up: scope.weight("mlp.up_proj.weight", [inner, d]),
-      down: scope.weight("mlp.down_proj.weight", [d, inner]),
-      gateBias: bias("gate", inner),
-      upBias: bias("up", inner),
-      downBias: bias("down", d),
-    },
-    activation(config.hidden_act),
-  );
+  return gatedMlp(scope, x, config.intermediate_size, activation(config.hidden_act), config.mlp_bias);
 }

@@ -1,6 +1,15 @@
 import type { Node } from "../graph/node.js";
 import { add, linear } from "../graph/ops.js";
-import { attention, type BlockInputs, gatedMlp, rmsNorm, rotary, type Scope, splitHeads } from "../layers.js";
+import {
+  attention,
+  type BlockInputs,
+  gatedMlp,
+  projection,
+  rmsNorm,
+  rotary,
+  type Scope,
+  splitHeads,
+} from "../layers.js";
 import { count, field, layerTypes, type RawConfig, type TextConfig, textConfig } from "./config.js";
 import { activation, type Family, headWeight, standardNames } from "./family.js";
 
@@ -33,7 +42,13 @@ export const qwen2: Family = {
       add(inputs.x, scope.hook("hook_attn_out", selfAttention(config, scope, normed, inputs))),
     );
     const midNormed = rmsNorm(scope, "ln2", mid, scope.weight("post_attention_layernorm.weight", [d]), eps);
-    return add(mid, scope.hook("hook_mlp_out", mlp(config, scope, midNormed)));
+    return add(
+      mid,
+      scope.hook(
+        "hook_mlp_out",
+        gatedMlp(scope, midNormed, config.intermediate_size, activation(config.hidden_act)),
+      ),
+    );
   },
 
   head(config, scope, x): Node {
@@ -44,22 +59,12 @@ export const qwen2: Family = {
 
 function selfAttention(config: TextConfig, scope: Scope, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
-  const project = (name: "q" | "k" | "v", n: number): Node => {
-    const w = scope.weight(`self_attn.${name}_proj.weight`, [n * size, d]);
-    const b = scope.weight(`self_attn.${name}_proj.bias`, [n * size]);
-    return scope.hook(`attn.hook_${name}`, splitHeads(linear(x, w, b), n, size));
+  const heading = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, true);
+    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
-  const q = scope.hook("attn.hook_rot_q", rotary(project("q", heads), inputs.cos, inputs.sin));
-  const k = scope.hook("attn.hook_rot_k", rotary(project("k", kvHeads), inputs.cos, inputs.sin));
-  const v = project("v", kvHeads);
-  const z = attention(scope, { q, k, v }, inputs, { scale: size ** -0.5 });
-  return linear(z, scope.weight("self_attn.o_proj.weight", [d, heads * size]));
-}
-
-function mlp(config: TextConfig, scope: Scope, x: Node): Node {
-  const { hidden_size: d, intermediate_size: inner } = config;
-  const gate = scope.weight("mlp.gate_proj.weight", [inner, d]);
-  const up = scope.weight("mlp.up_proj.weight", [inner, d]);
-  const down = scope.weight("mlp.down_proj.weight", [d, inner]);
-  return gatedMlp(scope, x, { gate, up, down }, activation(config.hidden_act));
+  const q = scope.hook("attn.hook_rot_q", rotary(heading("q", heads), inputs.cos, inputs.sin));
+  const k = scope.hook("attn.hook_rot_k", rotary(heading("k", kvHeads), inputs.cos, inputs.sin));
+  const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale: size ** -0.5 });
+  return projection(scope, "self_attn.o_proj", z, d);
 }
