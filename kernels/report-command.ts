@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { Command } from "commander";
 import { ModalscopeError } from "../lib/errors.js";
 
@@ -18,18 +17,8 @@ export function reportCommand(): Command {
     });
 }
 
-type WriteReport = (notebooks: string[], folder: string) => Promise<string>;
-
-/** Writes the report and gives the path of its page. It is loaded only here: it brings plotly with it. */
+/** Writes the report and gives the path of its page. Loaded only here: it brings plotly with it. */
 export async function makeReport(notebooks: readonly string[], folder: string): Promise<string> {
-  const path = fileURLToPath(new URL("../lib/plot/report.js", import.meta.url));
-  if (!existsSync(path)) {
-    throw new ModalscopeError(
-      "Cannot make the report.",
-      `${path} is missing.`,
-      "Build the package: npm run build.",
-    );
-  }
-  const { writeReport } = (await import(pathToFileURL(path).href)) as { writeReport: WriteReport };
-  return writeReport([...notebooks], resolve(folder));
+  const { writeReport } = await import("../lib/plot/report/write.js");
+  return writeReport(notebooks, resolve(folder));
 }

@@ -87,7 +87,10 @@ function connect(
   const { key } = connection;
   const session = randomUUID();
   const routingId = session;
-  const channels = { shell: new Dealer({ routingId }), control: new Dealer({ routingId }) };
+  const channels = {
+    shell: new Dealer({ routingId, linger: 0 }),
+    control: new Dealer({ routingId, linger: 0 }),
+  };
   const iopub = new Subscriber({ receiveHighWaterMark: 0 });
   for (const channel of ["shell", "control"] as const)
     channels[channel].connect(address(connection, channel));

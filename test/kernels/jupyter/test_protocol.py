@@ -1,7 +1,8 @@
 """jupyter_kernel_test against the installed kernel.
 
-Run: pip install jupyter_kernel_test, node dist/kernels/cli.js kernel install --sys-prefix, then
-python -m unittest test/kernels/jupyter/test_protocol.py
+Run it in a virtual environment with jupyter_kernel_test, after `npx modalscope kernel install --sys-prefix`:
+python test/kernels/jupyter/test_protocol.py
+(By path, not as a module of unittest: Python has a package `test` of its own.)
 """
 
 import unittest
