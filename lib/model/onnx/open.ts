@@ -108,7 +108,8 @@ export async function openOnnx(source: string | Uint8Array, options: OnnxOptions
   const types = options.infer === false ? statedTypes(scanned) : await inferTypes(scanned, session);
   const sessions = new Sessions(scanned, types, session, most);
   const list = listTensors(scanned, types);
-  const model = { scanned, types, list, sessions };
+  const inputs = listInputs(scanned, types);
+  const model = { scanned, types, list, inputs, sessions };
 
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -124,7 +125,7 @@ export async function openOnnx(source: string | Uint8Array, options: OnnxOptions
   return {
     producer: scanned.model.producer,
     opset: scanned.model.opset,
-    inputs: listInputs(scanned, types),
+    inputs,
     outputs: scanned.model.graph.outputs.map(({ name }) => namedValue(name.name, types)),
     weights: listWeights(scanned, types),
     tensors(pattern) {

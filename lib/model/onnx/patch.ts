@@ -1,15 +1,13 @@
-import onnxProto from "onnx-proto";
 import { ModalscopeError } from "../../errors.js";
 import { type Definition, definitionsOf } from "./check.js";
-import { type Carrier, type Element, elementNamed, elementOf } from "./elements.js";
+import { type Carrier, type Element, elementOf } from "./elements.js";
+import { emitCast, emitInput, emitNode, emitOutput, emitReference, opset17 } from "./emit.js";
 import { locateExternal } from "./external.js";
-import { type GraphDef, type ModelDef, type NodeDef, scanModel, type ValueType } from "./scan.js";
+import { type GraphDef, type ModelDef, scanModel, type ValueType } from "./scan.js";
 import type { Origin } from "./source.js";
 import { type Change, encodeField, splice } from "./splice.js";
 import type { WeightDef } from "./tensors.js";
 import type { Span } from "./wire.js";
-
-const { onnx } = onnxProto;
 
 /** A model that was scanned and checked. */
 export interface Scanned {
@@ -88,7 +86,8 @@ export function patch(scanned: Scanned, types: ReadonlyMap<string, ValueType>, c
   }
   for (const name of cut.captured) surgery.give(name, false);
   surgery.placeWeights();
-  const bytes = origin.read((source) => surgery.finish((span, changes) => splice(source, span, changes)));
+  const changes = surgery.finish();
+  const bytes = origin.read((source) => splice(source, { start: 0, end: source.size }, changes));
   return { bytes, fed: surgery.fed, given: surgery.given, edits: surgery.edits };
 }
 
@@ -99,11 +98,10 @@ class Surgery {
   private readonly changes: Change[] = [];
   /** New fields of the graph, put before its first node. */
   private readonly head: Uint8Array[] = [];
-  /** New nodes, put after the one that they follow. */
-  private readonly after = new Map<NodeDef, Uint8Array[]>();
   /** What defines a tensor now, where an edit took its name. */
   private readonly renamed = new Map<string, string>();
-  private readonly taken: ReadonlySet<string>;
+  /** What our names begin with, and no other does. */
+  private readonly prefix: string;
   private usesOwnOperators = false;
 
   constructor(
@@ -111,7 +109,10 @@ class Surgery {
     private readonly types: ReadonlyMap<string, ValueType>,
     private readonly fedOptions: ReadonlySet<string>,
   ) {
-    this.taken = allNames(scanned.model.graph, new Set());
+    const taken = [...allNames(scanned.model.graph, new Set())];
+    let prefix = "modalscope";
+    while (taken.some((name) => name.startsWith(`${prefix}/`))) prefix += "'";
+    this.prefix = prefix;
   }
 
   change(span: Span, put: readonly Uint8Array[]): void {
@@ -152,22 +153,21 @@ class Surgery {
     const changed = ports.keep === undefined ? y : own("changed");
     const [scaling, adding, keeping] = ports.nodes;
     const nodes: Uint8Array[] = [];
-    if (x !== unedited) nodes.push(cast(unedited, x, carrier, own("widening")));
+    if (x !== unedited) nodes.push(emitCast(unedited, x, carrier, own("widening")));
     nodes.push(
-      nodeField("Mul", [x, ports.scale], own("scaled"), scaling),
-      nodeField("Add", [own("scaled"), ports.add], changed, adding),
+      emitNode("Mul", [x, ports.scale], own("scaled"), scaling),
+      emitNode("Add", [own("scaled"), ports.add], changed, adding),
     );
-    if (ports.keep !== undefined)
-      nodes.push(nodeField("Where", [ports.keep, changed, ports.add], y, keeping));
-    if (y !== name) nodes.push(cast(y, name, element.name, own("narrowing")));
+    if (ports.keep !== undefined) nodes.push(emitNode("Where", [ports.keep, changed, ports.add], y, keeping));
+    if (y !== name) nodes.push(emitCast(y, name, element.name, own("narrowing")));
     nodes.push(
-      nodeField("Shape", [unedited], ports.before, own("measuring before")),
-      nodeField("Shape", [name], ports.after, own("measuring after")),
+      emitNode("Shape", [unedited], ports.before, own("measuring before")),
+      emitNode("Shape", [name], ports.after, own("measuring after")),
     );
     this.put(definition, nodes);
-    this.head.push(input(ports.scale, carrier), input(ports.add, carrier));
-    if (ports.keep !== undefined) this.head.push(input(ports.keep, "bool"));
-    this.head.push(output(ports.before), output(ports.after));
+    this.head.push(emitInput(ports.scale, carrier), emitInput(ports.add, carrier));
+    if (ports.keep !== undefined) this.head.push(emitInput(ports.keep, "bool"));
+    this.head.push(emitOutput(ports.before), emitOutput(ports.after));
     this.edits.set(name, ports);
   }
 
@@ -184,8 +184,8 @@ class Surgery {
         const port = { name: this.fresh("fed", name), carrier: element.carrier };
         this.change(definition.value, []);
         this.head.unshift(
-          input(port.name, port.carrier),
-          cast(port.name, inside, element.name, this.fresh("feeding", name)),
+          emitInput(port.name, port.carrier),
+          emitCast(port.name, inside, element.name, this.fresh("feeding", name)),
         );
         this.usesOwnOperators = true;
         this.fed.set(name, port);
@@ -198,15 +198,15 @@ class Surgery {
     if (this.given.has(name)) return;
     const carrier = this.elementOf(name)?.carrier ?? "float32";
     if (this.isCarried(name)) {
-      if (!stated) this.head.push(output(name));
+      if (!stated) this.head.push(emitOutput(name));
       this.given.set(name, { name, carrier });
       return;
     }
     const port = { name: this.fresh("given", name), carrier };
     this.put(this.scanned.definitions.get(name)!, [
-      cast(name, port.name, carrier, this.fresh("giving", name)),
+      emitCast(name, port.name, carrier, this.fresh("giving", name)),
     ]);
-    this.head.push(output(port.name));
+    this.head.push(emitOutput(port.name));
     this.given.set(name, port);
   }
 
@@ -228,27 +228,16 @@ class Surgery {
   private pointTo(file: string, { storage, sparse }: WeightDef): void {
     if (storage.kind !== "raw" || sparse || storage.end - storage.start < smallest) return;
     const [first, ...others] = storage.places;
-    const entries = { location: file, offset: storage.start, length: storage.end - storage.start };
-    const put = Object.entries(entries).map(([key, value]) =>
-      encodeField(13, onnx.StringStringEntryProto.encode({ key, value: `${value}` }).finish()),
-    );
-    this.change(first, [...put, externalLocation]);
+    this.change(first, emitReference(file, storage));
     for (const place of others) this.change(place, []);
   }
 
-  finish(spliced: (span: Span, changes: readonly Change[]) => Uint8Array): Uint8Array {
+  finish(): readonly Change[] {
     const { model } = this.scanned;
-    const whole = { start: 0, end: model.size };
-    let changes = this.changes;
-    for (const [node, nodes] of this.after) {
-      const within = ({ start, end }: Change): boolean => start > node.start && end <= node.end;
-      const put = [spliced(node, changes.filter(within)), ...nodes];
-      changes = [...changes.filter((change) => !within(change)), { start: node.start, end: node.end, put }];
-    }
     const first = model.graph.nodes[0].start;
-    changes.push({ start: first, end: first, put: this.head });
-    if (this.usesOwnOperators && model.opset === 0) changes.push({ start: 0, end: 0, put: [opset17] });
-    return spliced(whole, changes);
+    this.change({ start: first, end: first }, this.head);
+    if (this.usesOwnOperators && model.opset === 0) this.change({ start: 0, end: 0 }, [opset17]);
+    return this.changes;
   }
 
   /** Whether an input is fed, or keeps the value it has. */
@@ -277,48 +266,15 @@ class Surgery {
   private put(definition: Definition, nodes: readonly Uint8Array[]): void {
     this.usesOwnOperators = true;
     if (definition.kind === "node") {
-      this.after.set(definition.node, [...(this.after.get(definition.node) ?? []), ...nodes]);
+      const { start, end } = definition.node;
+      this.changes.push({ start, end, put: nodes, behind: true });
     } else this.head.push(...nodes);
   }
 
-  /** A name of ours that no tensor or node has; the same one for the same purpose. */
+  /** A name of ours, the same one for the same purpose. */
   private fresh(what: string, name: string): string {
-    let candidate = `modalscope/${what}/${name}`;
-    while (this.taken.has(candidate)) candidate += "'";
-    return candidate;
+    return `${this.prefix}/${what}/${name}`;
   }
-}
-
-/** data_location: EXTERNAL */
-const externalLocation = Uint8Array.of(14 * 8, 1);
-const opset17 = encodeField(8, onnx.OperatorSetIdProto.encode({ domain: "", version: 17 }).finish());
-
-function nodeField(
-  opType: string,
-  from: readonly string[],
-  to: string,
-  name: string,
-  attribute: object[] = [],
-): Uint8Array {
-  return encodeField(
-    1,
-    onnx.NodeProto.encode({ opType, input: [...from], output: [to], name, attribute }).finish(),
-  );
-}
-
-function cast(from: string, to: string, type: string, name: string): Uint8Array {
-  const attribute = { name: "to", type: onnx.AttributeProto.AttributeType.INT, i: elementNamed(type).code };
-  return nodeField("Cast", [from], to, name, [attribute]);
-}
-
-function input(name: string, type: string): Uint8Array {
-  const value = { name, type: { tensorType: { elemType: elementNamed(type).code } } };
-  return encodeField(11, onnx.ValueInfoProto.encode(value).finish());
-}
-
-/** The runtime finds the type of an output that states none. */
-function output(name: string): Uint8Array {
-  return encodeField(12, onnx.ValueInfoProto.encode({ name }).finish());
 }
 
 /** Every name of a tensor or a node in the graph and in its subgraphs. */

@@ -4,7 +4,7 @@ import type { LongCall } from "../../progress.js";
 import type { Value } from "../runtime/session.js";
 import { type Affine, checkedEdit, checkTensor, editFeeds, unfit } from "./edits.js";
 import { arrays, type Element, elementOf } from "./elements.js";
-import { listInputs, type OnnxTensor, showShape, whyNot } from "./listing.js";
+import { type OnnxInput, type OnnxTensor, showShape, whyNot } from "./listing.js";
 import type { OnnxArray, OnnxRequest, OnnxResult } from "./open.js";
 import type { Cut, Port, Scanned } from "./patch.js";
 import { type NamePattern, picked } from "./pattern.js";
@@ -16,6 +16,7 @@ export interface Runnable {
   readonly scanned: Scanned;
   readonly types: ReadonlyMap<string, ValueType>;
   readonly list: readonly OnnxTensor[];
+  readonly inputs: readonly OnnxInput[];
   readonly sessions: Sessions;
 }
 
@@ -38,8 +39,8 @@ export function resolveCut(
   if (outputs.size === 0 && captured.size === 0) {
     throw new ModalscopeError("Nothing is asked for.", "No output and no capture.", "Name one of them.");
   }
-  const optional = listInputs(model.scanned, model.types).filter((input) => input.optional);
-  const fed = new Set(optional.map(({ name }) => name).filter((name) => Object.hasOwn(feeds, name)));
+  const chosen = model.inputs.filter(({ name, optional }) => optional && Object.hasOwn(feeds, name));
+  const fed = new Set(chosen.map(({ name }) => name));
   return { outputs, captured, fed, edited: new Set(edits.keys()), edits };
 }
 
@@ -179,7 +180,7 @@ function named(
 }
 
 function checkFeeds(model: Runnable, feeds: Readonly<Record<string, OnnxArray>>): void {
-  const inputs = new Map(listInputs(model.scanned, model.types).map((input) => [input.name, input]));
+  const inputs = new Map(model.inputs.map((input) => [input.name, input]));
   for (const name of Object.keys(feeds)) {
     if (inputs.has(name)) continue;
     const todo = didYouMean(name, inputs.keys()) || `It takes ${[...inputs.keys()].join(", ")}.`;

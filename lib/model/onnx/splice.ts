@@ -4,6 +4,8 @@ import { BYTES, type Field, fields, type Span } from "./wire.js";
 /** What takes the place of a whole field; with `start` = `end` = a field's start, what is put before it. */
 export interface Change extends Span {
   readonly put: readonly Uint8Array[];
+  /** Keeps the field, with the changes inside of it, and puts the new ones behind it. */
+  readonly behind?: boolean;
 }
 
 type Piece = Span | Uint8Array;
@@ -36,10 +38,15 @@ function spliced(source: Source, span: Span, changes: readonly Change[]): Piece[
   };
   for (const field of fields(source, span.start, span.end)) {
     if (next === changes.length) break;
+    const behind: Uint8Array[] = [];
     for (; next < changes.length && changes[next].start === field.at; next++) {
-      copyTo(field.at);
-      pieces.push(...changes[next].put);
-      copied = changes[next].end;
+      const change = changes[next];
+      if (change.behind) for (const bytes of change.put) behind.push(bytes);
+      else {
+        copyTo(field.at);
+        for (const bytes of change.put) pieces.push(bytes);
+        copied = change.end;
+      }
     }
     const first = next;
     while (next < changes.length && changes[next].start < field.end) next++;
@@ -49,6 +56,10 @@ function spliced(source: Source, span: Span, changes: readonly Change[]): Piece[
       pieces.push(header(field, sizeOfPieces(inner)));
       for (const piece of inner) pieces.push(piece);
       copied = field.end;
+    }
+    if (behind.length > 0) {
+      copyTo(field.end);
+      for (const bytes of behind) pieces.push(bytes);
     }
   }
   if (next < changes.length) throw new RangeError(`No field begins at byte ${changes[next].start}.`);
