@@ -17,31 +17,37 @@ export const CHAT_TEMPLATE: string =
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 /**
- * What a piece is before any merge: a number of at most two digits, a word with the space before it, a run of
- * Chinese characters, one sign, one blank. A space before a number stays a piece of its own, as in Qwen2, so that a number is
- * the same token in both languages.
+ * How text is cut before any merge: Qwen2's own rule, because Python's AutoTokenizer puts it in place of whatever a
+ * checkpoint of type "qwen2" says. It cuts numbers into digits, so those of two digits are added tokens, which are
+ * found before it applies.
  */
-const PIECE = "[0-9]{1,2}| ?[A-Za-z]+|[\\u4e00-\\u9fff]+| ?[^\\sA-Za-z0-9\\u4e00-\\u9fff]|\\s";
+const QWEN2_CUT =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+/** What may become one token in training: a word with the space before it, or within a run of Chinese. */
+const WORD = / ?[A-Za-z]+|[\u4e00-\u9fff]+| ?[^\sA-Za-z0-9\u4e00-\u9fff]|\s/gu;
+
+/** Two-digit numbers: one token each, the same in both languages. */
+const NUMBERS: readonly string[] = Array.from({ length: 90 }, (_, i) => String(i + 10));
 
 /** Chinese words of our wordings are two characters long or one; a longer token would swallow whole phrases. */
 const LONGEST_CHINESE_TOKEN = 2;
 
 /**
- * Trains a byte-level BPE tokenizer on a corpus: first every number below 100 and every character becomes one
- * token, then the most frequent pairs merge until every word of the corpus is a token.
+ * Trains a byte-level BPE tokenizer on a corpus: numbers below 100 are tokens from the start and so is every
+ * character; then the most frequent pairs merge until every word of the corpus is a token.
  * @throws ModalscopeError on an empty corpus.
  */
 export function trainTokenizer(corpus: Iterable<string>): TokenizerFiles {
-  const pieces = countPieces(corpus);
-  if (pieces.size === 0) {
+  const words = countWords(corpus);
+  if (words.size === 0) {
     throw new ModalscopeError("The corpus has no text.", "", "Give at least one non-empty line.");
   }
   const merges = new Merges();
-  for (let n = 10; n < 100; n++) merges.add(String(n)[0], String(n)[1]);
-  for (const character of new Set([...pieces.keys()].join(""))) merges.join([...toByteSymbols(character)]);
-  mergeByFrequency(merges, pieces);
+  for (const character of new Set([...words.keys()].join(""))) merges.join([...toByteSymbols(character)]);
+  mergeByFrequency(merges, words);
 
-  const vocabulary = [...new Set([...byteSymbols().values(), ...merges.results()])];
+  const vocabulary = [...new Set([...BYTE_SYMBOLS.values(), ...NUMBERS, ...merges.results()])];
   const ids = Object.fromEntries(SPECIAL_TOKENS.map((token, i) => [token, vocabulary.length + i])) as Record<
     SpecialToken,
     number
@@ -49,7 +55,7 @@ export function trainTokenizer(corpus: Iterable<string>): TokenizerFiles {
   return {
     tokenizer: tokenizerJson(vocabulary, merges.list, ids),
     tokenizerConfig: {
-      tokenizer_class: "PreTrainedTokenizerFast",
+      tokenizer_class: "Qwen2Tokenizer",
       eos_token: "<|endoftext|>",
       pad_token: "<|endoftext|>",
       bos_token: null,
@@ -89,20 +95,17 @@ class Merges {
   }
 }
 
-function countPieces(corpus: Iterable<string>): Map<string, number> {
+function countWords(corpus: Iterable<string>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const line of corpus) {
-    for (const [piece] of line.matchAll(new RegExp(PIECE, "gu")))
-      counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    for (const [word] of line.matchAll(WORD)) counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   return counts;
 }
 
 /** Ordinary BPE from characters up; of equal counts the one met first wins. */
-function mergeByFrequency(merges: Merges, pieces: ReadonlyMap<string, number>): void {
-  const words = [...pieces]
-    .filter(([piece]) => !/^[0-9]+$/.test(piece))
-    .map(([piece, count]) => ({ parts: [...piece], count }));
+function mergeByFrequency(merges: Merges, counted: ReadonlyMap<string, number>): void {
+  const words = [...counted].map(([word, count]) => ({ parts: [...word], count }));
   for (;;) {
     const counts = new Map<string, number>();
     for (const { parts, count } of words) {
@@ -156,20 +159,15 @@ function tokenizerJson(
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: Object.entries(specials).map(([content, id]) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: null,
+    added_tokens: [
+      ...NUMBERS.map((number) => addedToken(number, vocabulary.indexOf(number), false)),
+      ...Object.entries(specials).map(([token, id]) => addedToken(token, id, true)),
+    ],
+    normalizer: { type: "NFC" },
     pre_tokenizer: {
       type: "Sequence",
       pretokenizers: [
-        { type: "Split", pattern: { Regex: PIECE }, behavior: "Isolated", invert: false },
+        { type: "Split", pattern: { Regex: QWEN2_CUT }, behavior: "Isolated", invert: false },
         { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false },
       ],
     },
@@ -188,4 +186,8 @@ function tokenizerJson(
       merges: merges.map(([left, right]) => [left, right]),
     },
   };
+}
+
+function addedToken(content: string, id: number, special: boolean): Record<string, unknown> {
+  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special };
 }
