@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import onnxProto, { type onnx as Onnx } from "onnx-proto";
 import type { OnnxArray, OnnxModel } from "../../../lib/model/onnx/index.js";
-import { sizeOf, type Tensor, type TypedArray, tensor } from "../../../lib/tensor.js";
+import { sizeOf, type Tensor, tensor } from "../../../lib/tensor.js";
 
 export const folder: string = join(import.meta.dirname, "../../../../test/fixtures/onnx");
 
@@ -19,7 +19,7 @@ const arrays = {
   U16: Uint16Array,
 };
 
-/** A safetensors file's tensors in their own types; float16 and int8 stay as bytes. */
+/** A safetensors file's tensors in their own types. */
 export function goldens(name: string): Record<string, OnnxArray> {
   const file = readFileSync(fixture(name));
   const header = Number(file.readBigUInt64LE(0));
@@ -58,7 +58,7 @@ export function filledWith(shape: readonly number[], value: number): Tensor {
   return tensor(new Float32Array(sizeOf(shape)).fill(value), shape);
 }
 
-/** One output's values as plain numbers. */
+/** A tensor's values as plain numbers. */
 export function numbers(array: OnnxArray | undefined): number[] {
   return Array.from((array?.data ?? []) as ArrayLike<number | bigint>, Number);
 }
@@ -106,5 +106,3 @@ export async function using<T>(
     await model.close();
   }
 }
-
-export type { TypedArray };
