@@ -91,6 +91,14 @@ function barTrace(
         }
       : {}),
     hovertemplate: `%{${along}:.4~g}${interval ? ` [${low}, ${high}]` : ""}`,
-    ...(labels ? { texttemplate: `%{${along}:${labels}}`, textposition: interval ? "inside" : "auto" } : {}),
+    ...(labels
+      ? {
+          texttemplate: `%{${along}:${labels}}`,
+          textposition: interval ? "inside" : "outside",
+          insidetextanchor: "start",
+          textangle: 0,
+          cliponaxis: false,
+        }
+      : {}),
   };
 }

@@ -1,5 +1,5 @@
 /** Sizes of SVG elements, for a document that has no layout of its own: what plotly asks a browser for. */
-import { ASCENT, DESCENT, textWidth } from "./fonts.js";
+import { coordinate, extentOf, runsOf } from "./runs.js";
 
 export interface Box {
   readonly left: number;
@@ -30,7 +30,7 @@ function contentBox(element: Element): Box | undefined {
   const name = element.tagName.toLowerCase();
   if (name === "text") return textBox(element);
   if (name === "rect" || name === "image") {
-    const [x, y, width, height] = ["x", "y", "width", "height"].map((key) => number(element, key));
+    const [x, y, width, height] = ["x", "y", "width", "height"].map((key) => coordinate(element, key));
     return { left: x, top: y, right: x + width, bottom: y + height };
   }
   let all: Box | undefined;
@@ -41,54 +41,10 @@ function contentBox(element: Element): Box | undefined {
   return all;
 }
 
-/** Plotly writes one `tspan.line` per line of text, moved down by `dy`; in it, `tspan` with their own style. */
 function textBox(text: Element): Box | undefined {
-  const size = fontSize(text, 12);
-  const lines = [...text.children].filter((child) => child.classList.contains("line"));
-  const boxes = (lines.length > 0 ? lines : [text]).map((line) => {
-    const width = runWidth(line, size, isBold(text));
-    const anchor = text.getAttribute("text-anchor") ?? style(text, "text-anchor");
-    const start = anchor === "middle" ? -width / 2 : anchor === "end" ? -width : 0;
-    const left = number(line.hasAttribute("x") ? line : text, "x") + start;
-    const baseline = number(text, "y") + em(line.getAttribute("dy"), size);
-    return { left, right: left + width, top: baseline - ASCENT * size, bottom: baseline + DESCENT * size };
-  });
+  const boxes = runsOf(text).map((run) => ({ left: run.x, right: run.x + run.width, ...extentOf(run) }));
   return boxes.reduce<Box | undefined>(united, undefined);
 }
-
-function runWidth(element: Element, size: number, bold: boolean): number {
-  let width = 0;
-  for (const node of element.childNodes) {
-    if (node.nodeType === 3) width += textWidth(node.textContent ?? "", size, bold);
-    else if (node.nodeType === 1)
-      width += runWidth(node as Element, fontSize(node as Element, size), bold || isBold(node as Element));
-  }
-  return width;
-}
-
-/** A declaration from the `style` attribute: reading it as text is many times quicker than through the CSS parser. */
-function style(element: Element, property: string): string | undefined {
-  const declared = element.getAttribute("style") ?? "";
-  return new RegExp(`(?:^|;)\\s*${property}:\\s*([^;]+)`).exec(declared)?.[1].trim();
-}
-
-function fontSize(element: Element, inherited: number): number {
-  const value = style(element, "font-size") ?? element.getAttribute("font-size");
-  return value ? em(value, inherited) : inherited;
-}
-
-const isBold = (element: Element): boolean => /^(bold|[6-9]00)$/.test(style(element, "font-weight") ?? "");
-
-/** A length in `em`, `%` or pixels. */
-function em(length: string | null | undefined, size: number): number {
-  const value = Number.parseFloat(length ?? "");
-  if (!Number.isFinite(value)) return 0;
-  if (/em\s*$/.test(length ?? "")) return value * size;
-  return /%\s*$/.test(length ?? "") ? (value * size) / 100 : value;
-}
-
-const number = (element: Element, name: string): number =>
-  Number.parseFloat(element.getAttribute(name) ?? "") || 0;
 
 function transformOf(element: Element): Transform {
   let result = IDENTITY;

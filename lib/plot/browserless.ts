@@ -8,6 +8,8 @@ import type { Canvas } from "@napi-rs/canvas";
 import type { DOMWindow } from "jsdom";
 import { type Box, ownBox, placedBox } from "./boxes.js";
 import type { Figure } from "./figure.js";
+import { canvasModule } from "./fonts.js";
+import { placeRuns } from "./runs.js";
 
 const require = createRequire(import.meta.url);
 
@@ -57,6 +59,7 @@ export function drawSvg(figure: Figure, width: number, height: number): string {
       .catch((error: unknown) => {
         failure = error;
       });
+    for (const text of element.querySelectorAll("text")) placeRuns(text);
     const svg = plotly.Snapshot.toSVG(element, "svg");
     if (failure) throw failure;
     return svg;
@@ -111,7 +114,7 @@ function provideLayout(window: DOMWindow): void {
 }
 
 function provideCanvas(window: DOMWindow): void {
-  const { createCanvas } = require("@napi-rs/canvas") as typeof import("@napi-rs/canvas");
+  const { createCanvas } = canvasModule();
   const canvases = new WeakMap<HTMLCanvasElement, Canvas>();
   const canvasOf = (element: HTMLCanvasElement): Canvas => {
     const known = canvases.get(element);

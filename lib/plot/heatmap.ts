@@ -54,7 +54,7 @@ export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Figure {
         zmax: high,
         // The template's scale: its diverging one whenever the range crosses 0, so say it where that is not wanted.
         ...(diverging || low >= 0 || high <= 0 ? { autocolorscale: true } : { colorscale: viridis }),
-        ...(width * height <= 2500 ? { xgap: 1, ygap: 1 } : {}),
+        ...(width * height <= 300 ? { xgap: 1, ygap: 1 } : {}),
         colorbar: { title: { text: escapeLabel(label) } },
         hoverongaps: false,
         hovertemplate: `${place("x", x)}<br>${place("y", y)}<br>${escapeLabel(label)} %{z:.4~g}<extra></extra>`,

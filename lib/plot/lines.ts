@@ -39,7 +39,12 @@ function drawn(given: readonly Curve[], options: LinesOptions, shape: "linear" |
       ...curves.flatMap((curve, i) => bandTrace(curve, i, shape)),
       ...curves.map((curve, i) => lineTrace(curve, i, shape, markers)),
     ],
-    { ...options, subtitle: options.subtitle ?? bandNote(curves, options.band) },
+    {
+      ...options,
+      subtitle: options.subtitle ?? bandNote(curves, options.band),
+      // A long legend would be cut off.
+      height: options.height ?? Math.max(400, 130 + 19 * curves.length),
+    },
     { showlegend: curves.some((curve) => curve.name !== ""), hovermode: "x unified", xaxis: axis },
   );
 }

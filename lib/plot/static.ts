@@ -1,12 +1,9 @@
 /** Figures as SVG and PNG, drawn without a browser. */
-import { createRequire } from "node:module";
 import { ModalscopeError } from "../errors.js";
 import { drawableTypes, drawSvg } from "./browserless.js";
 import { type Figure, themed } from "./figure.js";
-import { FONT, fontFiles, needsSystemFonts } from "./fonts.js";
+import { canvasModule } from "./fonts.js";
 import type { Theme } from "./theme.js";
-
-const require = createRequire(import.meta.url);
 
 export interface PictureOptions {
   /** In pixels; 760 when left out. */
@@ -51,14 +48,10 @@ export function toPng(figure: Figure, options: PictureOptions = {}): Uint8Array 
 
 /** An SVG document as a PNG file, at `scale` picture pixels per SVG pixel. */
 export function rasterise(svg: string, scale: number): Uint8Array {
-  const { Resvg } = require("@resvg/resvg-js") as typeof import("@resvg/resvg-js");
-  // `pixelated` is CSS that resvg does not know; its own word keeps the cells of a heatmap sharp.
-  const crisp = svg.replaceAll("image-rendering: pixelated", "image-rendering: optimizeSpeed");
-  const font = {
-    loadSystemFonts: needsSystemFonts(svg),
-    fontFiles: [...fontFiles],
-    defaultFontFamily: FONT,
-    sansSerifFamily: FONT,
-  };
-  return new Resvg(crisp, { fitTo: { mode: "zoom", value: scale }, font }).render().asPng();
+  const { createCanvas, Image } = canvasModule();
+  const image = new Image();
+  image.src = Buffer.from(svg);
+  const canvas = createCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toBuffer("image/png");
 }

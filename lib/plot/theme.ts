@@ -100,6 +100,7 @@ export function template(theme: Theme): Record<string, unknown> {
   const ink = inks[theme];
   const axis = {
     automargin: true,
+    exponentformat: "power",
     gridcolor: ink.grid,
     linecolor: ink.axis,
     showline: true,
@@ -134,7 +135,7 @@ export function template(theme: Theme): Record<string, unknown> {
       paper_bgcolor: ink.paper,
       plot_bgcolor: ink.paper,
       hoverlabel: { bgcolor: ink.paper, bordercolor: ink.axis, font: { color: ink.text, size: 12 } },
-      legend: { font: { size: 12 }, bgcolor: "rgba(0,0,0,0)" },
+      legend: { font: { size: 12 }, tracegroupgap: 0, bgcolor: "rgba(0,0,0,0)" },
       xaxis: { ...axis },
       yaxis: { ...axis, zeroline: true },
       annotationdefaults: { font: { color: ink.muted, size: 12 } },

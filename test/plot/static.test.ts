@@ -5,7 +5,7 @@ import { JSDOM } from "jsdom";
 import { bars } from "../../lib/plot/bars.js";
 import { facets } from "../../lib/plot/facets.js";
 import { type Figure, figure } from "../../lib/plot/figure.js";
-import { textWidth } from "../../lib/plot/fonts.js";
+import { piecesByFont, textWidth } from "../../lib/plot/fonts.js";
 import { heatmap } from "../../lib/plot/heatmap.js";
 import { lines } from "../../lib/plot/lines.js";
 import { rules } from "../../lib/plot/rules.js";
@@ -121,7 +121,7 @@ test("the dark theme has dark paper", async () => {
 
 test("text is drawn with the packaged font, whatever the machine has", async () => {
   const svg =
-    '<svg xmlns="http://www.w3.org/2000/svg" width="200" height="40"><rect width="200" height="40" fill="#fff"/><text x="0" y="30" font-size="30" font-family="Inter, Open Sans">WWWW ⊥</text></svg>';
+    '<svg xmlns="http://www.w3.org/2000/svg" width="200" height="40"><rect width="200" height="40" fill="#fff"/><text x="0" y="30" font-size="30" font-family="Inter, Open Sans">WWWW <tspan font-family="KaTeX_Main">⊥</tspan></text></svg>';
   const png = await pixels(rasterise(svg, 1));
   const inked = (from: number, to: number) => {
     for (let x = from; x < to; x++) for (let y = 0; y < 40; y++) if (png.at(x, y) < "#808080") return true;
@@ -133,6 +133,40 @@ test("text is drawn with the packaged font, whatever the machine has", async () 
   assert.ok(inked(0, 30) && inked(Math.floor(word) - 20, Math.floor(word)));
   assert.ok(inked(Math.floor(word) + 4, Math.ceil(all)), "⊥ comes from the second font");
   assert.ok(!inked(Math.ceil(all) + 8, 200));
+});
+
+test("exponents stand above their base, by places and not by dy", () => {
+  const made = lines([1, 1e-7, 1e-14], { yLog: true });
+  const document = parsed(toSvg(made));
+  assert.equal(document.querySelectorAll("[dy]").length, 0);
+  const label = [...document.querySelectorAll(".ytick text")].find((text) =>
+    text.textContent?.startsWith("10−"),
+  );
+  const [base, exponent] = [...(label?.querySelectorAll("tspan") ?? [])];
+  assert.equal(base?.textContent, "10");
+  assert.match(exponent?.textContent ?? "", /^−\d+$/);
+  const place = (element: Element, name: string) => Number(element.getAttribute(name));
+  assert.ok(place(exponent, "y") < place(base, "y") - 3);
+  const size = Number(/font-size: ([\d.]+)px/.exec(base.getAttribute("style") ?? "")?.[1]);
+  assert.ok(Math.abs(place(exponent, "x") - place(base, "x") - textWidth("10", size)) < 0.02);
+});
+
+test("a sign that Inter lacks is drawn in the second font, its neighbours in Inter", () => {
+  // Coverage by fontTools: Inter lacks ∈ and ⊥, KaTeX_Main has them; neither has 词.
+  assert.deepEqual(piecesByFont("Z⊥∈ δ词"), [
+    { text: "Z", family: undefined },
+    { text: "⊥∈", family: "KaTeX_Main" },
+    { text: " δ词", family: undefined },
+  ]);
+  const title = parsed(toSvg(lines([1, 2], { x: "Z⊥" }))).querySelector(".xtitle");
+  const spans = [...(title?.querySelectorAll("tspan") ?? [])];
+  assert.deepEqual(
+    spans.map((span) => [span.textContent, span.getAttribute("style")?.includes("KaTeX")]),
+    [
+      ["Z", false],
+      ["⊥", true],
+    ],
+  );
 });
 
 test("long labels get the room that they need", () => {
