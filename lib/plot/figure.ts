@@ -60,6 +60,13 @@ export function figure(data: readonly Trace[], axes: Axes, layout: Layout = {}):
   };
 }
 
+/** How plotly draws in a page. Its button that uploads a figure's data to a server is left out. */
+export const plotlyConfig: Readonly<Record<string, unknown>> = {
+  responsive: true,
+  displaylogo: false,
+  showSendToCloud: false,
+};
+
 /** The same figure in another theme. */
 export function themed(figure: Figure, theme: Theme): Figure {
   return { data: figure.data, layout: { ...figure.layout, template: template(theme) } };

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../errors.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "./escape.js";
-import { type Figure, titleOf } from "./figure.js";
+import { type Figure, plotlyConfig, titleOf } from "./figure.js";
 import { browserOnly, type PictureOptions, toPng, toSvg } from "./static.js";
 
 const require = createRequire(import.meta.url);
@@ -45,7 +45,7 @@ export function figurePage(figure: Figure): string {
 <script>${plotlySource([figure])}</script>
 <script>
 const figure = ${jsonForScript({ data: figure.data, layout: figure.layout })};
-Plotly.newPlot("figure", figure.data, figure.layout, { responsive: true, displaylogo: false });
+Plotly.newPlot("figure", figure.data, figure.layout, ${jsonForScript(plotlyConfig)});
 </script>
 </body>
 </html>

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { type Html, imageTag, type Markdown, type Picture, picture } from "./content.js";
 import { type Bundle, currentDisplay } from "./display.js";
 import { escapeHtml } from "./escape.js";
-import { type Figure, titleOf } from "./figure.js";
+import { type Figure, plotlyConfig, titleOf } from "./figure.js";
 import { browserOnly, toPng } from "./static.js";
 import { type DataFrameLike, type Table, table, tableHtml, tableText } from "./table.js";
 import { isTensor } from "./values.js";
@@ -80,7 +80,7 @@ export function isFigure(thing: unknown): thing is Figure {
 function figureBundle(figure: Figure): Bundle {
   const { data, layout } = figure;
   return {
-    "application/vnd.plotly.v1+json": { data, layout, config: { responsive: true, displaylogo: false } },
+    "application/vnd.plotly.v1+json": { data, layout, config: plotlyConfig },
     "text/html": figureFallback(figure),
     "text/plain": lineOf(figure),
   };

@@ -53,6 +53,7 @@ test("a figure is shown as plotly's JSON with a picture that needs no trust", ()
   assert.deepEqual(Object.keys(bundle).sort(), ["application/vnd.plotly.v1+json", "text/html", "text/plain"]);
   const plotly = bundle["application/vnd.plotly.v1+json"] as { data: unknown[]; config: object };
   assert.deepEqual(JSON.parse(JSON.stringify(plotly)).data[0].y, [1, 2, 3]);
+  assert.deepEqual(plotly.config, { responsive: true, displaylogo: false, showSendToCloud: false });
   const fragment = parsed(bundle["text/html"]);
   const image = fragment.firstElementChild as HTMLImageElement;
   assert.equal(fragment.childElementCount, 1);

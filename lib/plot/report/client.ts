@@ -1,6 +1,6 @@
 /**
  * What runs in the report: figures are drawn when they come near the window, in the theme of the page, and two
- * buttons. Plotly and `templates` (by theme) are there before it.
+ * buttons. Plotly, its `config` and `templates` (by theme) are there before it.
  */
 export const client = `
 "use strict";
@@ -14,10 +14,7 @@ const drawn = new Set();
 function draw(node) {
   const spec = JSON.parse(node.querySelector("script").textContent);
   drawn.add(node);
-  Plotly.react(node.querySelector(".plot"), spec.data, { ...spec.layout, template: templates[theme()] }, {
-    responsive: true,
-    displaylogo: false,
-  });
+  Plotly.react(node.querySelector(".plot"), spec.data, { ...spec.layout, template: templates[theme()] }, config);
 }
 
 const near = new IntersectionObserver((entries) => {

@@ -1,7 +1,7 @@
 /** One page from executed notebooks. Nothing here reads or writes a file. */
 import { randomBytes } from "node:crypto";
 import { escapeHtml, jsonForScript } from "../escape.js";
-import type { Figure } from "../figure.js";
+import { type Figure, plotlyConfig } from "../figure.js";
 import { durationText } from "../progress.js";
 import { plotlySource } from "../save.js";
 import { template } from "../theme.js";
@@ -56,7 +56,6 @@ export function reportPage(notebooks: readonly NamedNotebook[]): string {
 <main>
 <header>
 <div class="tools"><button id="theme" type="button">Light / dark</button><button id="code" type="button">Show / hide code</button></div>
-<h1>${escapeHtml(title)}</h1>
 ${overview(sections)}
 </header>
 ${sections.map((section) => section.html).join("\n")}
@@ -150,6 +149,7 @@ const statusBadge = (notebook: Notebook): string => {
   return `<span class="status ${status}">${status}</span>`;
 };
 
+/** What stands before several notebooks; one has its own title. */
 function overview(sections: readonly Section[]): string {
   if (sections.length < 2) return "";
   const rows = sections.map(({ id, title, notebook }) => {
@@ -162,6 +162,7 @@ function overview(sections: readonly Section[]): string {
     );
   });
   return (
+    "<h1>Report</h1>" +
     '<table><thead><tr><th style="text-align:left">Notebook</th><th>Run</th><th>Code cells</th><th>Time</th></tr></thead>' +
     `<tbody>${rows.join("")}</tbody></table>`
   );
@@ -182,5 +183,5 @@ function contents(sections: readonly Section[]): string {
 function scripts(figures: readonly Figure[], nonce: string): string {
   const plotly = figures.length > 0 ? `<script nonce="${nonce}">${plotlySource(figures)}</script>\n` : "";
   const templates = jsonForScript({ light: template("light"), dark: template("dark") });
-  return `${plotly}<script nonce="${nonce}">const templates = ${templates};\n${client}</script>`;
+  return `${plotly}<script nonce="${nonce}">const templates = ${templates};\nconst config = ${jsonForScript(plotlyConfig)};\n${client}</script>`;
 }
