@@ -1,17 +1,17 @@
 import { ModalscopeError } from "../errors.js";
 
 /**
- * The value of an arithmetic expression of numbers, `+ - * /`, a sign and brackets.
+ * The value of an arithmetic expression of numbers, `+ - * /`, a sign, brackets, and `max(…)` or `min(…)`.
  * @throws ModalscopeError when it is anything else, or divides by zero.
  */
 export function evaluate(expression: string): number {
-  const tokens = expression.match(/\d+(?:\.\d+)?|[-+*/()]|\S/g) ?? [];
+  const tokens = expression.match(/\d+(?:\.\d+)?|max|min|\S/g) ?? [];
   let at = 0;
   const fail = (why: string): never => {
     throw new ModalscopeError(
       `"${expression}" is not an arithmetic expression.`,
       why,
-      "Use numbers, + - * / and brackets.",
+      "Use numbers, + - * /, brackets, max and min.",
     );
   };
 
@@ -40,7 +40,19 @@ export function evaluate(expression: string): number {
       if (tokens[at++] !== ")") fail("A bracket is not closed.");
       return value;
     }
+    if (token === "max" || token === "min") return Math[token](...list());
     return /^\d/.test(token ?? "") ? Number(token) : fail(`A number is missing at ${token ?? "its end"}.`);
+  };
+
+  const list = (): number[] => {
+    if (tokens[at++] !== "(") fail("A bracket is missing.");
+    const values = [sum()];
+    while (tokens[at] === ",") {
+      at++;
+      values.push(sum());
+    }
+    if (tokens[at++] !== ")") fail("A bracket is not closed.");
+    return values;
   };
 
   const value = sum();

@@ -18,6 +18,8 @@ export interface SyntheticProblem {
   readonly category: MathsCategory;
   readonly operands: readonly number[];
   readonly answer: number;
+  /** The answer as arithmetic: `12+7`. */
+  readonly expression: string;
   /** The bare arithmetic up to its answer, in no language: `12+7=`. */
   readonly fact: string;
   readonly question: Readonly<Record<Language, string>>;
@@ -37,12 +39,23 @@ export function splitOf(key: string): Split {
 
 /** Draws one problem of a category from a split. */
 export function drawProblem(random: Random, category: MathsCategory, split: Split): SyntheticProblem {
-  const kind = random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
-  for (;;) {
-    const operands = kind.draw(random);
-    const key = keyOf(kind, operands);
-    if (splitOf(key) === split) return word(random, kind, key, operands);
-  }
+  const kind = pickKind(random, category);
+  const operands = drawFrom(random, kind, kind.draw, split);
+  return word(random, kind, operands);
+}
+
+/** The bare arithmetic of one problem, in no language. */
+export interface Fact {
+  /** Up to its answer: `12+7=`. */
+  readonly fact: string;
+  readonly answer: number;
+}
+
+/** Draws one bare fact of a category from a split, of a wider range than the problems in words. */
+export function drawFact(random: Random, category: MathsCategory, split: Split): Fact {
+  const kind = pickKind(random, category);
+  const operands = drawFrom(random, kind, kind.drawFact ?? kind.draw, split);
+  return { fact: fillIn(kind.fact, operands), answer: kind.answer(operands) };
 }
 
 /** `perCategory` problems of each category from a split, no two with the same English question. */
@@ -64,33 +77,58 @@ function keyOf(kind: ProblemKind, operands: readonly number[]): string {
   return `${kind.name}:${canonical.join(",")}`;
 }
 
-function word(random: Random, kind: ProblemKind, key: string, operands: readonly number[]): SyntheticProblem {
+function pickKind(random: Random, category: MathsCategory): ProblemKind {
+  return random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
+}
+
+function drawFrom(
+  random: Random,
+  kind: ProblemKind,
+  draw: (random: Random) => number[],
+  split: Split,
+): readonly number[] {
+  for (;;) {
+    const operands = draw(random);
+    if (splitOf(keyOf(kind, operands)) === split) return operands;
+  }
+}
+
+function word(random: Random, kind: ProblemKind, operands: readonly number[]): SyntheticProblem {
   const wording = random.pick(kind.wordings);
   const who = random.pick(PEOPLE);
   const what = random.pick(THINGS);
   const answer = kind.answer(operands);
-  const fill = (template: string, language: Language): string =>
-    template.replace(/\{([^}]+)\}/g, (_, slot: string) => {
-      if (slot === "who") return who[language];
-      if (slot === "what") return what[language];
-      if (slot === "n") return String(answer);
-      if (slot === "a+d") return String(operands[0] + operands[1]);
-      if (slot === "a+2d") return String(operands[0] + 2 * operands[1]);
-      return String(operands["abc".indexOf(slot)]);
-    });
   const both = (part: "question" | "sentence"): Record<Language, string> => ({
-    en: fill(wording.en[part], "en"),
-    zh: fill(wording.zh[part], "zh"),
+    en: fillIn(wording.en[part], operands, { who: who.en, what: what.en, n: String(answer) }),
+    zh: fillIn(wording.zh[part], operands, { who: who.zh, what: what.zh, n: String(answer) }),
   });
   return {
-    key,
+    key: keyOf(kind, operands),
     category: kind.category,
     operands,
     answer,
-    fact: fill(kind.fact, "en"),
+    expression: fillIn(kind.expression, operands),
+    fact: fillIn(kind.fact, operands),
     question: both("question"),
     sentence: both("sentence"),
   };
+}
+
+/** Fills a template's slots: operands `{a}`, `{b}`, `{c}`, a sequence's `{a+d}` and `{a+2d}`, and what `words` names. */
+function fillIn(
+  template: string,
+  [a, b, c]: readonly number[],
+  words: Readonly<Record<string, string>> = {},
+): string {
+  const slots: Readonly<Record<string, string>> = {
+    a: `${a}`,
+    b: `${b}`,
+    c: `${c}`,
+    "a+d": `${a + b}`,
+    "a+2d": `${a + 2 * b}`,
+    ...words,
+  };
+  return template.replace(/\{([^}]+)\}/g, (_, slot: string) => slots[slot]);
 }
 
 /** 32-bit FNV-1a over UTF-16 code units. */

@@ -37,7 +37,15 @@ export interface ProblemKind {
   readonly fact: string;
   /** Whether the first two operands may change places without making it another problem. */
   readonly commutes?: boolean;
+  /** Operands of a problem in words. */
   readonly draw: (random: Random) => number[];
+  /**
+   * Operands of a bare fact, from a wider range: with more facts than can be remembered one by one, the arithmetic
+   * itself is learnt, and holds for the operands that are held out. As `draw` where left out.
+   */
+  readonly drawFact?: (random: Random) => number[];
+  /** The answer as arithmetic that a script can check. */
+  readonly expression: string;
   readonly answer: (operands: readonly number[]) => number;
   readonly wordings: readonly Readonly<Record<Language, Wording>>[];
 }
@@ -82,6 +90,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "{a}+{b}=",
     commutes: true,
     draw: pair(1, 20),
+    drawFact: pair(1, 40),
+    expression: "{a}+{b}",
     answer: ([a, b]) => a + b,
     wordings: [
       wording("What is {a}+{b}?", "{a}+{b}等于多少？"),
@@ -97,6 +107,11 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 1, 20);
       return [b + between(random, 1, 20), b];
     },
+    drawFact: (random) => {
+      const b = between(random, 1, 40);
+      return [b + between(random, 1, 40), b];
+    },
+    expression: "{a}-{b}",
     answer: ([a, b]) => a - b,
     wordings: [
       wording("What is {a}-{b}?", "{a}-{b}等于多少？"),
@@ -115,6 +130,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "{a}×{b}=",
     commutes: true,
     draw: pair(2, 9),
+    drawFact: (random) => [between(random, 2, 12), between(random, 2, 8)],
+    expression: "{a}*{b}",
     answer: ([a, b]) => a * b,
     wordings: [
       wording("What is {a}×{b}?", "{a}×{b}等于多少？"),
@@ -130,6 +147,11 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 2, 9);
       return [b * between(random, 2, 9), b];
     },
+    drawFact: (random) => {
+      const b = between(random, 2, 9);
+      return [b * between(random, 2, 11), b];
+    },
+    expression: "{a}/{b}",
     answer: ([a, b]) => a / b,
     wordings: [
       wording("What is {a}÷{b}?", "{a}÷{b}等于多少？"),
@@ -147,6 +169,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "a+b-c",
     fact: "{a}+{b}-{c}=",
     draw: (random) => [between(random, 5, 15), between(random, 2, 9), between(random, 2, 6)],
+    drawFact: (random) => [between(random, 5, 40), between(random, 2, 20), between(random, 1, 6)],
+    expression: "{a}+{b}-{c}",
     answer: ([a, b, c]) => a + b - c,
     wordings: [
       wording(
@@ -171,6 +195,11 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 2, 5);
       return [b * between(random, 2, 10), b];
     },
+    drawFact: (random) => {
+      const b = between(random, 2, 7);
+      return [b * between(random, 2, 14), b];
+    },
+    expression: "{a}/{b}",
     answer: ([a, b]) => a / b,
     wordings: [
       wording("What is 1/{b} of {a}?", "{a}的1/{b}是多少？"),
@@ -190,6 +219,11 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const a = between(random, 2, 20);
       return [a, a + between(random, 1, 20)];
     },
+    drawFact: (random) => {
+      const a = between(random, 2, 40);
+      return [a, a + between(random, 1, 40)];
+    },
+    expression: "{b}-{a}",
     answer: ([a, b]) => b - a,
     wordings: [wording("If x+{a}={b}, what is x?", "若x+{a}={b}，x是多少？", "So x is {n}.", "所以x是{n}。")],
   },
@@ -201,6 +235,11 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const a = between(random, 2, 9);
       return [a, a * between(random, 2, 9)];
     },
+    drawFact: (random) => {
+      const a = between(random, 2, 9);
+      return [a, a * between(random, 2, 11)];
+    },
+    expression: "{b}/{a}",
     answer: ([a, b]) => b / a,
     wordings: [wording("Solve {a}×x={b}.", "解方程{a}×x={b}。", "So x is {n}.", "所以x是{n}。")],
   },
@@ -210,6 +249,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "area({a},{b})=",
     commutes: true,
     draw: pair(2, 9),
+    drawFact: (random) => [between(random, 2, 12), between(random, 2, 8)],
+    expression: "{a}*{b}",
     answer: ([a, b]) => a * b,
     wordings: [
       wording(
@@ -226,6 +267,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "2×({a}+{b})=",
     commutes: true,
     draw: pair(2, 9),
+    drawFact: pair(2, 24),
+    expression: "2*({a}+{b})",
     answer: ([a, b]) => 2 * (a + b),
     wordings: [
       wording(
@@ -241,6 +284,8 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "a,a+d,…",
     fact: "{a},{a+d},{a+2d},",
     draw: (random) => [between(random, 1, 20), between(random, 1, 6)],
+    drawFact: (random) => [between(random, 1, 40), between(random, 1, 15)],
+    expression: "{a}+3*{b}",
     answer: ([a, d]) => a + 3 * d,
     wordings: [
       wording(
@@ -262,6 +307,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "largest",
     fact: "max({a},{b},{c})=",
     draw: (random) => threeDifferent(random),
+    expression: "max({a},{b},{c})",
     answer: (operands) => Math.max(...operands),
     wordings: [
       wording(
@@ -277,6 +323,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "smallest",
     fact: "min({a},{b},{c})=",
     draw: (random) => threeDifferent(random),
+    expression: "min({a},{b},{c})",
     answer: (operands) => Math.min(...operands),
     wordings: [
       wording(

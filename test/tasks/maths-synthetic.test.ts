@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { seeded } from "../../lib/random.js";
 import { extractAnswer, languageOf } from "../../lib/tasks/answers.js";
-import { drawProblem, drawProblems, HELD_OUT_PERCENT, splitOf } from "../../lib/tasks/maths-synthetic.js";
+import { evaluate } from "../../lib/tasks/expression.js";
+import {
+  drawFact,
+  drawProblem,
+  drawProblems,
+  HELD_OUT_PERCENT,
+  splitOf,
+} from "../../lib/tasks/maths-synthetic.js";
 import { type Language, MATHS_CATEGORIES, PROBLEM_KINDS } from "../../lib/tasks/maths-wordings.js";
 
 const LANGUAGES: Language[] = ["en", "zh"];
@@ -45,10 +52,11 @@ describe("drawProblems", () => {
 
   it("says the same numbers in both languages, all below 100 and whole", () => {
     const numbers = (text: string): string[] => (text.match(/\d+/g) ?? []).sort();
-    for (const { question, sentence, answer } of train) {
+    for (const { question, sentence, answer, expression } of train) {
       assert.deepEqual(numbers(question.en), numbers(question.zh), question.en);
       assert.deepEqual(numbers(sentence.en), numbers(sentence.zh), sentence.en);
       assert.ok(Number.isInteger(answer) && answer >= 0, question.en);
+      assert.equal(evaluate(expression), answer, question.en);
       for (const n of numbers(question.en + sentence.en)) assert.ok(Number(n) < 100, question.en);
     }
   });
@@ -88,7 +96,10 @@ describe("the arithmetic of each kind", () => {
     const random = seeded(4);
     const met = new Set<number>();
     for (let i = 0; i < 2000; i++) {
-      const { fact, answer } = drawProblem(random, random.pick(MATHS_CATEGORIES), "train");
+      const category = random.pick(MATHS_CATEGORIES);
+      const { fact, answer } =
+        i % 2 ? drawFact(random, category, "train") : drawProblem(random, category, "train");
+      for (const n of `${fact}${answer}`.match(/\d+/g)!) assert.ok(Number(n) < 100, fact);
       const matching = rules.findIndex(([pattern]) => pattern.test(fact));
       assert.ok(matching >= 0, fact);
       met.add(matching);
@@ -97,6 +108,19 @@ describe("the arithmetic of each kind", () => {
     }
     assert.equal(met.size, rules.length);
     assert.equal(rules.length, PROBLEM_KINDS.length);
+  });
+});
+
+describe("drawFact", () => {
+  it("keeps to its split, as the problems in words do", () => {
+    const random = seeded(5);
+    const facts = (split: "train" | "heldout"): Set<string> =>
+      new Set(
+        Array.from({ length: 3000 }, () => drawFact(random, random.pick(MATHS_CATEGORIES), split).fact),
+      );
+    const trained = facts("train");
+    for (const fact of facts("heldout")) assert.ok(!trained.has(fact), fact);
+    for (const { fact } of drawProblems(random, 60, "heldout")) assert.ok(!trained.has(fact), fact);
   });
 });
 

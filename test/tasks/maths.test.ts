@@ -16,11 +16,27 @@ describe("evaluate", () => {
     ["48/4/3", 4],
     ["-(2-5)", 3],
     ["1.5*4", 6],
+    ["max(3, 9, 2*4)", 9],
+    ["1+min(7,5)", 6],
   ];
   for (const [expression, value] of cases) {
     it(expression, () => assert.equal(evaluate(expression), value));
   }
-  for (const bad of ["", "1+", "(1+2", "1 2", "2**3", "1/0", "x+1", "process.exit()"]) {
+  for (const bad of [
+    "",
+    "1+",
+    "(1+2",
+    "1 2",
+    "2**3",
+    "1/0",
+    "x+1",
+    "process.exit()",
+    "max",
+    "max(",
+    "max()",
+    "max(1,",
+    "min 3",
+  ]) {
     it(`refuses ${JSON.stringify(bad)}`, () =>
       assert.throws(() => evaluate(bad), { name: "ModalscopeError" }));
   }

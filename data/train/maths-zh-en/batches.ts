@@ -1,5 +1,5 @@
 import { type Random, seeded } from "../../../lib/random.js";
-import { drawProblem } from "../../../lib/tasks/maths-synthetic.js";
+import { drawFact, drawProblem } from "../../../lib/tasks/maths-synthetic.js";
 import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths-wordings.js";
 import { type Tensor, tensor } from "../../../lib/tensor.js";
 
@@ -88,7 +88,7 @@ function drawLot(random: Random, encode: Encode, mix: DataMix, drillShare: numbe
     rowOf(
       encode,
       random.uniform() < drillShare
-        ? Array.from({ length: mix.factsPerRow }, () => drawFact(random))
+        ? Array.from({ length: mix.factsPerRow }, () => drill(random))
         : [drawExchange(random, mix.chatShare)],
     ),
   );
@@ -102,8 +102,8 @@ function drawExchange(random: Random, chatShare: number): Exchange {
   return exchange(problem.question[language], problem.sentence[language], random.uniform() < chatShare);
 }
 
-function drawFact(random: Random): Exchange {
-  const { fact, answer } = drawProblem(random, random.pick(MATHS_CATEGORIES), "train");
+function drill(random: Random): Exchange {
+  const { fact, answer } = drawFact(random, random.pick(MATHS_CATEGORIES), "train");
   return { prompt: fact, reply: `${answer}\n` };
 }
 
