@@ -74,7 +74,8 @@ export async function startJupyterKernel(
     return await client.started(startTimeoutMs);
   } catch (error) {
     await client.close();
-    throw error;
+    if (!(error instanceof KernelEnded)) throw error;
+    throw new ModalscopeError("The kernel did not start.", error.message, "", { cause: error });
   }
 }
 

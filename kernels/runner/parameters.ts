@@ -41,6 +41,14 @@ export function injectParameters(notebook: Notebook, values: Parameters): void {
   notebook.cells = notebook.cells.filter((cell) => !hasTag(cell, injectedTag));
   const names = Object.keys(values);
   if (names.length === 0) return;
+  const { language } = notebook.metadata.kernelspec ?? {};
+  if (language !== undefined && !/^(typescript|javascript)$/i.test(language)) {
+    throw new ModalscopeError(
+      `Parameters cannot be given to a ${language} notebook.`,
+      "They are written into it as TypeScript.",
+      "Run it with papermill, or without parameters.",
+    );
+  }
   const at = notebook.cells.findIndex((cell) => hasTag(cell, parametersTag));
   if (at === -1) {
     throw new ModalscopeError(

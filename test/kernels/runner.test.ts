@@ -90,6 +90,7 @@ describe("parameters", () => {
     await assert.rejects(run({ coumt: 1 } as never), /no parameter "coumt".*Did you mean "count"/);
     await assert.rejects(run({ count: "five" } as never), /"count" must be a number, not a string/);
     await assert.rejects(run({ count: 1 } as never, "failing.ipynb"), /takes no parameters/);
+    await assert.rejects(run({ x: 2 } as never, "python.ipynb"), /cannot be given to a python notebook/);
     assert.ok(!existsSync(out("wrong.ipynb")));
   });
 

@@ -220,7 +220,7 @@ describe("an interrupt", () => {
 
 test("what an earlier cell left running prints into that cell", async () => {
   const first: Output[] = [];
-  await session.execute("setTimeout(() => console.log('from the first'), 50);", {
+  await session.execute("void setTimeout(() => console.log('from the first'), 50);", {
     count: ++count,
     onOutput: (output) => void first.push(output),
   });

@@ -98,11 +98,22 @@ export function cellProgram(folder: string): CellProgram {
   set(globals, cellGlobals);
   set(current, "");
   return {
-    service: ts.createLanguageService(host, ts.createDocumentRegistry()),
+    service: ts.createLanguageService(host, keepingRegistry()),
     current,
     show: (text) => set(current, text),
     keep: (file, text) => set(join(folder, file), text),
   };
+}
+
+/**
+ * Keeps each file that was parsed. A cell that mentions nothing of a package leaves it out of the program; the next
+ * one that does would read its hundreds of declaration files again.
+ */
+function keepingRegistry(): ts.DocumentRegistry {
+  const registry = ts.createDocumentRegistry();
+  registry.releaseDocument = () => {};
+  registry.releaseDocumentWithKey = () => {};
+  return registry;
 }
 
 /** What the kernel gives every cell (see child/main.ts). */
