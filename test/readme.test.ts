@@ -18,6 +18,6 @@ describe("README", () => {
     rmSync(script);
     assert.match(printed, /The answer is 14\./);
     assert.match(printed, /答案是14。/);
-    assert.ok(existsSync(join(folder, "sweep.png")));
+    assert.ok(existsSync(join(folder, "patching.png")));
   });
 });
