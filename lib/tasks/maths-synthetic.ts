@@ -37,25 +37,22 @@ export function splitOf(key: string): Split {
   return fnv1a(key) % 100 < HELD_OUT_PERCENT ? "heldout" : "train";
 }
 
+/** Which operands are drawn: those of the problems that the model is measured on, or a wider range for training. */
+export type Reach = "usual" | "wide";
+
 /** Draws one problem of a category from a split. */
-export function drawProblem(random: Random, category: MathsCategory, split: Split): SyntheticProblem {
-  const kind = pickKind(random, category);
-  const operands = drawFrom(random, kind, kind.draw, split);
-  return word(random, kind, operands);
-}
-
-/** The bare arithmetic of one problem, in no language. */
-export interface Fact {
-  /** Up to its answer: `12+7=`. */
-  readonly fact: string;
-  readonly answer: number;
-}
-
-/** Draws one bare fact of a category from a split, of a wider range than the problems in words. */
-export function drawFact(random: Random, category: MathsCategory, split: Split): Fact {
-  const kind = pickKind(random, category);
-  const operands = drawFrom(random, kind, kind.drawFact ?? kind.draw, split);
-  return { fact: fillIn(kind.fact, operands), answer: kind.answer(operands) };
+export function drawProblem(
+  random: Random,
+  category: MathsCategory,
+  split: Split,
+  reach: Reach = "usual",
+): SyntheticProblem {
+  const kind = random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
+  const draw = (reach === "wide" && kind.drawWide) || kind.draw;
+  for (;;) {
+    const operands = draw(random);
+    if (splitOf(keyOf(kind, operands)) === split) return word(random, kind, operands);
+  }
 }
 
 /** `perCategory` problems of each category from a split, no two with the same English question. */
@@ -75,22 +72,6 @@ export function drawProblems(random: Random, perCategory: number, split: Split):
 function keyOf(kind: ProblemKind, operands: readonly number[]): string {
   const canonical = kind.commutes ? [...operands].sort((a, b) => a - b) : operands;
   return `${kind.name}:${canonical.join(",")}`;
-}
-
-function pickKind(random: Random, category: MathsCategory): ProblemKind {
-  return random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
-}
-
-function drawFrom(
-  random: Random,
-  kind: ProblemKind,
-  draw: (random: Random) => number[],
-  split: Split,
-): readonly number[] {
-  for (;;) {
-    const operands = draw(random);
-    if (splitOf(keyOf(kind, operands)) === split) return operands;
-  }
 }
 
 function word(random: Random, kind: ProblemKind, operands: readonly number[]): SyntheticProblem {

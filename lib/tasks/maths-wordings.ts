@@ -37,13 +37,12 @@ export interface ProblemKind {
   readonly fact: string;
   /** Whether the first two operands may change places without making it another problem. */
   readonly commutes?: boolean;
-  /** Operands of a problem in words. */
   readonly draw: (random: Random) => number[];
   /**
-   * Operands of a bare fact, from a wider range: with more facts than can be remembered one by one, the arithmetic
-   * itself is learnt, and holds for the operands that are held out. As `draw` where left out.
+   * Operands from a wider range, which training uses: with more problems than can be remembered one by one, the
+   * arithmetic itself is learnt, and holds for the operands that are held out. As `draw` where left out.
    */
-  readonly drawFact?: (random: Random) => number[];
+  readonly drawWide?: (random: Random) => number[];
   /** The answer as arithmetic that a script can check. */
   readonly expression: string;
   readonly answer: (operands: readonly number[]) => number;
@@ -90,7 +89,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "{a}+{b}=",
     commutes: true,
     draw: pair(1, 20),
-    drawFact: pair(1, 40),
+    drawWide: pair(1, 40),
     expression: "{a}+{b}",
     answer: ([a, b]) => a + b,
     wordings: [
@@ -107,7 +106,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 1, 20);
       return [b + between(random, 1, 20), b];
     },
-    drawFact: (random) => {
+    drawWide: (random) => {
       const b = between(random, 1, 40);
       return [b + between(random, 1, 40), b];
     },
@@ -130,7 +129,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "{a}×{b}=",
     commutes: true,
     draw: pair(2, 9),
-    drawFact: (random) => [between(random, 2, 12), between(random, 2, 8)],
+    drawWide: (random) => [between(random, 2, 12), between(random, 2, 8)],
     expression: "{a}*{b}",
     answer: ([a, b]) => a * b,
     wordings: [
@@ -147,7 +146,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 2, 9);
       return [b * between(random, 2, 9), b];
     },
-    drawFact: (random) => {
+    drawWide: (random) => {
       const b = between(random, 2, 9);
       return [b * between(random, 2, 11), b];
     },
@@ -169,7 +168,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "a+b-c",
     fact: "{a}+{b}-{c}=",
     draw: (random) => [between(random, 5, 15), between(random, 2, 9), between(random, 2, 6)],
-    drawFact: (random) => [between(random, 5, 40), between(random, 2, 20), between(random, 1, 6)],
+    drawWide: (random) => [between(random, 5, 40), between(random, 2, 20), between(random, 1, 6)],
     expression: "{a}+{b}-{c}",
     answer: ([a, b, c]) => a + b - c,
     wordings: [
@@ -195,7 +194,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const b = between(random, 2, 5);
       return [b * between(random, 2, 10), b];
     },
-    drawFact: (random) => {
+    drawWide: (random) => {
       const b = between(random, 2, 7);
       return [b * between(random, 2, 14), b];
     },
@@ -219,7 +218,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const a = between(random, 2, 20);
       return [a, a + between(random, 1, 20)];
     },
-    drawFact: (random) => {
+    drawWide: (random) => {
       const a = between(random, 2, 40);
       return [a, a + between(random, 1, 40)];
     },
@@ -235,7 +234,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
       const a = between(random, 2, 9);
       return [a, a * between(random, 2, 9)];
     },
-    drawFact: (random) => {
+    drawWide: (random) => {
       const a = between(random, 2, 9);
       return [a, a * between(random, 2, 11)];
     },
@@ -249,7 +248,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "area({a},{b})=",
     commutes: true,
     draw: pair(2, 9),
-    drawFact: (random) => [between(random, 2, 12), between(random, 2, 8)],
+    drawWide: (random) => [between(random, 2, 12), between(random, 2, 8)],
     expression: "{a}*{b}",
     answer: ([a, b]) => a * b,
     wordings: [
@@ -267,7 +266,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     fact: "2×({a}+{b})=",
     commutes: true,
     draw: pair(2, 9),
-    drawFact: pair(2, 24),
+    drawWide: pair(2, 24),
     expression: "2*({a}+{b})",
     answer: ([a, b]) => 2 * (a + b),
     wordings: [
@@ -284,7 +283,7 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     name: "a,a+d,…",
     fact: "{a},{a+d},{a+2d},",
     draw: (random) => [between(random, 1, 20), between(random, 1, 6)],
-    drawFact: (random) => [between(random, 1, 40), between(random, 1, 15)],
+    drawWide: (random) => [between(random, 1, 40), between(random, 1, 15)],
     expression: "{a}+3*{b}",
     answer: ([a, d]) => a + 3 * d,
     wordings: [

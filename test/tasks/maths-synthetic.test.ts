@@ -3,13 +3,7 @@ import { describe, it } from "node:test";
 import { seeded } from "../../lib/random.js";
 import { extractAnswer, languageOf } from "../../lib/tasks/answers.js";
 import { evaluate } from "../../lib/tasks/expression.js";
-import {
-  drawFact,
-  drawProblem,
-  drawProblems,
-  HELD_OUT_PERCENT,
-  splitOf,
-} from "../../lib/tasks/maths-synthetic.js";
+import { drawProblem, drawProblems, HELD_OUT_PERCENT, splitOf } from "../../lib/tasks/maths-synthetic.js";
 import { type Language, MATHS_CATEGORIES, PROBLEM_KINDS } from "../../lib/tasks/maths-wordings.js";
 
 const LANGUAGES: Language[] = ["en", "zh"];
@@ -97,8 +91,7 @@ describe("the arithmetic of each kind", () => {
     const met = new Set<number>();
     for (let i = 0; i < 2000; i++) {
       const category = random.pick(MATHS_CATEGORIES);
-      const { fact, answer } =
-        i % 2 ? drawFact(random, category, "train") : drawProblem(random, category, "train");
+      const { fact, answer } = drawProblem(random, category, "train", i % 2 ? "wide" : "usual");
       for (const n of `${fact}${answer}`.match(/\d+/g)!) assert.ok(Number(n) < 100, fact);
       const matching = rules.findIndex(([pattern]) => pattern.test(fact));
       assert.ok(matching >= 0, fact);
@@ -111,16 +104,19 @@ describe("the arithmetic of each kind", () => {
   });
 });
 
-describe("drawFact", () => {
-  it("keeps to its split, as the problems in words do", () => {
+describe("a wide draw", () => {
+  it("keeps to its split", () => {
     const random = seeded(5);
-    const facts = (split: "train" | "heldout"): Set<string> =>
+    const keys = (split: "train" | "heldout"): Set<string> =>
       new Set(
-        Array.from({ length: 3000 }, () => drawFact(random, random.pick(MATHS_CATEGORIES), split).fact),
+        Array.from(
+          { length: 3000 },
+          () => drawProblem(random, random.pick(MATHS_CATEGORIES), split, "wide").key,
+        ),
       );
-    const trained = facts("train");
-    for (const fact of facts("heldout")) assert.ok(!trained.has(fact), fact);
-    for (const { fact } of drawProblems(random, 60, "heldout")) assert.ok(!trained.has(fact), fact);
+    const trained = keys("train");
+    for (const key of keys("heldout")) assert.ok(!trained.has(key), key);
+    for (const { key } of drawProblems(random, 60, "heldout")) assert.ok(!trained.has(key), key);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type Random, seeded } from "../../../lib/random.js";
-import { drawFact, drawProblem } from "../../../lib/tasks/maths-synthetic.js";
+import { drawProblem, type Reach } from "../../../lib/tasks/maths-synthetic.js";
 import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths-wordings.js";
 import { type Tensor, tensor } from "../../../lib/tensor.js";
 
@@ -97,13 +97,15 @@ function drawLot(random: Random, encode: Encode, mix: DataMix, drillShare: numbe
 }
 
 function drawExchange(random: Random, chatShare: number): Exchange {
-  const problem = drawProblem(random, random.pick(MATHS_CATEGORIES), "train");
+  // Half of them as the model will be asked, half from further afield.
+  const reach = random.pick<Reach>(["usual", "wide"]);
+  const problem = drawProblem(random, random.pick(MATHS_CATEGORIES), "train", reach);
   const language = random.pick<Language>(["en", "zh"]);
   return exchange(problem.question[language], problem.sentence[language], random.uniform() < chatShare);
 }
 
 function drill(random: Random): Exchange {
-  const { fact, answer } = drawFact(random, random.pick(MATHS_CATEGORIES), "train");
+  const { fact, answer } = drawProblem(random, random.pick(MATHS_CATEGORIES), "train", "wide");
   return { prompt: fact, reply: `${answer}\n` };
 }
 
