@@ -158,6 +158,8 @@ export function transform(
   width: number,
 ): void {
   const data = x.data;
+  // A pass may hold none of the edit's tokens, such as one that only decodes.
+  if (cells.length === 0) return;
   if (edit.kind === "mean") replaceByMean(data, cells, width);
   else if (edit.kind === "resample") replaceByOtherRow(data, cells, edit.seed, width);
   else if (edit.kind === "project") project(data, cells, edit, valueRow, width);

@@ -1,3 +1,4 @@
+import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { type Random, seeded } from "../random.js";
 import type { Tensor } from "../tensor.js";
@@ -6,7 +7,7 @@ import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { type Company, runBlocks } from "./forward.js";
-import { planEdits } from "./intervene.js";
+import { checkPlan, planEdits } from "./intervene.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 
@@ -51,6 +52,8 @@ interface Row {
   readonly logits: Tensor[];
   readonly random: Random;
   text: string;
+  /** Characters that `onText` was given. */
+  streamed: number;
   ended?: Generated["ended"];
 }
 
@@ -59,12 +62,22 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
   const { engine } = model;
   const maxTokens = options.maxTokens ?? 100;
   const plan = planEdits(engine.hooks, options.edits ?? {});
+  const { max_position_embeddings: most } = model.config;
+  if (batch.time + maxTokens > most) {
+    throw new ModalscopeError(
+      `${batch.time} tokens of prompt and ${maxTokens} more are too many.`,
+      `The model was made for ${most} (max_position_embeddings).`,
+      "Ask for fewer: maxTokens.",
+    );
+  }
+  checkPlan(plan, batch, batch.time + maxTokens);
   const ends = new Set(options.stopTokens ?? model.endTokens);
   const steps: Cache[] = [];
   const rows: Row[] = batch.columns.map((_, b) => ({
     ids: [],
     logits: [],
     text: "",
+    streamed: 0,
     random: seeded((options.seed ?? 0) + 1_000_003 * b),
   }));
   let pass = promptPass(batch);
@@ -83,6 +96,9 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     if (rows.every((row) => row.ended)) break;
     pass = nextPass(pass, batch, keys, step);
   }
+  rows.forEach((row, b) => {
+    if (row.streamed < row.text.length) options.onText?.(row.text.slice(row.streamed), b);
+  });
   return rows.map(({ ids, logits, text, ended }) => ({ ids, logits, text, ended: ended ?? "length", steps }));
 }
 
@@ -108,12 +124,25 @@ function extend(
   const cut = (options.stop ?? []).map((s) => text.indexOf(s)).filter((i) => i >= 0);
   const shown = cut.length > 0 ? text.slice(0, Math.min(...cut)) : text;
   if (cut.length > 0) row.ended = "stop";
-  // A character that is not complete yet shows as U+FFFD: it is held back.
-  if (!shown.endsWith("\uFFFD") || row.ended) {
-    if (shown.length > row.text.length) options.onText?.(shown.slice(row.text.length), b);
-    row.text = shown;
+  row.text = shown;
+  // Held back: a character that is not complete yet (U+FFFD), and what may be the start of a stop string.
+  const settled = row.ended ? shown : shown.slice(0, shown.length - unsettled(shown, options.stop ?? []));
+  if (settled.length > row.streamed) {
+    options.onText?.(settled.slice(row.streamed), b);
+    row.streamed = settled.length;
   }
   return id;
+}
+
+/** How many last characters may still change or turn out to belong to a stop string. */
+function unsettled(text: string, stops: readonly string[]): number {
+  let held = text.endsWith("\uFFFD") ? 1 : 0;
+  for (const stop of stops) {
+    for (let n = Math.min(stop.length - 1, text.length); n > held; n--) {
+      if (stop.startsWith(text.slice(text.length - n))) held = n;
+    }
+  }
+  return held;
 }
 
 /** The pass that reads the tokens just chosen. */
@@ -150,7 +179,10 @@ export function choose(
   let best = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
   if (temperature <= 0) return best;
-  let order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]);
+  // Tokens this far below the best have no weight that a float could show: most of a large vocabulary.
+  const floor = logits[best] - 40 * temperature;
+  let order = Array.from(logits.keys()).filter((i) => logits[i] >= floor);
+  order.sort((a, b) => logits[b] - logits[a]);
   if (topK !== undefined) order = order.slice(0, Math.max(1, topK));
   const weights = order.map((i) => Math.exp((logits[i] - logits[best]) / temperature));
   const kept = nucleus(weights, topP ?? 1);

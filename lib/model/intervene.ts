@@ -1,7 +1,7 @@
 /** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import { resolvePositions } from "./batch.js";
+import type { Positions } from "./batch.js";
 import {
   affineOf,
   type Cell,
@@ -46,6 +46,69 @@ export function planEdits(
   return plan;
 }
 
+/**
+ * Checks that a plan's edits hold somewhere, before anything is computed.
+ * @param length columns that there will be, generated ones included
+ * @throws ModalscopeError for a row, position or value that cannot be
+ */
+export function checkPlan(
+  plan: Plan,
+  batch: { readonly size: number; readonly last: readonly number[] },
+  length: number,
+): void {
+  for (const [hook, edits] of plan) {
+    for (const { edit } of edits) {
+      const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
+      if (row !== undefined) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" names row ${row}.`,
+          `The batch has ${batch.size} rows.`,
+          "Rows count from 0.",
+        );
+      }
+      checkPositions(hook, edit.positions, batch, length);
+      if (edit.kind === "mask") checkPositions(hook, edit.to, batch, length);
+      const value = "value" in edit ? edit.value : "factor" in edit ? edit.factor : undefined;
+      if (typeof value === "object" && sizeOf(value.shape) !== value.data.length) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" has ${value.data.length} values of shape (${value.shape.join(", ")}).`,
+          `That shape holds ${sizeOf(value.shape)}.`,
+        );
+      }
+    }
+  }
+}
+
+function checkPositions(
+  hook: string,
+  positions: Positions | undefined,
+  { size, last }: { size: number; last: readonly number[] },
+  length: number,
+): void {
+  if (positions === undefined || typeof positions === "string") return;
+  const lists = positions as readonly (number | readonly number[])[];
+  const perRow = Array.isArray(lists[0]);
+  if (perRow && lists.length !== size) {
+    throw new ModalscopeError(
+      `The edit at "${hook}" has positions for ${lists.length} rows.`,
+      `The batch has ${size}.`,
+      "Give one list for all rows, or one for each.",
+    );
+  }
+  for (let b = 0; b < size; b++) {
+    for (const p of (perRow ? lists[b] : lists) as readonly number[]) {
+      const column = p < 0 ? last[b] + 1 + p : p;
+      if (!(Number.isInteger(column) && column >= 0 && column < length)) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" names position ${p}, which row ${b} does not have.`,
+          `There are ${length} columns.`,
+          "Positions are columns of the batch from 0; negative ones count back from a row's last token.",
+        );
+      }
+    }
+  }
+}
+
 /** Several plans as one; edits of the same hook follow each other. */
 export function joinPlans(plans: Iterable<Plan>): Map<string, PlacedEdit[]> {
   const joined = new Map<string, PlacedEdit[]>();
@@ -74,7 +137,7 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit
   const { time, head } = axesOf(hook);
   const width = shape[shape.length - 1];
   const heads = head === undefined ? [0] : (edit.heads ?? Array.from({ length: shape[head] }, (_, h) => h));
-  const columns = columnsOf(edit, pass);
+  const columns = columnsOf(placed, pass);
   const cells: Cell[] = [];
   for (let row = 0; row < pass.size; row++) {
     if (valueRow(row) === undefined) continue;
@@ -105,17 +168,30 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit
   return cells;
 }
 
-/** Absolute columns of this pass at which an edit holds, by row. */
-function columnsOf(edit: Edit, pass: Pass): number[][] {
-  if (edit.positions === undefined || edit.positions === "all") return pass.columns.map((row) => [...row]);
-  const end = pass.start + pass.time;
-  const whole = { ...pass, time: Math.max(end, ...pass.last.map((c) => c + 1), farthest(edit) + 1) };
-  return resolvePositions(edit.positions, whole).map((row) => row.filter((c) => c >= pass.start && c < end));
+/** Absolute columns of this pass at which an edit holds, by row: tokens only. */
+function columnsOf({ edit, valueRow }: PlacedEdit, pass: Pass): number[][] {
+  return named(edit.positions, valueRow, pass).map((row, b) => {
+    if (row === "all") return [...pass.columns[b]];
+    const tokens = new Set(pass.columns[b]);
+    return row.filter((c) => tokens.has(c));
+  });
 }
 
-/** Positions may name tokens that are not generated yet. */
-function farthest({ positions }: Edit): number {
-  return Array.isArray(positions) ? Math.max(-1, ...(positions as number[]).flat()) : -1;
+/** The columns that positions name in each row of a pass; a list for each row goes by the edit's own rows. */
+function named(
+  positions: Positions | undefined,
+  valueRow: PlacedEdit["valueRow"],
+  pass: Pass,
+): (number[] | "all")[] {
+  if (positions === undefined || positions === "all") return new Array(pass.size).fill("all");
+  if (positions === "last") return pass.last.map((c) => [c]);
+  const lists = positions as readonly (number | readonly number[])[];
+  return Array.from({ length: pass.size }, (_, b) => {
+    const row = valueRow(b);
+    if (row === undefined) return [];
+    const own = Array.isArray(lists[0]) ? lists[row] : lists;
+    return (own as readonly number[]).map((p) => (p < 0 ? pass.last[b] + 1 + p : p));
+  });
 }
 
 /** `x` after the edits; `x` itself is left as it is. */
@@ -201,16 +277,13 @@ export function hiddenPairs(
 ): { row: number; head: number | "all"; query: number; key: number }[] {
   const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
   const keys = pass.start + pass.time;
-  for (const { edit, valueRow } of edits) {
+  for (const placed of edits) {
+    const { edit, valueRow } = placed;
     if (edit.kind !== "mask") continue;
     if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) continue;
-    const queries = columnsOf(edit, pass);
-    const whole = {
-      ...pass,
-      time: Math.max(keys, ...pass.last.map((c) => c + 1)),
-      columns: allColumns(pass),
-    };
-    const hidden = resolvePositions(edit.to, whole);
+    const queries = columnsOf(placed, pass);
+    const everything = allColumns(pass);
+    const hidden = named(edit.to, valueRow, pass).map((row, b) => (row === "all" ? everything[b] : row));
     for (let row = 0; row < pass.size; row++) {
       if (valueRow(row) === undefined) continue;
       for (const column of queries[row]) {

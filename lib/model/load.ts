@@ -12,8 +12,14 @@ import { defaultBudget, parseBytes } from "./memory.js";
 import { Model } from "./model.js";
 import { type FloatType, SessionPool } from "./pool.js";
 import { checkDevice, createSession, type Device } from "./runtime/session.js";
-import { float32Checkpoint, hasTokenizer, loadTokenizer, openCheckpoint } from "./weights/index.js";
-import { checkWeights } from "./weights-access.js";
+import {
+  type Checkpoint,
+  float32Checkpoint,
+  hasTokenizer,
+  loadTokenizer,
+  openCheckpoint,
+} from "./weights/index.js";
+import { checkBlocks, checkWeights } from "./weights-access.js";
 
 export interface LoadOptions extends LongCall {
   readonly device?: Device;
@@ -44,7 +50,22 @@ export async function loadModel(nameOrPath: string, options: LoadOptions = {}): 
   const device = options.device ?? "cpu";
   await tryDevice(device);
   const stored = openCheckpoint(path);
+  try {
+    return await assemble(stored, path, device, options);
+  } catch (error) {
+    stored.close();
+    throw error;
+  }
+}
+
+async function assemble(
+  stored: Checkpoint,
+  path: string,
+  device: Device,
+  options: LoadOptions,
+): Promise<Model> {
   const family = familyOf(stored.modelType);
+  checkBlocks(stored);
   const config = family.parse(stored.config);
   const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";

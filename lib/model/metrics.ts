@@ -16,9 +16,21 @@ export interface Metric {
 /** One token for all rows, or one for each. */
 export type Tokens = number | readonly number[];
 
-const tokenOf = (tokens: Tokens, row: number): number => {
-  const id = typeof tokens === "number" ? tokens : tokens[row % tokens.length];
-  if (id === undefined) throw new ModalscopeError(`No token is given for row ${row}.`);
+const tokenOf = (tokens: Tokens, row: number, logits: ArrayLike<number>): number => {
+  const id = typeof tokens === "number" ? tokens : tokens[row];
+  if (id === undefined) {
+    throw new ModalscopeError(
+      `The metric has no token for row ${row}.`,
+      "",
+      "Give one token for all rows, or one for each.",
+    );
+  }
+  if (!(Number.isInteger(id) && id >= 0 && id < logits.length)) {
+    throw new ModalscopeError(
+      `The metric's token ${id} is none.`,
+      `The vocabulary has ${logits.length} tokens.`,
+    );
+  }
   return id;
 };
 
@@ -26,11 +38,11 @@ const tokenOf = (tokens: Tokens, row: number): number => {
 export function logitDifference(answer: Tokens, other: Tokens): Metric {
   return {
     name: "logit difference",
-    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b)] - x[tokenOf(other, b)]),
+    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b, x)] - x[tokenOf(other, b, x)]),
     gradient: (logits) =>
-      lastGradients(logits, (_, b, into) => {
-        into[tokenOf(answer, b)] += 1;
-        into[tokenOf(other, b)] -= 1;
+      lastGradients(logits, (x, b, into) => {
+        into[tokenOf(answer, b, x)] += 1;
+        into[tokenOf(other, b, x)] -= 1;
       }),
   };
 }
@@ -39,12 +51,12 @@ export function logitDifference(answer: Tokens, other: Tokens): Metric {
 export function logProb(answer: Tokens): Metric {
   return {
     name: "log-probability of the answer",
-    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b)] - logSumExp(x)),
+    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b, x)] - logSumExp(x)),
     gradient: (logits) =>
       lastGradients(logits, (x, b, into) => {
         const total = logSumExp(x);
         for (let i = 0; i < x.length; i++) into[i] = -Math.exp(x[i] - total);
-        into[tokenOf(answer, b)] += 1;
+        into[tokenOf(answer, b, x)] += 1;
       }),
   };
 }
@@ -53,10 +65,10 @@ export function logProb(answer: Tokens): Metric {
 export function logit(answer: Tokens): Metric {
   return {
     name: "logit of the answer",
-    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b)]),
+    value: (logits) => lastRows(logits, (x, b) => x[tokenOf(answer, b, x)]),
     gradient: (logits) =>
-      lastGradients(logits, (_, b, into) => {
-        into[tokenOf(answer, b)] = 1;
+      lastGradients(logits, (x, b, into) => {
+        into[tokenOf(answer, b, x)] = 1;
       }),
   };
 }

@@ -10,7 +10,7 @@ import { type Engine, floats } from "./engine.js";
 import type { TextConfig } from "./families/index.js";
 import { atStream, type Company, runBlocks, runHead } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
-import { type Plan, planEdits } from "./intervene.js";
+import { checkPlan, type Plan, planEdits } from "./intervene.js";
 import { showBytes } from "./memory.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { HEAD } from "./program.js";
@@ -152,6 +152,8 @@ export class Model {
     const { engine } = this;
     const pass = promptPass(batch);
     const plan = planEdits(engine.hooks, options.edits ?? {});
+    checkPlan(plan, batch, batch.time);
+    this.checkRange(options);
     const sink = new Sink(engine.hooks, options.capture ?? []);
     if (options.captureTo === undefined) this.checkSize(sink, pass);
     else sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
@@ -168,7 +170,7 @@ export class Model {
     const company: Company = { plan, sink, keepKeys, progress, signal };
     const from = options.start?.layer ?? 0;
     const x = options.start?.x ?? this.embed(batch.ids, pass, company);
-    this.checkStart(from, x, pass);
+    this.checkStart(x, pass);
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
     const finished = (at?: { logits: Tensor; logitColumns: number[][] }): RunResult => ({
       logits: at?.logits,
@@ -185,8 +187,14 @@ export class Model {
     return finished();
   }
 
-  /** Continues prompts token by token. */
-  generate(input: Batch | Prompt | readonly Prompt[], options: GenerateOptions = {}): Promise<Generated[]> {
+  /**
+   * Continues prompts token by token.
+   * @throws ModalscopeError for an unknown hook, an edit that does not fit, or more tokens than the model was made for
+   */
+  async generate(
+    input: Batch | Prompt | readonly Prompt[],
+    options: GenerateOptions = {},
+  ): Promise<Generated[]> {
     const batch = isBatch(input) ? input : this.prepare(input);
     return generate(this, batch, options);
   }
@@ -258,19 +266,33 @@ export class Model {
     );
   }
 
-  private checkStart(layer: number, x: Tensor, pass: Pass): void {
-    const { hidden_size, num_hidden_layers } = this.config;
+  private checkRange({ start, stop, skip }: RunOptions): void {
+    const layers = this.config.num_hidden_layers;
+    const bad = [stop, start?.layer].find(
+      (l) => l !== undefined && !(Number.isInteger(l) && l >= 0 && l <= layers),
+    );
+    const missing = skip?.find((l) => !(Number.isInteger(l) && l >= 0 && l < layers));
+    if (bad !== undefined || missing !== undefined) {
+      throw new ModalscopeError(
+        `There is no block ${bad ?? missing}.`,
+        `The model has blocks 0 to ${layers - 1}.`,
+      );
+    }
+    if (stop !== undefined && start !== undefined && stop < start.layer) {
+      throw new ModalscopeError(
+        `The run starts at block ${start.layer} and stops before block ${stop}.`,
+        "Nothing would run.",
+      );
+    }
+  }
+
+  private checkStart(x: Tensor, pass: Pass): void {
+    const { hidden_size } = this.config;
     const expected = [pass.size, pass.time, hidden_size];
     if (x.shape.join() !== expected.join()) {
       throw new ModalscopeError(
         `The starting stream has the shape (${x.shape.join(", ")}).`,
         `This batch needs (${expected.join(", ")}).`,
-      );
-    }
-    if (!(Number.isInteger(layer) && layer >= 0 && layer <= num_hidden_layers)) {
-      throw new ModalscopeError(
-        `There is no block ${layer} to start before.`,
-        `The model has ${num_hidden_layers}.`,
       );
     }
   }

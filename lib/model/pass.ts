@@ -110,11 +110,16 @@ export class SharedFeeds {
     const { size, time, start, keyMask } = this.pass;
     const keys = start + time;
     const data = this.floats(size * time * keys).fill(HIDDEN);
+    const ordinal = new Int32Array(keys);
     for (let b = 0; b < size; b++) {
+      // The window counts tokens, not columns: padding may lie between a prompt and what follows it.
+      for (let k = 0, tokens = 0; k < keys; k++) ordinal[k] = keyMask[b * keys + k] ? tokens++ : tokens;
       for (let q = 0; q < time; q++) {
         const row = (b * time + q) * keys;
-        const first = window === null ? 0 : Math.max(0, start + q - window + 1);
-        for (let k = first; k <= start + q; k++) if (keyMask[b * keys + k]) data[row + k] = 0;
+        const oldest = window === null ? Number.NEGATIVE_INFINITY : ordinal[start + q] - window;
+        for (let k = 0; k <= start + q; k++) {
+          if (keyMask[b * keys + k] && ordinal[k] > oldest) data[row + k] = 0;
+        }
       }
     }
     return { data, shape: [size, 1, time, keys] };

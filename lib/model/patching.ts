@@ -169,9 +169,10 @@ export async function steeringVector(
 
 function checked(contrast: Contrast): Contrast {
   const { clean, corrupted } = contrast;
-  if (clean.size === corrupted.size && clean.time === corrupted.time) return contrast;
+  const lengths = ({ columns }: Batch): string => columns.map((row) => row.length).join(", ");
+  if (JSON.stringify(clean.columns) === JSON.stringify(corrupted.columns)) return contrast;
   throw new ModalscopeError(
-    `The clean batch is ${clean.size} × ${clean.time} tokens, the corrupted one ${corrupted.size} × ${corrupted.time}.`,
+    `The clean prompts have ${lengths(clean)} tokens, the corrupted ones ${lengths(corrupted)}.`,
     "Values are patched from a position to the same position.",
     "Choose prompts of the same length in tokens.",
   );

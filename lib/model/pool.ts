@@ -34,6 +34,9 @@ interface Entry {
 /** What a session without weights of its own takes, measured. */
 const SESSION_BYTES = 2 ** 20;
 
+/** A weight that cannot be mapped is held as it is read, in the model's bytes, and by the runtime, until all is collected. */
+const INLINE_COPIES = 3;
+
 /**
  * Open sessions, the least recently used closed first where the budget is reached.
  * A session larger than the whole budget is opened for one use and closed: that is streaming.
@@ -41,6 +44,7 @@ const SESSION_BYTES = 2 ** 20;
 export class SessionPool {
   private readonly entries = new Map<string, Entry>();
   private held = 0;
+  private closed = false;
 
   constructor(private readonly options: PoolOptions) {}
 
@@ -56,20 +60,22 @@ export class SessionPool {
 
   /** Runs `work` with the session of a graph, which stays open meanwhile. */
   async use<T>(request: GraphRequest, work: (session: Session) => Promise<T>): Promise<T> {
-    const entry = await this.enter(request);
+    const entry = this.enter(request);
     try {
       return await work(await entry.session);
     } finally {
       entry.users--;
-      await this.shrink(this.options.budget);
+      await this.shrink(this.closed ? -1 : this.options.budget);
     }
   }
 
+  /** Releases every session; those in use are released by their last user. */
   async close(): Promise<void> {
+    this.closed = true;
     await this.shrink(-1);
   }
 
-  private async enter(request: GraphRequest): Promise<Entry> {
+  private enter(request: GraphRequest): Entry {
     const known = this.entries.get(request.key);
     if (known) {
       // Moving the entry to the end keeps the map in order of last use.
@@ -80,11 +86,12 @@ export class SessionPool {
     }
     const outputs = request.build();
     const bytes = this.sizeOf(outputs, request.prepack);
-    await this.shrink(this.options.budget - bytes);
-    const entry: Entry = { session: this.open(outputs, request.prepack), bytes, users: 1 };
-    this.entries.set(request.key, entry);
+    // The place is taken before anything is awaited: a call beside this one must find it.
     this.held += bytes;
-    entry.session.catch(() => this.forget(request.key, entry));
+    const session = this.shrink(this.options.budget).then(() => this.open(outputs, request.prepack));
+    const entry: Entry = { session, bytes, users: 1 };
+    this.entries.set(request.key, entry);
+    session.catch(() => this.forget(request.key, entry));
     return entry;
   }
 
@@ -110,7 +117,9 @@ export class SessionPool {
     for (const [name, shape] of weightsOf(Object.values(outputs))) {
       const mapped = float === "float32" && device === "cpu" && checkpoint.weights.get(name)?.dtype === "F32";
       const matrix = shape.length > 1;
-      if (!mapped || (prepack && matrix)) bytes += shape.reduce((a, b) => a * b, float === "float64" ? 8 : 4);
+      const size = shape.reduce((a, b) => a * b, float === "float64" ? 8 : 4);
+      if (!mapped) bytes += INLINE_COPIES * size;
+      else if (prepack && matrix) bytes += size;
     }
     return bytes;
   }

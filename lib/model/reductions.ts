@@ -34,16 +34,16 @@ export function reducedShapes(
 export function reduced(x: Tensor, hook: Hook, request: CaptureSpec, pass: Pass): [string, Tensor][] {
   const { time, head } = axesOf(hook);
   const local = { ...pass, time: pass.start + pass.time };
-  const columns = resolvePositions(request.positions ?? "all", local).map((row) =>
-    row.map((c) => c - pass.start),
-  );
+  // While tokens are generated, each pass has one column: that is the one that is kept.
+  const positions = pass.phase === "decoding" ? "all" : (request.positions ?? "all");
+  const columns = resolvePositions(positions, local).map((row) => row.map((c) => c - pass.start));
   if (request.heads && head === undefined) {
     throw new ModalscopeError(`"${hook.name}" has no heads.`, "The capture asks for some.");
   }
   let chosen = x;
   if (request.heads) chosen = pick(chosen, head!, new Array(x.shape[0]).fill(request.heads));
   if (request.reduce === "mean") return [["", meanOver(chosen, time, columns)]];
-  if (request.positions !== undefined && request.positions !== "all") chosen = pick(chosen, time, columns);
+  if (positions !== "all") chosen = pick(chosen, time, columns);
   else if (columns.some((row) => row.length < pass.time)) chosen = withoutPadding(chosen, time, columns);
   if (request.reduce === "norm") return [["", norms(chosen)]];
   if (request.reduce) return largest(chosen, request.reduce.top);

@@ -5,7 +5,7 @@ import type { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
 import type { Edit, Edits } from "./edits.js";
 import { atStream, columns, runBlocks } from "./forward.js";
-import { joinPlans, type Plan, planEdits } from "./intervene.js";
+import { checkPlan, joinPlans, type Plan, planEdits } from "./intervene.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
@@ -73,11 +73,7 @@ export async function sweep<const G extends Grid>(
   });
   const last = model.config.num_hidden_layers - 1;
   const clean: Clean = { cache, keys, columns: logitColumns, batch, stop: Math.min(...logitColumns.flat()) };
-  const groups = groupPoints(
-    points,
-    clean,
-    options.maxRows ?? Math.max(batch.size, Math.floor(2 ** 14 / batch.time)),
-  );
+  const groups = groupPoints(points, clean, options.maxRows ?? rowsAtOnce(model, batch, logitColumns));
   const estimate = estimateOf(groups, clean, last + 1, performance.now() - started);
   options.onEstimate?.(estimate);
   const values = new Float64Array(points.length * batch.size);
@@ -94,6 +90,21 @@ export async function sweep<const G extends Grid>(
   }
   const shape = [...axes.map((a) => a.values.length), batch.size];
   return { values: { data: values, shape }, axes, clean: options.metric.value(logits!) };
+}
+
+/** Tokens of one batch at most: beyond, larger batches run no faster. */
+const TOKENS_AT_ONCE = 2 ** 14;
+
+/** Rows of one batch, so that their streams, keys and logits stay within the memory for captures. */
+function rowsAtOnce(
+  { engine, config }: Model,
+  { size, time }: Batch,
+  logits: readonly (readonly number[])[],
+): number {
+  const stream = time * config.hidden_size * 2;
+  const keys = 2 * time * config.num_key_value_heads * config.head_dim;
+  const bytes = 4 * (stream + keys + logits[0].length * config.vocab_size);
+  return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, engine.captureLimit / bytes)));
 }
 
 interface Point {
@@ -134,6 +145,7 @@ function combinations(grid: Grid): unknown[] {
 function pointOf(model: Model, batch: Batch, index: number, edits: Edits): Point {
   const { hooks, config } = model.engine;
   const plan = planEdits(hooks, edits);
+  checkPlan(plan, batch, batch.time);
   const layers = [...plan.keys()].map((name) => {
     const { piece } = hooks.find((h) => h.name === name)!;
     return piece === "embed" ? 0 : piece === "head" ? config.num_hidden_layers : piece;

@@ -18,6 +18,24 @@ export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
 }
 
 /**
+ * Compares the number of blocks in config.json with the weights' names, before anything of that number is made.
+ * @throws ModalscopeError when they differ
+ */
+export function checkBlocks({ path, config, weights }: Checkpoint): void {
+  const numbers = [...weights.keys()].map((name) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1));
+  const blocks = numbers.reduce((a, b) => Math.max(a, b), -1) + 1;
+  if (config.num_hidden_layers === blocks) return;
+  throw new ModalscopeError(
+    `config.json has "num_hidden_layers": ${JSON.stringify(config.num_hidden_layers)}.`,
+    `${path} holds the weights of ${blocks} blocks.`,
+    "Config and weights belong to different models, or a shard is missing.",
+  );
+}
+
+/** Weights that older checkpoints carry and no architecture reads. */
+const UNREAD = /rotary_emb\.inv_freq$/;
+
+/**
  * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
  * @returns bytes of the blocks' weights and of the head's in float32
  * @throws ModalscopeError at the first weight that is missing or contradicts config.json
@@ -31,9 +49,20 @@ export function checkWeights(
   const bytes = { blocks: 0, head: 0 };
   const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
   checkAll(checkpoint, embedding);
+  const read = new Set(embedding.keys());
   for (const id of pieces) {
     const weights = weightsOf([buildPiece(family, config, id).out]);
+    for (const name of weights.keys()) read.add(name);
     bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
+  }
+  if (config.tie_word_embeddings) read.add("lm_head.weight");
+  const unread = [...checkpoint.weights.keys()].find((name) => !read.has(name) && !UNREAD.test(name));
+  if (unread !== undefined) {
+    throw new ModalscopeError(
+      `${checkpoint.path} holds the weight "${unread}".`,
+      `By its config a ${config.model_type} model has none of that name.`,
+      "Config and weights belong to different models, or config.json lacks a field.",
+    );
   }
   return bytes;
 }

@@ -31,6 +31,12 @@ describe("a sweep gives what separate runs give", () => {
             hook_embed: at([5], scale(2)),
             [`blocks.${l}.hook_mlp_out`]: add(0.1),
           }),
+          "a position of its own in each row": (l) => ({
+            [`blocks.${l}.hook_resid_pre`]: at(
+              batch.last.map((c, b) => [c - (b % 2)]),
+              fill(0.3),
+            ),
+          }),
           "the last norm": (l) => ({ "ln_final.hook_normalized": scale(1 + l / 4) }),
         };
         for (const [what, edit] of Object.entries(edits)) {
