@@ -110,14 +110,13 @@ async function main(path: string, { python, rounds, threads }: Options): Promise
   const limit = await matmulLimit(threads);
   console.log(`matrix products here: ${(limit / 1e9).toFixed(0)} GFLOP/s on ${threads} threads`);
   const cold = await timed(async () => (await loadModel(path, { threads })).close());
-  const before = anonymousBytes();
   let model!: Model;
   const load = await timed(async () => {
     model = await loadModel(path, { threads });
   });
   const reference = python ? await Reference.start(python, path, threads) : undefined;
   console.log(
-    `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${showBytes(anonymousBytes() - before)} anonymous`,
+    `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${showBytes(anonymousBytes())} anonymous`,
   );
   if (reference)
     console.log(
