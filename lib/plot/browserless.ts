@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Canvas } from "@napi-rs/canvas";
 import type { DOMWindow } from "jsdom";
+import { seeded } from "../random.js";
 import { type Box, ownBox, placedBox } from "./boxes.js";
 import type { Figure } from "./figure.js";
 import { canvasModule } from "./fonts.js";
@@ -48,6 +49,9 @@ let loaded: Host | undefined;
  */
 export function drawSvg(figure: Figure, width: number, height: number): string {
   const { window, plotly } = host();
+  // Plotly names its parts by chance. With the same names each time, the same figure gives the same file, and
+  // jsdom's cache of selectors, which holds on to what they found, does not grow from figure to figure.
+  window.eval("Math").random = seeded(1).uniform;
   const element = window.document.createElement("div");
   window.document.body.append(element);
   try {

@@ -23,7 +23,8 @@ export function browserOnly(figure: Figure): string[] {
 }
 
 /**
- * `figure` as an SVG document.
+ * `figure` as an SVG document. Names in it are the same in every such document, so put it into a page as an
+ * image, not as markup beside another one.
  * @throws when a trace needs a browser
  */
 export function toSvg(figure: Figure, options: PictureOptions = {}): string {

@@ -202,10 +202,9 @@ test("every panel of facets draws its own traces", () => {
 test("two figures drawn after each other do not disturb each other", () => {
   const first = scatter({ x: [1, 2], y: [1, 2] });
   const json = JSON.stringify(first);
-  const masked = (svg: string) => svg.replace(/(clip|g|defs-|topdefs-|trace)[0-9a-f]{6}/g, "$1");
-  const svg = masked(toSvg(first));
+  const svg = toSvg(first);
   toSvg(heatmap([[1, 2]]));
-  assert.ok(masked(toSvg(first)) === svg);
+  assert.ok(toSvg(first) === svg);
   assert.equal(JSON.stringify(first), json);
 });
 
