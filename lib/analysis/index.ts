@@ -1,3 +1,4 @@
+export { type Alignment, alignSource, sameNormPatch } from "./alignment.js";
 export {
   type ArdFit,
   type ArdOptions,
@@ -16,6 +17,18 @@ export {
   bridgePermutationTest,
   fitBridge,
 } from "./bridge.js";
+export {
+  type CrossPatch,
+  type Dissociation,
+  dissociation,
+  type FlipTest,
+  flipTest,
+  type PatchEffect,
+  type ShiftCase,
+  type ShiftTest,
+  shiftTest,
+  type Verdict,
+} from "./dissociation.js";
 export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./divergence.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
 export { type BackendName, describeBackend, type LearningBackend, learningBackend } from "./learn/backend.js";

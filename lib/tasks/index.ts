@@ -19,5 +19,7 @@ export {
   type PromptFrame,
   plainPrompt,
 } from "./maths.js";
+export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./maths-planted.js";
 export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths-synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths-wordings.js";
+export { loadStudy } from "./studies.js";
