@@ -39,7 +39,9 @@ async function main(path: string, given: string | undefined, options: LoadOption
   const reference = readSafetensors(join(goldens, "golden.safetensors"));
   const started = performance.now();
   const model = await loadModel(path, options);
-  console.log(`${path} loaded in ${((performance.now() - started) / 1000).toFixed(1)} s; ${prompts.length} prompts`);
+  console.log(
+    `${path} loaded in ${((performance.now() - started) / 1000).toFixed(1)} s; ${prompts.length} prompts`,
+  );
   console.log(" #  lang  tokens  ids    last logits  top-20 logits  residuals  30 greedy tokens");
   let passed = true;
   for (const [i, prompt] of prompts.entries()) {
@@ -67,20 +69,34 @@ async function checkPrompt(model: Model, prompt: Prompt, golden: (name: string) 
     tokensAgree: own !== undefined && Array.from(own, Number).join() === prompt.ids.join(),
     last: drift(last, golden("last_logits").data),
     top: topDrift(logits!, golden("top_ids"), golden("top_logits")),
-    stream: Math.max(...model.layers.map((l) => streamDrift(cache.get(`blocks.${l}.hook_resid_post`), golden("resid_post"), l))),
+    stream: Math.max(
+      ...model.layers.map((l) =>
+        streamDrift(cache.get(`blocks.${l}.hook_resid_post`), golden("resid_post"), l),
+      ),
+    ),
     divergence: step < 0 ? undefined : { step, margin: prompt.margins[step] },
   };
 }
 
 function isGood({ tokensAgree, last, top, stream, divergence }: Outcome): boolean {
-  return tokensAgree && Math.max(last, top, stream) <= TOLERANCE && (!divergence || divergence.margin < MARGIN);
+  return (
+    tokensAgree && Math.max(last, top, stream) <= TOLERANCE && (!divergence || divergence.margin < MARGIN)
+  );
 }
 
 function line(i: number, prompt: Prompt, o: Outcome, good: boolean): string {
   const number = (x: number): string => x.toExponential(1);
-  const greedy = o.divergence ? `parts at step ${o.divergence.step}, margin ${number(o.divergence.margin)}` : "identical";
+  const greedy = o.divergence
+    ? `parts at step ${o.divergence.step}, margin ${number(o.divergence.margin)}`
+    : "identical";
   const cells = [String(i).padStart(2), prompt.language.padStart(4), String(prompt.ids.length).padStart(7)];
-  cells.push(o.tokensAgree ? "same " : "OTHER", number(o.last).padStart(12), number(o.top).padStart(14), number(o.stream).padStart(10), greedy);
+  cells.push(
+    o.tokensAgree ? "same " : "OTHER",
+    number(o.last).padStart(12),
+    number(o.top).padStart(14),
+    number(o.stream).padStart(10),
+    greedy,
+  );
   return `${cells.join("  ")}${good ? "" : "  ✖"}`;
 }
 
@@ -127,7 +143,9 @@ function makeGoldens(path: string): string {
 }
 
 const program = new Command("check:real")
-  .description("Compares a real checkpoint (folder or .gguf) with transformers on 20 prompts in two languages.")
+  .description(
+    "Compares a real checkpoint (folder or .gguf) with transformers on 20 prompts in two languages.",
+  )
   .argument("<checkpoint>")
   .argument("[goldens]", "folder made by test/fixtures/real/make.py; without it transformers is run now")
   .option("--device <name>", "cpu, webgpu or cuda", "cpu")
