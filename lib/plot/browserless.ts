@@ -51,7 +51,7 @@ export function drawSvg(figure: Figure, width: number, height: number): string {
   const { window, plotly } = host();
   // Plotly names its parts by chance. With the same names each time, the same figure gives the same file, and
   // jsdom's cache of selectors, which holds on to what they found, does not grow from figure to figure.
-  window.eval("Math").random = seeded(1).uniform;
+  (window.eval("Math") as Math).random = seeded(1).uniform;
   const element = window.document.createElement("div");
   window.document.body.append(element);
   try {
