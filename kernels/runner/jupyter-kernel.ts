@@ -215,7 +215,7 @@ function connect(
     const end = performance.now() + limitMs;
     while (performance.now() < end) {
       const info = request("shell", "kernel_info_request", {});
-      const answer = await Promise.race([info, delay(1000, undefined)]);
+      const answer = await Promise.race([info, delay(askAgainMs, undefined)]);
       if (answer === undefined) {
         info.catch(ignoreEnd);
         continue;
@@ -230,6 +230,9 @@ function connect(
 }
 
 const shutdownMs = 5000;
+
+/** The first question often comes before the subscription stands, and its `idle` is lost. */
+const askAgainMs = 150;
 
 const outputTypes = new Set([
   "stream",
