@@ -45,7 +45,7 @@ let loaded: Host | undefined;
 
 /**
  * Draws `figure` at a size in pixels. Plotly's promise is not waited for: without fonts to load, maps or
- * MathJax it has drawn everything when it returns, so a cell can show a figure without `await`.
+ * MathJax it has drawn everything, or thrown, when it returns, so a cell can show a figure without `await`.
  */
 export function drawSvg(figure: Figure, width: number, height: number): string {
   const { window, plotly } = host();
@@ -57,16 +57,14 @@ export function drawSvg(figure: Figure, width: number, height: number): string {
   try {
     // Plotly writes into what it is given, so it gets a copy.
     const { data, layout } = structuredClone(figure);
-    let failure: unknown;
-    plotly
-      .newPlot(element, data, { ...layout, width, height, autosize: false }, { staticPlot: true, logging: 0 })
-      .catch((error: unknown) => {
-        failure = error;
-      });
+    void plotly.newPlot(
+      element,
+      data,
+      { ...layout, width, height, autosize: false },
+      { staticPlot: true, logging: 0 },
+    );
     for (const text of element.querySelectorAll("text")) placeRuns(text);
-    const svg = plotly.Snapshot.toSVG(element, "svg");
-    if (failure) throw failure;
-    return svg;
+    return plotly.Snapshot.toSVG(element, "svg");
   } finally {
     plotly.purge(element);
     element.remove();
