@@ -203,10 +203,10 @@ export const PROBLEM_KINDS: readonly ProblemKind[] = [
     wordings: [
       wording("What is 1/{b} of {a}?", "{a}的1/{b}是多少？"),
       wording(
-        "{who} eats 1/{b} of {a} {what}. How many is that?",
-        "{who}用了{a}{what}的1/{b}，用了多少？",
+        "{who} takes 1/{b} of {a} {what}. How many is that?",
+        "{who}拿走{a}{what}的1/{b}，拿走多少？",
         "That is {n} {what}.",
-        "用了{n}{what}。",
+        "拿走{n}{what}。",
       ),
     ],
   },
