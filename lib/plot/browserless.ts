@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Canvas } from "@napi-rs/canvas";
 import type { DOMWindow } from "jsdom";
+import { ModalscopeError } from "../errors.js";
 import { seeded } from "../random.js";
 import { type Box, ownBox, placedBox } from "./boxes.js";
 import type { Figure } from "./figure.js";
@@ -57,12 +58,17 @@ export function drawSvg(figure: Figure, width: number, height: number): string {
   try {
     // Plotly writes into what it is given, so it gets a copy.
     const { data, layout } = structuredClone(figure);
-    void plotly.newPlot(
-      element,
-      data,
-      { ...layout, width, height, autosize: false },
-      { staticPlot: true, logging: 0 },
-    );
+    const settings = { ...layout, width, height, autosize: false };
+    const told = plotly.newPlot(element, data, settings, { staticPlot: true, logging: 0 });
+    // What it could not draw at once it notes here; errors in drawing have been thrown by now.
+    if ((element as unknown as { _promises?: unknown[] })._promises?.length)
+      throw new ModalscopeError(
+        "This figure refers to something that has to be loaded.",
+        "",
+        "Use data: addresses in it.",
+      );
+    // All that is left is to tell listeners, of whom there are none, and for which the element will be gone.
+    told.catch(() => {});
     for (const text of element.querySelectorAll("text")) placeRuns(text);
     return plotly.Snapshot.toSVG(element, "svg");
   } finally {

@@ -1,4 +1,5 @@
 /** Figures as SVG and PNG, drawn without a browser. */
+import type { Canvas } from "@napi-rs/canvas";
 import { ModalscopeError } from "../errors.js";
 import { drawableTypes, drawSvg } from "./browserless.js";
 import { type Figure, themed } from "./figure.js";
@@ -47,12 +48,17 @@ export function toPng(figure: Figure, options: PictureOptions = {}): Uint8Array 
   return rasterise(toSvg(figure, options), options.scale ?? 2);
 }
 
+let board: Canvas | undefined;
+
 /** An SVG document as a PNG file, at `scale` picture pixels per SVG pixel. */
 export function rasterise(svg: string, scale: number): Uint8Array {
   const { createCanvas, Image } = canvasModule();
   const image = new Image();
   image.src = Buffer.from(svg);
-  const canvas = createCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas.toBuffer("image/png");
+  // One canvas for all: what a dropped one holds is only freed when the event loop turns.
+  board ??= createCanvas(1, 1);
+  board.width = Math.round(image.width * scale);
+  board.height = Math.round(image.height * scale);
+  board.getContext("2d").drawImage(image, 0, 0, board.width, board.height);
+  return board.toBuffer("image/png");
 }
