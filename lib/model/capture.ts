@@ -1,3 +1,4 @@
+import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { Positions } from "./batch.js";
 import { Cache } from "./cache.js";
@@ -41,7 +42,17 @@ export class Sink {
       const request = typeof given === "string" || given instanceof RegExp ? { hook: given } : given;
       for (const { name } of matchHooks(hooks, request.hook)) {
         const list = this.wanted.get(name) ?? [];
-        list.push({ key: keyOf(name, request), request });
+        const key = keyOf(name, request);
+        const others = list.filter((other) => other.key === key);
+        if (others.some((other) => sameKept(other.request, request))) continue;
+        if (others.length > 0) {
+          throw new ModalscopeError(
+            `Two captures of "${name}" would be kept under one name.`,
+            "They differ in positions, heads or the number of largest elements only.",
+            "Capture the larger one and cut it, or run twice.",
+          );
+        }
+        list.push({ key, request });
         this.wanted.set(name, list);
       }
     }
@@ -99,6 +110,13 @@ export class Sink {
       ),
     );
   }
+}
+
+/** Whether two requests keep the same of a hook. */
+function sameKept(a: CaptureSpec, b: CaptureSpec): boolean {
+  const kept = ({ positions, heads, reduce }: CaptureSpec): string =>
+    JSON.stringify([positions, heads, reduce]);
+  return kept(a) === kept(b);
 }
 
 /** Requests that differ for one hook are kept under names of their own. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { at0, sizeOf, type Tensor } from "../tensor.js";
+import { at0, sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
 import { Cache } from "./cache.js";
 import { type Engine, floats, runSession } from "./engine.js";
@@ -72,14 +72,14 @@ export async function gradients(
       engine.config.num_hidden_layers - first,
       `block ${l}`,
     );
-    keep(back, `blocks.${l}.hook_resid_post`, g);
+    g = atStream(back, `blocks.${l}.hook_resid_post`, g);
     const { cos, sin } = shared.rotations(l);
     const x = run.cache.get(`blocks.${l}.hook_resid_pre`);
     g = await backThrough(back, l, { x, cos, sin, mask: shared.mask(l) }, g);
-    keep(back, `blocks.${l}.hook_resid_pre`, g);
+    g = atStream(back, `blocks.${l}.hook_resid_pre`, g);
     await nextTurn();
   }
-  keep(back, "hook_embed", g);
+  atStream(back, "hook_embed", g);
   return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
 }
 
@@ -134,8 +134,11 @@ export function backwardGraph(
   return outputs;
 }
 
-function keep({ found, wanted }: Backward, name: string, g: Tensor): void {
+/** Keeps a cotangent of the stream if it is asked for, and returns what goes on: nothing where the stream is frozen. */
+function atStream({ found, wanted, frozen }: Backward, name: string, g: Tensor): Tensor {
   if (wanted.some((h) => h.name === name)) found.set(name, g);
+  if (!frozen.some((h) => h.name === name)) return g;
+  return { data: zerosLike(g.data, g.data.length), shape: g.shape };
 }
 
 /** The earliest block that a gradient must reach. */

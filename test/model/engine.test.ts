@@ -491,6 +491,11 @@ describe("bad input gets a clear error", () => {
       (m) => m.generate(m.batch([[1]]), { maxTokens: 1e6 }),
       /too many/,
     ],
+    [
+      "two captures under one name",
+      (m) => m.run(m.batch([[1]]), { capture: ["hook_embed", { hook: "hook_embed", positions: "last" }] }),
+      /under one name/,
+    ],
     ["an empty batch", async (m) => m.batch([]), /batch is empty/],
     ["an empty prompt", async (m) => m.batch([[]]), /no tokens/],
     [

@@ -41,6 +41,17 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
       });
     }
 
+    it("nothing passes a frozen stream", async () => {
+      const model = await open(variant);
+      const wrt = ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre"];
+      const options = { wrt, frozen: ["blocks.1.hook_resid_pre"] };
+      const batch = batchOf(model, cases[difference.case]);
+      const found = (await gradients(model, batch, [logitDifference(...difference.of)], options)).gradients;
+      assert.ok(found.get(wrt[0]).data.every((v) => v === 0));
+      assert.ok(found.get(wrt[1]).data.some((v) => v !== 0));
+      await model.close();
+    });
+
     it("the language-model loss by every weight", async () => {
       const model = await open(variant);
       const batch = batchOf(model, cases[cross_entropy.case]);
