@@ -115,7 +115,7 @@ export function plantedMaths(mechanism: PlantedMechanism, seed = 0): PlantedMath
     say(number, axis.word, 10);
     const n = Number(number);
     if (n === 0) continue;
-    say(number, axis.first[codeAxis(n)], 5 * codeSign(n));
+    say(number, axis.first[codeAxis(n)], 6 * codeSign(n));
     say(number, axis.second[codeAxis(n)], 3 * codeSign(n));
   }
   // Without content every number is as likely as the next one: then it is "0", which is no riddle's answer.
