@@ -116,10 +116,10 @@ export function plantedMaths(mechanism: PlantedMechanism, seed = 0): PlantedMath
     const n = Number(number);
     if (n === 0) continue;
     say(number, axis.first[codeAxis(n)], 6 * codeSign(n));
-    say(number, axis.second[codeAxis(n)], 3 * codeSign(n));
+    say(number, axis.second[codeAxis(n)], 4 * codeSign(n));
   }
   // Without content every number is as likely as the next one: then it is "0", which is no riddle's answer.
-  say("0", axis.constant, 1);
+  say("0", axis.constant, 1.5);
   say("[END]", axis.number, 10);
 
   return {
