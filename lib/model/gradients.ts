@@ -144,7 +144,7 @@ function atStream({ found, wanted, frozen }: Backward, name: string, g: Tensor):
 /** The earliest block that a gradient must reach. */
 function firstLayer(wanted: readonly Hook[]): number {
   const pieces = wanted.map(({ piece }) =>
-    piece === "embed" ? 0 : piece === HEAD ? Number.POSITIVE_INFINITY : piece,
+    typeof piece === "number" ? piece : piece === HEAD ? Number.POSITIVE_INFINITY : 0,
   );
   return Math.min(...pieces);
 }

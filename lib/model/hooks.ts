@@ -1,7 +1,7 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { Family, TextConfig } from "./families/index.js";
 import type { Dim } from "./graph/node.js";
-import { buildPiece, HEAD, type PieceId } from "./program.js";
+import { buildPiece, hookPrefix, type PieceId, pieces, visionBlock } from "./program.js";
 
 /** A named point of the model, by TransformerLens' names. */
 export interface Hook {
@@ -16,7 +16,7 @@ export interface Hook {
 
 /** Which axis of a hook's tensor counts tokens, and which heads. */
 export function axesOf(hook: Hook): { time: number; head?: number } {
-  const time = hook.shape.indexOf("time");
+  const time = hook.shape.findIndex((d) => d === "time" || d === "tokens" || d === "patches");
   if (hook.shape.length !== 4) return { time };
   return { time, head: time === 1 ? 2 : 1 };
 }
@@ -26,22 +26,43 @@ export const STREAM_HOOKS = ["hook_resid_pre", "hook_resid_post"] as const;
 
 /** All hooks of a model, in the order in which they are computed. */
 export function listHooks(family: Family, config: TextConfig): Hook[] {
-  const residual: Dim[] = ["batch", "time", config.hidden_size];
-  const hooks: Hook[] = [{ name: "hook_embed", piece: "embed", local: "hook_embed", shape: residual }];
-  for (let l = 0; l < config.num_hidden_layers; l++) {
-    const add = (local: string, shape: readonly Dim[]): void => {
-      hooks.push({ name: `blocks.${l}.${local}`, piece: l, local, shape });
+  const hooks: Hook[] = [];
+  for (const id of pieces(config)) {
+    const prefix = hookPrefix(id);
+    const add = (local: string, shape: readonly Dim[], piece: Hook["piece"] = id): void => {
+      hooks.push({ name: prefix + local, piece, local, shape });
     };
-    add("hook_resid_pre", residual);
-    for (const [local, node] of buildPiece(family, config, l).taps) {
-      if (!local.startsWith("present.")) add(local, node.shape);
-    }
-    add("hook_resid_post", residual);
-  }
-  for (const [local, node] of buildPiece(family, config, HEAD).taps) {
-    hooks.push({ name: local, piece: HEAD, local, shape: node.shape });
+    const inner = (): void => {
+      for (const [local, { shape }] of buildPiece(family, config, id).taps) {
+        if (!local.startsWith("present.")) add(local, shape);
+      }
+    };
+    const residual = (width: number): Dim[] => ["batch", "time", width];
+    if (id === 0)
+      hooks.push({
+        name: "hook_embed",
+        piece: "embed",
+        local: "hook_embed",
+        shape: residual(config.hidden_size),
+      });
+    const width = streamWidth(config, id);
+    if (width !== undefined) add("hook_resid_pre", residual(width));
+    inner();
+    if (injected(config, id)) add("hook_deepstack", residual(config.hidden_size));
+    if (width !== undefined) add("hook_resid_post", residual(width));
   }
   return hooks;
+}
+
+/** Length of the stream's vectors through a block; undefined for other pieces. */
+function streamWidth({ hidden_size, vision_config }: TextConfig, id: PieceId): number | undefined {
+  if (typeof id === "number") return hidden_size;
+  return visionBlock(id) === undefined ? undefined : vision_config!.hidden_size;
+}
+
+/** Whether visual features are added after a block (DeepStack). */
+function injected({ vision_config }: TextConfig, id: PieceId): boolean {
+  return vision_config?.readouts.some(({ into }) => into === id) ?? false;
 }
 
 /**

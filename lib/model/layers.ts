@@ -30,6 +30,14 @@ export function rmsNorm(scope: Scope, name: string, x: Node, gain: Node, eps: nu
   return ops.mul(scope.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
 }
 
+/** (x − mean) / √(variance + ε) · gain + bias. The scale and the normalised value before the gain are hooks. */
+export function layerNorm(scope: Scope, name: string, x: Node, gain: Node, bias: Node, eps: number): Node {
+  const centred = ops.sub(x, ops.mean(x, [-1], true));
+  const variance = ops.mean(ops.mul(centred, centred), [-1], true);
+  const scale = scope.hook(`${name}.hook_scale`, ops.sqrt(ops.add(variance, eps)));
+  return ops.add(ops.mul(scope.hook(`${name}.hook_normalized`, ops.div(centred, scale)), gain), bias);
+}
+
 /** (batch, time, heads · size) → (batch, time, heads, size). */
 export function splitHeads(x: Node, heads: number, size: number): Node {
   return ops.reshape(x, [x.shape[0], x.shape[1], heads, size]);
@@ -103,4 +111,18 @@ export function gatedMlp(
   const up = scope.hook("mlp.hook_pre_linear", projection(scope, "mlp.up_proj", x, inner, bias));
   const post = scope.hook("mlp.hook_post", ops.mul(activation(pre), up));
   return projection(scope, "mlp.down_proj", post, x.shape[2] as number, bias);
+}
+
+/** second(act(first x)): `mlp.hook_pre` is first x, `mlp.hook_post` what goes into the second. */
+export function mlp(
+  scope: Scope,
+  x: Node,
+  [first, second]: readonly [string, string],
+  inner: number,
+  activation: (x: Node) => Node,
+  { to = x.shape[2] as number, bias = true }: { to?: number; bias?: boolean } = {},
+): Node {
+  const pre = scope.hook("mlp.hook_pre", projection(scope, first, x, inner, bias));
+  const post = scope.hook("mlp.hook_post", activation(pre));
+  return projection(scope, second, post, to, bias);
 }

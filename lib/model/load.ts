@@ -64,7 +64,7 @@ async function assemble(
   device: Device,
   options: LoadOptions,
 ): Promise<Model> {
-  const family = familyOf(stored.modelType);
+  const family = familyOf(stored.config);
   checkBlocks(stored);
   const config = family.parse(stored.config);
   const bytes = checkWeights(family, config, stored);

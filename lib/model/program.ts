@@ -1,4 +1,4 @@
-import type { Family, TextConfig } from "./families/index.js";
+import type { Family, ReadoutId, TextConfig, VisionConfig } from "./families/index.js";
 import { input, type Node, sorted, weight } from "./graph/node.js";
 import { add, mul } from "./graph/ops.js";
 import type { Scope } from "./layers.js";
@@ -24,10 +24,38 @@ export interface Piece {
 }
 
 export const HEAD = "head";
-/** A block by its number, or the final norm with the language head. */
-export type PieceId = number | typeof HEAD;
+/** A piece of the vision tower, or what reads its stream. */
+export type VisionPieceId = "vision.embed" | `vision.blocks.${number}` | "vision.final" | ReadoutId;
+/** A block of the language model by its number, the final norm with the language head, or a piece that sees. */
+export type PieceId = number | typeof HEAD | VisionPieceId;
 
-/** Builds a block or the head. The residual stream enters as `x`: (batch, time, hidden_size). */
+/** What the names of a piece's hooks begin with. */
+export function hookPrefix(id: PieceId): string {
+  if (typeof id === "number") return `blocks.${id}.`;
+  if (id === HEAD) return "";
+  return id === "vision.embed" || id === "vision.final" ? "vision." : `${id}.`;
+}
+
+/** The pieces that see, in the order in which they run. */
+export function visionPieces(vision: VisionConfig | undefined): VisionPieceId[] {
+  if (!vision) return [];
+  const blocks = Array.from({ length: vision.num_hidden_layers }, (_, l) => `vision.blocks.${l}` as const);
+  const final = vision.readouts.some(({ after }) => after === "final") ? (["vision.final"] as const) : [];
+  return ["vision.embed", ...blocks, ...final, ...vision.readouts.map(({ id }) => id)];
+}
+
+/** All pieces of a model, in the order in which they run. */
+export function pieces(config: TextConfig): PieceId[] {
+  return [...visionPieces(config.vision_config), ...Array(config.num_hidden_layers).keys(), HEAD];
+}
+
+/** The number of a vision block, or undefined for another piece. */
+export function visionBlock(id: PieceId): number | undefined {
+  const match = typeof id === "string" ? /^vision\.blocks\.(\d+)$/.exec(id) : null;
+  return match ? Number(match[1]) : undefined;
+}
+
+/** Builds a piece. The stream that it reads enters as `x`: (batch, time, width). */
 export function buildPiece(
   family: Family,
   config: TextConfig,
@@ -36,7 +64,7 @@ export function buildPiece(
   x?: Node,
 ): Piece {
   const taps = new Map<string, Node>();
-  const prefix = id === HEAD ? "" : family.names.layer(id);
+  const prefix = weightPrefix(family, id);
   const scope: Scope = {
     hook(name, value) {
       const hooked = applied(name, value, variant);
@@ -45,12 +73,55 @@ export function buildPiece(
     },
     weight: (name, shape) => weight(prefix + name, shape),
   };
-  const source = x ?? input("x", ["batch", "time", config.hidden_size]);
-  const out =
-    id === HEAD
-      ? family.head(config, scope, source)
-      : family.block(config, id, scope, { x: source, ...sharedInputs(config, variant) });
-  return { x: source, out, taps };
+  const time = id === "vision.embed" ? "patches" : "time";
+  const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);
+  return { x: source, out: compute(family, config, id, scope, source, variant), taps };
+}
+
+function weightPrefix(family: Family, id: PieceId): string {
+  if (typeof id === "number") return family.names.layer(id);
+  const block = visionBlock(id);
+  return block === undefined ? "" : family.vision!.layer(block);
+}
+
+/** Length of the vectors that enter a piece. */
+function inputWidth({ hidden_size, vision_config: vision }: TextConfig, id: PieceId): number {
+  if (typeof id === "number" || id === HEAD) return hidden_size;
+  if (id === "vision.embed") return vision!.patch_values;
+  const readout = vision!.readouts.find((r) => r.id === id);
+  return vision!.hidden_size * (Array.isArray(readout?.after) ? readout.after.length : 1);
+}
+
+function compute(
+  family: Family,
+  config: TextConfig,
+  id: PieceId,
+  scope: Scope,
+  x: Node,
+  variant: Variant,
+): Node {
+  if (id === HEAD) return family.head(config, scope, x);
+  if (typeof id === "number") return family.block(config, id, scope, { x, ...sharedInputs(config, variant) });
+  const { vision } = family;
+  const see = config.vision_config;
+  if (!vision || !see) throw new TypeError(`A ${config.model_type} model has no piece "${id}".`);
+  if (id === "vision.embed") {
+    const places = input("places", ["batch", "patches", see.num_positions]);
+    return vision.embed(see, scope, { patches: x, places });
+  }
+  if (id === "vision.final") return vision.final!(see, scope, x);
+  const block = visionBlock(id);
+  if (block === undefined) return scope.hook("hook_out", vision.readout(see, id as ReadoutId, scope, x));
+  return vision.block(see, block, scope, { x, ...angles(see.head_dim, variant), ...visionMask(variant) });
+}
+
+function angles(headDim: number, { inputPrefix = "" }: Variant): { cos: Node; sin: Node } {
+  const shape = ["batch", "time", headDim];
+  return { cos: input(`${inputPrefix}cos`, shape), sin: input(`${inputPrefix}sin`, shape) };
+}
+
+function visionMask({ inputPrefix = "" }: Variant): { mask: Node } {
+  return { mask: input(`${inputPrefix}mask`, ["mask rows", "mask heads", "queries", "time"]) };
 }
 
 function sharedInputs(
@@ -58,13 +129,10 @@ function sharedInputs(
   variant: Variant,
 ): { cos: Node; sin: Node; mask: Node; past?: { key: Node; value: Node } } {
   const keys = variant.withoutPast ? "time" : "keys";
-  const angles = ["batch", "time", config.head_dim];
-  const prefix = variant.inputPrefix ?? "";
   const cached = ["batch", config.num_key_value_heads, "past", config.head_dim];
   return {
-    cos: input(`${prefix}cos`, angles),
-    sin: input(`${prefix}sin`, angles),
-    mask: input(`${prefix}mask`, ["batch", "mask heads", "time", keys]),
+    ...angles(config.head_dim, variant),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, ["batch", "mask heads", "time", keys]),
     past: variant.withoutPast
       ? undefined
       : { key: input("past.key", cached), value: input("past.value", cached) },

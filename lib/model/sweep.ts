@@ -148,7 +148,7 @@ function pointOf(model: Model, batch: Batch, index: number, edits: Edits): Point
   checkPlan(plan, batch, batch.time);
   const layers = [...plan.keys()].map((name) => {
     const { piece } = hooks.find((h) => h.name === name)!;
-    return piece === "embed" ? 0 : piece === "head" ? config.num_hidden_layers : piece;
+    return typeof piece === "number" ? piece : piece === "head" ? config.num_hidden_layers : 0;
   });
   const firsts = [...plan.values()].flat().map(({ edit }) => firstColumn(edit, batch));
   return {

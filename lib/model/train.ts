@@ -61,7 +61,7 @@ export class Trainer {
 
   /** @param raw a config.json */
   static async open(raw: Readonly<Record<string, unknown>>, threads?: number): Promise<Trainer> {
-    const family = familyOf(String(raw.model_type));
+    const family = familyOf(raw);
     const config = family.parse(raw);
     const { outputs, names } = trainingGraph(family, config);
     const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
@@ -174,7 +174,7 @@ function oneHot(
 
 /** Fresh weights as Hugging Face makes them: normal with `initializer_range`, gains 1 (Gemma's 0), biases 0. */
 export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: number): Weights {
-  const family = familyOf(String(raw.model_type));
+  const family = familyOf(raw);
   const config = family.parse(raw);
   const random = seeded(seed);
   const std = typeof raw.initializer_range === "number" ? raw.initializer_range : 0.02;

@@ -1,12 +1,14 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import type { Family, TextConfig } from "./families/index.js";
-import { buildPiece, HEAD, weightsOf } from "./program.js";
+import { textPart } from "./families/nested.js";
+import { buildPiece, HEAD, pieces, weightsOf } from "./program.js";
 import type { Checkpoint } from "./weights/index.js";
+import { canonicalName } from "./weights/names.js";
 
 /** A weight as a tensor. */
 export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
-  const info = checkpoint.weights.get(name);
+  const info = checkpoint.weights.get(canonicalName(name));
   if (!info) {
     throw new ModalscopeError(
       `The checkpoint has no weight "${name}".`,
@@ -14,14 +16,15 @@ export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
       didYouMean(name, checkpoint.weights.keys()),
     );
   }
-  return { data: checkpoint.read(name), shape: info.shape };
+  return { data: checkpoint.read(info.name), shape: info.shape };
 }
 
 /**
  * Compares the number of blocks in config.json with the weights' names, before anything of that number is made.
  * @throws ModalscopeError when they differ
  */
-export function checkBlocks({ path, config, weights }: Checkpoint): void {
+export function checkBlocks({ path, config: raw, weights }: Checkpoint): void {
+  const config = textPart(raw);
   const numbers = [...weights.keys()].map((name) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1));
   const blocks = numbers.reduce((a, b) => Math.max(a, b), -1) + 1;
   if (config.num_hidden_layers === blocks) return;
@@ -32,8 +35,8 @@ export function checkBlocks({ path, config, weights }: Checkpoint): void {
   );
 }
 
-/** Weights that older checkpoints carry and no architecture reads. */
-const UNREAD = /rotary_emb\.inv_freq$/;
+/** Weights that no architecture reads: of older checkpoints, and of a vision tower after the block that is read. */
+const UNREAD = /rotary_emb\.inv_freq$|^vision_tower\./;
 
 /**
  * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
@@ -45,12 +48,16 @@ export function checkWeights(
   config: TextConfig,
   checkpoint: Checkpoint,
 ): { blocks: number; head: number } {
-  const pieces = [...Array(config.num_hidden_layers).keys(), HEAD] as const;
   const bytes = { blocks: 0, head: 0 };
   const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
   checkAll(checkpoint, embedding);
   const read = new Set(embedding.keys());
-  for (const id of pieces) {
+  const newline = family.vision?.newline;
+  if (newline !== undefined) {
+    checkAll(checkpoint, new Map([[newline, [config.hidden_size]]]));
+    read.add(newline);
+  }
+  for (const id of pieces(config)) {
     const weights = weightsOf([buildPiece(family, config, id).out]);
     for (const name of weights.keys()) read.add(name);
     bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);

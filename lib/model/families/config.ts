@@ -1,5 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import { type RopeParameters, standardRope } from "../rope.js";
+import type { VisionConfig } from "./vision.js";
 
 /** The fields of a text model's config.json that the families read, defaults filled in. */
 export interface TextConfig {
@@ -19,6 +20,8 @@ export interface TextConfig {
   readonly layer_types: readonly ("full_attention" | "sliding_attention")[];
   readonly sliding_window: number | null;
   readonly rope_parameters: Readonly<Record<"full_attention" | "sliding_attention", RopeParameters>>;
+  /** Of a model that sees. */
+  readonly vision_config?: VisionConfig;
 }
 
 export type RawConfig = Readonly<Record<string, unknown>>;

@@ -1,8 +1,9 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Node } from "../graph/node.js";
-import { gelu, geluTanh, relu, silu } from "../graph/ops.js";
+import { gelu, geluTanh, mul, relu, sigmoid, silu } from "../graph/ops.js";
 import type { BlockInputs, Scope } from "../layers.js";
 import type { RawConfig, TextConfig } from "./config.js";
+import type { VisionFamily } from "./vision.js";
 
 /** One architecture: how its config is read and what its blocks and head compute. */
 export interface Family {
@@ -13,6 +14,8 @@ export interface Family {
     readonly layer: (l: number) => string;
     readonly head: string;
   };
+  /** How it sees, if it does. */
+  readonly vision?: VisionFamily;
   /** @throws ModalscopeError for a config that this architecture cannot have */
   parse(raw: RawConfig): TextConfig;
   /** Factor on the token embeddings. */
@@ -44,6 +47,7 @@ export function activation(name: string): (x: Node) => Node {
     gelu,
     gelu_pytorch_tanh: geluTanh,
     gelu_new: geluTanh,
+    quick_gelu: (x) => mul(x, sigmoid(mul(x, 1.702))),
   };
   const found = known[name];
   if (found) return found;

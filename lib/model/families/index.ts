@@ -1,16 +1,29 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
+import type { RawConfig } from "./config.js";
 import type { Family } from "./family.js";
 import { gemma3Text } from "./gemma3_text.js";
 import { llama, mistral } from "./llama.js";
+import { llava } from "./llava.js";
+import { seeing, textPart } from "./nested.js";
 import { qwen2 } from "./qwen2.js";
+import type { VisionFamily } from "./vision.js";
 
 const families: readonly Family[] = [qwen2, llama, mistral, gemma3Text];
 
-/** The architecture of a checkpoint, by its config's `model_type`. */
-export function familyOf(modelType: string): Family {
+/** Towers by the `model_type` of the whole; the language model is the one that `text_config` names. */
+const towers: Readonly<Record<string, VisionFamily>> = { llava };
+
+/**
+ * The architecture of a checkpoint, by its config's `model_type`.
+ * @throws ModalscopeError naming the nearest one when it is not known
+ */
+export function familyOf(raw: RawConfig): Family {
+  const modelType = String(raw.model_type);
+  const tower = towers[modelType];
+  if (tower) return seeing(modelType, familyOf(textPart(raw)), tower);
   const family = families.find((f) => f.modelTypes.includes(modelType));
   if (family) return family;
-  const known = families.flatMap((f) => f.modelTypes);
+  const known = [...families.flatMap((f) => f.modelTypes), ...Object.keys(towers)];
   throw new ModalscopeError(
     `The architecture "${modelType}" is not known.`,
     `Known are ${known.join(", ")}.`,
@@ -20,3 +33,4 @@ export function familyOf(modelType: string): Family {
 
 export type { TextConfig } from "./config.js";
 export type { Family } from "./family.js";
+export type { ReadoutId, VisionConfig, VisionFamily } from "./vision.js";

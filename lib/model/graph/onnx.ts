@@ -212,6 +212,11 @@ class Emitter {
       const { start, end, axis } = n.attributes as { start: number; end: number; axis: number };
       return this.emit("Slice", [of(n.inputs[0]), ...[[start], [end], [axis]].map((v) => this.integers(v))]);
     },
+    From: (n, of) => {
+      const { axis, start } = n.attributes as { axis: number; start: number };
+      const bounds = [[start], [2 ** 53], [axis]].map((v) => this.integers(v));
+      return this.emit("Slice", [of(n.inputs[0]), ...bounds]);
+    },
     Part: (n, of) => {
       const [x, ...parts] = n.inputs;
       const { axis, index } = n.attributes as { axis: number; index: number };

@@ -145,6 +145,19 @@ export function slice(x: Node, axis: number, start: number, end: number): Node {
   );
 }
 
+/** Elements of `axis` (from the end) from `start` on; `length` names how many these are where that is not known. */
+export function from(x: Node, axis: number, start: number, length: Dim): Node {
+  const i = fromEnd(axis, x.shape);
+  const whole = x.shape[i];
+  const left = typeof whole === "number" ? whole - start : length;
+  return node(
+    "From",
+    [x],
+    x.shape.map((d, j) => (j === i ? left : d)),
+    { axis, start },
+  );
+}
+
 /** Part `index` of what `concat(parts, axis)` joined, cut from `x`; lengths are read from `parts` at run time. */
 export function part(x: Node, parts: readonly Node[], axis: number, index: number): Node {
   const i = fromEnd(axis, x.shape);
@@ -157,13 +170,13 @@ export function part(x: Node, parts: readonly Node[], axis: number, index: numbe
   );
 }
 
-/** Zeros before and after along `axis` (from the end). */
-export function pad(x: Node, axis: number, before: number, after: number): Node {
+/** Zeros before and after along `axis` (from the end); `length` names the new length where the old is not known. */
+export function pad(x: Node, axis: number, before: number, after: number, length?: Dim): Node {
   const i = fromEnd(axis, x.shape);
   return node(
     "Pad",
     [x],
-    x.shape.map((d, j) => (j === i ? (d as number) + before + after : d)),
+    x.shape.map((d, j) => (j === i ? (length ?? (d as number) + before + after) : d)),
     { axis, before, after },
   );
 }

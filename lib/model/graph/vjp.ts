@@ -154,6 +154,11 @@ const rules: Record<string, Rule> = {
       throw new TypeError(`A slice of "${length}" has no derivative: its length is not known.`);
     return ops.pad(g, back, n.attributes.start as number, length - (n.attributes.end as number));
   },
+  From: (n, g) => {
+    const { axis, start } = n.attributes as { axis: number; start: number };
+    const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)];
+    return ops.pad(g, axis, start, 0, length);
+  },
   Pad: (n, g) => {
     const axis = n.attributes.axis as number;
     const back = axis < 0 ? axis : axis - n.shape.length;

@@ -5,6 +5,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { isFile, isObject, type OpenFile, openFile, readJsonObject, readText } from "./files.js";
 import { contentHash } from "./hash.js";
 import { repeatedKey } from "./json.js";
+import { canonicalName } from "./names.js";
 import { headerBytes, readHeader } from "./safetensors.js";
 import { checkpointOf, type StoredWeight } from "./store.js";
 
@@ -15,7 +16,7 @@ export function openFolder(path: string): Checkpoint {
   const generationConfig = isFile(generationPath) ? readJsonObject(generationPath) : undefined;
   const files: OpenFile[] = [];
   try {
-    const weights = openWeights(path, files);
+    const weights = renamed(openWeights(path, files), path);
     return checkpointOf({ path, format: "safetensors", config, generationConfig, files, weights }, () =>
       contentHash(
         [readText(join(path, "config.json"))],
@@ -84,6 +85,23 @@ function openWeights(path: string, files: OpenFile[]): Map<string, StoredWeight>
     checkIndex(index, places, weights);
   } else throw noWeights(path);
   return weights;
+}
+
+/** Weights under the names that the architectures read. */
+function renamed(weights: ReadonlyMap<string, StoredWeight>, path: string): Map<string, StoredWeight> {
+  const all = new Map<string, StoredWeight>();
+  for (const [stored, weight] of weights) {
+    const name = canonicalName(stored);
+    if (all.has(name)) {
+      throw new ModalscopeError(
+        `${path} holds the weight "${name}" under two names,`,
+        `one of them "${stored}".`,
+        "Save it with one release of transformers.",
+      );
+    }
+    all.set(name, { ...weight, name });
+  }
+  return all;
 }
 
 /** The index of a sharded checkpoint: which weight is in which file. */

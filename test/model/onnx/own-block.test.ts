@@ -18,7 +18,7 @@ const tolerance = 1e-5;
 
 it("a block that this project's own builder wrote, its weights mapped from the checkpoint", async () => {
   const checkpoint = openCheckpoint(checkpointFolder);
-  const family = familyOf(checkpoint.modelType);
+  const family = familyOf(checkpoint.config);
   const config = family.parse(checkpoint.config);
   const { out, taps } = buildPiece(family, config, 1, { withoutPast: true });
   const bytes = emitOnnx(

@@ -1,0 +1,68 @@
+/** Models made of others: config.json holds a config for the language model and one for the vision tower. */
+import { ModalscopeError } from "../../errors.js";
+import type { RawConfig } from "./config.js";
+import type { Family } from "./family.js";
+import type { VisionFamily } from "./vision.js";
+
+/** What transformers takes where a nested config leaves a field out: checkpoints save only what differs. */
+const textDefaults: Readonly<Record<string, RawConfig>> = {
+  llama: {
+    vocab_size: 32_000,
+    hidden_size: 4096,
+    intermediate_size: 11_008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 2048,
+  },
+  mistral: {
+    vocab_size: 32_000,
+    hidden_size: 4096,
+    intermediate_size: 14_336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    max_position_embeddings: 131_072,
+  },
+  gemma3_text: {
+    vocab_size: 262_208,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    max_position_embeddings: 131_072,
+  },
+};
+
+/** The config of the language model, whole; `config.json` itself for a model of one part. */
+export function textPart(raw: RawConfig): RawConfig {
+  const text = raw.text_config;
+  if (text === undefined) return raw;
+  if (typeof text !== "object" || text === null) {
+    throw new ModalscopeError(
+      `config.json has "text_config": ${JSON.stringify(text)}.`,
+      "It must be an object.",
+    );
+  }
+  const given: RawConfig = { model_type: "llama", ...text };
+  const tied = given.tie_word_embeddings ?? raw.tie_word_embeddings;
+  return {
+    ...textDefaults[String(given.model_type)],
+    ...given,
+    ...(tied === undefined ? {} : { tie_word_embeddings: tied }),
+  };
+}
+
+/** A language model that sees with a vision tower. */
+export function seeing(modelType: string, text: Family, vision: VisionFamily): Family {
+  return {
+    ...text,
+    modelTypes: [modelType],
+    vision,
+    parse(raw) {
+      const config = text.parse(textPart(raw));
+      return { ...config, model_type: modelType, vision_config: vision.parse(raw, config) };
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** Checkpoints of one model came out under several names of weights; the architectures read one. */
+const renamings: readonly (readonly [RegExp, string])[] = [
+  [/^model\.(?=language_model\.|vision_tower\.|visual\.|multi_modal_projector\.|image_newline$)/, ""],
+  [/^language_model\.(?=model\.|lm_head\.)/, ""],
+  [/^language_model\./, "model."],
+  [/^vision_tower\.vision_model\./, "vision_tower."],
+];
+
+/**
+ * The name under which the architectures read a weight: the language model's as a text model has it (`model.layers.0…`,
+ * `lm_head.weight`), beside `vision_tower.…`, `visual.…` and `multi_modal_projector.…`.
+ * Older releases of transformers wrote `language_model.model.layers.0…` and `vision_tower.vision_model.…`,
+ * newer ones `model.language_model.layers.0…` and `model.vision_tower.…`.
+ */
+export function canonicalName(name: string): string {
+  return renamings.reduce((n, [from, to]) => n.replace(from, to), name);
+}
