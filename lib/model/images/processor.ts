@@ -1,0 +1,43 @@
+import { didYouMean, ModalscopeError } from "../../errors.js";
+import { gemma3Processor } from "./gemma3.js";
+import type { ImageProcessor } from "./layout.js";
+import { llavaProcessor } from "./llava.js";
+import { llavaNextProcessor } from "./llava_next.js";
+import { qwen3VlProcessor } from "./qwen3_vl.js";
+import { checkRaster } from "./raster.js";
+import type { ProcessorFiles } from "./settings.js";
+
+export type { ImageProcessor, ProcessedImage, Tile, Unpad, VisualToken } from "./layout.js";
+
+const PROCESSORS: Readonly<Record<string, (files: ProcessorFiles) => ImageProcessor>> = {
+  llava: llavaProcessor,
+  llava_next: llavaNextProcessor,
+  gemma3: gemma3Processor,
+  qwen3_vl: qwen3VlProcessor,
+  qwen3_vl_moe: qwen3VlProcessor,
+};
+
+/** The families whose images can be prepared, by `model_type`. */
+export const IMAGE_FAMILIES: readonly string[] = Object.keys(PROCESSORS);
+
+/**
+ * How a checkpoint's images become pixel values, with the values of transformers' processors (their PIL and numpy back
+ * end) for the same file. A caller's wish, such as `do_pan_and_scan`, is a field of `files.preprocessor`.
+ * @throws ModalscopeError for an unknown family, a file that is wrong in itself, or files that contradict each other
+ */
+export function imageProcessor(modelType: string, files: ProcessorFiles): ImageProcessor {
+  const make = Object.hasOwn(PROCESSORS, modelType) ? PROCESSORS[modelType] : undefined;
+  if (!make)
+    throw new ModalscopeError(
+      `Images cannot be prepared for "${modelType}".`,
+      `Known are ${IMAGE_FAMILIES.join(", ")}.`,
+      didYouMean(modelType, IMAGE_FAMILIES),
+    );
+  const { process } = make(files);
+  return {
+    process(image) {
+      checkRaster(image);
+      return process(image);
+    },
+  };
+}
