@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../errors.js";
+import type { ProcessedImage } from "./images/index.js";
 
 /** Prompts as the model takes them: token ids with padding, and where each token stands. */
 export interface Batch {
@@ -10,12 +11,24 @@ export interface Batch {
   readonly ids: Int32Array;
   /** (batch, time): 1 for a token, 0 for padding. */
   readonly mask: Uint8Array;
-  /** (batch, time): the rotary position of each token; padding has 0. */
+  /** (batch, time): the rotary position of each token, padding has 0; (3, batch, time) where time, row and column turn apart. */
   readonly positions: Int32Array;
+  /** For each row, the position of the token that comes next. */
+  readonly next: readonly number[];
   /** For each row, the columns that hold tokens, in order. */
   readonly columns: readonly (readonly number[])[];
   /** For each row, the column of the last token. */
   readonly last: readonly number[];
+  /** Its pictures, by row and in the order in which they stand there. */
+  readonly images?: readonly BatchImage[];
+}
+
+/** A picture among the tokens. */
+export interface BatchImage {
+  readonly row: number;
+  readonly image: ProcessedImage;
+  /** The column of each of `image.tokens`. */
+  readonly columns: readonly number[];
 }
 
 export interface PadOptions {
@@ -50,7 +63,8 @@ export function padTokens(rows: readonly (readonly number[])[], options: PadOpti
       return start + i;
     });
   });
-  return { size, time, ids, mask, positions, columns, last: columns.map((c) => c[c.length - 1]) };
+  const last = columns.map((c) => c[c.length - 1]);
+  return { size, time, ids, mask, positions, next: rows.map((row) => row.length), columns, last };
 }
 
 /** Some columns: the same for every row, one list per row, the last token of each row, or all tokens. */

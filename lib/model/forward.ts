@@ -1,8 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LongCall } from "../progress.js";
-import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+import { sizeOf, type Tensor } from "../tensor.js";
 import type { Sink } from "./capture.js";
+import { columns, joinColumns } from "./columns.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import { EXPERT_INPUT, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
+import { type ExpertInputs, runExperts } from "./experts/run.js";
 import type { Hook } from "./hooks.js";
 import { asInputs, asReplacement, edited, hiddenPairs, isAffine, type Plan } from "./intervene.js";
 import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
@@ -47,7 +50,7 @@ export async function runBlocks(
     stream = atStream(engine, `blocks.${l}.hook_resid_pre`, stream, pass, options);
     if (!skip.includes(l)) {
       const block = await runBlock(engine, l, pass, shared, stream, options);
-      stream = block.x;
+      stream = block.experts ? await withExperts(engine, l, pass, block.x, block.experts, options) : block.x;
       keys[l] = block.keys;
     }
     stream = atStream(engine, `blocks.${l}.hook_resid_post`, stream, pass, options);
@@ -77,6 +80,26 @@ export function atStream(
 interface BlockResult {
   readonly x: Tensor;
   readonly keys?: KeyValues;
+  /** Of a sparse block, whose `x` is then still without their sum. */
+  readonly experts?: ExpertInputs;
+}
+
+/** The second half of a sparse block, outside its graph: x + hook_mlp_out. */
+async function withExperts(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  x: Tensor,
+  inputs: ExpertInputs,
+  company: Company,
+): Promise<Tensor> {
+  const { plan, sink, signal } = company;
+  const nameOf = (local: string): string => `blocks.${layer}.${local}`;
+  const at = (local: string, value: Tensor): Tensor =>
+    atStream(engine, nameOf(local), value, pass, company);
+  const touches = (local: string): boolean => plan.has(nameOf(local)) || sink.wants(nameOf(local));
+  const added = at(MLP_OUT, await runExperts(engine, layer, pass, inputs, { at, touches, signal }));
+  return { data: x.data.map((v, i) => v + added.data[i]), shape: x.shape };
 }
 
 async function runBlock(
@@ -89,7 +112,7 @@ async function runBlock(
 ): Promise<BlockResult> {
   const rows = queriesAtOnce(engine, layer, pass, company);
   if (rows >= pass.time) return runWhole(engine, layer, pass, shared, x, company);
-  const parts: Tensor[] = [];
+  const parts: BlockResult[] = [];
   let past = pass.past[layer];
   for (let start = 0; start < pass.time; start += rows) {
     const end = Math.min(pass.time, start + rows);
@@ -102,18 +125,22 @@ async function runBlock(
       keepKeys: true,
     });
     past = block.keys;
-    parts.push(block.x);
+    parts.push(block);
     company.signal?.throwIfAborted();
     await nextTurn();
   }
-  return { x: joinColumns(parts), keys: past };
+  const joined = (of: (part: BlockResult) => Tensor): Tensor => joinColumns(parts.map(of));
+  const experts = parts[0].experts && {
+    input: joined((part) => part.experts!.input),
+    weights: joined((part) => part.experts!.weights),
+  };
+  return { x: joined((part) => part.x), keys: past, experts };
 }
 
 /** How many queries are taken together, so that their scores stay below the limit. */
 function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan, sink }: Company): number {
   const touched = engine.hooks.some(
-    (h) =>
-      h.piece === layer && !h.local.startsWith("hook_resid_p") && (plan.has(h.name) || sink.wants(h.name)),
+    (h) => h.piece === layer && h.inside && (plan.has(h.name) || sink.wants(h.name)),
   );
   if (touched) return pass.time;
   const perQuery = pass.size * engine.config.num_attention_heads * (pass.start + pass.time) * 4;
@@ -139,15 +166,21 @@ async function runWhole(
     "past.key": pass.past[layer]?.key ?? noKeys(engine, pass),
     "past.value": pass.past[layer]?.value ?? noKeys(engine, pass),
   };
-  const keep = company.keepKeys ? ["present.key", "present.value"] : [];
+  const sparse = engine.family.experts?.(engine.config, layer) !== undefined;
+  const keep = [
+    ...(company.keepKeys ? ["present.key", "present.value"] : []),
+    ...(sparse ? [EXPERT_INPUT, EXPERT_WEIGHTS] : []),
+  ];
   const results = await runPiece(engine, layer, feeds, pass, company, keep);
   const keys = company.keepKeys
     ? { key: results["present.key"], value: results["present.value"] }
     : undefined;
-  return { x: results.out, keys };
+  const experts = sparse ? { input: results[EXPERT_INPUT], weights: results[EXPERT_WEIGHTS] } : undefined;
+  return { x: results.out, keys, experts };
 }
 
-function noKeys({ config, float }: Engine, pass: Pass): Tensor {
+/** The keys and values of no earlier positions. */
+export function noKeys({ config, float }: Engine, pass: Pick<Pass, "size">): Tensor {
   const shape = [pass.size, config.num_key_value_heads, 0, config.head_dim];
   return { data: floats({ float }, 0), shape };
 }
@@ -172,8 +205,7 @@ async function runPiece(
   { plan, sink }: Company,
   keep: readonly string[],
 ): Promise<Record<string, Tensor>> {
-  const stream = id === HEAD ? [] : ["hook_resid_pre", "hook_resid_post"];
-  const inner = engine.hooks.filter((h) => h.piece === id && !stream.includes(h.local));
+  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
   const wanted = inner.filter((h) => sink.wants(h.name));
   const touched = inner.filter((h) => plan.get(h.name)?.some(({ edit }) => edit.kind !== "mask"));
   const inputs: Record<string, Tensor> = { ...feeds };
@@ -200,7 +232,7 @@ async function runPiece(
     inputs[`${hook.local}.shift`] = made.shift;
     settled.push(hook);
   }
-  const results = await run(["out", ...keep, ...wanted.map((h) => h.local)]);
+  const results = await run([...new Set(["out", ...keep, ...wanted.map((h) => h.local)])]);
   for (const hook of wanted) sink.take(hook.name, results[hook.local], pass);
   return results;
 }
@@ -213,31 +245,4 @@ function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
     keys: pass.start + pass.time,
   };
   return hook.shape.map((d) => (typeof d === "number" ? d : lengths[d]));
-}
-
-/** Columns `from` … `to`−1 of (batch, time, …). */
-export function columns(x: Tensor, from: number, to: number): Tensor {
-  const [size, time, ...rest] = x.shape;
-  const width = sizeOf(rest);
-  const data = zerosLike(x.data, size * (to - from) * width);
-  for (let b = 0; b < size; b++) {
-    data.set(x.data.subarray((b * time + from) * width, (b * time + to) * width), b * (to - from) * width);
-  }
-  return { data, shape: [size, to - from, ...rest] };
-}
-
-/** (batch, time_i, …) one after the other along time. */
-export function joinColumns(parts: readonly Tensor[]): Tensor {
-  const [size, , ...rest] = parts[0].shape;
-  const width = sizeOf(rest);
-  const time = parts.reduce((n, p) => n + p.shape[1], 0);
-  const data = zerosLike(parts[0].data, size * time * width);
-  let column = 0;
-  for (const p of parts) {
-    const own = p.shape[1] * width;
-    for (let b = 0; b < size; b++)
-      data.set(p.data.subarray(b * own, (b + 1) * own), (b * time + column) * width);
-    column += p.shape[1];
-  }
-  return { data, shape: [size, time, ...rest] };
 }

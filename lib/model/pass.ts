@@ -1,5 +1,6 @@
 import { type Tensor, zerosLike } from "../tensor.js";
 import type { Batch } from "./batch.js";
+import { columns as cutColumns } from "./columns.js";
 import type { TextConfig } from "./families/index.js";
 import { ropeFrequencies, rotations } from "./rope.js";
 
@@ -16,8 +17,8 @@ export interface Pass {
   readonly time: number;
   /** Absolute column of the first of them; the keys of all earlier columns are in `past`. */
   readonly start: number;
-  /** (batch, time): rotary positions. */
-  readonly positions: Int32Array;
+  /** (batch, time): rotary positions; three of them where time, row and column turn apart. */
+  readonly positions: readonly Int32Array[];
   /** (batch, start + time): 1 where a key is a token. */
   readonly keyMask: Uint8Array;
   /** For each row, the absolute columns of this pass that hold tokens. */
@@ -27,6 +28,10 @@ export interface Pass {
   readonly phase: "prompt" | "decoding";
   /** By layer; empty where `start` is 0. */
   readonly past: readonly (KeyValues | undefined)[];
+  /** What is added to the stream after a block, (batch, time, hidden_size): DeepStack's visual features. */
+  readonly injections?: ReadonlyMap<number, Tensor>;
+  /** (batch, start + time): which picture a column belongs to, counted from 1; given where a picture's tokens all see each other. */
+  readonly spans?: Int32Array;
 }
 
 /** The pass that reads a whole batch. */
@@ -35,7 +40,7 @@ export function promptPass(batch: Batch): Pass {
     size: batch.size,
     time: batch.time,
     start: 0,
-    positions: batch.positions,
+    positions: byAxis(batch),
     keyMask: batch.mask,
     columns: batch.columns,
     last: batch.last,
@@ -44,23 +49,38 @@ export function promptPass(batch: Batch): Pass {
   };
 }
 
+/** Positions along one axis, or along each of three. */
+function byAxis({ positions, size, time }: Batch): Int32Array[] {
+  const cells = size * time;
+  return Array.from({ length: positions.length / cells }, (_, a) =>
+    positions.subarray(a * cells, (a + 1) * cells),
+  );
+}
+
 /** Columns `from` … `to`−1 of a pass, as a pass of their own; `past` holds what comes before them. */
 export function subPass(pass: Pass, from: number, to: number, past: Pass["past"]): Pass {
-  const { size, time, start } = pass;
-  const keys = start + time;
-  const positions = new Int32Array(size * (to - from));
-  const keyMask = new Uint8Array(size * (start + to));
-  for (let b = 0; b < size; b++) {
-    positions.set(pass.positions.subarray(b * time + from, b * time + to), b * (to - from));
-    keyMask.set(pass.keyMask.subarray(b * keys, b * keys + start + to), b * (start + to));
-  }
+  const { size, start } = pass;
+  const positions = pass.positions.map((axis) => cutRows(axis, size, from, to));
+  const keyMask = cutRows(pass.keyMask, size, 0, start + to);
+  const spans = pass.spans && cutRows(pass.spans, size, 0, start + to);
+  const injections =
+    pass.injections && new Map([...pass.injections].map(([l, x]) => [l, cutColumns(x, from, to)]));
   const inside = (c: number): boolean => c >= start + from && c < start + to;
   const columns = pass.columns.map((row) => row.filter(inside));
-  return { ...pass, time: to - from, start: start + from, positions, keyMask, columns, past };
+  const own = { positions, keyMask, columns, past, spans, injections };
+  return { ...pass, ...own, time: to - from, start: start + from };
+}
+
+/** Elements `from` … `to`−1 of each of `rows` rows. */
+function cutRows<D extends Int32Array | Uint8Array>(data: D, rows: number, from: number, to: number): D {
+  const length = data.length / rows;
+  const cut = zerosLike(data, rows * (to - from));
+  for (let b = 0; b < rows; b++) cut.set(data.subarray(b * length + from, b * length + to), b * (to - from));
+  return cut;
 }
 
 /** Added to a score that must not count. Finite, so that a row of them alone is still a number. */
-const HIDDEN = -3e38;
+export const HIDDEN = -3e38;
 
 /** The inputs of a pass that blocks share, computed once for each kind of layer. */
 export class SharedFeeds {
@@ -83,7 +103,7 @@ export class SharedFeeds {
       config.head_dim,
       config.max_position_embeddings,
     );
-    const { cos, sin } = rotations(pass.positions, frequencies);
+    const { cos, sin } = rotations(pass.positions, frequencies, config.rope_parameters[type].mrope_section);
     const shape = [pass.size, pass.time, config.head_dim];
     const cast = (data: Float64Array): Tensor => {
       const own = this.floats(data.length);
@@ -107,7 +127,7 @@ export class SharedFeeds {
   }
 
   private causalMask(window: number | null): Tensor {
-    const { size, time, start, keyMask } = this.pass;
+    const { size, time, start, keyMask, spans } = this.pass;
     const keys = start + time;
     const data = this.floats(size * time * keys).fill(HIDDEN);
     const ordinal = new Int32Array(keys);
@@ -117,8 +137,10 @@ export class SharedFeeds {
       for (let q = 0; q < time; q++) {
         const row = (b * time + q) * keys;
         const oldest = window === null ? Number.NEGATIVE_INFINITY : ordinal[start + q] - window;
-        for (let k = 0; k <= start + q; k++) {
-          if (keyMask[b * keys + k] && ordinal[k] > oldest) data[row + k] = 0;
+        const span = spans?.[b * keys + start + q] || undefined;
+        for (let k = 0; k < keys; k++) {
+          const seen = k <= start + q || (span !== undefined && spans![b * keys + k] === span);
+          if (seen && keyMask[b * keys + k] && ordinal[k] > oldest) data[row + k] = 0;
         }
       }
     }

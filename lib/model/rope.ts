@@ -14,6 +14,8 @@ export interface RopeParameters {
   readonly low_freq_factor?: number;
   readonly high_freq_factor?: number;
   readonly original_max_position_embeddings?: number;
+  /** Pairs of dimensions that turn with time, row and column, where these are apart. */
+  readonly mrope_section?: readonly number[];
 }
 
 /** Radians per position for each pair of dimensions, and a factor on cosine and sine. */
@@ -114,22 +116,32 @@ function yarn(base: Float32Array, p: RopeParameters, headDim: number, maxPositio
 
 /**
  * Cosines and sines of positions, each pair's angle twice: (…positions, headDim).
- * @param positions any number of positions
+ * @param positions any number of positions along one axis, or as many along each of time, row and column
+ * @param sections how many pairs turn with each of the three (`mrope_section`)
  */
 export function rotations(
-  positions: ArrayLike<number>,
+  positions: readonly ArrayLike<number>[],
   { inverse, scale }: RopeFrequencies,
+  sections?: readonly number[],
 ): { cos: Float64Array; sin: Float64Array } {
   const pairs = inverse.length;
-  const cos = new Float64Array(positions.length * pairs * 2);
-  const sin = new Float64Array(positions.length * pairs * 2);
-  for (let t = 0; t < positions.length; t++) {
+  const count = positions[0].length;
+  const axes = Array.from({ length: pairs }, (_, i) => positions[positions.length > 1 ? axisOf(i, sections) : 0]);
+  const cos = new Float64Array(count * pairs * 2);
+  const sin = new Float64Array(count * pairs * 2);
+  for (let t = 0; t < count; t++) {
     for (let i = 0; i < pairs; i++) {
-      const angle = Math.fround(positions[t] * inverse[i]);
+      const angle = Math.fround(axes[i][t] * inverse[i]);
       const a = t * pairs * 2 + i;
       cos[a] = cos[a + pairs] = Math.cos(angle) * scale;
       sin[a] = sin[a + pairs] = Math.sin(angle) * scale;
     }
   }
   return { cos, sin };
+}
+
+/** Which axis a pair turns with: row, column and time take turns until a section is used up; time has what is left (Qwen3-VL). */
+function axisOf(pair: number, sections: readonly number[] = []): number {
+  const axis = pair % 3;
+  return axis > 0 && pair < 3 * (sections[axis] ?? 0) ? axis : 0;
 }

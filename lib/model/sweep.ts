@@ -4,7 +4,8 @@ import { type Batch, type Positions, resolvePositions } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
 import type { Edit, Edits } from "./edits.js";
-import { atStream, columns, runBlocks } from "./forward.js";
+import { columns } from "./columns.js";
+import { atStream, runBlocks } from "./forward.js";
 import { checkPlan, joinPlans, type Plan, planEdits } from "./intervene.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
@@ -268,7 +269,7 @@ function rowsPass({ batch, keys }: Clean, copies: number, column: number, l: num
   const tiled: Pass = {
     ...whole,
     size: batch.size * copies,
-    positions: repeated(batch.positions, copies),
+    positions: whole.positions.map((axis) => repeated(axis, copies)),
     keyMask: repeated(batch.mask, copies),
     columns: repeat(batch.columns),
     last: repeat(batch.last),
