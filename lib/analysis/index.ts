@@ -31,7 +31,7 @@ export {
 } from "./dissociation.js";
 export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./divergence.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
-export { type BackendName, describeBackend, type LearningBackend, learningBackend } from "./learn/backend.js";
+export { type BackendName, describeBackend, type LearningBackend } from "./learn/backend.js";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./linalg/eigen.js";
 export {
   asFloat32,

@@ -1,4 +1,3 @@
-import type { PreTrainedTokenizer } from "@huggingface/transformers";
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { type Tensor, zerosLike } from "../tensor.js";
@@ -14,6 +13,7 @@ import { checkPlan, type Plan, planEdits } from "./intervene.js";
 import { showBytes } from "./memory.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { HEAD } from "./program.js";
+import type { Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
 
 /** What to do in one run besides computing. */
@@ -58,7 +58,7 @@ export type Prompt = string | readonly Message[];
 export class Model {
   constructor(
     readonly engine: Engine,
-    readonly tokenizer: PreTrainedTokenizer | undefined,
+    readonly tokenizer: Tokenizer | undefined,
     /** Folder or file that the checkpoint was loaded from. */
     readonly path: string,
   ) {}
@@ -247,7 +247,7 @@ export class Model {
     return pickColumns(x, columns);
   }
 
-  private needTokenizer(): PreTrainedTokenizer {
+  private needTokenizer(): Tokenizer {
     if (this.tokenizer) return this.tokenizer;
     throw new ModalscopeError(
       `${this.path} has no tokenizer.`,

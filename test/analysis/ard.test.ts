@@ -7,7 +7,8 @@ import {
   warmStart,
 } from "../../lib/analysis/ard.js";
 import { gatherComparisons } from "../../lib/analysis/ardData.js";
-import { describeBackend, learningBackend } from "../../lib/analysis/learn/backend.js";
+import { describeBackend } from "../../lib/analysis/learn/backend.js";
+import { learningBackend } from "../../lib/analysis/learn/tfjs.js";
 import {
   ardKernel,
   holdOut,

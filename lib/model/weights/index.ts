@@ -10,4 +10,4 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors-writer.js";
-export { hasTokenizer, loadTokenizer } from "./tokenizer.js";
+export { hasTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.js";

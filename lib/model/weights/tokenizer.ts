@@ -15,6 +15,41 @@ export interface TokenizerFiles {
   readonly config: Record<string, unknown>;
 }
 
+/**
+ * What is promised of a tokenizer: the heart of `PreTrainedTokenizer` of @huggingface/transformers, which it is and
+ * may be cast to. Its own declarations would add a thousand files to every notebook that imports this package.
+ */
+export interface Tokenizer {
+  encode(text: string, options?: { add_special_tokens?: boolean; text_pair?: string | null }): number[];
+  decode(
+    ids: number[] | bigint[],
+    options?: { skip_special_tokens?: boolean; clean_up_tokenization_spaces?: boolean },
+  ): string;
+  /** The text of a conversation with `tokenize: false`, else its token ids (with `return_tensor` and `return_dict` false). */
+  apply_chat_template(
+    conversation: readonly { role: string; content: unknown }[],
+    options?: {
+      chat_template?: string | null;
+      tokenize?: boolean;
+      add_generation_prompt?: boolean;
+      return_tensor?: boolean;
+      return_dict?: boolean;
+    } & Record<string, unknown>,
+  ): unknown;
+  /** A Jinja template, several by name, or null when the model was not made for conversations. */
+  readonly chat_template: unknown;
+  readonly all_special_ids: number[];
+  readonly all_special_tokens: string[];
+  readonly bos_token: string;
+  readonly bos_token_id: number;
+  readonly eos_token: string;
+  readonly eos_token_id: number;
+  readonly pad_token: string;
+  readonly pad_token_id: number;
+  readonly unk_token: string;
+  readonly unk_token_id: number;
+}
+
 /** Whether `loadTokenizer` will find one. */
 export function hasTokenizer(checkpoint: Checkpoint): boolean {
   if (isFolder(checkpoint.path)) return isFile(join(checkpoint.path, "tokenizer.json"));
@@ -36,16 +71,16 @@ export function hasTokenizer(checkpoint: Checkpoint): boolean {
  * ```
  * @throws ModalscopeError when there is none, or it is of a kind that is not supported
  */
-export async function loadTokenizer(checkpoint: Checkpoint): Promise<PreTrainedTokenizer> {
+export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> {
   const { path } = checkpoint;
   const files = isFolder(path) ? tokenizerOfFolder(path) : readGgufTokenizer(path);
   const transformers = await import("@huggingface/transformers");
   const name = String(files.config.tokenizer_class ?? "").replace(/Fast$/, "");
   const base: TokenizerClass = transformers.PreTrainedTokenizer;
   const named = (transformers as unknown as Record<string, unknown>)[name];
-  const Tokenizer = isTokenizerClass(named, base) ? named : base;
+  const Chosen = isTokenizerClass(named, base) ? named : base;
   try {
-    return new Tokenizer(files.json, files.config);
+    return new Chosen(files.json, files.config) as unknown as Tokenizer;
   } catch (error) {
     throw new ModalscopeError(
       `The tokenizer of ${path} cannot be built:`,

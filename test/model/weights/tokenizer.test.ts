@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { PreTrainedTokenizer } from "@huggingface/transformers";
-import { hasTokenizer, loadTokenizer, openCheckpoint } from "../../../lib/model/weights/index.js";
+import {
+  hasTokenizer,
+  loadTokenizer,
+  openCheckpoint,
+  type Tokenizer,
+} from "../../../lib/model/weights/index.js";
 import { mergesOf } from "../../../lib/model/weights/merges.js";
 import { fixture, says, temporaryFolder } from "./fixtures.js";
 
@@ -17,7 +21,7 @@ function golden(name: string): Golden {
   return JSON.parse(readFileSync(fixture(`${name}.golden.json`), "utf8"));
 }
 
-async function tokenizerOf(path: string): Promise<PreTrainedTokenizer> {
+async function tokenizerOf(path: string): Promise<Tokenizer> {
   const checkpoint = openCheckpoint(path);
   checkpoint.close();
   assert.ok(hasTokenizer(checkpoint));
