@@ -40,7 +40,7 @@ export function withPiece<T>(
     const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
     return { ...Object.fromEntries(taps), out };
   };
-  return engine.pool.use({ key: `${id} ${JSON.stringify(variant)} ${prepack}`, build, prepack }, work);
+  return engine.pool.use({ key: `${id} ${JSON.stringify(variant)}`, build, prepack }, work);
 }
 
 /** Variants stay in the mapped file: a second repacked copy of the weights would cost too much memory. */
