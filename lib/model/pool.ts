@@ -138,7 +138,12 @@ export class SessionPool {
     const { checkpoint, device } = this.options;
     const info = checkpoint.weights.get(name)!;
     if (this.isMapped(info)) {
-      return { kind: "file", location: basename(info.file), offset: info.offset, byteLength: info.byteLength };
+      return {
+        kind: "file",
+        location: basename(info.file),
+        offset: info.offset,
+        byteLength: info.byteLength,
+      };
     }
     const data = this.read(name, sizeOf(info.shape));
     if (device !== "cpu") return { kind: "inline", data };
