@@ -82,7 +82,7 @@ async function assemble(
     hooks: listHooks(family, config),
     pool,
     float,
-    resident: pool.fits(((bytes.blocks + bytes.head) / 4) * PREPACK_OVERHEAD),
+    resident: pool.fits((bytes.blocks + bytes.head) * PREPACK_OVERHEAD),
     captureLimit: memory * CAPTURE_SHARE,
     scoreLimit: Math.min(SCORE_LIMIT, memory / 8),
   };

@@ -60,20 +60,14 @@ export class SessionPool {
 
   constructor(private readonly options: PoolOptions) {}
 
-  /** Only initialisers are repacked: weights that cannot be mapped are inputs on the CPU. */
-  private get packs(): boolean {
-    const { checkpoint, device } = this.options;
-    return device !== "cpu" || [...checkpoint.weights.values()].some((info) => this.isMapped(info));
-  }
-
   /** Bytes of anonymous memory that the open sessions are counted with. */
   get bytes(): number {
     return this.held;
   }
 
-  /** Whether weights of so many elements could be held at once. */
-  fits(elements: number): boolean {
-    return elements * ELEMENT_BYTES[this.options.float] <= this.options.budget;
+  /** Whether all these weights could be held repacked at once. */
+  fits(bytes: number): boolean {
+    return bytes <= this.options.budget;
   }
 
   /** Runs `work` with the session of a graph, which stays open meanwhile. */
@@ -92,6 +86,12 @@ export class SessionPool {
     this.closed = true;
     await this.shrink(-1);
     this.spare = [];
+  }
+
+  /** Only initialisers are repacked: weights that cannot be mapped are inputs on the CPU. */
+  private get packs(): boolean {
+    const { checkpoint, device } = this.options;
+    return device !== "cpu" || [...checkpoint.weights.values()].some((info) => this.isMapped(info));
   }
 
   private enter(request: GraphRequest): Entry {
