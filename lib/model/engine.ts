@@ -1,4 +1,5 @@
 import type { Tensor } from "../tensor.js";
+import type { ExpertStore } from "./experts/weights.js";
 import type { Family, TextConfig } from "./families/index.js";
 import type { Node } from "./graph/node.js";
 import type { Hook } from "./hooks.js";
@@ -14,6 +15,8 @@ export interface Engine {
   readonly checkpoint: Checkpoint;
   readonly hooks: readonly Hook[];
   readonly pool: SessionPool;
+  /** Weights of experts, which are inputs of one graph for all. */
+  readonly experts: ExpertStore;
   readonly float: FloatType;
   /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
   readonly resident: boolean;

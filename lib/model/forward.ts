@@ -95,8 +95,7 @@ async function withExperts(
 ): Promise<Tensor> {
   const { plan, sink, signal } = company;
   const nameOf = (local: string): string => `blocks.${layer}.${local}`;
-  const at = (local: string, value: Tensor): Tensor =>
-    atStream(engine, nameOf(local), value, pass, company);
+  const at = (local: string, value: Tensor): Tensor => atStream(engine, nameOf(local), value, pass, company);
   const touches = (local: string): boolean => plan.has(nameOf(local)) || sink.wants(nameOf(local));
   const added = at(MLP_OUT, await runExperts(engine, layer, pass, inputs, { at, touches, signal }));
   return { data: x.data.map((v, i) => v + added.data[i]), shape: x.shape };

@@ -4,13 +4,16 @@ import type { LongCall } from "../progress.js";
 import { at0, sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
 import { Cache } from "./cache.js";
-import { type Engine, floats, runSession } from "./engine.js";
+import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import { backThroughExperts } from "./experts/back.js";
+import { EXPERT_INDICES, EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
+import { noKeys } from "./forward.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";
 import { type Hook, matchHooks } from "./hooks.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
-import { promptPass, SharedFeeds } from "./pass.js";
+import { type Pass, promptPass, SharedFeeds } from "./pass.js";
 import { buildPiece, HEAD, type PieceId } from "./program.js";
 
 export interface GradientOptions extends LongCall {
@@ -44,12 +47,13 @@ export async function gradients(
   const { engine } = model;
   const wanted = options.wrt.flatMap((pattern) => matchHooks(engine.hooks, pattern));
   const frozen = (options.frozen ?? []).flatMap((pattern) => matchHooks(engine.hooks, pattern));
+  checkDifferentiable(wanted);
   const positions = options.positions ?? "last";
   const { signal } = options;
   const run = await model.run(batch, { capture: ["blocks.*.hook_resid_pre"], logits: positions, signal });
   const logits = run.logits!;
   const found = new Cache();
-  const back: Backward = { engine, found, wanted, frozen };
+  const back: Backward = { engine, pass: promptPass(batch), found, wanted, frozen };
   const cotangent = stacked(
     engine,
     metrics.map((m) => m.gradient(logits)),
@@ -63,7 +67,7 @@ export async function gradients(
     const shape = [metrics.length, batch.size, batch.time, kept.shape[3]];
     found.set(name, spread(engine, kept, run.logitColumns, shape));
   }
-  const shared = new SharedFeeds(engine.config, promptPass(batch), (n) => floats(engine, n));
+  const shared = new SharedFeeds(engine.config, back.pass, (n) => floats(engine, n));
   const first = firstLayer(wanted);
   for (let l = engine.config.num_hidden_layers - 1; l >= first; l--) {
     signal?.throwIfAborted();
@@ -85,6 +89,7 @@ export async function gradients(
 
 interface Backward {
   readonly engine: Engine;
+  readonly pass: Pass;
   readonly found: Cache;
   readonly wanted: readonly Hook[];
   readonly frozen: readonly Hook[];
@@ -99,36 +104,91 @@ async function backThrough(
 ): Promise<Tensor> {
   const { engine, found } = back;
   const inside = (hooks: readonly Hook[]): string[] =>
-    hooks.filter((h) => h.piece === id && !h.local.startsWith("hook_resid_p")).map((h) => h.local);
+    hooks.filter((h) => h.piece === id && h.inside).map((h) => h.local);
   const wanted = inside(back.wanted);
   const frozen = inside(back.frozen);
-  const build = (): Record<string, Node> => backwardGraph(engine, id, wanted, frozen);
-  const key = `back ${id} ${JSON.stringify([wanted, frozen])}`;
+  const experts = await throughExperts(back, id, feeds, cotangent);
+  const build = (): Record<string, Node> => backwardGraph(engine, id, wanted, frozen, Object.keys(experts));
+  const key = `back ${id} ${JSON.stringify([wanted, frozen, Object.keys(experts)])}`;
   const outputs = ["d x", ...wanted.map((name) => `d ${name}`)];
   const results = await engine.pool.use({ key, build, prepack: false }, (session) =>
-    runSession(engine, session, { ...feeds, g: cotangent }, outputs),
+    runSession(engine, session, { ...feeds, ...experts, g: cotangent }, outputs),
   );
   const prefix = id === HEAD ? "" : `blocks.${id}.`;
   for (const name of wanted) found.set(prefix + name, results[`d ${name}`]);
   return results["d x"];
 }
 
-/** A piece with the pullback of a cotangent `g` (targets, …out): `d x` and `d <hook>`. */
+/**
+ * Of a sparse block: cotangents by what its experts read, as inputs of the block's own backward graph. None where
+ * there are no experts, or where their sum is a constant.
+ */
+async function throughExperts(
+  back: Backward,
+  id: PieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  cotangent: Tensor,
+): Promise<Record<string, Tensor>> {
+  const { engine, pass, found } = back;
+  if (typeof id !== "number" || !engine.family.experts?.(engine.config, id)) return {};
+  const has = (hooks: readonly Hook[], local: string): boolean =>
+    hooks.some((h) => h.piece === id && h.local === local);
+  const name = (local: string): string => `blocks.${id}.${local}`;
+  if (has(back.wanted, MLP_OUT)) found.set(name(MLP_OUT), cotangent);
+  if (has(back.frozen, MLP_OUT)) {
+    if (has(back.wanted, EXPERT_POST)) throw nothingDepends(EXPERT_POST);
+    return {};
+  }
+  const past = { "past.key": noKeys(engine, pass), "past.value": noKeys(engine, pass) };
+  const values = await withPiece(engine, id, {}, (session) =>
+    runSession(engine, session, { ...feeds, ...past }, [EXPERT_INPUT, EXPERT_WEIGHTS]),
+  );
+  const inputs = { input: values[EXPERT_INPUT], weights: values[EXPERT_WEIGHTS] };
+  const frozenPost = has(back.frozen, EXPERT_POST);
+  const d = await backThroughExperts(engine, id, pass, inputs, cotangent, frozenPost);
+  if (has(back.wanted, EXPERT_POST)) found.set(name(EXPERT_POST), d.post);
+  return { [`g ${EXPERT_INPUT}`]: d.input, [`g ${EXPERT_WEIGHTS}`]: d.weights };
+}
+
+/** @throws ModalscopeError for a hook that is a choice, not a number */
+function checkDifferentiable(wanted: readonly Hook[]): void {
+  const choice = wanted.find((h) => h.local === EXPERT_INDICES);
+  if (!choice) return;
+  throw new ModalscopeError(
+    `There is no derivative by "${choice.name}".`,
+    "It says which experts were chosen, which is taken as a constant.",
+    "Ask for mlp.hook_expert_weights or mlp.hook_router_logits.",
+  );
+}
+
+function nothingDepends(name: string): ModalscopeError {
+  return new ModalscopeError(`Nothing depends on "${name}" here.`, "What it leads to is frozen.");
+}
+
+/**
+ * A piece with the pullback of a cotangent `g` (targets, …out): `d x` and `d <hook>`.
+ * @param more inputs `g <tap>`: cotangents of other taps
+ */
 export function backwardGraph(
   { family, config }: Pick<Engine, "family" | "config">,
   id: PieceId,
   wanted: readonly string[],
   frozen: readonly string[] = [],
+  more: readonly string[] = [],
 ): Record<string, Node> {
   const piece = buildPiece(family, config, id, { withoutPast: true });
-  const g = input("g", ["targets", ...piece.out.shape]);
+  const arriving = (name: string, at: Node): [Node, Node] => [at, input(name, ["targets", ...at.shape])];
+  const cotangents = new Map([
+    arriving("g", piece.out),
+    ...more.map((name) => arriving(name, piece.taps.get(name.slice("g ".length))!)),
+  ]);
   const wrt = [piece.x, ...wanted.map((name) => piece.taps.get(name)!)];
   const constants = new Set(frozen.map((name) => piece.taps.get(name)!));
-  const derivatives = pullback(new Map([[piece.out, g]]), wrt, { targets: true, frozen: constants });
+  const derivatives = pullback(cotangents, wrt, { targets: true, frozen: constants });
   const outputs: Record<string, Node> = {};
   ["x", ...wanted].forEach((name, i) => {
     const d = derivatives[i];
-    if (!d) throw new ModalscopeError(`Nothing depends on "${name}" here.`, "What it leads to is frozen.");
+    if (!d) throw nothingDepends(name);
     outputs[`d ${name}`] = d;
   });
   return outputs;
@@ -209,11 +269,12 @@ export async function directCotangents(
   const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
   const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
   const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
-  const back: Backward = { engine, found: new Cache(), wanted: z, frozen: [...scales, ...mlps] };
+  const pass = promptPass(batch);
+  const back: Backward = { engine, pass, found: new Cache(), wanted: z, frozen: [...scales, ...mlps] };
   const g = stacked(engine, [metric.gradient(run.logits!)]);
   const atHead = await backThrough(back, HEAD, { x: model.pick(run.residual, run.logitColumns) }, g);
   const stream = spread(engine, atHead, run.logitColumns, [1, ...run.residual.shape]);
-  const shared = new SharedFeeds(engine.config, promptPass(batch), (n) => floats(engine, n));
+  const shared = new SharedFeeds(engine.config, pass, (n) => floats(engine, n));
   const heads: Tensor[] = [];
   for (const { name, piece } of z) {
     const l = piece as number;

@@ -1,4 +1,5 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
+import { EXPERT_INPUT, expertHooks } from "./experts/graph.js";
 import type { Family, TextConfig } from "./families/index.js";
 import type { Dim } from "./graph/node.js";
 import { buildPiece, hookPrefix, type PieceId, pieces, visionBlock } from "./program.js";
@@ -10,6 +11,8 @@ export interface Hook {
   readonly piece: PieceId | "embed";
   /** Its name inside the piece: `attn.hook_q` of `blocks.3.attn.hook_q`. */
   readonly local: string;
+  /** Whether the piece's graph computes it; others lie between the graphs, where edits need no graph of their own. */
+  readonly inside: boolean;
   /** Lengths by name ("batch", "time", "keys") or number. */
   readonly shape: readonly Dim[];
 }
@@ -21,20 +24,17 @@ export function axesOf(hook: Hook): { time: number; head?: number } {
   return { time, head: time === 1 ? 2 : 1 };
 }
 
-/** Points of a block that lie between the graphs, where edits need no graph of their own. */
-export const STREAM_HOOKS = ["hook_resid_pre", "hook_resid_post"] as const;
-
 /** All hooks of a model, in the order in which they are computed. */
 export function listHooks(family: Family, config: TextConfig): Hook[] {
   const hooks: Hook[] = [];
   for (const id of pieces(config)) {
     const prefix = hookPrefix(id);
-    const add = (local: string, shape: readonly Dim[], piece: Hook["piece"] = id): void => {
-      hooks.push({ name: prefix + local, piece, local, shape });
+    const add = (local: string, shape: readonly Dim[], inside = false): void => {
+      hooks.push({ name: prefix + local, piece: id, local, inside, shape });
     };
     const inner = (): void => {
       for (const [local, { shape }] of buildPiece(family, config, id).taps) {
-        if (!local.startsWith("present.")) add(local, shape);
+        if (!local.startsWith("present.") && local !== EXPERT_INPUT) add(local, shape, true);
       }
     };
     const residual = (width: number): Dim[] => ["batch", "time", width];
@@ -43,11 +43,14 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
         name: "hook_embed",
         piece: "embed",
         local: "hook_embed",
+        inside: false,
         shape: residual(config.hidden_size),
       });
     const width = streamWidth(config, id);
     if (width !== undefined) add("hook_resid_pre", residual(width));
     inner();
+    const experts = typeof id === "number" ? family.experts?.(config, id) : undefined;
+    if (experts) for (const [local, shape] of expertHooks(experts, config.hidden_size)) add(local, shape);
     if (injected(config, id)) add("hook_deepstack", residual(config.hidden_size));
     if (width !== undefined) add("hook_resid_post", residual(width));
   }

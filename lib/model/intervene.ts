@@ -11,6 +11,7 @@ import {
   type PlacedEdit,
   transform,
 } from "./edits.js";
+import { EXPERT_INDICES } from "./experts/graph.js";
 import { axesOf, type Hook, matchHooks } from "./hooks.js";
 import type { Pass } from "./pass.js";
 
@@ -118,6 +119,13 @@ export function joinPlans(plans: Iterable<Plan>): Map<string, PlacedEdit[]> {
 }
 
 function checkEdit(hook: Hook, edit: Edit): void {
+  if (hook.local === EXPERT_INDICES) {
+    throw new ModalscopeError(
+      `"${hook.name}" cannot be edited.`,
+      "It says which experts a token goes to; their weights decide it.",
+      "Edit mlp.hook_expert_weights: an expert runs where its weight is not zero.",
+    );
+  }
   if (edit.kind === "mask" && hook.local !== "attn.hook_attn_scores") {
     throw new ModalscopeError(
       `"${hook.name}" cannot be masked.`,

@@ -1,4 +1,5 @@
 /** The pieces that families are written with: each names its inner points by hooks. */
+import type { Experts } from "./experts/graph.js";
 import type { Node } from "./graph/node.js";
 import * as ops from "./graph/ops.js";
 
@@ -8,6 +9,11 @@ export interface Scope {
   hook(name: string, x: Node): Node;
   /** A weight of this block, under its checkpoint's name without the layer's prefix. */
   weight(name: string, shape: readonly number[]): Node;
+  /**
+   * stream + Σₑ weightsₑ · expertₑ(x), the sum being `hook_mlp_out`. It ends the block: where only chosen experts run,
+   * they do so outside the block's graph.
+   */
+  mixture(stream: Node, x: Node, weights: Node, experts: Experts): Node;
 }
 
 /** What a decoder's block is given besides the residual stream. */

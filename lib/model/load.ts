@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
+import { ExpertStore, isExpert } from "./experts/weights.js";
 import { familyOf } from "./families/index.js";
 import { input } from "./graph/node.js";
 import { emitOnnx } from "./graph/onnx.js";
@@ -39,6 +40,8 @@ export interface LoadOptions extends LongCall {
 const SESSION_SHARE = 0.7;
 const CAPTURE_SHARE = 0.25;
 const PREPACK_OVERHEAD = 1.06;
+/** Of the share for sessions: for experts that were just used, where not all fit. */
+const EXPERT_SHARE = 0.5;
 const SCORE_LIMIT = 2 ** 28;
 
 /**
@@ -70,10 +73,20 @@ async function assemble(
   const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";
   const mapped = options.cache !== false && float === "float32";
-  const checkpoint = mapped ? await float32Checkpoint(stored, options.cache || undefined, options) : stored;
+  const checkpoint = mapped
+    ? await float32Checkpoint(stored, options.cache || undefined, { ...options, leave: isExpert })
+    : stored;
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const budget = memory * SESSION_SHARE;
-  const pool = new SessionPool({ checkpoint, device, float, threads: options.threads, budget });
+  const resident = (bytes.blocks + bytes.head) * PREPACK_OVERHEAD + bytes.experts <= budget;
+  const forExperts = resident ? bytes.experts : bytes.experts > 0 ? budget * EXPERT_SHARE : 0;
+  const pool = new SessionPool({
+    checkpoint,
+    device,
+    float,
+    threads: options.threads,
+    budget: budget - forExperts,
+  });
   const tokenizer = hasTokenizer(stored) ? await loadTokenizer(stored) : undefined;
   const engine = {
     family,
@@ -81,8 +94,9 @@ async function assemble(
     checkpoint,
     hooks: listHooks(family, config),
     pool,
+    experts: new ExpertStore(checkpoint, float, forExperts),
     float,
-    resident: pool.fits((bytes.blocks + bytes.head) * PREPACK_OVERHEAD),
+    resident,
     captureLimit: memory * CAPTURE_SHARE,
     scoreLimit: Math.min(SCORE_LIMIT, memory / 8),
   };

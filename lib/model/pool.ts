@@ -65,11 +65,6 @@ export class SessionPool {
     return this.held;
   }
 
-  /** Whether all these weights could be held repacked at once. */
-  fits(bytes: number): boolean {
-    return bytes <= this.options.budget;
-  }
-
   /** Runs `work` with the session of a graph, which stays open meanwhile. */
   async use<T>(request: GraphRequest, work: (session: Session) => Promise<T>): Promise<T> {
     const entry = this.enter({ ...request, prepack: request.prepack && this.packs });

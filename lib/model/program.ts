@@ -1,3 +1,4 @@
+import { denseMixture, EXPERT_INPUT } from "./experts/graph.js";
 import type { Family, ReadoutId, TextConfig, VisionConfig } from "./families/index.js";
 import { input, type Node, sorted, weight } from "./graph/node.js";
 import { add, mul } from "./graph/ops.js";
@@ -13,6 +14,8 @@ export interface Variant {
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
   readonly inputPrefix?: string;
+  /** Computes every expert on every token inside the graph: for training. */
+  readonly dense?: boolean;
 }
 
 /** A piece of the model as a graph: what goes in, what comes out, and every named point between. */
@@ -55,7 +58,7 @@ export function visionBlock(id: PieceId): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-/** Builds a piece. The stream that it reads enters as `x`: (batch, time, width). */
+/** Builds a piece; of a sparse block, what comes before its experts. The stream that it reads enters as `x`: (batch, time, width). */
 export function buildPiece(
   family: Family,
   config: TextConfig,
@@ -72,6 +75,12 @@ export function buildPiece(
       return hooked;
     },
     weight: (name, shape) => weight(prefix + name, shape),
+    mixture(stream, x, weights, experts) {
+      if (variant.dense)
+        return add(stream, scope.hook("hook_mlp_out", denseMixture(scope, x, weights, experts)));
+      taps.set(EXPERT_INPUT, x);
+      return stream;
+    },
   };
   const time = id === "vision.embed" ? "patches" : "time";
   const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);

@@ -6,10 +6,11 @@ import type { LongCall } from "../progress.js";
 import { seeded } from "../random.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { Batch } from "./batch.js";
+import { loadBalancingLoss } from "./experts/graph.js";
 import { type Family, familyOf, type TextConfig } from "./families/index.js";
 import { input, type Node, scalar, sorted } from "./graph/node.js";
 import { emitOnnx } from "./graph/onnx.js";
-import { logSoftmax, mul, neg, sum } from "./graph/ops.js";
+import { add, logSoftmax, mul, neg, sum } from "./graph/ops.js";
 import { pullback } from "./graph/vjp.js";
 import { promptPass, SharedFeeds } from "./pass.js";
 import { buildPiece, HEAD, weightsOf } from "./program.js";
@@ -45,9 +46,20 @@ export interface TrainOptions extends LongCall {
 
 /** Loss and gradients of one batch. */
 export interface Gradients {
-  /** Weighted mean cross-entropy, nats. */
+  /** What was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
   readonly loss: number;
+  /** The experts' load-balancing loss, before its coefficient; the number of experts per token where all are used alike. */
+  readonly balance?: number;
   readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+export interface TrainerOptions {
+  readonly threads?: number;
+  /**
+   * How much the experts' load-balancing loss counts (default 0). transformers adds it with `router_aux_loss_coef`
+   * of config.json where `output_router_logits` is set.
+   */
+  readonly balance?: number;
 }
 
 /** A model whose weights are inputs of its graph. */
@@ -59,11 +71,14 @@ export class Trainer {
     private readonly names: readonly string[],
   ) {}
 
-  /** @param raw a config.json */
-  static async open(raw: Readonly<Record<string, unknown>>, threads?: number): Promise<Trainer> {
+  /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
+  static async open(
+    raw: Readonly<Record<string, unknown>>,
+    { threads, balance = 0 }: TrainerOptions = {},
+  ): Promise<Trainer> {
     const family = familyOf(raw);
     const config = family.parse(raw);
-    const { outputs, names } = trainingGraph(family, config);
+    const { outputs, names } = trainingGraph(family, config, balance);
     const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
     return new Trainer(family, config, await createSession(model, { threads, arena: true }), names);
   }
@@ -89,12 +104,19 @@ export class Trainer {
       feed(`${type}.mask`, shared.mask(layer));
     }
     feed("targets", oneHot(targets, counts, batch, config.vocab_size));
-    const results = await this.session.run(feeds, ["loss", "d x", ...this.names.map((n) => `d ${n}`)]);
+    feed("tokens", shares(batch));
+    const outputs = this.session.outputNames.filter((name) => !name.startsWith("d "));
+    const results = await this.session.run(feeds, [...outputs, "d x", ...this.names.map((n) => `d ${n}`)]);
     const found = new Map(this.names.map((n) => [n, results[`d ${n}`].data as Float32Array]));
     const own = found.get(family.names.embedding) ?? new Float32Array(embedding.data.length);
     scatterRows(results["d x"].data as Float32Array, batch, factor, config.hidden_size, own);
     found.set(family.names.embedding, own);
-    return { loss: (results.loss.data as Float32Array)[0], weights: found };
+    const number = (name: string): number => (results[name].data as Float32Array)[0];
+    return {
+      loss: number("loss"),
+      ...(results.balance && { balance: number("balance") }),
+      weights: found,
+    };
   }
 
   close(): Promise<void> {
@@ -102,25 +124,26 @@ export class Trainer {
   }
 }
 
-/** All blocks and the head in one graph: `loss`, `d x` and `d <weight>`. */
+/** All blocks and the head in one graph: `loss`, `balance` where there are experts, `d x` and `d <weight>`. */
 function trainingGraph(
   family: Family,
   config: TextConfig,
+  coefficient: number,
 ): { outputs: Record<string, Node>; names: string[] } {
   const x = input("x", ["batch", "time", config.hidden_size]);
   let stream = x;
+  const routers: Node[] = [];
   for (let l = 0; l < config.num_hidden_layers; l++) {
-    stream = buildPiece(
-      family,
-      config,
-      l,
-      { withoutPast: true, inputPrefix: `${config.layer_types[l]}.` },
-      stream,
-    ).out;
+    const variant = { ...trainingVariant, inputPrefix: `${config.layer_types[l]}.` };
+    const { out, taps } = buildPiece(family, config, l, variant, stream);
+    stream = out;
+    if (family.experts?.(config, l)) routers.push(taps.get("mlp.hook_router_logits")!);
   }
   const logits = buildPiece(family, config, HEAD, {}, stream).out;
   const targets = input("targets", logits.shape);
-  const loss = neg(sum(mul(targets, logSoftmax(logits)), [-1, -2, -3]));
+  const crossEntropy = neg(sum(mul(targets, logSoftmax(logits)), [-1, -2, -3]));
+  const balance = balanceOf(family, config, routers);
+  const loss = balance && coefficient !== 0 ? add(crossEntropy, mul(balance, coefficient)) : crossEntropy;
   const names = [...weightsOf([loss]).keys()];
   const leaves = new Map(
     sorted([loss])
@@ -128,11 +151,25 @@ function trainingGraph(
       .map((n) => [n.attributes.name as string, n]),
   );
   const derivatives = pullback(new Map([[loss, scalar(1)]]), [x, ...names.map((n) => leaves.get(n)!)]);
-  const outputs: Record<string, Node> = { loss, "d x": derivatives[0]! };
+  const outputs: Record<string, Node> = { loss, ...(balance && { balance }), "d x": derivatives[0]! };
   names.forEach((name, i) => {
     outputs[`d ${name}`] = derivatives[i + 1]!;
   });
   return { outputs, names };
+}
+
+const trainingVariant = { withoutPast: true, dense: true };
+
+function balanceOf(family: Family, config: TextConfig, routers: readonly Node[]): Node | undefined {
+  const sparse = Array.from({ length: config.num_hidden_layers }, (_, l) => family.experts?.(config, l));
+  const experts = sparse.find((e) => e !== undefined);
+  return experts && loadBalancingLoss(routers, input("tokens", ["batch", "time", 1]), experts);
+}
+
+/** (batch, time, 1): each token's share of the batch's tokens. */
+function shares({ mask, size, time }: Batch): Tensor {
+  const total = mask.reduce((a, b) => a + b, 0);
+  return { data: Float32Array.from(mask, (m) => m / total), shape: [size, time, 1] };
 }
 
 function gatherRows(matrix: Tensor, { ids, size, time }: Batch, factor: number): Tensor {
@@ -183,7 +220,8 @@ export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: num
     [family.names.embedding, [config.vocab_size, config.hidden_size]],
   ]);
   for (const id of [...Array(config.num_hidden_layers).keys(), HEAD] as const) {
-    for (const [name, shape] of weightsOf([buildPiece(family, config, id).out])) shapes.set(name, shape);
+    for (const [name, shape] of weightsOf([buildPiece(family, config, id, trainingVariant).out]))
+      shapes.set(name, shape);
   }
   const made: Weights = new Map();
   for (const [name, shape] of shapes) {

@@ -1,5 +1,7 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
+import { placeOf } from "./experts/run.js";
+import { expertLayout } from "./experts/weights.js";
 import type { Family, TextConfig } from "./families/index.js";
 import { textPart } from "./families/nested.js";
 import { buildPiece, HEAD, pieces, weightsOf } from "./program.js";
@@ -40,15 +42,15 @@ const UNREAD = /rotary_emb\.inv_freq$|^vision_tower\./;
 
 /**
  * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
- * @returns bytes of the blocks' weights and of the head's in float32
+ * @returns bytes of the blocks' weights, of the head's and of the experts' in float32
  * @throws ModalscopeError at the first weight that is missing or contradicts config.json
  */
 export function checkWeights(
   family: Family,
   config: TextConfig,
   checkpoint: Checkpoint,
-): { blocks: number; head: number } {
-  const bytes = { blocks: 0, head: 0 };
+): { blocks: number; head: number; experts: number } {
+  const bytes = { blocks: 0, head: 0, experts: 0 };
   const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
   checkAll(checkpoint, embedding);
   const read = new Set(embedding.keys());
@@ -58,9 +60,14 @@ export function checkWeights(
     read.add(newline);
   }
   for (const id of pieces(config)) {
-    const weights = weightsOf([buildPiece(family, config, id).out]);
+    const { out, taps } = buildPiece(family, config, id);
+    const weights = weightsOf([out, ...taps.values()]);
     for (const name of weights.keys()) read.add(name);
     bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
+    if (typeof id !== "number" || !family.experts?.(config, id)) continue;
+    const { needed } = expertLayout(checkpoint, placeOf({ family, config }, id));
+    for (const name of needed.keys()) read.add(name);
+    bytes.experts += checkAll(checkpoint, needed);
   }
   if (config.tie_word_embeddings) read.add("lm_head.weight");
   const unread = [...checkpoint.weights.keys()].find((name) => !read.has(name) && !UNREAD.test(name));

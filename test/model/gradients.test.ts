@@ -59,7 +59,7 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
       const weights: Weights = new Map(
         [...model.engine.checkpoint.weights.keys()].map((n) => [n, model.weight(n)]),
       );
-      const trainer = await Trainer.open(model.engine.checkpoint.config, 1);
+      const trainer = await Trainer.open(model.engine.checkpoint.config, { threads: 1 });
       const { loss, weights: found } = await trainer.gradients(weights, { batch, targets, counts });
       const value = reference.get("cross_entropy/value")!.data[0];
       assert.ok(Math.abs(loss - value) <= TOLERANCE * value, `loss ${loss}, autograd ${value}`);

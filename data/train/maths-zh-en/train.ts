@@ -145,7 +145,7 @@ async function main(options: Options): Promise<void> {
   const config = configOf(options, files);
   const weights = options.from === undefined ? fresh(config, options, encode) : stored(options.from);
   saveTokenizer(options.out, files);
-  const trainer = await Trainer.open(config, options.threads);
+  const trainer = await Trainer.open(config, { threads: options.threads });
   const parameters = [...weights.values()].reduce((n, w) => n + w.data.length, 0);
   console.log(`${parameters} parameters, ${files.vocabularySize} tokens of vocabulary`);
   const rows = trainingBatches(

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import type { Experts } from "../experts/graph.js";
 import type { Node } from "../graph/node.js";
 import { gelu, geluTanh, mul, relu, sigmoid, silu } from "../graph/ops.js";
 import type { BlockInputs, Scope } from "../layers.js";
@@ -18,6 +19,8 @@ export interface Family {
   readonly vision?: VisionFamily;
   /** @throws ModalscopeError for a config that this architecture cannot have */
   parse(raw: RawConfig): TextConfig;
+  /** A block's mixture of experts, where it has one. */
+  experts?(config: TextConfig, layer: number): Experts | undefined;
   /** Factor on the token embeddings. */
   embeddingScale(config: TextConfig): number;
   /** One decoder block: the residual stream in, the residual stream out. */

@@ -6,9 +6,11 @@ import { llama, mistral } from "./llama.js";
 import { llava } from "./llava.js";
 import { seeing, textPart } from "./nested.js";
 import { qwen2 } from "./qwen2.js";
+import { qwen3 } from "./qwen3.js";
+import { qwen3Moe } from "./qwen3_moe.js";
 import type { VisionFamily } from "./vision.js";
 
-const families: readonly Family[] = [qwen2, llama, mistral, gemma3Text];
+const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text];
 
 /** Towers by the `model_type` of the whole; the language model is the one that `text_config` names. */
 const towers: Readonly<Record<string, VisionFamily>> = { llava };

@@ -3,7 +3,7 @@ import { type Experts, mixture } from "../experts/graph.js";
 import type { Node } from "../graph/node.js";
 import { add } from "../graph/ops.js";
 import { gatedMlp } from "../layers.js";
-import { count, field, type RawConfig, type TextConfig, textConfig } from "./config.js";
+import { count, field, type RawConfig, textConfig } from "./config.js";
 import { activation, type Family } from "./family.js";
 import { attended, ln2, type Qwen3Config, qwen3, rotaryDefaults, slidingWindow } from "./qwen3.js";
 
@@ -66,7 +66,7 @@ function expertsByLayer(raw: RawConfig, layers: number): (Experts | undefined)[]
     perToken,
     inner: count(raw, "moe_intermediate_size", sees ? 1408 : 768),
     normalised: sees || field(raw, "norm_topk_prob", false),
-    activation: activation(field<string>(raw, "hidden_act", "silu")),
+    hidden_act: field<string>(raw, "hidden_act", "silu"),
     savedAs: sees ? "transposed" : "separate",
   };
   const step = count(raw, "decoder_sparse_step", 1);

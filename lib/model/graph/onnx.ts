@@ -173,6 +173,13 @@ class Emitter {
       const positive = this.emit("Greater", [of(n.inputs[0]), this.float(0)]);
       return this.emit("Cast", [positive], { to: this.elementType("float") });
     },
+    Largest: (n, of) => {
+      const places = this.largestPlaces(of(n.inputs[0]), n.attributes.k as number);
+      const length = this.integers([n.shape[n.shape.length - 1] as number]);
+      const marks = this.emit("OneHot", [places, length, this.integers([0, 1])]);
+      const marked = this.emit("ReduceSum", [marks, this.integers([-2])], { keepdims: 0 });
+      return this.emit("Cast", [marked], { to: this.elementType("float") });
+    },
     Linear: (n, of) => {
       const [x, w] = n.inputs;
       const operands = [this.flat(of(x), x.shape), of(w), ...n.inputs.slice(2).map(of)];
@@ -233,6 +240,18 @@ class Emitter {
     },
     ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
   };
+
+  /** Where the k largest elements of the last axis are: the second result of TopK. */
+  private largestPlaces(x: string, k: number): string {
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "TopK",
+      name,
+      input: [x, this.integers([k])],
+      output: [`${name}.values`, name],
+    });
+    return name;
+  }
 
   private reduce(n: Node, of: (operand: Node) => string): string {
     const { axes, keepdims } = n.attributes as { axes: readonly number[]; keepdims: boolean };

@@ -49,6 +49,10 @@ export const erf: Unary = unary("Erf");
 export const relu: Unary = unary("Relu");
 /** 1 where x > 0, else 0. Its derivative is taken as zero. */
 export const step: Unary = unary("Step");
+/** 1 at the k largest elements of the last axis, whose length is known, else 0. Its derivative is taken as zero. */
+export function largest(x: Node, k: number): Node {
+  return node("Largest", [x], x.shape, { k });
+}
 /** Over the last axis. */
 export const softmax: Unary = unary("Softmax");
 export const logSoftmax: Unary = unary("LogSoftmax");

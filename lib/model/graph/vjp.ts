@@ -97,6 +97,7 @@ const rules: Record<string, Rule> = {
   Erf: (n, g) => mul(g, mul(ops.exp(neg(mul(n.inputs[0], n.inputs[0]))), 2 / Math.sqrt(Math.PI))),
   Relu: (n, g) => mul(g, ops.step(n.inputs[0])),
   Step: () => undefined,
+  Largest: () => undefined,
   Softmax: (n, g) => {
     const weighted = mul(g, n);
     return sub(weighted, mul(n, ops.sum(weighted, [-1], true)));

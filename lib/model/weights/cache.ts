@@ -35,16 +35,19 @@ export function defaultCacheDir(): string {
  * Two processes may convert the same checkpoint at once: each writes a file of its own and renames it. A copy
  * is used again only while the checkpoint's content, and its files' sizes and dates, are the same.
  * @param checkpoint as `openCheckpoint` gave it; closing what is returned closes it too
+ * @param options.leave names weights that stay as they are stored, for those that are never mapped
  * @throws ModalscopeError when the disk is too small or cannot be written, or a weight cannot be read
  */
 export async function float32Checkpoint(
   checkpoint: Checkpoint,
   cacheDir: string = defaultCacheDir(),
-  { progress, signal }: LongCall = {},
+  { progress, signal, leave = () => false }: LongCall & { leave?: (name: string) => boolean } = {},
 ): Promise<Checkpoint> {
-  const weights = storedWeights(checkpoint);
+  const all = storedWeights(checkpoint);
+  const weights = all.filter(({ name }) => !leave(name));
+  const left = all.filter(({ name }) => leave(name));
   if (weights.every((w) => w.dtype === "F32" && !w.undo && w.offset % 4 === 0)) return checkpoint;
-  for (const { name, dtype } of weights) {
+  for (const { name, dtype } of all) {
     if (!isReadable(dtype)) {
       throw new ModalscopeError(
         `"${name}" is stored as ${dtype}, which cannot be read.`,
@@ -57,7 +60,7 @@ export async function float32Checkpoint(
     "float32",
     `${checkpoint.modelType.replace(/\W/g, "_")}-${keyOf(checkpoint, weights)}.safetensors`,
   );
-  const found = openCopy(path, checkpoint, weights);
+  const found = openCopy(path, checkpoint, weights, left);
   if (found) return found;
   const total = weights.reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape), 0);
   prepareFolder(dirname(path), total + 512 * weights.length);
@@ -73,7 +76,7 @@ export async function float32Checkpoint(
   } finally {
     writer.abort();
   }
-  const made = openCopy(path, checkpoint, weights);
+  const made = openCopy(path, checkpoint, weights, left);
   if (made) return made;
   throw new ModalscopeError(
     `${path} was written and does not hold what was written.`,
@@ -108,9 +111,11 @@ function openCopy(
   path: string,
   checkpoint: Checkpoint,
   weights: readonly StoredWeight[],
+  left: readonly StoredWeight[],
 ): Checkpoint | undefined {
   const sound = soundCopy(path, weights);
   if (!sound) return undefined;
+  for (const weight of left) sound.weights.set(weight.name, weight);
   const { config, generationConfig, hash } = checkpoint;
   const copy = checkpointOf(
     { path: checkpoint.path, format: "safetensors", config, generationConfig, ...sound },

@@ -1,0 +1,201 @@
+/** The experts of a sparse block at work: those that the router chose, each once, on all its tokens. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { ModalscopeError } from "../../errors.js";
+import type { LongCall } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import { type Engine, floats, runSession } from "../engine.js";
+import type { Pass } from "../pass.js";
+import { EXPERT_INDICES, EXPERT_POST, type ExpertPart, expertGraph } from "./graph.js";
+import type { ExpertPlace } from "./weights.js";
+
+/** What a block's graph hands to its experts. */
+export interface ExpertInputs {
+  /** (batch, time, hidden_size) */
+  readonly input: Tensor;
+  /** (batch, time, experts): zero where a token does not go to an expert. */
+  readonly weights: Tensor;
+}
+
+/** A token's place with one expert. */
+export interface Visit {
+  /** Row of the token in (batch · time). */
+  readonly token: number;
+  /** 0 for the expert that weighs most with this token, and so on. */
+  readonly slot: number;
+}
+
+/** Expert → the tokens that go to it, padding left out. */
+export type Visits = ReadonlyMap<number, readonly Visit[]>;
+
+/** What is done with the values between the graphs. */
+export interface Watch extends LongCall {
+  /** Whether a hook is captured or edited. */
+  readonly touches: (local: string) => boolean;
+  /** Captures and edits a hook's value. */
+  readonly at: (local: string, x: Tensor) => Tensor;
+}
+
+/** Where a block's experts are. */
+export function placeOf({ family, config }: Pick<Engine, "family" | "config">, layer: number): ExpertPlace {
+  const experts = family.experts!(config, layer)!;
+  return { prefix: family.names.layer(layer), experts, hidden: config.hidden_size };
+}
+
+/** Σₑ weightₑ · expertₑ(input): (batch, time, hidden_size), zeros at padding. */
+export async function runExperts(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  inputs: ExpertInputs,
+  watch: Watch,
+): Promise<Tensor> {
+  const place = placeOf(engine, layer);
+  const visits = visitsOf(inputs.weights, pass);
+  if (watch.touches(EXPERT_INDICES)) watch.at(EXPERT_INDICES, indices(engine, place, inputs, visits));
+  const run = { engine, place, inputs, visits, watch };
+  const out = zeros(engine, inputs, place.hidden);
+  if (!watch.touches(EXPERT_POST)) {
+    await everyExpert(run, "whole", "out", {}, (rows, own) => addRows(rows, own, out, place.hidden));
+    return out;
+  }
+  const { perToken, inner } = place.experts;
+  checkSlots(place, inputs, visits, EXPERT_POST);
+  const computed = zeros(engine, inputs, perToken, inner);
+  const rowOf = ({ token, slot }: Visit): number => token * perToken + slot;
+  await everyExpert(run, "inner", "post", {}, (rows, own) => {
+    own.forEach((visit, i) => {
+      computed.data.set(rows.subarray(i * inner, (i + 1) * inner), rowOf(visit) * inner);
+    });
+  });
+  const post = watch.at(EXPERT_POST, computed);
+  await everyExpert(
+    run,
+    "outer",
+    "out",
+    { post: (own) => gathered(engine, post, own.map(rowOf), inner) },
+    (rows, own) => addRows(rows, own, out, place.hidden),
+  );
+  return out;
+}
+
+interface Run {
+  readonly engine: Engine;
+  readonly place: ExpertPlace;
+  readonly inputs: ExpertInputs;
+  readonly visits: Visits;
+  readonly watch: LongCall;
+}
+
+/** Runs a part of every expert that has tokens, in order; `take` is given its output's rows and whose they are. */
+async function everyExpert(
+  { engine, place, inputs, visits, watch }: Run,
+  part: ExpertPart,
+  output: "out" | "post",
+  more: Readonly<Record<string, (own: readonly Visit[]) => Tensor>>,
+  take: (rows: Float32Array, own: readonly Visit[]) => void,
+): Promise<void> {
+  for (const [e, own] of visits) {
+    watch.signal?.throwIfAborted();
+    const { form, gate_up, down } = engine.experts.get(place, e);
+    const feeds: Record<string, Tensor> = { gate_up, down, ...tokensOf(engine, inputs, e, own) };
+    for (const [name, rows] of Object.entries(more)) feeds[name] = rows(own);
+    const { experts, hidden } = place;
+    const request = {
+      key: `experts ${part} ${form} ${experts.inner}`,
+      build: () => ({ [output]: expertGraph(experts, hidden, form, part)[output] }),
+      prepack: false,
+    };
+    const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [output]));
+    take(results[output].data, own);
+    await nextTurn();
+  }
+}
+
+/** The rows of one expert's tokens, and its weight in each. */
+export function tokensOf(
+  engine: Engine,
+  { input, weights }: ExpertInputs,
+  e: number,
+  own: readonly Visit[],
+): { x: Tensor; weight: Tensor } {
+  const tokens = own.map(({ token }) => token);
+  const weight = floats(engine, own.length);
+  tokens.forEach((token, i) => {
+    weight[i] = weights.data[token * weights.shape[2] + e];
+  });
+  return {
+    x: gathered(engine, input, tokens, input.shape[2]),
+    weight: { data: weight, shape: [own.length, 1] },
+  };
+}
+
+/** Which tokens go to which expert, by experts in order. */
+export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, start }: Pass): Visits {
+  const visits = new Map<number, Visit[]>();
+  columns.forEach((row, b) => {
+    for (const column of row) {
+      const token = b * time + column - start;
+      const weights = data.subarray(token * count, (token + 1) * count);
+      const chosen = Array.from(weights.keys()).filter((e) => weights[e] !== 0);
+      chosen.sort((a, b) => weights[b] - weights[a]);
+      chosen.forEach((e, slot) => {
+        const own = visits.get(e);
+        if (own) own.push({ token, slot });
+        else visits.set(e, [{ token, slot }]);
+      });
+    }
+  });
+  return new Map([...visits].sort(([a], [b]) => a - b));
+}
+
+/** (batch, time, k): each token's experts, the one that weighs most first; −1 where there are fewer than k. */
+function indices(engine: Engine, place: ExpertPlace, inputs: ExpertInputs, visits: Visits): Tensor {
+  const { perToken } = place.experts;
+  checkSlots(place, inputs, visits, EXPERT_INDICES);
+  const out = zeros(engine, inputs, perToken);
+  out.data.fill(-1);
+  for (const [e, own] of visits) for (const { token, slot } of own) out.data[token * perToken + slot] = e;
+  return out;
+}
+
+/** An edit of the weights may send a token to more experts than the router does. */
+function checkSlots({ experts }: ExpertPlace, { input }: ExpertInputs, visits: Visits, hook: string): void {
+  for (const own of visits.values()) {
+    const many = own.find(({ slot }) => slot >= experts.perToken);
+    if (!many) continue;
+    const [row, column] = [Math.floor(many.token / input.shape[1]), many.token % input.shape[1]];
+    throw new ModalscopeError(
+      `"${hook}" has room for ${experts.perToken} experts of each token.`,
+      `Edited weights send a token (row ${row}, column ${column} of this pass) to more.`,
+      "Capture mlp.hook_expert_weights, which names all of them.",
+    );
+  }
+}
+
+/** Zeros for every token: (batch, time, …shape). */
+function zeros(engine: Engine, { input }: ExpertInputs, ...shape: number[]): Tensor {
+  const whole = [...input.shape.slice(0, 2), ...shape];
+  return {
+    data: floats(
+      engine,
+      whole.reduce((a, b) => a * b, 1),
+    ),
+    shape: whole,
+  };
+}
+
+/** Rows of a tensor of rows of `width`. */
+function gathered(engine: Engine, x: Tensor, rows: readonly number[], width: number): Tensor {
+  const data = floats(engine, rows.length * width);
+  rows.forEach((row, i) => {
+    data.set(x.data.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return { data, shape: [rows.length, width] };
+}
+
+/** Adds rows to their tokens'. */
+function addRows(rows: Float32Array, own: readonly Visit[], { data }: Tensor, width: number): void {
+  own.forEach(({ token }, i) => {
+    for (let j = 0; j < width; j++) data[token * width + j] += rows[i * width + j];
+  });
+}
