@@ -1,4 +1,5 @@
 /** The kernel's process: a Jupyter client starts it with the path of a connection file. */
+import "./compile-cache.js";
 import { dirname, isAbsolute } from "node:path";
 import { Publisher, Reply, Router } from "zeromq";
 import { createKernel } from "./kernel.js";

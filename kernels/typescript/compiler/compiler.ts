@@ -1,4 +1,5 @@
-import ts from "typescript";
+import ts = require("typescript");
+
 import {
   type CompileResult,
   type CompletionResult,
@@ -10,54 +11,37 @@ import { isComplete } from "./complete-code.js";
 import { emitCell } from "./emit.js";
 import { cellProgram } from "./program.js";
 import { quickInfoText } from "./quick-info.js";
+import { notebookScope, type Values } from "./scope.js";
 import { type CellSyntax, parseCell, readSyntax } from "./syntax.js";
 
 /** The language of one notebook: types across its cells, JavaScript for each. */
 export interface Compiler {
   /** Checks and compiles a cell; `name` is how stack frames call it. */
   compile(code: string, name: string): CompileResult;
+  /** Does the work of compiling a cell and keeps nothing of it; may come between a cell's `compile` and its `commit`. */
+  rehearse(code: string): void;
   /**
    * Lets later cells see what the cell that was compiled last declared, or, when it failed, the part of it
    * that came to be.
    * @param values the values that exist now.
    */
-  commit(values: readonly string[] | "all"): void;
+  commit(values: Values): void;
   complete(code: string, position: number): CompletionResult;
   /** What is known of the name at the position, as text; undefined when nothing. */
   inspect(code: string, position: number): string | undefined;
   isComplete(code: string): IsComplete;
 }
 
-/** Where a name of the notebook's scope comes from. */
-type Origin =
-  | { kind: "cell"; file: string; value: boolean; assignable: boolean }
-  | { kind: "import"; statement: string };
-
 export function createCompiler(folder: string): Compiler {
   const program = cellProgram(folder);
-  const scope = new Map<string, Origin>();
-  let cells = 0;
-  let compiled: { text: string; syntax: CellSyntax } | undefined;
+  const scope = notebookScope(program);
+  let compiled: { text: string; syntax: CellSyntax; uses: string[] } | undefined;
 
   /** The cell as it is checked: its own text first, so that positions stay, then what joins it to the notebook. */
   function checkedText(code: string, syntax: CellSyntax, names: Iterable<string>): string {
-    const exported = [...syntax.declared].filter(([, d]) => !d.exported).map(([name]) => name);
-    return `${code}\n${imports(names)}\nexport { ${exported.join(", ")} };`;
-  }
-
-  function imports(names: Iterable<string>): string {
-    const fromCells = new Map<string, string[]>();
-    const statements: string[] = [];
-    for (const name of names) {
-      const origin = scope.get(name);
-      if (origin === undefined) continue;
-      if (origin.kind === "import") statements.push(origin.statement);
-      else fromCells.set(origin.file, [...(fromCells.get(origin.file) ?? []), name]);
-    }
-    for (const [file, list] of fromCells) {
-      statements.push(`import { ${list.join(", ")} } from "./${file}";`);
-    }
-    return statements.join(" ");
+    const declared = [...syntax.declared].filter(([, d]) => !d.exported).map(([name]) => name);
+    const exported = new Set([...declared, ...syntax.imported.keys()]);
+    return `${code}\n${scope.importOf(names)}\nexport { ${[...exported].join(", ")} };`;
   }
 
   /** Imports for the compiled cell, where all cells' values live in one scope. */
@@ -65,8 +49,8 @@ export function createCompiler(folder: string): Compiler {
     const values: string[] = [];
     const statements: string[] = [];
     for (const name of names) {
-      const origin = scope.get(name);
-      if (origin?.kind === "import") statements.push(origin.statement);
+      const origin = scope.origins.get(name);
+      if (origin?.statement !== undefined) statements.push(origin.statement);
       else if (origin?.value) values.push(name);
     }
     if (values.length > 0) statements.push(`import { ${values.join(", ")} } from "${scopeSpecifier}";`);
@@ -75,27 +59,33 @@ export function createCompiler(folder: string): Compiler {
 
   function earlierNames(syntax: CellSyntax): string[] {
     return [...syntax.mentioned].filter(
-      (name) => scope.has(name) && !syntax.declared.has(name) && !syntax.imported.has(name),
+      (name) => scope.origins.has(name) && !syntax.declared.has(name) && !syntax.imported.has(name),
     );
+  }
+
+  function check(code: string): Problem[] | { text: string; syntax: CellSyntax; uses: string[] } {
+    const source = parseCell(code);
+    const syntax = readSyntax(source);
+    if (syntax.problems.length > 0)
+      return syntax.problems.map((p) => ({ ...p, code: undefined, ...at(source, p.start) }));
+    const uses = earlierNames(syntax);
+    const text = checkedText(code, syntax, uses);
+    program.show(text);
+    const problems = diagnose(source);
+    return problems.length > 0 ? problems : { text, syntax, uses };
   }
 
   function compile(code: string, name: string): CompileResult {
     compiled = undefined;
-    const source = parseCell(code);
-    const syntax = readSyntax(source);
-    if (syntax.problems.length > 0) {
-      return {
-        ok: false,
-        problems: syntax.problems.map((p) => ({ ...p, code: undefined, ...at(source, p.start) })),
-      };
-    }
-    const names = earlierNames(syntax);
-    const text = checkedText(code, syntax, names);
-    program.show(text);
-    const problems = diagnose(source);
-    if (problems.length > 0) return { ok: false, problems };
-    compiled = { text, syntax };
-    return { ok: true, cell: emitCell(code, name, syntax, prelude(names)) };
+    const checked = check(code);
+    if (Array.isArray(checked)) return { ok: false, problems: checked };
+    compiled = checked;
+    return { ok: true, cell: emitCell(code, name, checked.syntax, prelude(checked.uses)) };
+  }
+
+  function rehearse(code: string): void {
+    const checked = check(code);
+    if (!Array.isArray(checked)) emitCell(code, "In[0]", checked.syntax, prelude(checked.uses));
   }
 
   function diagnose(source: ts.SourceFile): Problem[] {
@@ -110,32 +100,25 @@ export function createCompiler(folder: string): Compiler {
         let message = ts.flattenDiagnosticMessageText(d.messageText, "\n");
         if (d.code === assignsToImport) {
           const name = source.text.slice(start, start + length);
-          const origin = scope.get(name);
-          if (origin?.kind === "cell" && origin.assignable) return [];
-          if (origin?.kind === "cell")
+          const origin = scope.origins.get(name);
+          if (origin?.assignable) return [];
+          if (origin !== undefined && origin.statement === undefined)
             message = `Cannot assign to '${name}' because an earlier cell made it constant.`;
         }
         return [{ message, code: d.code, length, ...at(source, start) }];
       });
   }
 
-  function commit(values: readonly string[] | "all"): void {
+  function commit(values: Values): void {
     if (compiled === undefined) return;
-    const { text, syntax } = compiled;
+    scope.add(compiled, values);
     compiled = undefined;
-    const file = `__cell_${++cells}__.ts`;
-    program.keep(file, text);
-    const existing = new Set(values === "all" ? syntax.declared.keys() : values);
-    for (const [name, statement] of syntax.imported) scope.set(name, { kind: "import", statement });
-    for (const [name, { value, assignable }] of syntax.declared) {
-      if (!value || existing.has(name)) scope.set(name, { kind: "cell", file, value, assignable });
-    }
   }
 
   /** Shows the service a cell that is being written, with all of the notebook's names in reach. */
   function draft(code: string): void {
     const syntax = readSyntax(parseCell(code));
-    const names = [...scope.keys()].filter(
+    const names = [...scope.origins.keys()].filter(
       (name) => !syntax.declared.has(name) && !syntax.imported.has(name),
     );
     program.show(checkedText(code, syntax, names));
@@ -177,7 +160,7 @@ export function createCompiler(folder: string): Compiler {
     return undefined;
   }
 
-  return { compile, commit, complete, inspect, isComplete };
+  return { compile, rehearse, commit, complete, inspect, isComplete };
 }
 
 /** "Cannot assign to 'x' because it is an import." Earlier cells' names are imports to the checker only. */

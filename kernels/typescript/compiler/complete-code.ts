@@ -1,4 +1,5 @@
-import ts from "typescript";
+import ts = require("typescript");
+
 import type { IsComplete } from "../messages.js";
 import { parseCell } from "./syntax.js";
 

@@ -1,4 +1,5 @@
-import ts from "typescript";
+import ts = require("typescript");
+
 import { type CompiledCell, type Insertion, scopeSpecifier } from "../messages.js";
 import type { CellSyntax } from "./syntax.js";
 

@@ -1,6 +1,8 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import ts from "typescript";
+
+import ts = require("typescript");
+
 import { packageRoot } from "../package-root.js";
 
 /** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
@@ -13,8 +15,8 @@ export interface CellProgram {
   readonly current: string;
   /** Sets the current cell's text. */
   show(text: string): void;
-  /** Keeps a cell under a file name in the notebook's folder, for later ones to import. */
-  keep(file: string, text: string): void;
+  /** Sets the text of a file in the notebook's folder that is not on disk. */
+  set(file: string, text: string): void;
 }
 
 /** Lenient on purpose, as tslab is: exploring code may leave types out and null unchecked. */
@@ -80,10 +82,17 @@ export function cellProgram(folder: string): CellProgram {
     realpath: ts.sys.realpath,
     resolveModuleNameLiterals: (literals, containing) =>
       literals.map(({ text }) => resolve(text, containing)),
+    // Not in the public type: without it the package.json files are read again for every cell.
+    ...{ getModuleResolutionCache: () => resolutions },
   };
 
   function resolve(name: string, containing: string): ts.ResolvedModuleWithFailedLookupLocations {
-    // Cells come and go; only what lies on disk is worth remembering.
+    const cell = join(folder, name);
+    if (name.startsWith("./") && virtual.has(cell)) {
+      const extension = ts.Extension.Ts;
+      return { resolvedModule: { resolvedFileName: cell, extension, isExternalLibraryImport: false } };
+    }
+    // Files near the notebook come and go; only packages are worth remembering.
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);
     if (found.resolvedModule !== undefined || !/^(modalscope|tslab)($|\/)/.test(name)) return found;
@@ -101,7 +110,7 @@ export function cellProgram(folder: string): CellProgram {
     service: ts.createLanguageService(host, keepingRegistry()),
     current,
     show: (text) => set(current, text),
-    keep: (file, text) => set(join(folder, file), text),
+    set: (file, text) => set(join(folder, file), text),
   };
 }
 

@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts = require("typescript");
 
 /** What a cell declares at its top level, found from its syntax alone. */
 export interface CellSyntax {

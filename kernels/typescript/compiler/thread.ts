@@ -47,6 +47,7 @@ export function startCompiler(folder: string): CompilerThread {
       });
   return {
     compile: ask("compile"),
+    rehearse: ask("rehearse"),
     commit: ask("commit"),
     complete: ask("complete"),
     inspect: ask("inspect"),

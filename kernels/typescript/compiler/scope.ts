@@ -1,0 +1,115 @@
+import type { CellProgram } from "./program.js";
+import type { CellSyntax } from "./syntax.js";
+
+/** Where a name of the notebook's scope comes from. */
+export interface Origin {
+  slot: number;
+  /** Whether it exists at run time. */
+  value: boolean;
+  /** Whether another cell may assign to it. */
+  assignable: boolean;
+  /** The import that gives it, when its cell had imported and not declared it. */
+  statement?: string;
+}
+
+/** The names that earlier cells left, and their files. */
+export interface NotebookScope {
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** The statement that brings these names into a cell's checked text. Every checked cell needs one, if an empty one. */
+  importOf(names: Iterable<string>): string;
+  /**
+   * Lets later cells see what a cell declared and imported.
+   * @param uses the names that it took of the scope.
+   * @param existing which of its values have come to be.
+   */
+  add(cell: { text: string; syntax: CellSyntax; uses: readonly string[] }, existing: Values): void;
+}
+
+export type Values = readonly string[] | "all";
+
+interface Kept {
+  names: readonly string[];
+  /** The slots of the cells that its types may lean on. */
+  uses: ReadonlySet<number>;
+}
+
+const hub = "__scope__.ts";
+const slotFile = (slot: number): string => `__cell_${slot}__.ts`;
+const firstSlots = 32;
+
+/**
+ * Each earlier cell lies in a file of its own, a slot. One more file, the hub, imports every slot, the empty ones too, and
+ * exports their names as `name$slot`; cells and slots import from the hub alone. So a new cell changes no file's list of imports,
+ * and TypeScript reuses its whole program, which would otherwise be most of what a small cell costs.
+ */
+export function notebookScope(program: CellProgram): NotebookScope {
+  const origins = new Map<string, Origin>();
+  const kept = new Map<number, Kept>();
+  let size = 0;
+  let free: number[] = [];
+
+  function grow(slots: number): void {
+    for (; size < slots; size++) empty(size);
+  }
+
+  function empty(slot: number): void {
+    program.set(slotFile(slot), `import {} from "./${hub}";`);
+    kept.delete(slot);
+    free.push(slot);
+  }
+
+  function writeHub(): void {
+    const lines = Array.from({ length: size }, (_, slot) => {
+      const names = kept.get(slot)?.names ?? [];
+      return `export { ${names.map((name) => `${name} as ${name}$${slot}`).join(", ")} } from "./${slotFile(slot)}";`;
+    });
+    program.set(hub, lines.join("\n"));
+  }
+
+  function takeSlot(): number {
+    if (free.length === 0) {
+      const needed = reachable();
+      for (const slot of kept.keys()) if (!needed.has(slot)) empty(slot);
+      if (free.length < size / 2) grow(size * 2);
+      free = free.sort((a, b) => b - a);
+    }
+    return free.pop()!;
+  }
+
+  /** Cells that a name of the scope comes from, and those that their types come from. */
+  function reachable(): Set<number> {
+    const found = new Set([...origins.values()].map((origin) => origin.slot));
+    // A set's iteration goes on over what is added meanwhile.
+    for (const slot of found) for (const used of kept.get(slot)?.uses ?? []) found.add(used);
+    return found;
+  }
+
+  grow(firstSlots);
+  free.reverse();
+  writeHub();
+  return {
+    origins,
+    importOf(names) {
+      const list = [...names].flatMap((name) => {
+        const origin = origins.get(name);
+        return origin === undefined ? [] : [`${name}$${origin.slot} as ${name}`];
+      });
+      return `import { ${list.join(", ")} } from "./${hub}";`;
+    },
+    add({ text, syntax, uses }, existing) {
+      const names = [...syntax.declared.keys(), ...syntax.imported.keys()];
+      if (names.length === 0) return;
+      const slots = new Set(uses.flatMap((name) => origins.get(name)?.slot ?? []));
+      const slot = takeSlot();
+      program.set(slotFile(slot), text);
+      kept.set(slot, { names: [...new Set(names)], uses: slots });
+      const values = new Set(existing === "all" ? syntax.declared.keys() : existing);
+      for (const [name, statement] of syntax.imported)
+        origins.set(name, { slot, value: true, assignable: false, statement });
+      for (const [name, { value, assignable }] of syntax.declared) {
+        if (!value || values.has(name)) origins.set(name, { slot, value, assignable });
+      }
+      writeHub();
+    },
+  };
+}
