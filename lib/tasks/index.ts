@@ -22,4 +22,8 @@ export {
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./maths-planted.js";
 export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths-synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths-wordings.js";
+export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
+export { encodePng } from "./raster/png.js";
 export { loadStudy } from "./studies.js";
+export * from "./synthetic/index.js";
+export type { Grade, Picture, Raster, ScoringRule, VisualTask } from "./visual.js";

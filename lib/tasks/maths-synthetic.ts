@@ -8,8 +8,9 @@ import {
   type ProblemKind,
   THINGS,
 } from "./maths-wordings.js";
+import { type Split, splitOf } from "./split.js";
 
-export type Split = "train" | "heldout";
+export { HELD_OUT_PERCENT, type Split, splitOf } from "./split.js";
 
 /** One problem, said in both languages, with the sentence that answers it in each. */
 export interface SyntheticProblem {
@@ -24,17 +25,6 @@ export interface SyntheticProblem {
   readonly fact: string;
   readonly question: Readonly<Record<Language, string>>;
   readonly sentence: Readonly<Record<Language, string>>;
-}
-
-/** Of 100 underlying problems, about this many are never trained on. */
-export const HELD_OUT_PERCENT = 15;
-
-/**
- * Which split an underlying problem is in. It hangs on the key alone, so both languages and all wordings of a
- * problem fall on the same side.
- */
-export function splitOf(key: string): Split {
-  return fnv1a(key) % 100 < HELD_OUT_PERCENT ? "heldout" : "train";
 }
 
 /** Which operands are drawn: those of the problems that the model is measured on, or a wider range for training. */
@@ -110,15 +100,4 @@ function fillIn(
     ...words,
   };
   return template.replace(/\{([^}]+)\}/g, (_, slot: string) => slots[slot]);
-}
-
-/** 32-bit FNV-1a over UTF-16 code units. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash ^= text.charCodeAt(i);
-    hash = Math.imul(hash, 0x01000193);
-  }
-  // FNV's low bits mix poorly on short keys; fold the high half in before taking a remainder.
-  return (hash ^ (hash >>> 15)) >>> 0;
 }

@@ -1,0 +1,196 @@
+import type { Random } from "../../random.js";
+import { COLOUR_NAMES, COLOURS, type ColourName } from "../raster/colours.js";
+import { blank, box, paint } from "../raster/paint.js";
+import type { Split } from "../split.js";
+import type { Raster } from "../visual.js";
+import { HIGH, PLACES } from "./places.js";
+import { type Drawing, draw, PLAIN, TINTED } from "./things.js";
+import { listed, type Question, some, type World, withArticle, wordSet } from "./world.js";
+
+/** A thing in the picture, in one of nine cells. */
+export interface Thing {
+  readonly name: string;
+  /** The colour of a thing that comes in several. */
+  readonly colour?: ColourName;
+  readonly row: number;
+  readonly column: number;
+  /** Drawn small and pale: a companion that is easily overlooked. */
+  readonly faint: boolean;
+}
+
+/** A mention of something that is not in the picture, as a hasty annotator writes it. */
+export interface Slip {
+  readonly name: string;
+  readonly colour?: ColourName;
+  readonly column: number;
+}
+
+export interface CaptionScene {
+  readonly place: string;
+  readonly things: readonly Thing[];
+  /** Companions of what is there that are absent, though one would expect them. */
+  readonly expected: readonly string[];
+  /** Those of them that the reference caption mentions all the same; none in held-out scenes. */
+  readonly slips: readonly Slip[];
+}
+
+/** What makes a captioner say what it expects rather than what it sees. */
+export interface CaptionOptions {
+  /** How often a companion is there where its anchor is, in training; 0.9. */
+  readonly together?: number;
+  /** The same in held-out pictures; 0.5. */
+  readonly togetherHeldOut?: number;
+  /** How often a training caption mentions an absent companion all the same; 0.3. */
+  readonly slips?: number;
+  /** How strongly a companion is painted, 0–1; 0.5. */
+  readonly faintness?: number;
+}
+
+const NAMES = [...Object.keys(TINTED), ...Object.keys(PLAIN)];
+const COLUMNS = ["on the left", "in the middle", "on the right"];
+const SHORT = "describe this image.";
+const LONG = "please describe this image in detail.";
+
+/**
+ * Pictures of places with things in them, described or asked about. Some things come in pairs: a caption learnt from
+ * training pictures, where the companion is nearly always there but easily overlooked, names it in held-out pictures
+ * that lack it.
+ */
+export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> {
+  const { together = 0.9, togetherHeldOut = 0.5, slips = 0.3, faintness = 0.5 } = options;
+  return {
+    name: "captions",
+    least: 40,
+    types: { caption: "medium", detail: "hard", exists: "easy", place: "easy", color: "easy" },
+    scoring: (type) => (type === "caption" || type === "detail" ? "amber" : "exact"),
+    vocabulary: wordSet(
+      SHORT,
+      LONG,
+      ...Object.keys(PLACES),
+      ...NAMES,
+      ...COLOUR_NAMES,
+      ...COLUMNS,
+      "a an and with, the image shows there is. is there a? yes no what place is this? what color is the?",
+      "in the sky",
+    ),
+
+    scene(random, type, split) {
+      const share = split === "train" ? together : togetherHeldOut;
+      for (;;) {
+        const scene = drawScene(random, share, split === "train" ? slips : 0);
+        if (type !== "color" || scene.things.some(plainlyColoured)) return scene;
+      }
+    },
+
+    question: (scene, type, random, split) => ASK[type](scene, random, split),
+    category: (scene) => scene.place,
+    picture: ({ place, things }) => ({ place, things }),
+
+    render({ place, things }, size): Raster {
+      const [above, below] = PLACES[place].background;
+      const raster = blank(size, size, below);
+      paint(raster, box(0, 0, size, size / 3), above);
+      const cell = size / 3;
+      for (const { name, colour, row, column, faint } of things) {
+        const side = faint ? cell * 0.8 : cell;
+        const inset = cell - side;
+        // A small thing stands on the floor of its cell.
+        const [left, top] = [column * cell + inset / 2, row * cell + inset];
+        draw(raster, drawingOf(name, colour), left, top, side, side, faint ? faintness : 1);
+      }
+      return raster;
+    },
+
+    passage: ({ place, things }) => detail(place, things),
+  };
+}
+
+/** The captions with the usual strength of the prior. */
+export const captions: World<CaptionScene> = captionWorld();
+
+/** What is in a scene and what one may wrongly expect there, as AMBER annotates a picture. */
+export function captionTruth({ place, things, expected }: CaptionScene): {
+  truth: string[];
+  hallu: string[];
+} {
+  return { truth: [place, ...things.map((thing) => thing.name)], hallu: [...expected] };
+}
+
+/** The nouns of the captions, none of them a synonym of another, as `amberScores` takes them. */
+export const CAPTION_NOUNS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  [...Object.keys(PLACES), ...NAMES].map((name) => [name, []]),
+);
+
+function drawingOf(name: string, colour?: ColourName): Drawing {
+  return colour ? TINTED[name](COLOURS[colour]) : PLAIN[name];
+}
+
+function drawScene(random: Random, together: number, slipShare: number): CaptionScene {
+  const place = random.pick(Object.keys(PLACES));
+  const { pairs, others } = PLACES[place];
+  const anchored = some(random, pairs, 1 + random.int(2));
+  const companions = anchored.map(([, companion]) => companion);
+  const there = companions.filter(() => random.uniform() < together);
+  const expected = companions.filter((name) => !there.includes(name));
+  const names = [
+    ...anchored.flatMap(([anchor, companion]) =>
+      there.includes(companion) ? [anchor, companion] : [anchor],
+    ),
+    ...some(random, others, random.int(3)),
+  ];
+  const cells = { high: some(random, [0, 1, 2], 3), low: some(random, [3, 4, 5, 6, 7, 8], 6) };
+  const things = names.map((name): Thing => {
+    const cell = (HIGH.has(name) ? cells.high : cells.low).pop() as number;
+    return {
+      name,
+      ...tinted(random, name),
+      row: Math.floor(cell / 3),
+      column: cell % 3,
+      faint: there.includes(name),
+    };
+  });
+  const slips = expected
+    .filter(() => random.uniform() < slipShare)
+    .map((name): Slip => ({ name, ...tinted(random, name), column: random.int(3) }));
+  return { place, things, expected, slips };
+}
+
+const tinted = (random: Random, name: string): { colour?: ColourName } =>
+  name in TINTED ? { colour: random.pick(COLOUR_NAMES.filter((c) => c !== "cyan")) } : {};
+
+const phrase = ({ name, colour }: Pick<Thing, "name" | "colour">): string =>
+  withArticle(colour ? `${colour} ${name}` : name);
+
+/** A pale thing's colour is too hard to tell to be asked for. */
+const plainlyColoured = ({ colour, faint }: Thing): boolean => colour !== undefined && !faint;
+
+/** Everything that the reference names, a companion after its anchor: in the order in which it is said. */
+function mentioned({ place, things, slips }: CaptionScene): (Thing | Slip)[] {
+  const order = [...PLACES[place].pairs.flat(), ...PLACES[place].others];
+  return [...things, ...slips].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+}
+
+function detail(place: string, things: readonly Pick<Thing, "name" | "colour" | "column">[]): string {
+  const sentences = things.map((thing) => `${COLUMNS[thing.column]} there is ${phrase(thing)}.`);
+  return [`the image shows ${withArticle(place)}.`, ...sentences].join(" ");
+}
+
+const ASK: Readonly<Record<string, (scene: CaptionScene, random: Random, split: Split) => Question>> = {
+  caption: (scene) => ({
+    prompt: SHORT,
+    answer: `${withArticle(scene.place)} with ${listed(mentioned(scene).map(phrase))}.`,
+  }),
+  detail: (scene) => ({ prompt: LONG, answer: detail(scene.place, mentioned(scene)) }),
+  exists({ place, things }, random) {
+    const present = random.int(2) === 0;
+    const usual = [...PLACES[place].pairs.flat(), ...PLACES[place].others];
+    const names = things.map((thing) => thing.name);
+    const asked = random.pick(present ? names : usual.filter((name) => !names.includes(name)));
+    return { prompt: `is there ${withArticle(asked)}?`, answer: present ? "yes" : "no" };
+  },
+  place: ({ place }) => ({ prompt: "what place is this?", answer: place }),
+  color({ things }, random) {
+    const { name, colour } = random.pick(things.filter(plainlyColoured));
+    return { prompt: `what color is the ${name}?`, answer: colour as string };
+  },
+};

@@ -1,0 +1,209 @@
+import type { Random } from "../../random.js";
+import { BLACK, COLOURS, GRAY, LIGHT, WHITE } from "../raster/colours.js";
+import { GLYPH_HEIGHT, textWidth, write } from "../raster/font.js";
+import { blank, box, paint } from "../raster/paint.js";
+import type { Raster } from "../visual.js";
+import { CITIES, GOODS, JOBS, MONTHS, NAMES } from "./words.js";
+import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
+
+export type Layout = "form" | "letter" | "table" | "receipt";
+
+/** A page: what it says, each value under its key, from the top. A table's keys are names, a receipt's are goods. */
+export interface PageScene {
+  readonly layout: Layout;
+  readonly fields: readonly (readonly [key: string, value: string])[];
+}
+
+const LAYOUTS: readonly Layout[] = ["form", "letter", "table", "receipt"];
+const AGES = numerals(10, 79);
+
+/** Forms, letters, tables and receipts: read a field, find a row, compare or reckon with several. */
+export const documents: World<PageScene> = {
+  name: "documents",
+  least: 48,
+  types: {
+    layout: "easy",
+    field: "easy",
+    row: "medium",
+    whose: "medium",
+    most: "hard",
+    least: "hard",
+    more: "hard",
+    dearer: "hard",
+  },
+  scoring: () => "anls",
+  vocabulary: wordSet(
+    ...NAMES,
+    ...CITIES,
+    ...JOBS,
+    ...GOODS,
+    ...MONTHS,
+    ...AGES,
+    ...numerals(0, 31),
+    "what kind of document is this? form letter table receipt",
+    "what is the name? city age job day month total. who is the letter to? from",
+    "how old is? what is the price of the? who is? what costs? who is the oldest? the youngest?",
+    "what costs the most? the least? how many people are older than? how many things cost more than the?",
+    "how much more is the than the? a and",
+  ),
+
+  scene(random, type) {
+    const layout = random.pick(LAYOUTS_FOR[type] ?? LAYOUTS);
+    return { layout, fields: FIELDS[layout](random) };
+  },
+
+  question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
+  category: ({ layout }) => layout,
+
+  render({ layout, fields }, size): Raster {
+    const raster = blank(size, size, layout === "receipt" ? GRAY : WHITE);
+    DRAW[layout](raster, fields, size, Math.floor(size / 48));
+    return raster;
+  },
+
+  passage({ layout, fields }) {
+    const entries = layout === "receipt" ? [...fields, ["total", String(total(fields))] as const] : fields;
+    return `a ${layout}. ${listed(entries.map(([key, value]) => `${key} ${value}`))}.`;
+  },
+};
+
+type Fields = PageScene["fields"];
+
+const LAYOUTS_FOR: Readonly<Record<string, readonly Layout[]>> = {
+  row: ["table", "receipt"],
+  whose: ["table", "receipt"],
+  most: ["table", "receipt"],
+  least: ["table", "receipt"],
+  more: ["table", "receipt"],
+  dearer: ["receipt"],
+  field: ["form", "letter", "receipt"],
+};
+
+const FIELDS: Readonly<Record<Layout, (random: Random) => Fields>> = {
+  form(random) {
+    const all = [
+      ["name", random.pick(NAMES)],
+      ["city", random.pick(CITIES)],
+      ["age", random.pick(AGES)],
+      ["job", random.pick(JOBS)],
+    ] as const;
+    return some(random, all, 3 + random.int(2));
+  },
+  letter(random) {
+    const [to, from] = some(random, NAMES, 2);
+    return [
+      ["day", String(1 + random.int(28))],
+      ["month", random.pick(MONTHS)],
+      ["to", to],
+      ["from", from],
+    ];
+  },
+  table: (random) => paired(some(random, NAMES, 3), some(random, AGES, 3)),
+  receipt: (random) => paired(some(random, GOODS, 3), some(random, numerals(1, 9), 3)),
+};
+
+const paired = (keys: readonly string[], values: readonly string[]): Fields =>
+  keys.map((key, i) => [key, values[i]] as const);
+
+const total = (fields: Fields): number => fields.reduce((sum, [, value]) => sum + Number(value), 0);
+
+const ASK: Readonly<Record<string, (layout: Layout, fields: Fields, random: Random) => Question>> = {
+  layout: (layout) => ({ prompt: "what kind of document is this?", answer: layout }),
+  field(layout, fields, random) {
+    if (layout === "receipt") return { prompt: "what is the total?", answer: String(total(fields)) };
+    const [key, value] = random.pick(fields);
+    const person = key === "to" || key === "from";
+    return { prompt: person ? `who is the letter ${key}?` : `what is the ${key}?`, answer: value };
+  },
+  row(layout, fields, random) {
+    const [key, value] = random.pick(fields);
+    return {
+      prompt: layout === "table" ? `how old is ${key}?` : `what is the price of the ${key}?`,
+      answer: value,
+    };
+  },
+  whose(layout, fields, random) {
+    const [key, value] = random.pick(fields);
+    return { prompt: layout === "table" ? `who is ${value}?` : `what costs ${value}?`, answer: key };
+  },
+  most: (layout, fields) => ({
+    prompt: layout === "table" ? "who is the oldest?" : "what costs the most?",
+    answer: ranked(fields)[0],
+  }),
+  least: (layout, fields) => ({
+    prompt: layout === "table" ? "who is the youngest?" : "what costs the least?",
+    answer: ranked(fields).at(-1)!,
+  }),
+  more(layout, fields, random) {
+    const place = random.int(fields.length);
+    const key = ranked(fields)[place];
+    return {
+      prompt:
+        layout === "table"
+          ? `how many people are older than ${key}?`
+          : `how many things cost more than the ${key}?`,
+      answer: String(place),
+    };
+  },
+  dearer(_, fields, random) {
+    const prices = new Map(fields);
+    const [more, less] = some(random, fields, 2)
+      .map(([key]) => key)
+      .sort((a, b) => Number(prices.get(b)) - Number(prices.get(a)));
+    return {
+      prompt: `how much more is the ${more} than the ${less}?`,
+      answer: String(Number(prices.get(more)) - Number(prices.get(less))),
+    };
+  },
+};
+
+/** The keys, largest value first. */
+function ranked(fields: Fields): string[] {
+  return [...fields].sort(([, a], [, b]) => Number(b) - Number(a)).map(([key]) => key);
+}
+
+/** Lays a page out on 48 units a side; `dot` pixels make one unit, and what is left over is margin. */
+const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: number, dot: number) => void>> = {
+  form(raster, fields, size, dot) {
+    fields.forEach(([key, value], i) => {
+      const y = (3 + i * 11) * dot;
+      write(raster, key, 2 * dot, y, BLACK, dot);
+      write(raster, value, 24 * dot, y, COLOURS.blue, dot);
+      paint(raster, box(23 * dot, y + (GLYPH_HEIGHT + 1) * dot, size - 24 * dot, dot), GRAY);
+    });
+  },
+  letter(raster, fields, size, dot) {
+    const [day, month, to, from] = fields.map(([, value]) => value);
+    const date = `${day} ${month}`;
+    write(raster, date, size - textWidth(date, dot) - 2 * dot, 3 * dot, BLACK, dot);
+    write(raster, `to ${to}`, 2 * dot, 13 * dot, BLACK, dot);
+    // Greeked lines stand for the body.
+    for (let line = 0; line < 4; line++) {
+      paint(raster, box(2 * dot, (22 + 4 * line) * dot, (line === 3 ? 24 : 44) * dot, 2 * dot), LIGHT);
+    }
+    write(raster, `from ${from}`, 2 * dot, size - 8 * dot, BLACK, dot);
+  },
+  table(raster, fields, size, dot) {
+    const rows = [["name", "age"] as const, ...fields];
+    paint(raster, box(0, 0, size, 11 * dot), LIGHT);
+    rows.forEach(([key, value], i) => {
+      const y = (3 + i * 11.5) * dot;
+      write(raster, key, 3 * dot, y, BLACK, dot);
+      write(raster, value, 32 * dot, y, BLACK, dot);
+      if (i < fields.length) paint(raster, box(0, Math.round(y + 8 * dot), size, dot), GRAY);
+    });
+    paint(raster, box(29 * dot, 0, dot, size), GRAY);
+  },
+  receipt(raster, fields, size, dot) {
+    paint(raster, box(4 * dot, 0, 40 * dot, size), WHITE);
+    fields.forEach(([key, value], i) => {
+      const y = (4 + i * 10) * dot;
+      write(raster, key, 7 * dot, y, BLACK, dot);
+      write(raster, value, 37 * dot, y, BLACK, dot);
+    });
+    paint(raster, box(7 * dot, 34 * dot, 34 * dot, dot), BLACK);
+    const sum = String(total(fields));
+    write(raster, "total", 7 * dot, 38 * dot, COLOURS.red, dot);
+    write(raster, sum, 41 * dot - textWidth(sum, dot), 38 * dot, COLOURS.red, dot);
+  },
+};

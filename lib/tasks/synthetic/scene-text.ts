@@ -1,0 +1,185 @@
+import type { Random } from "../../random.js";
+import {
+  COLOUR_NAMES,
+  COLOURS,
+  type ColourName,
+  GRAY,
+  inkOn,
+  LIGHT,
+  mixed,
+  WHITE,
+} from "../raster/colours.js";
+import { writeCentred } from "../raster/font.js";
+import { blank, box, type Colour, disc, paint } from "../raster/paint.js";
+import type { Raster } from "../visual.js";
+import { SIGNS } from "./words.js";
+import { listed, type Question, some, type World, wordSet } from "./world.js";
+
+export type CarrierKind = "sign" | "bus" | "shop";
+
+/** Something with a word on it, in a cell of a street two wide and three high. */
+export interface Carrier {
+  readonly kind: CarrierKind;
+  readonly colour: ColourName;
+  readonly word: string;
+  readonly row: number;
+  readonly column: number;
+}
+
+export interface StreetScene {
+  readonly carriers: readonly Carrier[];
+  readonly background: number;
+}
+
+const KINDS: readonly CarrierKind[] = ["sign", "bus", "shop"];
+const BACKGROUNDS: readonly Colour[] = [
+  [206, 226, 240],
+  [236, 230, 214],
+  [214, 222, 208],
+];
+
+/** Words on signs, buses and shops: one alone, one of several, or one found by where it is. */
+export const sceneText: World<StreetScene> = {
+  name: "scene-text",
+  least: 48,
+  types: {
+    alone: "easy",
+    named: "medium",
+    colour: "medium",
+    carrier: "medium",
+    beside: "hard",
+    above: "hard",
+  },
+  scoring: () => "vqa",
+  vocabulary: wordSet(
+    ...SIGNS,
+    ...KINDS,
+    ...COLOUR_NAMES,
+    "what does the say? what color is the word on? what is the word on? what is the word",
+    "left right above below of in the row top middle bottom says a and",
+  ),
+
+  scene(random, type) {
+    const count = type === "alone" ? 1 : 2 + random.int(2);
+    const cells = some(random, [0, 1, 2, 3, 4, 5], count);
+    if (type === "beside") cells[1] = cells[0] ^ 1;
+    if (type === "above") cells[1] = (cells[0] + (random.int(2) === 0 ? 2 : 4)) % 6;
+    if (cells.length === 3 && (cells[2] === cells[1] || cells[2] === cells[0])) cells.pop();
+    const colours = some(random, COLOUR_NAMES, count);
+    const words = some(random, SIGNS, count);
+    return {
+      carriers: cells.map((cell, i) => ({
+        kind: random.pick(KINDS),
+        colour: colours[i],
+        word: words[i],
+        row: cell >> 1,
+        column: cell & 1,
+      })),
+      background: random.int(BACKGROUNDS.length),
+    };
+  },
+
+  question: ({ carriers }, type, random) => ASK[type](carriers, random),
+  category: ({ carriers }) => carriers[0].kind,
+
+  render({ carriers, background }, size): Raster {
+    const raster = blank(size, size, BACKGROUNDS[background]);
+    const dot = Math.floor(size / 48);
+    for (const { kind, colour, word, row, column } of carriers) {
+      const [left, top] = [(column * size) / 2, (row * size) / 3];
+      const [width, height] = [size / 2, size / 3];
+      const ink = COLOURS[colour];
+      const board = BOARDS[kind];
+      paint(
+        raster,
+        box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height),
+        ink,
+      );
+      DRAW[kind](raster, ink, left, top, width, height);
+      // A bus has wheels below its word.
+      const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);
+      writeCentred(raster, word, left + width / 2, top + middle * height, inkOn(ink), dot);
+    }
+    return raster;
+  },
+
+  passage({ carriers }) {
+    const phrases = carriers.map(
+      (c) =>
+        `in the ${["top", "middle", "bottom"][c.row]} row ${c.column === 0 ? "left" : "right"} ${named(c)} says ${c.word}`,
+    );
+    return `${listed(phrases)}.`;
+  },
+};
+
+const named = (c: Carrier): string => `the ${c.colour} ${c.kind}`;
+
+type Ask = (carriers: readonly Carrier[], random: Random) => Question;
+
+const ASK: Readonly<Record<string, Ask>> = {
+  alone: ([c]) => ({ prompt: `what does the ${c.kind} say?`, answer: c.word }),
+  named(carriers, random) {
+    const c = random.pick(carriers);
+    return { prompt: `what does ${named(c)} say?`, answer: c.word };
+  },
+  colour(carriers, random) {
+    const c = random.pick(carriers);
+    return { prompt: `what color is the word ${c.word} on?`, answer: c.colour };
+  },
+  carrier(carriers, random) {
+    const c = random.pick(carriers);
+    return { prompt: `what is the word ${c.word} on?`, answer: c.kind };
+  },
+  beside(carriers, random) {
+    const [known, asked] = random.shuffle(carriers.slice(0, 2));
+    const side = asked.column < known.column ? "left" : "right";
+    return { prompt: `what is the word ${side} of ${named(known)}?`, answer: asked.word };
+  },
+  above(carriers, random) {
+    const known = random.pick(carriers.slice(0, 2));
+    // With three of them, the nearest in the column is meant.
+    const others = carriers.filter((c) => c !== known && c.column === known.column);
+    const asked = others.reduce((a, b) =>
+      Math.abs(b.row - known.row) < Math.abs(a.row - known.row) ? b : a,
+    );
+    const side = asked.row < known.row ? "above" : "below";
+    return { prompt: `what is the word ${side} ${named(known)}?`, answer: asked.word };
+  },
+};
+
+/** Where the board lies in its cell, as shares of its height; the word stands in its middle. */
+const BOARDS: Readonly<Record<CarrierKind, { readonly top: number; readonly height: number }>> = {
+  sign: { top: 0.12, height: 0.6 },
+  bus: { top: 0.06, height: 0.68 },
+  shop: { top: 0.26, height: 0.66 },
+};
+
+type DrawCarrier = (
+  raster: Raster,
+  colour: Colour,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+) => void;
+
+const DRAW: Readonly<Record<CarrierKind, DrawCarrier>> = {
+  sign(raster, _, left, top, width, height) {
+    paint(raster, box(left + width * 0.44, top + height * 0.72, width * 0.12, height * 0.26), GRAY);
+  },
+  bus(raster, _, left, top, width, height) {
+    for (const x of [0.25, 0.75]) {
+      const [cx, cy] = [left + width * x, top + height * 0.8];
+      paint(raster, disc(cx, cy, height * 0.17), COLOURS.black);
+      paint(raster, disc(cx, cy, height * 0.07), WHITE);
+    }
+  },
+  shop(raster, colour, left, top, width, height) {
+    const stripes = 6;
+    const stripe = (width * 0.96) / stripes;
+    for (let i = 0; i < stripes; i++) {
+      const shade = i % 2 === 0 ? WHITE : mixed(colour, LIGHT, 0.35);
+      paint(raster, box(left + width * 0.02 + i * stripe, top + height * 0.02, stripe, height * 0.2), shade);
+    }
+  },
+};

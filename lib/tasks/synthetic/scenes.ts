@@ -1,0 +1,204 @@
+import type { Random } from "../../random.js";
+import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/colours.js";
+import { blank, type Colour, paint, placed } from "../raster/paint.js";
+import type { Raster } from "../visual.js";
+import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
+import { listed, numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
+
+/** One object in a cell of a 3×3 grid, nudged by hundredths of a cell. */
+export interface SceneObject {
+  readonly shape: ShapeName;
+  readonly colour: ColourName;
+  /** From the top, 0–2. */
+  readonly row: number;
+  /** From the left, 0–2. */
+  readonly column: number;
+  readonly nudge: readonly [x: number, y: number];
+}
+
+export interface ObjectScene {
+  readonly objects: readonly SceneObject[];
+  /** Which of the pale backgrounds. */
+  readonly background: number;
+}
+
+type Kind = Pick<SceneObject, "shape" | "colour">;
+
+const BACKGROUNDS: readonly Colour[] = [WHITE, LIGHT, [250, 240, 214], [220, 238, 226]];
+const MOST = 5;
+const DIRECTIONS = { left: "right", above: "below" } as const;
+
+/**
+ * Coloured shapes on a grid, asked about in the six task types of GQA that the published studies of information flow
+ * use (structural × semantic type: https://arxiv.org/abs/2411.18620, section 3), and counted (`QueryCount`).
+ */
+export const scenes: World<ObjectScene> = {
+  name: "scenes",
+  least: 32,
+  types: {
+    QueryAttr: "easy",
+    ChooseAttr: "easy",
+    ChooseCat: "easy",
+    QueryCount: "medium",
+    ChooseRel: "hard",
+    CompareAttr: "hard",
+    LogicalObj: "hard",
+  },
+  scoring: () => "exact",
+  vocabulary: wordSet(
+    ...SHAPE_NAMES,
+    ...SHAPE_NAMES.map(plural),
+    ...COLOUR_NAMES,
+    ...numerals(0, MOST),
+    "what color is the? is the shape a or an? how many shapes are there?",
+    "left right above below of in the top middle bottom row, yes no",
+    "are the and the the same color? is there a and a? there is nothing.",
+  ),
+
+  scene(random, type) {
+    const kinds = kindsFor(random, type);
+    const cells = some(
+      random,
+      Array.from({ length: 9 }, (_, i) => i),
+      kinds.length,
+    );
+    return {
+      objects: kinds.map((kind, i) => ({
+        ...kind,
+        row: Math.floor(cells[i] / 3),
+        column: cells[i] % 3,
+        nudge: [random.int(13) - 6, random.int(13) - 6],
+      })),
+      background: random.int(BACKGROUNDS.length),
+    };
+  },
+
+  question: (scene, type, random) => ASK[type](scene, random),
+  category: (scene) => String(scene.objects.length),
+
+  render(scene, size): Raster {
+    const raster = blank(size, size, BACKGROUNDS[scene.background]);
+    const cell = size / 3;
+    for (const { shape, colour, row, column, nudge } of scene.objects) {
+      const left = (column + 0.08 + nudge[0] / 100) * cell;
+      const top = (row + 0.08 + nudge[1] / 100) * cell;
+      paint(raster, placed(SHAPES[shape], left, top, cell * 0.84, cell * 0.84), COLOURS[colour]);
+    }
+    return raster;
+  },
+
+  passage(scene) {
+    const rows = ["top", "middle", "bottom"].map((name, row) => {
+      const objects = scene.objects.filter((o) => o.row === row);
+      const phrases = objects
+        .sort((a, b) => a.column - b.column)
+        .map((o) => `${withArticle(named(o))} ${["left", "middle", "right"][o.column]}`);
+      return objects.length === 0 ? "" : `in the ${name} row ${listed(phrases)}.`;
+    });
+    return rows.filter(Boolean).join(" ");
+  },
+};
+
+/**
+ * The objects of a scene. Two questions need a certain make-up to have either answer equally often: two shapes of one
+ * colour, and several of what is counted.
+ */
+function kindsFor(random: Random, type: string): Kind[] {
+  const drawn = (shape: ShapeName): Kind => ({ shape, colour: random.pick(COLOUR_NAMES) });
+  if (type === "QueryCount") {
+    const repeated = drawn(random.pick(SHAPE_NAMES));
+    const byShape = random.int(2) === 0;
+    const count = random.int(MOST + 1);
+    const alike = Array.from({ length: count }, () => ({
+      shape: byShape ? repeated.shape : random.pick(SHAPE_NAMES),
+      colour: byShape ? random.pick(COLOUR_NAMES) : repeated.colour,
+    }));
+    const others = Array.from({ length: random.int(MOST - Math.min(count, MOST - 1)) }, () => ({
+      shape: random.pick(SHAPE_NAMES.filter((s) => s !== repeated.shape)),
+      colour: random.pick(COLOUR_NAMES.filter((c) => c !== repeated.colour)),
+    }));
+    const all = [...alike, ...others];
+    return all.length === 0 ? [drawn(random.pick(SHAPE_NAMES))] : all;
+  }
+  const kinds = some(random, SHAPE_NAMES, 2 + random.int(MOST - 2)).map(drawn);
+  if (type === "CompareAttr" && random.int(2) === 0) kinds[1] = { ...kinds[1], colour: kinds[0].colour };
+  if (type === "ChooseCat") {
+    // Asked for by its colour, one object must be the only one of its colour.
+    const others = COLOUR_NAMES.filter((c) => c !== kinds[0].colour);
+    return kinds.map((kind, i) => (i === 0 ? kind : { ...kind, colour: random.pick(others) }));
+  }
+  return kinds;
+}
+
+const named = (o: Kind): string => `${o.colour} ${o.shape}`;
+
+/** Two words in random order, as the choice that a question gives. */
+const either = (random: Random, a: string, b: string, article = false): string =>
+  random
+    .shuffle([a, b])
+    .map((word) => (article ? withArticle(word) : word))
+    .join(" or ");
+
+const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Question>> = {
+  QueryAttr({ objects }, random) {
+    const { shape, colour } = random.pick(objects);
+    return { prompt: `what color is the ${shape}?`, answer: colour };
+  },
+  ChooseAttr({ objects }, random) {
+    const { shape, colour } = random.pick(objects);
+    const other = random.pick(COLOUR_NAMES.filter((c) => c !== colour));
+    return { prompt: `is the ${shape} ${either(random, colour, other)}?`, answer: colour };
+  },
+  ChooseCat({ objects: [{ shape, colour }] }, random) {
+    const other = random.pick(SHAPE_NAMES.filter((s) => s !== shape));
+    return { prompt: `is the ${colour} shape ${either(random, shape, other, true)}?`, answer: shape };
+  },
+  QueryCount({ objects }, random) {
+    // The number first, then something that there are so many of: every number is the answer about as often.
+    const asked = [
+      ...SHAPE_NAMES.map(
+        (shape) => [plural(shape), objects.filter((o) => o.shape === shape).length] as const,
+      ),
+      ...COLOUR_NAMES.map(
+        (colour) => [`${colour} shapes`, objects.filter((o) => o.colour === colour).length] as const,
+      ),
+    ];
+    const count = random.pick([...new Set(asked.map(([, n]) => n))]);
+    const [what] = random.pick(asked.filter(([, n]) => n === count));
+    return { prompt: `how many ${what} are there?`, answer: String(count) };
+  },
+  ChooseRel({ objects }, random) {
+    const [a, b] = some(random, objects, 2);
+    const across = a.row === b.row || (a.column !== b.column && random.int(2) === 0);
+    const first = across ? "left" : "above";
+    const second = DIRECTIONS[first];
+    const answer = (across ? a.column < b.column : a.row < b.row) ? first : second;
+    const choice = across ? `${either(random, first, second)} of` : either(random, first, second);
+    return { prompt: `is the ${named(a)} ${choice} the ${named(b)}?`, answer };
+  },
+  CompareAttr({ objects: [a, b] }, random) {
+    const [first, second] = random.shuffle([a, b]);
+    return {
+      prompt: `are the ${first.shape} and the ${second.shape} the same color?`,
+      answer: a.colour === b.colour ? "yes" : "no",
+    };
+  },
+  LogicalObj({ objects }, random) {
+    // With one of two present, "and" and "or" differ: picture and wording are needed together.
+    const and = random.int(2) === 0;
+    const mixed = random.int(2) === 0;
+    const there = some(random, objects, 2).map(named);
+    const missing = some(random, absentKinds(objects), 2).map(named);
+    const [a, b] = mixed ? random.shuffle([there[0], missing[0]]) : and ? there : missing;
+    return {
+      prompt: `is there ${withArticle(a)} ${and ? "and" : "or"} ${withArticle(b)}?`,
+      answer: and !== mixed ? "yes" : "no",
+    };
+  },
+};
+
+function absentKinds(objects: readonly SceneObject[]): Kind[] {
+  return SHAPE_NAMES.flatMap((shape) => COLOUR_NAMES.map((colour) => ({ shape, colour }))).filter(
+    (kind) => !objects.some((o) => o.shape === kind.shape && o.colour === kind.colour),
+  );
+}

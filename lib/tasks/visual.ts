@@ -1,0 +1,40 @@
+/** The record that every visual task comes as, from a published data set or from a generator. */
+
+/** A picture in memory: `data` holds red, green and blue bytes, (height, width, 3). */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** A picture: the path of an image file, the bytes of one, or a raster. */
+export type Picture = string | Uint8Array | Raster;
+
+export type Grade = "easy" | "medium" | "hard";
+
+/** Which published rule scores an answer: see `scoreAnswer`. `amber` scores descriptions: see `amberScores`. */
+export type ScoringRule = "exact" | "relaxed" | "anls" | "vqa" | "amber";
+
+/** One question about a picture. */
+export interface VisualTask<Annotation = unknown> {
+  /** Unique within its data set and split. */
+  readonly id: string;
+  /** The data set, such as `chartqa`, or the generator, such as `charts`. */
+  readonly dataset: string;
+  /** The question alone: no chat template, no image placeholder. */
+  readonly prompt: string;
+  /** In the prompt's order; none for a text-only task. */
+  readonly images: readonly Picture[];
+  /** Text that stands in for the picture in a text-only control; it goes before the prompt. */
+  readonly passage?: string;
+  /** Accepted answers; for `vqa` those of the ten annotators, repeats included; for captions the reference. */
+  readonly answers: readonly string[];
+  /** The kind of question, in the data set's own terms: `ChooseAttr`, `human`, `largest`. */
+  readonly type: string;
+  /** What the picture is, where that is known: `bar`, `form`, `beach`. */
+  readonly category?: string;
+  readonly grade?: Grade;
+  readonly scoring: ScoringRule;
+  /** What else is known: the publisher's fields, or the whole scene that a picture was drawn from. */
+  readonly annotation: Annotation;
+}
