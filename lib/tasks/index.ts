@@ -26,4 +26,4 @@ export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
 export { encodePng } from "./raster/png.js";
 export { loadStudy } from "./studies.js";
 export * from "./synthetic/index.js";
-export type { Grade, Picture, Raster, ScoringRule, VisualTask } from "./visual.js";
+export type { Grade, Raster, ScoringRule, TaskImage, VisualTask } from "./visual.js";

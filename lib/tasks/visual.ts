@@ -8,7 +8,7 @@ export interface Raster {
 }
 
 /** A picture: the path of an image file, the bytes of one, or a raster. */
-export type Picture = string | Uint8Array | Raster;
+export type TaskImage = string | Uint8Array | Raster;
 
 export type Grade = "easy" | "medium" | "hard";
 
@@ -24,7 +24,7 @@ export interface VisualTask<Annotation = unknown> {
   /** The question alone: no chat template, no image placeholder. */
   readonly prompt: string;
   /** In the prompt's order; none for a text-only task. */
-  readonly images: readonly Picture[];
+  readonly images: readonly TaskImage[];
   /** Text that stands in for the picture in a text-only control; it goes before the prompt. */
   readonly passage?: string;
   /** Accepted answers; for `vqa` those of the ten annotators, repeats included; for captions the reference. */
