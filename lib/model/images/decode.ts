@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import sharp, { type Metadata } from "sharp";
 import { ModalscopeError } from "../../errors.js";
 import { checkRaster, type RgbImage } from "./raster.js";
@@ -52,7 +52,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
   return reading(name, () => decode(input, file, options.alpha ?? "drop"));
 }
 
-async function open(source: string | Uint8Array): Promise<{ name: string; input: string | Uint8Array }> {
+async function open(source: string | Uint8Array): Promise<{ name: string; input: Uint8Array }> {
   if (source instanceof Uint8Array) {
     if (source.length > 0) return { name: "The image", input: source };
     throw new ModalscopeError("The image has no bytes.", "An image file is expected, in memory.");
@@ -72,8 +72,9 @@ async function open(source: string | Uint8Array): Promise<{ name: string; input:
   const found = await stat(source).catch((cause: unknown) => {
     throw new ModalscopeError(`There is no image ${source}.`, String(cause), "", { cause });
   });
-  if (found.isFile()) return { name: source, input: source };
-  throw new ModalscopeError(`${source} is no image.`, "It is not a file.");
+  if (!found.isFile()) throw new ModalscopeError(`${source} is no image.`, "It is not a file.");
+  // Read here, because libvips keeps what it opened by path, and would not see that a file has changed.
+  return { name: source, input: await readFile(source) };
 }
 
 function bytesOfUrl(url: string): Uint8Array {
@@ -114,11 +115,7 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function decode(
-  input: string | Uint8Array,
-  file: Metadata,
-  alpha: "drop" | "white",
-): Promise<RgbImage> {
+async function decode(input: Uint8Array, file: Metadata, alpha: "drop" | "white"): Promise<RgbImage> {
   // Profiles are ignored because Pillow ignores them; CMYK is kept apart from libvips' own conversion for the same reason.
   let image = sharp(input, { limitInputPixels: false, failOn: "error", ignoreIcc: true, autoOrient: true });
   if (file.space === "cmyk") image = image.pipelineColourspace("cmyk").toColourspace("cmyk");

@@ -54,11 +54,11 @@ function patchShape(files: ProcessorFiles, fields: Fields): PatchShape {
   const temporal = positive(vision, "temporal_patch_size", 2);
   const merge = positive(vision, "spatial_merge_size", 2);
   // Left out, the processor's are Qwen2-VL's, whose patches are smaller.
-  const given = { patch_size: 14, temporal_patch_size: 2, merge_size: 2, ...fields.values };
-  const processor = { file: fields.file, values: given };
-  agree(processor, "patch_size", patch);
-  agree(processor, "temporal_patch_size", temporal);
-  agree(processor, "merge_size", merge);
+  const { patch_size = 14, temporal_patch_size = 2, merge_size = 2 } = fields.values;
+  const given = { file: fields.file, values: { patch_size, temporal_patch_size, merge_size } };
+  agree(given, "patch_size", patch);
+  agree(given, "temporal_patch_size", temporal);
+  agree(given, "merge_size", merge);
   return { patch, temporal, merge };
 }
 

@@ -51,14 +51,11 @@ export function cut(
   return { width, height, data };
 }
 
-/** The part of `region` that lies inside an image of this size; width or height 0 when there is none. */
+/** The part of `region` that lies inside an image of this size; width and height 0 when there is none. */
 export function intersect(region: Region, size: { readonly width: number; readonly height: number }): Region {
   const x = Math.min(Math.max(region.x, 0), size.width);
   const y = Math.min(Math.max(region.y, 0), size.height);
-  return {
-    x,
-    y,
-    width: Math.max(0, Math.min(region.x + region.width, size.width) - x),
-    height: Math.max(0, Math.min(region.y + region.height, size.height) - y),
-  };
+  const width = Math.min(region.x + region.width, size.width) - x;
+  const height = Math.min(region.y + region.height, size.height) - y;
+  return width > 0 && height > 0 ? { x, y, width, height } : { x, y, width: 0, height: 0 };
 }

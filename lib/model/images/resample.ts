@@ -1,8 +1,10 @@
 /**
- * Resizing with the values of Pillow's `Image.resize` for 8-bit RGB, bit for bit: two passes (rows, then columns)
- * of a convolution in fixed point with 22 fractional bits, each pass rounded and clipped to 8 bits. When an image
- * shrinks, the filter widens by the same factor (antialiasing). After Pillow's `Resample.c` and, for `nearest`,
- * `Geometry.c`.
+ * Resizing with the values of Pillow's `Image.resize` for 8-bit RGB, bit for bit: two passes (along rows and along
+ * columns) of a convolution in fixed point with 22 fractional bits, each pass rounded and clipped to 8 bits. When an
+ * image shrinks, the filter widens by the same factor (antialiasing). After Pillow's `Resample.c` and, for `nearest`,
+ * `Geometry.c`. The order of the passes shows in single levels: Pillow 13 begins with the columns when the height
+ * shrinks by more than twice as many pixels as the width (found by trying 3340 sizes); releases before it, as their
+ * source has it, with the rows.
  */
 
 import { ModalscopeError } from "../../errors.js";
@@ -50,45 +52,50 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
-/** For each output pixel, the input pixels that it averages and their fixed-point weights. */
+/** For each output pixel of a window, the input pixels that it averages and their fixed-point weights. */
 interface Taps {
-  /** First input pixel of each output pixel. */
+  /** First input pixel that any output needs, and how many from there on. */
+  readonly from: number;
+  readonly span: number;
+  /** First input pixel of each output pixel, counted from `from`. */
   readonly start: Int32Array;
   /** How many input pixels each has. */
   readonly count: Int32Array;
-  /** (outputs, width) */
+  /** (outputs, width); no width at all when this axis stays as it is. */
   readonly weights: Int32Array;
   readonly width: number;
 }
 
-/** Taps of the output pixels `from` to `to` when `input` pixels become `output`. */
-function tapsOf(kernel: Kernel, input: number, output: number, from: number, to: number): Taps {
+/** Taps of the `outputs` pixels from `first` on when `input` pixels become `output`. */
+function tapsOf(kernel: Kernel, input: number, output: number, first: number, outputs: number): Taps {
+  const start = new Int32Array(outputs);
+  const count = new Int32Array(outputs);
+  if (input === output)
+    return { from: first, span: outputs, start, count, weights: new Int32Array(0), width: 0 };
   const scale = input / output;
   const widened = Math.max(scale, 1);
   const support = kernel.support * widened;
   const inverse = 1 / widened;
   const width = Math.ceil(support) * 2 + 1;
-  const start = new Int32Array(to - from);
-  const count = new Int32Array(to - from);
-  const weights = new Int32Array((to - from) * width);
+  const weights = new Int32Array(outputs * width);
   const exact = new Float64Array(width);
-  for (let i = 0; i < to - from; i++) {
-    const centre = (from + i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - support + 0.5));
-    const n = Math.min(input, Math.trunc(centre + support + 0.5)) - first;
+  for (let i = 0; i < outputs; i++) {
+    const centre = (first + i + 0.5) * scale;
+    start[i] = Math.max(0, Math.trunc(centre - support + 0.5));
+    count[i] = Math.min(input, Math.trunc(centre + support + 0.5)) - start[i];
     let sum = 0;
-    for (let k = 0; k < n; k++) {
-      exact[k] = kernel.weight((k + first - centre + 0.5) * inverse);
+    for (let k = 0; k < count[i]; k++) {
+      exact[k] = kernel.weight((k + start[i] - centre + 0.5) * inverse);
       sum += exact[k];
     }
-    for (let k = 0; k < n; k++) {
+    for (let k = 0; k < count[i]; k++) {
       const w = (sum === 0 ? exact[k] : exact[k] / sum) * (1 << PRECISION);
       weights[i * width + k] = Math.trunc(w < 0 ? w - 0.5 : w + 0.5);
     }
-    start[i] = first;
-    count[i] = n;
   }
-  return { start, count, weights, width };
+  const from = start[0];
+  const span = start[outputs - 1] + count[outputs - 1] - from;
+  return { from, span, start: start.map((at) => at - from), count, weights, width };
 }
 
 /**
@@ -131,37 +138,30 @@ function resizePart(
 }
 
 function convolve(image: RgbImage, width: number, height: number, kernel: Kernel, wanted: Region): RgbImage {
-  let rows = wanted;
-  let vertical: Taps | undefined;
-  if (height !== image.height) {
-    vertical = tapsOf(kernel, image.height, height, wanted.y, wanted.y + wanted.height);
-    const last = wanted.height - 1;
-    const y = vertical.start[0];
-    rows = { ...rows, y, height: vertical.start[last] + vertical.count[last] - y };
-  }
-  const across =
-    width === image.width
-      ? cut(image, rows)
-      : alongRows(image, rows, tapsOf(kernel, image.width, width, rows.x, rows.x + rows.width));
-  return vertical ? alongColumns(across, rows.y, vertical) : across;
+  const across = tapsOf(kernel, image.width, width, wanted.x, wanted.width);
+  const down = tapsOf(kernel, image.height, height, wanted.y, wanted.height);
+  const source = cut(image, { x: across.from, y: down.from, width: across.span, height: down.span });
+  const columnsFirst = height < image.height && image.height - height > 2 * (image.width - width);
+  return columnsFirst
+    ? alongRows(alongColumns(source, down), across)
+    : alongColumns(alongRows(source, across), down);
 }
 
-/** Horizontal pass over the rows of `region`. */
-function alongRows(image: RgbImage, region: Region, taps: Taps): RgbImage {
-  const { start, count, weights } = taps;
+function alongRows(image: RgbImage, { start, count, weights, width }: Taps): RgbImage {
+  if (width === 0) return image;
   const source = image.data;
-  const data = new Uint8ClampedArray(region.width * region.height * 3);
+  const outputs = start.length;
+  const data = new Uint8ClampedArray(outputs * image.height * 3);
   let out = 0;
-  for (let y = region.y; y < region.y + region.height; y++) {
-    const row = y * image.width;
-    for (let x = 0; x < region.width; x++) {
+  for (let row = 0; row < image.height * image.width; row += image.width)
+    for (let x = 0; x < outputs; x++) {
       let r = HALF;
       let g = HALF;
       let b = HALF;
       const n = count[x];
-      const w0 = x * taps.width;
+      const first = x * width;
       for (let k = 0, i = (row + start[x]) * 3; k < n; k++, i += 3) {
-        const w = weights[w0 + k];
+        const w = weights[first + k];
         r += source[i] * w;
         g += source[i + 1] * w;
         b += source[i + 2] * w;
@@ -170,26 +170,26 @@ function alongRows(image: RgbImage, region: Region, taps: Taps): RgbImage {
       data[out++] = g >> PRECISION;
       data[out++] = b >> PRECISION;
     }
-  }
-  return { width: region.width, height: region.height, data: new Uint8Array(data.buffer) };
+  return { width: outputs, height: image.height, data: new Uint8Array(data.buffer) };
 }
 
-/** Vertical pass; the image's first row is row `top` of what the taps count in. */
-function alongColumns(image: RgbImage, top: number, taps: Taps): RgbImage {
-  const height = taps.start.length;
+function alongColumns(image: RgbImage, { start, count, weights, width }: Taps): RgbImage {
+  if (width === 0) return image;
+  const source = image.data;
+  const outputs = start.length;
   const stride = image.width * 3;
-  const data = new Uint8ClampedArray(stride * height);
+  const data = new Uint8ClampedArray(stride * outputs);
   const sums = new Int32Array(stride);
-  for (let y = 0; y < height; y++) {
+  for (let y = 0; y < outputs; y++) {
     sums.fill(HALF);
-    for (let k = 0; k < taps.count[y]; k++) {
-      const w = taps.weights[y * taps.width + k];
-      const row = (taps.start[y] + k - top) * stride;
-      for (let i = 0; i < stride; i++) sums[i] += image.data[row + i] * w;
+    for (let k = 0; k < count[y]; k++) {
+      const w = weights[y * width + k];
+      const row = (start[y] + k) * stride;
+      for (let i = 0; i < stride; i++) sums[i] += source[row + i] * w;
     }
     for (let i = 0; i < stride; i++) data[y * stride + i] = sums[i] >> PRECISION;
   }
-  return { width: image.width, height, data: new Uint8Array(data.buffer) };
+  return { width: image.width, height: outputs, data: new Uint8Array(data.buffer) };
 }
 
 function pickNearest(image: RgbImage, width: number, height: number, wanted: Region): RgbImage {

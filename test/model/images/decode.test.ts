@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { ModalscopeError } from "../../../lib/errors.js";
+import { decodeImage, type ImageSource, type RgbImage } from "../../../lib/model/images/index.js";
+import { drawn, file, fixture, golden, sha256 } from "./goldens.js";
+
+/** Levels by which two builds of a JPEG or WebP decoder may differ. The ones that we ran gave the same levels. */
+const DECODER_TOLERANCE = 2;
+
+/** Where we do not do as Pillow does. */
+const DEVIATES = ["deep-grey.png"];
+
+const refuses = (source: ImageSource, message: RegExp, options = {}): Promise<void> =>
+  assert.rejects(decodeImage(source, options), (error: unknown) => {
+    assert.ok(error instanceof ModalscopeError, String(error));
+    assert.match(error.message, message);
+    return true;
+  });
+
+describe("decoding as Pillow does", () => {
+  for (const [name, expected] of Object.entries(golden.decoded)) {
+    if (DEVIATES.includes(name)) continue;
+    it(`${name} (${expected.mode})`, async () => {
+      const image = await decodeImage(file(name));
+      assert.deepEqual([image.width, image.height], expected.size);
+      if (expected.lossy) await near(image, `${name}.decoded.png`);
+      else assert.equal(sha256(image.data), expected.drop);
+    });
+    if (expected.white !== expected.drop)
+      it(`${name} on white`, async () => {
+        const image = await decodeImage(file(name), { alpha: "white" });
+        assert.equal(sha256(image.data), expected.white);
+      });
+  }
+
+  async function near(image: RgbImage, reference: string): Promise<void> {
+    const { data } = await decodeImage(file(reference));
+    let off = 0;
+    for (let i = 0; i < data.length; i++) off = Math.max(off, Math.abs(data[i] - image.data[i]));
+    assert.ok(off <= DECODER_TOLERANCE, `${off} levels off`);
+  }
+
+  it("takes the high byte of 16-bit grey, which Pillow clips to white", async () => {
+    const grey = await decodeImage(file("deep-grey.png"));
+    const colour = await decodeImage(file("deep.png"));
+    // The grey levels are the red ones of the colour file; see make.py.
+    for (let i = 0; i < grey.data.length; i++) assert.equal(grey.data[i], colour.data[i - (i % 3)]);
+  });
+
+  it("reads bytes, data: URLs and decoded pictures alike", async () => {
+    const bytes = readFileSync(file("odd.png"));
+    const expected = drawn(37, 23);
+    const url = `data:image/png;base64,${bytes.toString("base64")}`;
+    const escaped = `data:image/png,${[...bytes].map((b) => `%${b.toString(16).padStart(2, "0")}`).join("")}`;
+    for (const source of [bytes, new Uint8Array(bytes), url, escaped, expected])
+      assert.deepEqual(await decodeImage(source), expected);
+  });
+});
+
+describe("images that cannot be read", () => {
+  it("are refused with the reason", async () => {
+    await refuses(file("text.png"), /text\.png cannot be read as an image/);
+    await refuses(file("truncated.jpg"), /truncated\.jpg cannot be read/);
+    await refuses(file("truncated.png"), /truncated\.png cannot be read/);
+    await refuses(file("absent.png"), /There is no image .*absent\.png/);
+    await refuses(fixture("files"), /is no image. It is not a file/);
+    await refuses(new Uint8Array(0), /no bytes/);
+    await refuses("data:image/png;base64,", /holds no image/);
+    await refuses("data:image/png", /holds no image/);
+    await refuses("https://example.org/cat.png", /Nothing is fetched/);
+    await refuses(null as unknown as string, /null/);
+    await refuses(7 as unknown as string, /number/);
+    await refuses({} as unknown as string, /object/);
+  });
+
+  it("or drawings", async () => {
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>';
+    await refuses(Buffer.from(svg), /format svg/);
+  });
+
+  it("or decoded pictures whose sizes are wrong", async () => {
+    await refuses({ width: 0, height: 3, data: new Uint8Array(0) }, /0×3/);
+    await refuses({ width: 2, height: 2, data: new Uint8Array(11) }, /needs 12 bytes/);
+    await refuses({ width: 1.5, height: 2, data: new Uint8Array(9) }, /whole numbers/);
+  });
+
+  it("or too large, by the header alone", async () => {
+    // Its header says 60000×50000; there are no pixels for that.
+    await refuses(file("huge.png"), /60000×50000 = 3000000000 pixels. The limit is 89478485/);
+    await refuses(file("odd.png"), /37×23 = 851 pixels. The limit is 850/, { maxPixels: 850 });
+    await refuses(drawn(5, 4), /The limit is 19/, { maxPixels: 19 });
+    assert.equal((await decodeImage(file("odd.png"), { maxPixels: 851 })).width, 37);
+  });
+});
