@@ -1,4 +1,4 @@
-/** The tiny checkpoints of test/fixtures/families and what transformers computed with them. */
+/** The tiny language models of test/fixtures and what transformers computed with them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Batch, Positions } from "../../lib/model/batch.js";
@@ -8,11 +8,18 @@ import type { Model } from "../../lib/model/model.js";
 import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 
-const folder = join(import.meta.dirname, "../../../test/fixtures/families");
+const fixtures = join(import.meta.dirname, "../../../test/fixtures");
 
-export const variants: string[] = readdirSync(folder, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && /-/.test(entry.name))
-  .map((entry) => entry.name);
+/** The language models among the tiny checkpoints, by the folder that they are in. */
+const folders: ReadonlyMap<string, string> = new Map(
+  [["families", /-/] as const, ["vision", /^qwen3(_moe)?-/] as const].flatMap(([folder, names]) =>
+    readdirSync(join(fixtures, folder), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && names.test(entry.name))
+      .map((entry) => [entry.name, join(fixtures, folder, entry.name)] as const),
+  ),
+);
+
+export const variants: string[] = [...folders.keys()];
 
 export interface Case {
   readonly input_ids: number[][];
@@ -44,18 +51,18 @@ export interface Golden {
 }
 
 /** Folder of a tiny checkpoint. */
-export const fixture = (variant: string): string => join(folder, variant);
+export const fixture = (variant: string): string => folders.get(variant)!;
 
 export function golden(variant: string): Golden {
-  return JSON.parse(readFileSync(join(folder, variant, "golden.json"), "utf8"));
+  return JSON.parse(readFileSync(join(fixture(variant), "golden.json"), "utf8"));
 }
 
 export function tensors(variant: string, file = "golden.safetensors"): Map<string, Tensor> {
-  return readSafetensors(join(folder, variant, file));
+  return readSafetensors(join(fixture(variant), file));
 }
 
 export function open(variant: string, options: LoadOptions = {}): Promise<Model> {
-  return loadModel(join(folder, variant), { threads: 1, ...options });
+  return loadModel(fixture(variant), { threads: 1, ...options });
 }
 
 /** A golden's batch, padded as transformers had it. */

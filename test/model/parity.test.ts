@@ -26,11 +26,12 @@ for (const variant of variants) {
         const { logits, cache } = await model.run(batchOf(model, given), { capture: known });
         const misses: string[] = [];
         for (const hook of known) {
-          const drift = deviation(
-            cache.get(hook),
-            reference.get(`${name}/${hook}`)!,
-            realCells(hook, given, cache.get(hook)),
-          );
+          const wanted = reference.get(`${name}/${hook}`)!;
+          const chosen = reference.get(`${name}/${hook.replace("weights", "indices")}`);
+          const found = hook.endsWith("expert_weights")
+            ? ofChosen(cache.get(hook), chosen!)
+            : cache.get(hook);
+          const drift = deviation(found, wanted, realCells(hook, given, found));
           if (!(drift <= TOLERANCE)) misses.push(`${hook}: ${drift.toExponential(2)}`);
         }
         const drift = deviation(
@@ -100,6 +101,13 @@ for (const variant of variants) {
       });
     }
   });
+}
+
+/** Weights of all experts (batch, time, experts) as transformers has them: of the chosen ones (batch, time, k). */
+function ofChosen(weights: Tensor, indices: Tensor): Tensor {
+  const [count, k] = [weights.shape[2], indices.shape[2]];
+  const data = indices.data.map((e, i) => weights.data[Math.floor(i / k) * count + e]);
+  return { data: Float32Array.from(data), shape: indices.shape };
 }
 
 /** Cells that belong to real tokens; of scores also only those whose key the query may see. */
