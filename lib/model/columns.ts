@@ -1,4 +1,4 @@
-/** Cutting and joining streams along time. */
+/** Cutting and joining streams along time and along rows. */
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 
 /** Columns `from` … `to`−1 of (batch, time, …). */
@@ -26,4 +26,26 @@ export function joinColumns(parts: readonly Tensor[]): Tensor {
     column += p.shape[1];
   }
   return { data, shape: [size, time, ...rest] };
+}
+
+/** Rows `from` … `to`−1 of (batch, …), without a copy. */
+export function rowsOf({ data, shape }: Tensor, from: number, to: number): Tensor {
+  const [size, ...rest] = shape;
+  const width = sizeOf(rest);
+  const end = Math.min(size, to);
+  return { data: data.subarray(from * width, end * width), shape: [end - from, ...rest] };
+}
+
+/** (batch_i, …) below each other. */
+export function joinRows(parts: readonly Tensor[]): Tensor {
+  const data = zerosLike(
+    parts[0].data,
+    parts.reduce((n, p) => n + p.data.length, 0),
+  );
+  let at = 0;
+  for (const p of parts) {
+    data.set(p.data, at);
+    at += p.data.length;
+  }
+  return { data, shape: [parts.reduce((n, p) => n + p.shape[0], 0), ...parts[0].shape.slice(1)] };
 }

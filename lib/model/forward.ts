@@ -53,12 +53,21 @@ export async function runBlocks(
       stream = block.experts ? await withExperts(engine, l, pass, block.x, block.experts, options) : block.x;
       keys[l] = block.keys;
     }
+    stream = injected(engine, l, stream, pass, options);
     stream = atStream(engine, `blocks.${l}.hook_resid_post`, stream, pass, options);
     // onnxruntime holds the event loop while it computes; here timers, messages and signals get their turn.
     await nextTurn();
   }
   options.progress?.(to - from, to - from, "blocks");
   return { x: stream, keys };
+}
+
+/** Adds what DeepStack brings after a block; a block that is skipped does not keep it away. */
+function injected(engine: Engine, layer: number, x: Tensor, pass: Pass, company: Company): Tensor {
+  const found = pass.injections?.get(layer);
+  if (!found) return x;
+  const added = atStream(engine, `blocks.${layer}.hook_deepstack`, found, pass, company);
+  return { data: x.data.map((v, i) => v + added.data[i]), shape: x.shape };
 }
 
 /** Edits and captures a point between the pieces. */
@@ -196,7 +205,7 @@ const HEAD_ROWS = 16;
  * Runs a block or the head with its inner edits and captures.
  * Edits that depend on a value are settled one by one: fetch the value, change it, run again with it in place.
  */
-async function runPiece(
+export async function runPiece(
   engine: Engine,
   id: PieceId,
   feeds: Readonly<Record<string, Tensor>>,
@@ -241,6 +250,8 @@ function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
   const lengths: Record<string, number> = {
     batch: x.shape[0],
     time: x.shape[1],
+    patches: x.shape[1],
+    tokens: pass.time,
     keys: pass.start + pass.time,
   };
   return hook.shape.map((d) => (typeof d === "number" ? d : lengths[d]));

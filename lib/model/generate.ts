@@ -6,6 +6,7 @@ import type { Batch } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
+import { embedTokens, enter } from "./embed.js";
 import { type Company, runBlocks } from "./forward.js";
 import { checkPlan, planEdits } from "./intervene.js";
 import type { Model } from "./model.js";
@@ -86,7 +87,10 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     options.signal?.throwIfAborted();
     const sink = new Sink(engine.hooks, options.capture ?? []);
     const company: Company = { plan, sink, keepKeys: true, signal: options.signal };
-    const x = model.embed(ids, pass, company);
+    const entered =
+      step === 0 ? await enter(engine, batch, company) : { pass, x: embedTokens(engine, ids, pass, company) };
+    pass = entered.pass;
+    const { x } = entered;
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, skip: options.skip });
     const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
     const { logits } = await model.logitsAt(residual, pass, at, plan, sink);

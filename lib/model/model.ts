@@ -5,9 +5,10 @@ import { type Batch, type PadOptions, type Positions, padTokens, resolvePosition
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
-import { type Engine, floats } from "./engine.js";
+import { enter } from "./embed.js";
+import type { Engine } from "./engine.js";
 import type { TextConfig } from "./families/index.js";
-import { atStream, type Company, runBlocks, runHead } from "./forward.js";
+import { type Company, runBlocks, runHead } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import { checkPlan, type Plan, planEdits } from "./intervene.js";
 import { showBytes } from "./memory.js";
@@ -158,19 +159,19 @@ export class Model {
     if (options.captureTo === undefined) this.checkSize(sink, pass);
     else sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
     try {
-      return await this.runWith(pass, batch, { ...options, plan, sink });
+      return await this.runWith(batch, { ...options, plan, sink });
     } finally {
       sink.abort();
     }
   }
 
-  private async runWith(pass: Pass, batch: Batch, options: RunOptions & Company): Promise<RunResult> {
+  private async runWith(batch: Batch, options: RunOptions & Company): Promise<RunResult> {
     const { engine } = this;
     const { plan, sink, keepKeys, progress, signal, skip, stop } = options;
     const company: Company = { plan, sink, keepKeys, progress, signal };
     const from = options.start?.layer ?? 0;
-    const x = options.start?.x ?? this.embed(batch.ids, pass, company);
-    this.checkStart(x, pass);
+    if (options.start) this.checkStart(options.start.x, batch);
+    const { x, pass } = await enter(engine, batch, company, options.start);
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
     const finished = (at?: { logits: Tensor; logitColumns: number[][] }): RunResult => ({
       logits: at?.logits,
@@ -203,18 +204,6 @@ export class Model {
   async close(): Promise<void> {
     await this.engine.pool.close();
     this.engine.checkpoint.close();
-  }
-
-  /** Token embeddings (batch, time, hidden_size) as they enter the first block. */
-  embed(ids: Int32Array, pass: Pass, company: Company): Tensor {
-    const { engine, config } = this;
-    const rows = engine.checkpoint.readRows(engine.family.names.embedding, Array.from(ids));
-    const factor = engine.family.embeddingScale(config);
-    const data = floats(engine, rows.length);
-    data.set(rows);
-    if (factor !== 1) for (let i = 0; i < data.length; i++) data[i] *= factor;
-    const x = { data, shape: [pass.size, pass.time, config.hidden_size] };
-    return atStream(engine, "hook_embed", x, pass, company);
   }
 
   /** Logits (batch, n, vocab_size) at some columns of a residual stream (batch, time, hidden_size). */
@@ -286,9 +275,9 @@ export class Model {
     }
   }
 
-  private checkStart(x: Tensor, pass: Pass): void {
+  private checkStart(x: Tensor, batch: Batch): void {
     const { hidden_size } = this.config;
-    const expected = [pass.size, pass.time, hidden_size];
+    const expected = [batch.size, batch.time, hidden_size];
     if (x.shape.join() !== expected.join()) {
       throw new ModalscopeError(
         `The starting stream has the shape (${x.shape.join(", ")}).`,

@@ -126,7 +126,10 @@ export function rotations(
 ): { cos: Float64Array; sin: Float64Array } {
   const pairs = inverse.length;
   const count = positions[0].length;
-  const axes = Array.from({ length: pairs }, (_, i) => positions[positions.length > 1 ? axisOf(i, sections) : 0]);
+  const axes = Array.from(
+    { length: pairs },
+    (_, i) => positions[positions.length > 1 ? axisOf(i, sections) : 0],
+  );
   const cos = new Float64Array(count * pairs * 2);
   const sin = new Float64Array(count * pairs * 2);
   for (let t = 0; t < count; t++) {

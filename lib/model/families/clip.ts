@@ -5,10 +5,14 @@ import { count, field, type RawConfig } from "./config.js";
 import type { PatchInputs, VisionConfig } from "./vision.js";
 import { embedPatches, norm } from "./vit.js";
 
+/** What the tower itself says, without how the language model reads it. */
+export type TowerConfig = Omit<
+  VisionConfig,
+  "readouts" | "out_hidden_size" | "image_token_id" | "keeps_class_tokens"
+>;
+
 /** `clip_vision_model`: a class token before the patches, learned positions, a norm before the first block. */
-export function parseClip(
-  given: RawConfig,
-): Omit<VisionConfig, "readouts" | "out_hidden_size" | "image_token_id"> {
+export function parseClip(given: RawConfig): TowerConfig {
   const raw = { model_type: "clip_vision_model", ...given };
   const hidden_size = count(raw, "hidden_size", 768);
   const num_attention_heads = count(raw, "num_attention_heads", 12);

@@ -35,4 +35,4 @@ export function familyOf(raw: RawConfig): Family {
 
 export type { TextConfig } from "./config.js";
 export type { Family } from "./family.js";
-export type { ReadoutId, VisionConfig, VisionFamily } from "./vision.js";
+export type { Readout, ReadoutId, VisionConfig, VisionFamily } from "./vision.js";

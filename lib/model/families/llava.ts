@@ -11,7 +11,6 @@ import { vitBlock } from "./vit.js";
 interface LlavaConfig extends VisionConfig {
   readonly projector_hidden_act: string;
   readonly multimodal_projector_bias: boolean;
-  readonly vision_feature_select_strategy: "default" | "full";
 }
 
 /** LLaVA 1.5: CLIP's patches after the last block but one, through two layers, in the places of the image tokens. */
@@ -31,7 +30,7 @@ export const llava: VisionFamily = {
       ),
       projector_hidden_act: field(raw, "projector_hidden_act", "gelu"),
       multimodal_projector_bias: field(raw, "multimodal_projector_bias", true),
-      vision_feature_select_strategy: strategy(raw),
+      keeps_class_tokens: keepsClassToken(raw),
     };
   },
 
@@ -44,8 +43,7 @@ export const llava: VisionFamily = {
 /** Leaves the class token out, unless the config keeps it, and projects every patch. */
 function project(config: LlavaConfig, scope: Scope, x: Node): Node {
   const d = config.out_hidden_size;
-  const kept = config.vision_feature_select_strategy === "default" ? config.class_tokens : 0;
-  const patches = from(x, -2, kept, "tokens");
+  const patches = from(x, -2, config.keeps_class_tokens ? 0 : config.class_tokens, "tokens");
   const names = ["multi_modal_projector.linear_1", "multi_modal_projector.linear_2"] as const;
   const act = activation(config.projector_hidden_act);
   return mlp(scope, patches, names, d, act, { to: d, bias: config.multimodal_projector_bias });
@@ -64,9 +62,9 @@ function featureLayers(raw: RawConfig, layers: number): number[] {
   });
 }
 
-function strategy(raw: RawConfig): LlavaConfig["vision_feature_select_strategy"] {
-  const given = field(raw, "vision_feature_select_strategy", "default");
-  if (given === "default" || given === "full") return given;
+function keepsClassToken(raw: RawConfig): boolean {
+  const given = field<string>(raw, "vision_feature_select_strategy", "default");
+  if (given === "default" || given === "full") return given === "full";
   throw new ModalscopeError(
     `config.json has "vision_feature_select_strategy": "${given}".`,
     'It must be "default" (without the class token) or "full".',

@@ -31,6 +31,8 @@ export interface VisionConfig {
   readonly num_positions: number;
   /** Leading tokens that stand for no patch: CLIP's class token. */
   readonly class_tokens: number;
+  /** Whether the language model sees these too. */
+  readonly keeps_class_tokens: boolean;
   /** Patches along each side that become one vector of the language model. */
   readonly merge: number;
   readonly readouts: readonly Readout[];
@@ -63,6 +65,8 @@ export interface VisionFamily {
   readout(config: VisionConfig, id: ReadoutId, scope: Scope, x: Node): Node;
   /** Checkpoint name of the vector between the rows of a picture's tokens, where there is one. */
   readonly newline?: string;
+  /** Whether the square of learned positions is stretched over grids of other shapes. */
+  readonly stretches?: boolean;
   /** Whether the tower rotates queries and keys by row and column. */
   readonly rotates?: boolean;
   /** Whether the tokens of one picture see each other in both directions in the language model. */

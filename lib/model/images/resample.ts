@@ -32,11 +32,14 @@ const KERNELS: Record<Exclude<Filter, "nearest">, Kernel> = {
   lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 
+/** Pillow has these two as float32. */
+const HAMMING = [Math.fround(0.54), Math.fround(0.46)];
+
 function hamming(x: number): number {
   const d = Math.abs(x);
   if (d === 0) return 1;
   if (d >= 1) return 0;
-  return (Math.sin(d * Math.PI) / (d * Math.PI)) * (0.54 + 0.46 * Math.cos(d * Math.PI));
+  return (Math.sin(d * Math.PI) / (d * Math.PI)) * (HAMMING[0] + HAMMING[1] * Math.cos(d * Math.PI));
 }
 
 /** Keys' cubic convolution with a = −1/2. */
