@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import sharp, { type Metadata } from "sharp";
 import { ModalscopeError } from "../../errors.js";
 import { checkRaster, type RgbImage } from "./raster.js";
@@ -26,8 +26,9 @@ const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
 /**
  * Reads a picture as 8-bit RGB with the values that Pillow's `.convert("RGB")` gives: the first frame of an animation,
  * turned as its EXIF orientation says, colour profiles left alone, CMYK by Pillow's formula, 16-bit levels by their
- * high byte (Pillow clips 16-bit *grey* at 255 instead, which leaves it white). PNG, lossless WebP and TIFF are exact;
- * lossy files are as their decoder makes them. In a transparent GIF the hidden colours are black.
+ * high byte. PNG, GIF, TIFF and lossless WebP are exact, JPEG and lossy WebP too where the decoders' builds agree.
+ * Not as Pillow: 16-bit *grey* (Pillow clips it at 255, which leaves it white); the colours under a GIF's transparency
+ * (black here); the chroma of AVIF, another decoder's.
  * @throws ModalscopeError when there is no such file, it is no picture of a known format, it is damaged, or too large
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<RgbImage> {
@@ -60,21 +61,21 @@ async function open(source: string | Uint8Array): Promise<{ name: string; input:
   if (typeof source !== "string")
     throw new ModalscopeError(
       "This is no image.",
-      `A path, a data: URL, a file's bytes or {width, height, data} is expected, not ${source === null ? "null" : typeof source}.`,
+      `It is ${source === null ? "null" : typeof source}; a path, a data: URL, a file's bytes or {width, height, data} is expected.`,
     );
   if (source.startsWith("data:")) return { name: "The data: URL", input: bytesOfUrl(source) };
   if (/^https?:/i.test(source))
     throw new ModalscopeError(
       `${source} is not read.`,
-      "Nothing is fetched from the network.",
+      "Nothing is fetched from a network.",
       "Save it first.",
     );
-  const found = await stat(source).catch((cause: unknown) => {
-    throw new ModalscopeError(`There is no image ${source}.`, String(cause), "", { cause });
-  });
-  if (!found.isFile()) throw new ModalscopeError(`${source} is no image.`, "It is not a file.");
   // Read here, because libvips keeps what it opened by path, and would not see that a file has changed.
-  return { name: source, input: await readFile(source) };
+  const input = await readFile(source).catch((cause: Error) => {
+    throw new ModalscopeError(`The image ${source} cannot be opened.`, `${cause.message}.`, "", { cause });
+  });
+  if (input.length === 0) throw new ModalscopeError(`${source} is no image.`, "The file is empty.");
+  return { name: source, input };
 }
 
 function bytesOfUrl(url: string): Uint8Array {
@@ -105,10 +106,10 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message.trim() : String(cause);
+    const why = cause instanceof Error ? cause.message.trim().replace(/\s+/g, " ") : String(cause);
     throw new ModalscopeError(
       `${name} cannot be read as an image.`,
-      `${why}.`.replace(/\.\.$/, "."),
+      why.endsWith(".") ? why : `${why}.`,
       "The file is damaged, or not a picture.",
       { cause },
     );
