@@ -1,7 +1,7 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { placeOf } from "./experts/run.js";
-import { expertLayout } from "./experts/weights.js";
+import { expertLayout, expertShapes } from "./experts/weights.js";
 import type { Family, TextConfig } from "./families/index.js";
 import { textPart } from "./families/nested.js";
 import { buildPiece, HEAD, pieces, weightsOf } from "./program.js";
@@ -65,7 +65,8 @@ export function checkWeights(
     for (const name of weights.keys()) read.add(name);
     bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
     if (typeof id !== "number" || !family.experts?.(config, id)) continue;
-    const { needed } = expertLayout(checkpoint, placeOf({ family, config }, id));
+    const place = placeOf({ family, config }, id);
+    const needed = expertShapes(expertLayout(checkpoint, place), place);
     for (const name of needed.keys()) read.add(name);
     bytes.experts += checkAll(checkpoint, needed);
   }

@@ -4,9 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { directLogitAttribution } from "../../lib/model/attribution.js";
 import type { Batch } from "../../lib/model/batch.js";
 import { add, apply, at, type Edits, fill, onRows, scale, zero } from "../../lib/model/edits.js";
-import { ExpertStore } from "../../lib/model/experts/weights.js";
+import { placeOf } from "../../lib/model/experts/run.js";
+import { ExpertStore, expertLayout } from "../../lib/model/experts/weights.js";
 import { gradients } from "../../lib/model/gradients.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import { logitDifference } from "../../lib/model/metrics.js";
@@ -341,6 +343,36 @@ describe("experts at work", () => {
     }
   });
 
+  it("direct logit attribution counts the experts' output, and heads beside it", async () => {
+    const metric = logitDifference(...golden.difference);
+    const whole = await directLogitAttribution(model, batch, metric);
+    assert.equal(whole.labels.length, 7);
+    const heads = await directLogitAttribution(model, batch, metric, { by: "head" });
+    for (let b = 0; b < 2; b++) {
+      const of = (a: typeof whole, label: RegExp): number =>
+        a.labels.reduce((sum, name, i) => sum + (label.test(name) ? a.values.data[2 * i + b] : 0), 0);
+      assert.ok(Math.abs(of(whole, /./) - whole.total[b]) < 1e-4, `row ${b}`);
+      assert.ok(Math.abs(of(whole, /0\.attn$/) - of(heads, /0\.attn\.\d$/)) < 1e-4, `heads, row ${b}`);
+    }
+  });
+
+  it("attribution patching of the router's logits is close to patching them a little", async () => {
+    const metric = logitDifference(...golden.difference);
+    const clean = model.batch([[7, 9, 11, 30, 5, 22]]);
+    const hook = "blocks.2.mlp.hook_router_logits";
+    const { cache, logits } = await model.run(clean, { capture: [hook], logits: "last" });
+    const { gradients: found } = await gradients(model, clean, [metric], { wrt: [hook] });
+    const nudge = cache.get(hook).data.map((v) => 1e-2 * Math.cos(v));
+    const moved = await model.run(clean, {
+      edits: { [hook]: add({ shape: cache.get(hook).shape, data: nudge }) },
+      logits: "last",
+    });
+    const predicted = found.get(hook).data.reduce((sum, g, i) => sum + g * nudge[i], 0);
+    const measured = metric.value(moved.logits!)[0] - metric.value(logits!)[0];
+    assert.ok(Math.abs(measured) > 1e-4, "the nudge shows");
+    assert.ok(Math.abs(measured - predicted) < 0.05 * Math.abs(measured), `${measured}, ${predicted}`);
+  });
+
   it("generation goes on as whole runs do, edited or not, a block skipped or not", async () => {
     const edit = { "blocks.0.mlp.hook_expert_weights": scale(1.7), "blocks.2.mlp.hook_post": scale(-1) };
     for (const [edits, skip] of [
@@ -550,8 +582,6 @@ describe("experts that cannot be", () => {
 });
 
 it("a checkpoint says how its experts lie, whichever file it is", async () => {
-  const { expertLayout } = await import("../../lib/model/experts/weights.js");
-  const { placeOf } = await import("../../lib/model/experts/run.js");
   for (const [file, layout] of [
     ["model", "separate"],
     ["linear", "linear"],
@@ -559,7 +589,7 @@ it("a checkpoint says how its experts lie, whichever file it is", async () => {
   ]) {
     const checkpoint = openCheckpoint(stored("plain", file));
     const model = await open("plain");
-    assert.equal(expertLayout(checkpoint, placeOf(model.engine, 0)).layout, layout);
+    assert.equal(expertLayout(checkpoint, placeOf(model.engine, 0)), layout);
     checkpoint.close();
     await model.close();
   }

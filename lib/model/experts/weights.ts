@@ -26,7 +26,7 @@ type Shapes = Map<string, readonly number[]>;
 const JOINED = ["gate_up_proj", "down_proj"] as const;
 
 /** The names and shapes of a block's experts in one layout. */
-function shapesIn(layout: ExpertLayout, { prefix, experts, hidden }: ExpertPlace): Shapes {
+export function expertShapes(layout: ExpertLayout, { prefix, experts, hidden }: ExpertPlace): Shapes {
   const shapes: Shapes = new Map();
   if (layout === "separate") {
     for (let e = 0; e < experts.count; e++) {
@@ -47,18 +47,15 @@ function separateName(prefix: string, e: number, matrix: "gate" | "up" | "down")
 }
 
 /**
- * The layout that a checkpoint has a block's experts in, and the weights that it should then hold. Both joined
- * matrices are looked at: the shape of one alone may fit both forms.
+ * The layout that a checkpoint has a block's experts in, by names and shapes; one that fits none is called by what
+ * it is nearest to. Both joined matrices are looked at: the shape of one alone may fit both forms.
  */
-export function expertLayout(
-  { weights }: Pick<Checkpoint, "weights">,
-  place: ExpertPlace,
-): { layout: ExpertLayout; needed: Shapes } {
-  const joined = JOINED.some((name) => weights.has(`${place.prefix}mlp.experts.${name}`));
-  const fits = (layout: ExpertLayout): boolean =>
-    [...shapesIn(layout, place)].every(([name, shape]) => weights.get(name)?.shape.join() === shape.join());
-  const layout = !joined ? "separate" : fits("transposed") ? "transposed" : "linear";
-  return { layout, needed: shapesIn(layout, place) };
+export function expertLayout({ weights }: Pick<Checkpoint, "weights">, place: ExpertPlace): ExpertLayout {
+  if (!JOINED.some((name) => weights.has(`${place.prefix}mlp.experts.${name}`))) return "separate";
+  const turned = [...expertShapes("transposed", place)].every(
+    ([name, shape]) => weights.get(name)?.shape.join() === shape.join(),
+  );
+  return turned ? "transposed" : "linear";
 }
 
 /** Whether a weight belongs to an expert, by its name: these are read one by one and never mapped. */
@@ -101,7 +98,7 @@ export class ExpertStore {
 
   private read(place: ExpertPlace, e: number): ExpertWeights {
     const { checkpoint } = this;
-    const { layout } = expertLayout(checkpoint, place);
+    const layout = expertLayout(checkpoint, place);
     const form = layout === "transposed" ? "transposed" : "linear";
     const { gate_up, down } = matrixShapes(place.experts, place.hidden, form);
     const tensor = (data: Float32Array, shape: readonly number[]): Tensor => ({
