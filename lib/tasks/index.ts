@@ -8,6 +8,13 @@ export {
   languageOf,
   type TextLanguage,
 } from "./answers.js";
+export { loadAmber, loadAmberWords } from "./datasets/amber.js";
+export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/chartqa.js";
+export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";
+export { type EasyVqaAnnotation, easyVqaAnswers, loadEasyVqa } from "./datasets/easy-vqa.js";
+export type { LoadOptions } from "./datasets/files.js";
+export { GQA_TASK_TYPES, type GqaAnnotation, loadGqa } from "./datasets/gqa.js";
+export { gradeTextVqa, loadTextVqa, type TextVqaAnnotation } from "./datasets/textvqa.js";
 export {
   BRIEFLY,
   type ChatMessage,
@@ -24,6 +31,18 @@ export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf }
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths-wordings.js";
 export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
 export { encodePng } from "./raster/png.js";
+export {
+  type AmberAnnotation,
+  type AmberCounts,
+  type AmberScores,
+  type AmberWords,
+  amberCounts,
+  amberScores,
+} from "./scoring/amber.js";
+export { anls } from "./scoring/anls.js";
+export { relaxedMatch } from "./scoring/relaxed.js";
+export { exactMatch, scoreAnswer } from "./scoring/score.js";
+export { normaliseVqaAnswer, vqaAccuracy } from "./scoring/vqa.js";
 export { loadStudy } from "./studies.js";
 export * from "./synthetic/index.js";
 export type { Grade, Raster, ScoringRule, TaskImage, VisualTask } from "./visual.js";

@@ -50,7 +50,7 @@ export const sceneText: World<StreetScene> = {
     beside: "hard",
     above: "hard",
   },
-  scoring: () => "vqa",
+  scoring: () => "exact",
   vocabulary: wordSet(
     ...SIGNS,
     ...KINDS,

@@ -1,0 +1,134 @@
+/** AMBER's scores of descriptions (Wang et al. 2023, https://arxiv.org/abs/2311.07397; its `inference.py`). */
+
+/** What a picture holds, and what one may wrongly expect in it. */
+export interface AmberAnnotation {
+  readonly truth: readonly string[];
+  readonly hallu: readonly string[];
+}
+
+/** The words that are scored. */
+export interface AmberWords {
+  /** Every noun that counts, with those that mean the same or less: `relation.json`. */
+  readonly association: Readonly<Record<string, readonly string[]>>;
+  /** Nouns that are never wrong: `safe_words.txt`. */
+  readonly safe?: readonly string[];
+  /**
+   * Whether two nouns mean the same. AMBER's script asks spaCy's vectors (similarity above 0.8); without this, only
+   * equal and associated nouns do, so CHAIR comes out higher and Cover lower than the script's.
+   */
+  similar?(a: string, b: string): boolean;
+}
+
+/** What one description amounts to. */
+export interface AmberCounts {
+  /** Nouns that count, in order, repeats included. */
+  readonly mentioned: readonly string[];
+  /** Those that are not in the picture. */
+  readonly hallucinated: readonly string[];
+  /** For each entry of `truth`, whether it was named. */
+  readonly covered: readonly boolean[];
+  /** For each entry of `hallu`, whether it was named. */
+  readonly fancied: readonly boolean[];
+}
+
+export interface AmberScores {
+  /** Share of the nouns, over all descriptions, that are not in their picture. */
+  readonly chair: number;
+  /** Share of the annotated objects that are named. */
+  readonly cover: number;
+  /** Share of descriptions with at least one such noun. */
+  readonly hal: number;
+  /** Share of the annotated expectations that are named: what the script reports. */
+  readonly cog: number;
+  /** Named expectations as a share of the nouns, as the paper defines Cog. */
+  readonly cogOfMentions: number;
+  /** Number of descriptions. */
+  readonly count: number;
+}
+
+/** Reads one description. Its words count when they, or their singular, are among the association's nouns. */
+export function amberCounts(
+  description: string,
+  annotation: AmberAnnotation,
+  words: AmberWords,
+): AmberCounts {
+  const { association, safe = [], similar } = words;
+  const nouns = new Set([...Object.keys(association), ...Object.values(association).flat()]);
+  const mentioned = (description.toLowerCase().match(/[a-z]+(?:-[a-z]+)*/g) ?? []).flatMap(
+    (word) => singulars(word).find((form) => nouns.has(form)) ?? [],
+  );
+  const truth = meanings(annotation.truth, association);
+  const hallu = meanings(annotation.hallu, association);
+  const covered = annotation.truth.map(() => false);
+  const fancied = annotation.hallu.map(() => false);
+  const hallucinated = mentioned.filter((noun) => {
+    if (safe.includes(noun)) return false;
+    const meant = truth.find(([word]) => word === noun);
+    if (meant) {
+      covered[meant[1]] = true;
+      return false;
+    }
+    const expected =
+      hallu.find(([word]) => word === noun) ?? hallu.find(([word]) => similar?.(noun, word) ?? false);
+    if (expected) fancied[expected[1]] = true;
+    const near = truth.find(([word]) => similar?.(noun, word) ?? false);
+    if (near) covered[near[1]] = true;
+    return near === undefined;
+  });
+  return { mentioned, hallucinated, covered, fancied };
+}
+
+/** The scores over many descriptions, each a share from 0 to 1; NaN where there is nothing to count. */
+export function amberScores(
+  descriptions: readonly { readonly text: string; readonly annotation: AmberAnnotation }[],
+  words: AmberWords,
+): AmberScores {
+  const counts = descriptions.map(({ text, annotation }) => amberCounts(text, annotation, words));
+  const total = (of: (count: AmberCounts) => readonly unknown[]): number =>
+    counts.reduce((sum, count) => sum + of(count).length, 0);
+  const mentions = total((c) => c.mentioned);
+  const fancied = total((c) => c.fancied.filter(Boolean));
+  return {
+    chair: total((c) => c.hallucinated) / mentions,
+    cover: total((c) => c.covered.filter(Boolean)) / total((c) => c.covered),
+    hal: counts.filter((c) => c.hallucinated.length > 0).length / counts.length,
+    cog: fancied / total((c) => c.fancied),
+    cogOfMentions: fancied / mentions,
+    count: counts.length,
+  };
+}
+
+/** Each noun that stands for one of the objects, with the object's index: associated ones first, as the script has them. */
+function meanings(
+  objects: readonly string[],
+  association: AmberWords["association"],
+): (readonly [noun: string, index: number])[] {
+  const associated = objects.flatMap((object, i) =>
+    (association[object] ?? []).map((word) => [word, i] as const),
+  );
+  return [...associated, ...objects.map((object, i) => [object, i] as const)];
+}
+
+const IRREGULAR: Readonly<Record<string, string>> = {
+  men: "man",
+  women: "woman",
+  children: "child",
+  feet: "foot",
+  teeth: "tooth",
+  mice: "mouse",
+  geese: "goose",
+  sheep: "sheep",
+  knives: "knife",
+  leaves: "leaf",
+  shelves: "shelf",
+};
+
+/** A word and what it may be the plural of, likeliest first. */
+function singulars(word: string): string[] {
+  const forms = [word];
+  if (IRREGULAR[word]) forms.push(IRREGULAR[word]);
+  if (word.endsWith("ies")) forms.push(`${word.slice(0, -3)}y`);
+  if (word.endsWith("s")) forms.push(word.slice(0, -1));
+  if (word.endsWith("es")) forms.push(word.slice(0, -2));
+  return forms;
+}
