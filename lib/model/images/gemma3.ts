@@ -23,8 +23,8 @@ import { boxOf, cutView, resizeView, viewOf } from "./view.js";
 
 /**
  * Gemma 3 (`Gemma3ImageProcessor`): the picture squeezed into a square; with `do_pan_and_scan` a long picture's crops
- * too. (transformers' Gemma3Processor takes pan-and-scan from its call and ignores what the file says of it; here
- * the file, or what a caller puts in its place, counts.)
+ * too. (transformers' Gemma3Processor takes pan-and-scan from its call only; here, as in its image processor alone,
+ * what the file says of it counts as well. In the checkpoints that we know it says nothing.)
  */
 export function gemma3Processor(files: ProcessorFiles): ImageProcessor {
   const fields = preprocessorFields(files);

@@ -11,6 +11,8 @@ export interface ProcessorFiles {
   readonly preprocessor?: object;
   /** processor_config.json */
   readonly processor?: object;
+  /** The image processor's fields that a caller wants otherwise, such as `do_pan_and_scan`: a call's keywords in transformers. */
+  readonly overrides?: object;
 }
 
 /** A parsed file, or a part of one, with the name that errors call it by. */
@@ -47,6 +49,11 @@ export function part(fields: Fields, name: string): Fields {
 
 /** The image processor's own fields, wherever the checkpoint keeps them (as transformers looks: processor_config.json first). */
 export function preprocessorFields(files: ProcessorFiles): Fields {
+  const { file, values } = storedFields(files);
+  return { file, values: { ...values, ...files.overrides } };
+}
+
+function storedFields(files: ProcessorFiles): Fields {
   const processor = processorFields(files);
   if (processor.values.image_processor) return part(processor, "image_processor");
   if (files.preprocessor) return fieldsOf("preprocessor_config.json", files.preprocessor);
