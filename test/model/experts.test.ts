@@ -178,11 +178,11 @@ for (const name of ["normalised", "plain"]) {
     });
 
     if (name === "normalised") {
-      it("training in the layout of Qwen3-VL-MoE", async () => {
-        const weights: Weights = readSafetensors(join(fixtures, name, "transposed.safetensors"));
+      it("training with the experts in one tensor, as Qwen3-VL-MoE is saved", async () => {
+        const weights: Weights = readSafetensors(join(fixtures, name, "linear.safetensors"));
         const config = { ...raw, model_type: "qwen3_vl_moe_text" };
         const wanted = (n: string): Tensor =>
-          reference.get(`loss/transposed/${n}`) ?? reference.get(`loss/${n}`)!;
+          reference.get(`loss/linear/${n}`) ?? reference.get(`loss/${n}`)!;
         await trainingAgrees(config, weights, raw.router_aux_loss_coef as number, wanted);
       });
     }

@@ -17,7 +17,7 @@ export interface Experts {
   readonly normalised: boolean;
   readonly hidden_act: string;
   /** How transformers saves their weights in checkpoints of this family. */
-  readonly savedAs: "separate" | "transposed";
+  readonly savedAs: "separate" | "linear";
 }
 
 /** Inner points that the experts outside the block's graph need; not hooks. */
@@ -146,14 +146,12 @@ const savedWeights: Readonly<
     const down = ops.concat(each("down_proj", [hidden, inner]), -1);
     return { gate: below("gate_proj"), up: below("up_proj"), down: ops.transpose(down, [1, 0]) };
   },
-  transposed(scope, { count, inner }, hidden) {
-    const both = scope.weight("mlp.experts.gate_up_proj", [count, hidden, 2 * inner]);
-    const half = (start: number): Node => {
-      const part = ops.transpose(ops.slice(both, -1, start, start + inner), [0, 2, 1]);
-      return ops.reshape(part, [count * inner, hidden]);
-    };
-    const down = scope.weight("mlp.experts.down_proj", [count, inner, hidden]);
-    return { gate: half(0), up: half(inner), down: ops.reshape(down, [count * inner, hidden]) };
+  linear(scope, { count, inner }, hidden) {
+    const both = scope.weight("mlp.experts.gate_up_proj", [count, 2 * inner, hidden]);
+    const below = (x: Node): Node => ops.reshape(x, [count * inner, hidden]);
+    const half = (start: number): Node => below(ops.slice(both, -2, start, start + inner));
+    const down = scope.weight("mlp.experts.down_proj", [count, hidden, inner]);
+    return { gate: half(0), up: half(inner), down: below(ops.transpose(down, [0, 2, 1])) };
   },
 };
 

@@ -13,11 +13,11 @@ export interface ExpertPlace {
 
 /**
  * How a checkpoint holds the experts of a block:
- * - "separate", `mlp.experts.3.gate_proj.weight` …: Qwen3-MoE on the hub, and what transformers saves of it;
+ * - "separate", `mlp.experts.3.gate_proj.weight` …: Qwen3-MoE on the Hub, and what transformers saves of it;
  * - "linear", all in `mlp.experts.gate_up_proj` (experts, 2 · inner, hidden) and `mlp.experts.down_proj`
- *   (experts, hidden, inner): what transformers 5 has in memory;
+ *   (experts, hidden, inner): what transformers 5 has in memory, and saves of Qwen3-VL-MoE;
  * - "transposed", the same names as (experts, hidden, 2 · inner) and (experts, inner, hidden): Qwen3-VL-MoE on the
- *   hub, and what transformers saves of it.
+ *   Hub, and what transformers 4.57 saves of it.
  */
 export type ExpertLayout = "separate" | MatrixForm;
 

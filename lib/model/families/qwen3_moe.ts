@@ -67,7 +67,7 @@ function expertsByLayer(raw: RawConfig, layers: number): (Experts | undefined)[]
     inner: count(raw, "moe_intermediate_size", sees ? 1408 : 768),
     normalised: sees || field(raw, "norm_topk_prob", false),
     hidden_act: field<string>(raw, "hidden_act", "silu"),
-    savedAs: sees ? "transposed" : "separate",
+    savedAs: sees ? "linear" : "separate",
   };
   const step = count(raw, "decoder_sparse_step", 1);
   const dense = denseLayers(raw, layers);
