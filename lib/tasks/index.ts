@@ -12,7 +12,7 @@ export { loadAmber, loadAmberWords } from "./datasets/amber.js";
 export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/chartqa.js";
 export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";
 export { type EasyVqaAnnotation, easyVqaAnswers, loadEasyVqa } from "./datasets/easy-vqa.js";
-export type { LoadOptions } from "./datasets/files.js";
+export type { DatasetOptions } from "./datasets/files.js";
 export { GQA_TASK_TYPES, type GqaAnnotation, loadGqa } from "./datasets/gqa.js";
 export { gradeTextVqa, loadTextVqa, type TextVqaAnnotation } from "./datasets/textvqa.js";
 export {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { AmberAnnotation, AmberWords } from "../scoring/amber.js";
 import type { VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, range, readJson, rowsIn } from "./files.js";
+import { type DatasetOptions, findFile, range, readJson, rowsIn } from "./files.js";
 
 const FROM = "https://github.com/junyangwang0410/AMBER, with its pictures (a separate download) in image/.";
 
@@ -14,7 +14,7 @@ const FROM = "https://github.com/junyangwang0410/AMBER, with its pictures (a sep
  */
 export async function loadAmber(
   path: string,
-  options: Omit<LoadOptions, "split"> = {},
+  options: Omit<DatasetOptions, "split"> = {},
 ): Promise<VisualTask<AmberAnnotation>[]> {
   const queries = findFile("AMBER", path, ["data/query/query_generative.json"], FROM);
   const annotations = findFile("AMBER", path, ["data/annotations.json"], FROM);

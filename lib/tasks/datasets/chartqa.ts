@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Grade, VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, type Row, range, rowsIn } from "./files.js";
+import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
 
 export interface ChartQaAnnotation {
@@ -24,7 +24,7 @@ const FROM =
  */
 export async function loadChartQa(
   path: string,
-  options: LoadOptions = {},
+  options: DatasetOptions = {},
 ): Promise<VisualTask<ChartQaAnnotation>[]> {
   const { split = "test" } = options;
   const parquet = parquetFiles(path, split);

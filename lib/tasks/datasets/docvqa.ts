@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Grade, VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, type Row, range, rowsIn } from "./files.js";
+import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
 
 export interface DocVqaAnnotation {
@@ -22,7 +22,7 @@ const FROM =
  */
 export async function loadDocVqa(
   path: string,
-  options: LoadOptions = {},
+  options: DatasetOptions = {},
 ): Promise<VisualTask<DocVqaAnnotation>[]> {
   const { split = "val" } = options;
   const parquet = parquetFiles(path, split === "val" ? "validation" : split);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, range, readJson } from "./files.js";
+import { type DatasetOptions, findFile, range, readJson } from "./files.js";
 
 export interface EasyVqaAnnotation {
   readonly imageId: number;
@@ -22,7 +22,7 @@ const at = (name: string): string[] => [name, `data/${name}`, `easy_vqa/data/${n
  */
 export async function loadEasyVqa(
   path: string,
-  options: LoadOptions = {},
+  options: DatasetOptions = {},
 ): Promise<VisualTask<EasyVqaAnnotation>[]> {
   const { split = "test" } = options;
   const file = findFile("easy-VQA", path, at(`${split}/questions.json`), FROM);

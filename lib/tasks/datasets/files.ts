@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 
 /** What every loader takes. */
-export interface LoadOptions {
+export interface DatasetOptions {
   /** The publisher's name of the split; each loader says which it takes unless given. */
   readonly split?: string;
   /** Reads only so many tasks, from `start` on. */
@@ -14,7 +14,7 @@ export interface LoadOptions {
 /** The rows that the options ask for. */
 export function range<T>(
   rows: readonly T[],
-  { start = 0, limit = Number.POSITIVE_INFINITY }: LoadOptions,
+  { start = 0, limit = Number.POSITIVE_INFINITY }: DatasetOptions,
 ): T[] {
   return rows.slice(start, start + limit);
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, Row, range, readJson } from "./files.js";
+import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
 import { parquetRows, pictureOf } from "./parquet.js";
 
 export interface GqaAnnotation {
@@ -40,7 +40,7 @@ const FROM =
  */
 export async function loadGqa(
   path: string,
-  options: LoadOptions & { readonly types?: readonly string[] | "all" } = {},
+  options: DatasetOptions & { readonly types?: readonly string[] | "all" } = {},
 ): Promise<VisualTask<GqaAnnotation>[]> {
   const { split = "val", types = GQA_TASK_TYPES } = options;
   const instructions = join(path, `${split}_balanced_instructions`);

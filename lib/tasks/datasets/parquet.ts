@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { ModalscopeError } from "../../errors.js";
-import { type LoadOptions, Row } from "./files.js";
+import { type DatasetOptions, Row } from "./files.js";
 
 /**
  * The parquet files of a split: the path itself, or those of a folder (or its `data` folder) whose names begin with the
@@ -33,7 +33,7 @@ export function parquetFiles(path: string, split: string): string[] {
  */
 export async function parquetRows(
   files: readonly string[],
-  { start = 0, limit = Number.POSITIVE_INFINITY }: LoadOptions,
+  { start = 0, limit = Number.POSITIVE_INFINITY }: DatasetOptions,
   columns?: readonly string[],
 ): Promise<Row[]> {
   const rows: Row[] = [];

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
 import type { Grade, VisualTask } from "../visual.js";
-import { findFile, type LoadOptions, type Row, range, rowsIn } from "./files.js";
+import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
 
 export interface TextVqaAnnotation {
@@ -25,7 +25,7 @@ const FROM =
  */
 export async function loadTextVqa(
   path: string,
-  options: LoadOptions = {},
+  options: DatasetOptions = {},
 ): Promise<VisualTask<TextVqaAnnotation>[]> {
   const { split = "val" } = options;
   const parquet = parquetFiles(path, split === "val" ? "validation" : split);
