@@ -42,6 +42,8 @@ export interface Step {
 export interface Golden {
   readonly cases: Record<string, Case>;
   readonly generate: Record<string, { ids: number[][]; smallest_margin: number }>;
+  /** Folders beside the checkpoint with the same weights under other names or in other shapes. */
+  readonly layouts?: string[];
   readonly edits?: Record<string, { case: string; steps: Step[] }>;
   readonly edited_generate?: Record<string, { case: string; steps: Step[]; ids: number[][] }>;
   readonly gradients?: {

@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import type { Device } from "../../lib/model/runtime/session.js";
 import type { Tensor } from "../../lib/tensor.js";
-import { batchOf, type Case, deviation, editsOf, golden, open, tensors, variants } from "./goldens.js";
+import {
+  batchOf,
+  type Case,
+  deviation,
+  editsOf,
+  fixture,
+  golden,
+  open,
+  tensors,
+  variants,
+} from "./goldens.js";
 
 /** Each tensor agrees with transformers' (eager, float32) to this share of its largest element. */
 const TOLERANCE = 1e-4;
@@ -41,6 +53,17 @@ for (const variant of variants) {
         );
         if (!(drift <= TOLERANCE)) misses.push(`logits: ${drift.toExponential(2)}`);
         assert.deepEqual(misses, [], `${variant}, case "${name}": beyond ${TOLERANCE}`);
+      });
+    }
+
+    for (const layout of expected.layouts ?? []) {
+      it(`the same logits from the weights as in "${layout}"`, async () => {
+        const other = await loadModel(join(fixture(variant), layout), { threads: 1, device });
+        const given = expected.cases.left;
+        const { logits } = await other.run(batchOf(other, given));
+        const drift = deviation(logits!, reference.get("left/logits")!, realCells("logits", given, logits!));
+        assert.ok(drift <= TOLERANCE, `${variant}, "${layout}": logits drift ${drift.toExponential(2)}`);
+        await other.close();
       });
     }
 
