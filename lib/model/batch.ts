@@ -72,7 +72,7 @@ export type Positions = readonly number[] | readonly (readonly number[])[] | "la
 
 /**
  * The columns that `positions` names in each row. Negative numbers count back from the row's last token.
- * @throws ModalscopeError for a column outside the batch
+ * @throws ModalscopeError for a column outside the batch, or one that is padding
  */
 export function resolvePositions(
   positions: Positions,
@@ -89,15 +89,21 @@ export function resolvePositions(
   }
   return Array.from({ length: batch.size }, (_, b) => {
     const row = (perRow ? positions[b] : positions) as readonly number[];
+    const tokens = new Set(batch.columns[b]);
     return row.map((p) => {
       const column = p < 0 ? batch.last[b] + 1 + p : p;
+      if (tokens.has(column)) return column;
       if (!Number.isInteger(column) || column < 0 || column >= batch.time) {
         throw new ModalscopeError(
           `Row ${b} has no position ${p}.`,
           `The batch is ${batch.time} tokens long.`,
         );
       }
-      return column;
+      throw new ModalscopeError(
+        `Position ${p} of row ${b} is padding.`,
+        `Its tokens are at columns ${batch.columns[b][0]} to ${batch.last[b]}.`,
+        "Count from a row's end (-1 is its last token), or give a list of positions for each row.",
+      );
     });
   });
 }

@@ -1,16 +1,17 @@
 import { ModalscopeError } from "../errors.js";
-import { sizeOf, type Tensor } from "../tensor.js";
+import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import type { Positions } from "./batch.js";
 import { Cache } from "./cache.js";
-import { type Hook, matchHooks } from "./hooks.js";
+import type { Hook } from "./hooks.js";
 import type { Pass } from "./pass.js";
-import { reduced, reducedShapes } from "./reductions.js";
+import { checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
+import { matchRunning } from "./running.js";
 import { createSafetensors, type SafetensorsWriter } from "./weights/index.js";
 
 /** What to keep of some hooks. */
 export interface CaptureSpec {
   readonly hook: string | RegExp;
-  /** Only these tokens (for scores and patterns: these queries); the same number in every row. */
+  /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
   readonly positions?: Positions;
   readonly heads?: readonly number[];
   /**
@@ -33,14 +34,21 @@ export class Sink {
   private readonly memory = new Cache();
   private file?: { readonly path: string; readonly writer: SafetensorsWriter };
   private readonly wanted = new Map<string, Wanted[]>();
+  /** What comes in parts, by hook. */
+  private readonly pending = new Map<string, Kept[]>();
 
+  /**
+   * @param runs whether a hook is passed at all
+   * @throws ModalscopeError for an unknown hook, one that does not run, or two captures under one name
+   */
   constructor(
     private readonly hooks: readonly Hook[],
     requests: readonly CaptureRequest[],
+    runs: (hook: Hook) => boolean = () => true,
   ) {
     for (const given of requests) {
       const request = typeof given === "string" || given instanceof RegExp ? { hook: given } : given;
-      for (const { name } of matchHooks(hooks, request.hook)) {
+      for (const { name } of matchRunning(hooks, request.hook, runs)) {
         const list = this.wanted.get(name) ?? [];
         const key = keyOf(name, request);
         const others = list.filter((other) => other.key === key);
@@ -67,23 +75,47 @@ export class Sink {
     return this.hooks.filter((h) => h.piece === piece && this.wanted.has(h.name)).map((h) => h.local);
   }
 
-  /** Bytes that the captures of a pass will take. */
-  estimate(pass: Pick<Pass, "size" | "time" | "start">, elementBytes: number): number {
+  /**
+   * Sees that every request can be met, before anything is computed.
+   * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
+   */
+  check(pass: Pass): void {
+    for (const hook of this.hooks)
+      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, pass);
+  }
+
+  /** Bytes that the captures of a pass will take in memory. */
+  estimate(pass: Extent, elementBytes: number): number {
     return this.expected(pass).reduce((n, { shape }) => n + sizeOf(shape) * elementBytes, 0);
   }
 
   /** Sends what a pass brings to a safetensors file; memory then holds one tensor at a time. */
-  toFile(path: string, pass: Pick<Pass, "size" | "time" | "start">, dtype: "F32" | "F64"): void {
+  toFile(path: string, pass: Extent, dtype: "F32" | "F64"): void {
     const listed = this.expected(pass).map(({ name, shape }) => ({ name, shape, dtype }));
     this.file = { path, writer: createSafetensors(path, listed) };
   }
 
-  /** `pass` tells which columns the tensor's time axis stands for. */
+  /** `pass` tells which columns the tensor's time axis stands for: all, or a part of those of `pass.whole`. */
   take(name: string, x: Tensor, pass: Pass): void {
-    const hook = this.hooks.find((h) => h.name === name)!;
-    for (const { key, request } of this.wanted.get(name) ?? []) {
-      for (const [suffix, value] of reduced(x, hook, request, pass)) this.put(key + suffix, value);
+    const wanted = this.wanted.get(name);
+    if (!wanted) return;
+    const whole = pass.whole ?? pass;
+    if (whole === pass && wanted.length === 1 && keepsAll(wanted[0].request, pass)) {
+      this.put(wanted[0].key, x);
+      return;
     }
+    const hook = this.hooks.find((h) => h.name === name)!;
+    const zeros = (n: number): Float32Array => zerosLike(x.data, n);
+    const kept = this.pending.get(name) ?? wanted.map(({ request }) => new Kept(hook, request, whole, zeros));
+    for (const one of kept) one.add(x, pass);
+    if (pass.start + pass.time < whole.start + whole.time) {
+      this.pending.set(name, kept);
+      return;
+    }
+    this.pending.delete(name);
+    kept.forEach((one, i) => {
+      for (const [suffix, value] of one.finish()) this.put(wanted[i].key + suffix, value);
+    });
   }
 
   /** What was taken. A file appears in its place now. */
@@ -103,13 +135,19 @@ export class Sink {
     else this.file.writer.write(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 
-  private expected(pass: Pick<Pass, "size" | "time" | "start">): { name: string; shape: number[] }[] {
+  private expected(pass: Extent): { name: string; shape: number[] }[] {
     return this.hooks.flatMap((hook) =>
       (this.wanted.get(hook.name) ?? []).flatMap(({ key, request }) =>
-        reducedShapes(hook, request, pass).map(([suffix, shape]) => ({ name: key + suffix, shape })),
+        keptShapes(hook, request, pass).map(([suffix, shape]) => ({ name: key + suffix, shape })),
       ),
     );
   }
+}
+
+/** Whether a tensor is kept just as it comes: there is no padding in it to clear. */
+function keepsAll({ positions, heads, reduce }: CaptureSpec, { columns, time }: Pass): boolean {
+  const whole = positions === undefined || positions === "all";
+  return whole && !heads && !reduce && columns.every((row) => row.length === time);
 }
 
 /** Whether two requests keep the same of a hook. */

@@ -28,6 +28,8 @@ export interface Pass {
   readonly phase: "prompt" | "decoding";
   /** By layer; empty where `start` is 0. */
   readonly past: readonly (KeyValues | undefined)[];
+  /** The pass that this one reads a part of, when its queries are taken in parts. */
+  readonly whole?: Pass;
   /** What is added to the stream after a block, (batch, time, hidden_size): DeepStack's visual features. */
   readonly injections?: ReadonlyMap<number, Tensor>;
   /** (batch, start + time): which picture a column belongs to, counted from 1; given where a picture's tokens all see each other. */

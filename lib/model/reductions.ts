@@ -1,25 +1,22 @@
-/** What a capture request keeps of a hook's tensor. */
+/** What a capture request keeps of a hook's tensor, which may come in parts. */
 import { ModalscopeError } from "../errors.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../tensor.js";
-import { resolvePositions } from "./batch.js";
+import { type Positions, resolvePositions } from "./batch.js";
 import type { CaptureSpec } from "./capture.js";
 import { axesOf, type Hook } from "./hooks.js";
-import type { Pass } from "./pass.js";
+import { HIDDEN, type Pass } from "./pass.js";
 
-/** Shapes of what `reduced` returns, by the suffix of its name. */
-export function reducedShapes(
-  hook: Hook,
-  request: CaptureSpec,
-  pass: Pick<Pass, "size" | "time" | "start">,
-): [string, number[]][] {
+/** What the shapes of captures follow from. */
+export type Extent = Pick<Pass, "size" | "time" | "start" | "phase">;
+
+/** Shapes of what is kept, by the suffix of its name. */
+export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [string, number[]][] {
   const lengths: Record<string, number> = { batch: pass.size, time: pass.time, keys: pass.start + pass.time };
-  const { positions, reduce } = request;
-  if (reduce !== "mean" && Array.isArray(positions)) {
-    lengths.time = Array.isArray(positions[0]) ? positions[0].length : positions.length;
-  } else if (positions === "last") lengths.time = 1;
   const { time, head } = axesOf(hook);
-  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? 1)));
-  if (request.heads && head !== undefined) shape[head] = request.heads.length;
+  const { reduce, heads } = request;
+  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? pass.time)));
+  shape[time] = countOf(positionsIn(request, pass), pass);
+  if (heads && head !== undefined) shape[head] = heads.length;
   if (reduce === "mean") return [["", shape.filter((_, i) => i !== time)]];
   if (reduce === "norm") return [["", shape.slice(0, -1)]];
   if (!reduce) return [["", shape]];
@@ -30,122 +27,141 @@ export function reducedShapes(
   ];
 }
 
-/** What a request keeps of a hook's tensor, by the suffix of its name. */
-export function reduced(x: Tensor, hook: Hook, request: CaptureSpec, pass: Pass): [string, Tensor][] {
-  const { time, head } = axesOf(hook);
-  const local = { ...pass, time: pass.start + pass.time };
-  // While tokens are generated, each pass has one column: that is the one that is kept.
-  const positions = pass.phase === "decoding" ? "all" : (request.positions ?? "all");
-  const columns = resolvePositions(positions, local).map((row) => row.map((c) => c - pass.start));
-  if (request.heads && head === undefined) {
-    throw new ModalscopeError(`"${hook.name}" has no heads.`, "The capture asks for some.");
-  }
-  let chosen = x;
-  if (request.heads) chosen = pick(chosen, head!, new Array(x.shape[0]).fill(request.heads));
-  if (request.reduce === "mean") return [["", meanOver(chosen, time, columns)]];
-  if (positions !== "all") chosen = pick(chosen, time, columns);
-  else if (columns.some((row) => row.length < pass.time)) chosen = withoutPadding(chosen, time, columns);
-  if (request.reduce === "norm") return [["", norms(chosen)]];
-  if (request.reduce) return largest(chosen, request.reduce.top);
-  return [["", chosen]];
+function countOf(positions: Positions, { time }: Extent): number {
+  if (positions === "all") return time;
+  if (positions === "last") return 1;
+  const [first] = positions;
+  return Array.isArray(first) ? first.length : positions.length;
 }
 
-/** Chosen indices of one axis (after the first), a list for each row. */
-function pick(x: Tensor, axis: number, indices: readonly (readonly number[])[]): Tensor {
-  const n = indices[0].length;
-  if (indices.some((row) => row.length !== n)) {
+/** While tokens are generated, each pass has one column: that is the one that is kept. */
+function positionsIn({ positions = "all" }: CaptureSpec, { phase }: Extent): Positions {
+  return phase === "decoding" ? "all" : positions;
+}
+
+/**
+ * Sees that a request can be met, before anything is computed.
+ * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
+ */
+export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void {
+  const { heads, reduce } = request;
+  const { head } = axesOf(hook);
+  if (heads && head === undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no heads.`, "The capture asks for some.");
+  }
+  const count = head === undefined ? 0 : (hook.shape[head] as number);
+  const missing = heads?.find((h) => !(Number.isInteger(h) && h >= 0 && h < count));
+  if (missing !== undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no head ${missing}.`, `It has ${count}.`);
+  }
+  if (typeof reduce === "object" && !(Number.isInteger(reduce.top) && reduce.top > 0)) {
+    throw new ModalscopeError(
+      `The capture of "${hook.name}" asks for the ${reduce.top} largest elements.`,
+      "It must be a positive integer.",
+    );
+  }
+  const positions = positionsIn(request, pass);
+  if (typeof positions === "string") return;
+  const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  if (columns.some((row) => row.length === 0)) {
+    throw new ModalscopeError(`The capture of "${hook.name}" names no positions.`);
+  }
+  if (reduce !== "mean" && columns.some((row) => row.length !== columns[0].length)) {
     throw new ModalscopeError(
       "The rows name different numbers of positions.",
       "A captured tensor has one length for all rows.",
       'Use reduce: "mean", or capture everything.',
     );
   }
-  const shape = x.shape.map((d, i) => (i === axis ? n : d));
-  const inner = elements(shape.slice(axis + 1));
-  const outer = elements(shape.slice(1, axis));
-  const length = x.shape[axis];
-  const data = zerosLike(x.data, elements(shape));
-  for (let b = 0; b < shape[0]; b++) {
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < n; i++) {
-        const from = ((b * outer + o) * length + indices[b][i]) * inner;
-        if (!(indices[b][i] >= 0 && indices[b][i] < length)) {
-          throw new ModalscopeError(
-            `Axis ${axis} has no index ${indices[b][i]}.`,
-            `Its length is ${length}.`,
-          );
-        }
-        data.set(x.data.subarray(from, from + inner), ((b * outer + o) * n + i) * inner);
+}
+
+type Floats = Float32Array | Float64Array;
+
+/** What one request keeps of one hook in one pass, taken part by part. */
+export class Kept {
+  private readonly tensors: readonly [string, Tensor<Floats>][];
+  /** For each row, the absolute columns that are kept, and where each goes along time. */
+  private readonly columns: readonly (readonly { column: number; place: number }[])[];
+
+  constructor(
+    private readonly hook: Hook,
+    private readonly request: CaptureSpec,
+    private readonly pass: Pass,
+    private readonly zeros: (n: number) => Float32Array,
+  ) {
+    const positions = positionsIn(request, pass);
+    const placeOf = (column: number, i: number): number =>
+      request.reduce === "mean" ? 0 : positions === "all" ? column - pass.start : i;
+    const rows = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+    this.columns = rows.map((row) => row.map((column, i) => ({ column, place: placeOf(column, i) })));
+    // Means add up in double precision.
+    const made = request.reduce === "mean" ? (n: number): Floats => new Float64Array(n) : zeros;
+    this.tensors = keptShapes(hook, request, pass).map(([suffix, shape]) => [
+      suffix,
+      { data: made(elements(shape)), shape },
+    ]);
+  }
+
+  /** Takes the hook's tensor of some columns of the pass. Columns of padding stay zero. */
+  add(x: Tensor, part: Pass): void {
+    const { time, head } = axesOf(this.hook);
+    const { reduce, heads: chosen } = this.request;
+    const width = x.shape[x.shape.length - 1];
+    const all = head === undefined ? 1 : x.shape[head];
+    const heads = chosen ?? Array.from({ length: all }, (_, h) => h);
+    const places = reduce === "mean" ? 1 : this.tensors[0][1].shape[time];
+    const vectorAt = (index: number): Float32Array => x.data.subarray(index * width, (index + 1) * width);
+    this.columns.forEach((row, b) => {
+      for (const { column, place } of row) {
+        const t = column - part.start;
+        if (t < 0 || t >= part.time) continue;
+        heads.forEach((h, j) => {
+          const headsFirst = head === 1;
+          const from = headsFirst ? (b * all + h) * part.time + t : (b * part.time + t) * all + h;
+          const to = headsFirst
+            ? (b * heads.length + j) * places + place
+            : (b * places + place) * heads.length + j;
+          this.write(this.lengthened(vectorAt(from)), to, row.length);
+        });
+      }
+    });
+  }
+
+  /** What was kept, by the suffix of its name. */
+  finish(): [string, Tensor][] {
+    return this.tensors.map(([suffix, { data, shape }]) => {
+      if (this.request.reduce !== "mean") return [suffix, { data: data as Float32Array, shape }];
+      const own = this.zeros(data.length);
+      own.set(data);
+      return [suffix, { data: own, shape }];
+    });
+  }
+
+  /** A row of scores or of a pattern at full length, where a part of the pass sees its first keys only. */
+  private lengthened(vector: Float32Array): Float32Array {
+    const { shape, local } = this.hook;
+    const keys = this.pass.start + this.pass.time;
+    if (shape[shape.length - 1] !== "keys" || vector.length === keys) return vector;
+    const out = zerosLike(vector, keys);
+    out.set(vector);
+    if (local === "attn.hook_attn_scores") out.fill(HIDDEN, vector.length);
+    return out;
+  }
+
+  private write(vector: Float32Array, index: number, count: number): void {
+    const [[, { data }], indices] = this.tensors;
+    const { reduce } = this.request;
+    const from = index * vector.length;
+    if (!reduce) data.set(vector, from);
+    else if (reduce === "norm") data[index] = Math.sqrt(vector.reduce((sum, v) => sum + v * v, 0));
+    else if (reduce === "mean") for (let i = 0; i < vector.length; i++) data[from + i] += vector[i] / count;
+    else {
+      const order = Array.from(vector.keys()).sort((a, b) => vector[b] - vector[a]);
+      const top = Math.min(reduce.top, vector.length);
+      for (let i = 0; i < top; i++) {
+        data[index * top + i] = vector[order[i]];
+        indices[1].data[index * top + i] = order[i];
       }
     }
   }
-  return { data, shape };
-}
-
-function meanOver(x: Tensor, axis: number, columns: readonly (readonly number[])[]): Tensor {
-  const shape = x.shape.filter((_, i) => i !== axis);
-  const inner = elements(x.shape.slice(axis + 1));
-  const outer = elements(x.shape.slice(1, axis));
-  const total = new Float64Array(elements(shape));
-  for (let b = 0; b < x.shape[0]; b++) {
-    for (let o = 0; o < outer; o++) {
-      const to = (b * outer + o) * inner;
-      for (const c of columns[b]) {
-        const from = ((b * outer + o) * x.shape[axis] + c) * inner;
-        for (let i = 0; i < inner; i++) total[to + i] += x.data[from + i] / columns[b].length;
-      }
-    }
-  }
-  const data = zerosLike(x.data, total.length);
-  data.set(total);
-  return { data, shape };
-}
-
-/** A copy with zeros at padding. */
-function withoutPadding(x: Tensor, axis: number, columns: readonly (readonly number[])[]): Tensor {
-  const data = x.data.slice();
-  const inner = elements(x.shape.slice(axis + 1));
-  const outer = elements(x.shape.slice(1, axis));
-  for (let b = 0; b < x.shape[0]; b++) {
-    const tokens = new Set(columns[b]);
-    for (let o = 0; o < outer; o++) {
-      for (let c = 0; c < x.shape[axis]; c++) {
-        const from = ((b * outer + o) * x.shape[axis] + c) * inner;
-        if (!tokens.has(c)) data.fill(0, from, from + inner);
-      }
-    }
-  }
-  return { data, shape: x.shape };
-}
-
-function norms(x: Tensor): Tensor {
-  const width = x.shape[x.shape.length - 1];
-  const data = zerosLike(x.data, x.data.length / width);
-  for (let i = 0; i < data.length; i++) {
-    let square = 0;
-    for (let j = 0; j < width; j++) square += x.data[i * width + j] ** 2;
-    data[i] = Math.sqrt(square);
-  }
-  return { data, shape: x.shape.slice(0, -1) };
-}
-
-function largest(x: Tensor, n: number): [string, Tensor][] {
-  const width = x.shape[x.shape.length - 1];
-  const top = Math.min(n, width);
-  const rows = x.data.length / width;
-  const values = new Float32Array(rows * top);
-  const indices = new Float32Array(rows * top);
-  for (let r = 0; r < rows; r++) {
-    const row = x.data.subarray(r * width, (r + 1) * width);
-    const order = Array.from(row.keys()).sort((a, b) => row[b] - row[a]);
-    for (let i = 0; i < top; i++) {
-      indices[r * top + i] = order[i];
-      values[r * top + i] = row[order[i]];
-    }
-  }
-  const shape = [...x.shape.slice(0, -1), top];
-  return [
-    ["/values", { data: values, shape }],
-    ["/indices", { data: indices, shape }],
-  ];
 }
