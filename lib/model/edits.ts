@@ -69,7 +69,11 @@ export const remove = (basis: Tensor, plus?: EditValue): Edit => ({
 });
 /** At `attn.hook_attn_scores`: the chosen queries no longer see the keys at `to`. */
 export const hide = (to: Positions): Edit => ({ kind: "mask", to });
-/** x ← change(x): the whole tensor, the escape hatch. The block runs again with what comes back. */
+/**
+ * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's whole
+ * tensor of the batch, padding included, whatever rows, positions and heads the edit is limited to; while tokens are
+ * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
+ */
 export const apply = (change: (x: Tensor) => Tensor): Edit => ({ kind: "apply", change });
 
 /** `edit` at some positions only. */
@@ -106,11 +110,13 @@ export function showEdit(edit: Edit): string {
   return what[edit.kind]() + (where.length > 0 ? ` at ${where.join(", ")}` : "");
 }
 
-/** An edit in one pass: the rows it concerns, and how a pass's row maps to a row of its values. */
+/** An edit in one pass, whose rows may be those of several batches: which rows it concerns. */
 export interface PlacedEdit {
   readonly edit: Edit;
   /** Row of the edit's own values for row `b` of the pass; undefined where the edit does not hold. */
   readonly valueRow: (b: number) => number | undefined;
+  /** The rows of the pass that make up the edit's batch; all of them unless it says otherwise. */
+  readonly own?: { readonly from: number; readonly to: number };
 }
 
 /** One vector of a hook's value: its row, absolute column and head, and where its elements lie. */
@@ -164,6 +170,14 @@ export function transform(
   else if (edit.kind === "resample") replaceByOtherRow(data, cells, edit.seed, width);
   else if (edit.kind === "project") project(data, cells, edit, valueRow, width);
   else throw new TypeError(`"${edit.kind}" does not transform a tensor.`);
+}
+
+/** @throws ModalscopeError when an edit's value or basis does not fit vectors of `width` */
+export function checkWidth(edit: Edit, width: number): void {
+  if (edit.kind === "project") checkBasis(edit.basis, width);
+  const values =
+    "value" in edit ? edit.value : "factor" in edit ? edit.factor : "plus" in edit ? edit.plus : 0;
+  if (values !== undefined) shifter(values, (b) => b, width);
 }
 
 function project(

@@ -7,8 +7,17 @@ import { type Engine, floats, runSession, withPiece } from "./engine.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
 import { type ExpertInputs, runExperts } from "./experts/run.js";
 import type { Hook } from "./hooks.js";
-import { asInputs, asReplacement, edited, hiddenPairs, isAffine, type Plan } from "./intervene.js";
+import {
+  asInputs,
+  asReplacement,
+  edited,
+  hiddenPairs,
+  isAffine,
+  needsAllQueries,
+  type Plan,
+} from "./intervene.js";
 import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
+import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD, type PieceId } from "./program.js";
 
 /** What happens besides computing while a pass runs. */
@@ -25,8 +34,6 @@ export interface BlocksOptions extends Company {
   readonly to?: number;
   /** Blocks that pass the residual stream on unchanged. */
   readonly skip?: readonly number[];
-  /** Called with the stream before each block; what it returns goes on instead. */
-  readonly before?: (layer: number, x: Tensor) => Tensor;
 }
 
 /**
@@ -46,7 +53,6 @@ export async function runBlocks(
   for (let l = from; l < to; l++) {
     options.signal?.throwIfAborted();
     options.progress?.(l - from, to - from, `block ${l}`);
-    stream = options.before?.(l, stream) ?? stream;
     stream = atStream(engine, `blocks.${l}.hook_resid_pre`, stream, pass, options);
     if (!skip.includes(l)) {
       const block = await runBlock(engine, l, pass, shared, stream, options);
@@ -122,11 +128,11 @@ async function runBlock(
   if (rows >= pass.time) return runWhole(engine, layer, pass, shared, x, company);
   const parts: BlockResult[] = [];
   let past = pass.past[layer];
-  for (let start = 0; start < pass.time; start += rows) {
-    const end = Math.min(pass.time, start + rows);
+  for (let start = 0, end: number; start < pass.time; start = end) {
+    end = afterSpan(pass, Math.min(pass.time, start + rows));
     const layered: (KeyValues | undefined)[] = [];
     layered[layer] = past;
-    const own = subPass(pass, start, end, layered);
+    const own = { ...subPass(pass, start, end, layered), whole: pass };
     const feeds = new SharedFeeds(engine.config, own, (n) => floats(engine, n));
     const block = await runWhole(engine, layer, own, feeds, columns(x, start, end), {
       ...company,
@@ -146,13 +152,28 @@ async function runBlock(
 }
 
 /** How many queries are taken together, so that their scores stay below the limit. */
-function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan, sink }: Company): number {
-  const touched = engine.hooks.some(
-    (h) => h.piece === layer && h.inside && (plan.has(h.name) || sink.wants(h.name)),
-  );
-  if (touched) return pass.time;
-  const perQuery = pass.size * engine.config.num_attention_heads * (pass.start + pass.time) * 4;
-  return Math.max(1, Math.floor(engine.scoreLimit / perQuery));
+function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan }: Company): number {
+  const whole = engine.hooks.some((h) => h.piece === layer && needsAllQueries(h, plan));
+  return whole ? pass.time : Math.max(1, Math.floor(engine.scoreLimit / scoreBytes(engine, pass)));
+}
+
+/** Bytes of the scores of one query. */
+export function scoreBytes({ config, float }: Engine, { size, start, time }: Pass): number {
+  return size * config.num_attention_heads * (start + time) * ELEMENT_BYTES[float];
+}
+
+/** Where a part of the queries ends at the earliest: a picture's tokens see each other and stay together. */
+function afterSpan({ size, start, time, spans }: Pass, end: number): number {
+  const inside = (column: number): boolean => {
+    for (let b = 0; b < size; b++) {
+      const at = b * (start + time) + start + column;
+      if (spans![at] && spans![at] === spans![at - 1]) return true;
+    }
+    return false;
+  };
+  let after = end;
+  while (spans && after < time && inside(after)) after++;
+  return after;
 }
 
 async function runWhole(

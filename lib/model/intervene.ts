@@ -1,10 +1,11 @@
 /** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import type { Positions } from "./batch.js";
+import type { Batch, Positions } from "./batch.js";
 import {
   affineOf,
   type Cell,
+  checkWidth,
   type Edit,
   type Edits,
   multiplyCell,
@@ -12,34 +13,39 @@ import {
   transform,
 } from "./edits.js";
 import { EXPERT_INDICES } from "./experts/graph.js";
-import { axesOf, type Hook, matchHooks } from "./hooks.js";
+import { axesOf, type Hook } from "./hooks.js";
 import type { Pass } from "./pass.js";
+import { matchRunning } from "./running.js";
 
 /** Hook name → edits in order. */
 export type Plan = ReadonlyMap<string, readonly PlacedEdit[]>;
 
-const everyRow =
-  ({ rows }: Edit): PlacedEdit["valueRow"] =>
-  (b) =>
-    !rows || rows.includes(b) ? b : undefined;
+/** Where an edit stands among the rows of a pass. */
+export type Placement = Omit<PlacedEdit, "edit">;
+
+const everyRow = ({ rows }: Edit): Placement => ({
+  valueRow: (b) => (!rows || rows.includes(b) ? b : undefined),
+});
 
 /**
  * Resolves the hook patterns of edits.
- * @param rowsOf limits an edit to rows of a pass, and says which of its own rows each is
- * @throws ModalscopeError for an unknown hook, or a mask that is not at `attn.hook_attn_scores`
+ * @param runs whether a hook is passed at all
+ * @throws ModalscopeError for an unknown hook, one that does not run, a value or basis that does not fit, heads that
+ * are not there, or a mask that is not at `attn.hook_attn_scores`
  */
 export function planEdits(
   hooks: readonly Hook[],
   edits: Edits,
-  rowsOf: (edit: Edit) => PlacedEdit["valueRow"] = everyRow,
+  runs: (hook: Hook) => boolean = () => true,
+  place: (edit: Edit) => Placement = everyRow,
 ): Map<string, PlacedEdit[]> {
   const plan = new Map<string, PlacedEdit[]>();
   for (const [pattern, given] of Object.entries(edits)) {
-    for (const hook of matchHooks(hooks, pattern)) {
+    for (const hook of matchRunning(hooks, pattern, runs)) {
       const list = plan.get(hook.name) ?? [];
       for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
         checkEdit(hook, edit);
-        list.push({ edit, valueRow: rowsOf(edit) });
+        list.push({ edit, ...place(edit) });
       }
       plan.set(hook.name, list);
     }
@@ -52,11 +58,7 @@ export function planEdits(
  * @param length columns that there will be, generated ones included
  * @throws ModalscopeError for a row, position or value that cannot be
  */
-export function checkPlan(
-  plan: Plan,
-  batch: { readonly size: number; readonly last: readonly number[] },
-  length: number,
-): void {
+export function checkPlan(plan: Plan, batch: Batch, length: number): void {
   for (const [hook, edits] of plan) {
     for (const { edit } of edits) {
       const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
@@ -65,6 +67,13 @@ export function checkPlan(
           `The edit at "${hook}" names row ${row}.`,
           `The batch has ${batch.size} rows.`,
           "Rows count from 0.",
+        );
+      }
+      if (edit.phase === "decoding" && length === batch.time) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" holds while tokens are generated.`,
+          "Here a prompt is read, and nothing more.",
+          "Leave the phase out, or use generate.",
         );
       }
       checkPositions(hook, edit.positions, batch, length);
@@ -83,7 +92,7 @@ export function checkPlan(
 function checkPositions(
   hook: string,
   positions: Positions | undefined,
-  { size, last }: { size: number; last: readonly number[] },
+  { size, last, columns }: Batch,
   length: number,
 ): void {
   if (positions === undefined || typeof positions === "string") return;
@@ -99,10 +108,11 @@ function checkPositions(
   for (let b = 0; b < size; b++) {
     for (const p of (perRow ? lists[b] : lists) as readonly number[]) {
       const column = p < 0 ? last[b] + 1 + p : p;
-      if (!(Number.isInteger(column) && column >= 0 && column < length)) {
+      const first = p < 0 ? columns[b][0] : 0;
+      if (!(Number.isInteger(column) && column >= first && column < length)) {
         throw new ModalscopeError(
           `The edit at "${hook}" names position ${p}, which row ${b} does not have.`,
-          `There are ${length} columns.`,
+          `It has ${columns[b].length} tokens, and there are ${length} columns.`,
           "Positions are columns of the batch from 0; negative ones count back from a row's last token.",
         );
       }
@@ -133,9 +143,18 @@ function checkEdit(hook: Hook, edit: Edit): void {
       "Put it at attn.hook_attn_scores.",
     );
   }
-  if (edit.heads && axesOf(hook).head === undefined) {
+  const { head } = axesOf(hook);
+  if (edit.heads && head === undefined) {
     throw new ModalscopeError(`"${hook.name}" has no heads.`, "An edit asks for some.");
   }
+  const missing = edit.heads?.find(
+    (h) => !(Number.isInteger(h) && h >= 0 && h < (hook.shape[head!] as number)),
+  );
+  if (missing !== undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no head ${missing}.`, `It has ${hook.shape[head!]}.`);
+  }
+  const width = hook.shape[hook.shape.length - 1];
+  if (typeof width === "number") checkWidth(edit, width);
 }
 
 /** The cells of a hook's tensor that an edit holds at in this pass. */
@@ -152,9 +171,6 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit
     for (const column of columns[row]) {
       const local = column - pass.start;
       for (const h of heads) {
-        if (head !== undefined && h >= shape[head]) {
-          throw new ModalscopeError(`"${hook.name}" has no head ${h}.`, `It has ${shape[head]}.`);
-        }
         if (head === undefined) {
           cells.push({
             row,
@@ -186,10 +202,10 @@ function columnsOf({ edit, valueRow }: PlacedEdit, pass: Pass): number[][] {
 }
 
 /** The columns that positions name in each row of a pass; a list for each row goes by the edit's own rows. */
-function named(
+export function named(
   positions: Positions | undefined,
   valueRow: PlacedEdit["valueRow"],
-  pass: Pass,
+  pass: Pick<Pass, "size" | "last">,
 ): (number[] | "all")[] {
   if (positions === undefined || positions === "all") return new Array(pass.size).fill("all");
   if (positions === "last") return pass.last.map((c) => [c]);
@@ -223,23 +239,47 @@ export function edited(x: Tensor, hook: Hook, edits: readonly PlacedEdit[] | und
       affine.shift?.(cell, out.data);
     }
   }
+  atPaddedKeys(hook, pass, x.shape, (i) => {
+    out.data[i] = x.data[i];
+  });
   return out;
 }
 
-/** What a closure makes of `x`, at the cells where the edit holds. */
+/** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
+function atPaddedKeys(
+  { shape: dims }: Hook,
+  { keyMask }: Pass,
+  shape: readonly number[],
+  take: (index: number) => void,
+): void {
+  if (dims[dims.length - 1] !== "keys" || !keyMask.includes(0)) return;
+  const [size, heads, time, keys] = shape;
+  for (let b = 0; b < size; b++) {
+    for (let k = 0; k < keys; k++) {
+      if (keyMask[b * keys + k]) continue;
+      for (let q = 0; q < heads * time; q++) take((b * heads * time + q) * keys + k);
+    }
+  }
+}
+
+/** What a closure makes of the rows of `x` that belong to its batch, at the cells where the edit holds. */
 function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor {
   const { change } = placed.edit as Extract<Edit, { kind: "apply" }>;
-  const result = change({ data: x.data.slice(), shape: x.shape });
-  if (result?.data?.length !== x.data.length || sizeOf(result.shape) !== x.data.length) {
+  const { from, to } = placed.own ?? { from: 0, to: x.shape[0] };
+  const perRow = x.data.length / x.shape[0];
+  const shape = [to - from, ...x.shape.slice(1)];
+  const result = change({ data: x.data.slice(from * perRow, to * perRow), shape });
+  if (result?.data?.length !== sizeOf(shape) || sizeOf(result.shape) !== sizeOf(shape)) {
     throw new ModalscopeError(
       `The function at "${hook.name}" returned the shape (${result?.shape?.join(", ")}).`,
-      `It was given (${x.shape.join(", ")}) and must return that.`,
+      `It was given (${shape.join(", ")}) and must return that.`,
     );
   }
   const width = x.shape[x.shape.length - 1];
   const data = x.data.slice();
   for (const { offset } of cellsOf(hook, x.shape, placed, pass)) {
-    data.set(result.data.subarray(offset, offset + width), offset);
+    const own = offset - from * perRow;
+    data.set(result.data.subarray(own, own + width), offset);
   }
   return { data, shape: x.shape };
 }
@@ -247,6 +287,15 @@ function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor 
 /** Whether edits can be given to the graph without a look at the value. */
 export function isAffine(edits: readonly PlacedEdit[]): boolean {
   return edits.every(({ edit }) => ["replace", "add", "scale", "noise"].includes(edit.kind));
+}
+
+/** Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach. */
+export function needsAllQueries(hook: Hook, plan: Plan): boolean {
+  const overKeys = hook.shape[hook.shape.length - 1] === "keys";
+  const edits = hook.inside ? (plan.get(hook.name) ?? []) : [];
+  return edits.some(
+    ({ edit: { kind } }) => kind !== "mask" && (overKeys || kind === "mean" || kind === "apply"),
+  );
 }
 
 /** Affine edits of one hook as the inputs x · scale + shift of its graph. */
@@ -269,6 +318,10 @@ export function asInputs(
       affine.shift?.(cell, shift);
     }
   }
+  atPaddedKeys(hook, pass, shape, (i) => {
+    scale[i] = 1;
+    shift[i] = 0;
+  });
   return { scale: { data: scale, shape }, shift: { data: shift, shape } };
 }
 

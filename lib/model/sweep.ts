@@ -1,12 +1,12 @@
 import type { LongCall } from "../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import { type Batch, type Positions, resolvePositions } from "./batch.js";
+import type { Batch, Positions } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
 import { columns } from "./columns.js";
 import type { Edit, Edits } from "./edits.js";
 import { atStream, runBlocks } from "./forward.js";
-import { checkPlan, joinPlans, type Plan, planEdits } from "./intervene.js";
+import { checkPlan, joinPlans, named, type Placement, type Plan, planEdits } from "./intervene.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
@@ -160,9 +160,10 @@ function pointOf(model: Model, batch: Batch, index: number, edits: Edits): Point
   };
 }
 
-function firstColumn({ positions }: Edit, batch: Batch): number {
-  if (positions === undefined || positions === "all") return 0;
-  return Math.min(batch.time, ...resolvePositions(positions, batch).flat());
+function firstColumn({ kind, positions }: Edit, batch: Batch): number {
+  const columns = named(positions, (b) => b, batch).flat();
+  // A function reads every column, whatever it changes.
+  return kind === "apply" || columns.includes("all") ? 0 : Math.min(batch.time, ...(columns as number[]));
 }
 
 /** Points that run together: those that start at the same column, by starting block. */
@@ -210,7 +211,9 @@ async function runGroup<G extends Grid>(
   const layers = model.config.num_hidden_layers;
   const sink = new Sink(engine.hooks, []);
   const plan = joinPlans(
-    group.map((point, i) => planEdits(engine.hooks, point.edits, (edit) => rowOf(edit, i, batch.size))),
+    group.map((point, i) =>
+      planEdits(engine.hooks, point.edits, undefined, (edit) => placed(edit, i, batch.size)),
+    ),
   );
   const company = { plan, sink, signal };
   let x: Tensor | undefined;
@@ -227,12 +230,14 @@ async function runGroup<G extends Grid>(
   return logitsOf(model, clean, group, x, plan);
 }
 
-/** The rows of point `i` among the rows of all, and which row of the batch each is. */
-function rowOf({ rows }: Edit, i: number, size: number): (b: number) => number | undefined {
-  return (b) => {
-    const own = b - i * size;
-    return own >= 0 && own < size && (!rows || rows.includes(own)) ? own : undefined;
+/** Where an edit of point `i` stands among the rows of all points. */
+function placed({ rows }: Edit, i: number, size: number): Placement {
+  const own = { from: i * size, to: (i + 1) * size };
+  const valueRow = (b: number): number | undefined => {
+    const row = b - own.from;
+    return row >= 0 && row < size && (!rows || rows.includes(row)) ? row : undefined;
   };
+  return { own, valueRow };
 }
 
 async function logitsOf(
