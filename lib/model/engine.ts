@@ -41,7 +41,7 @@ export function withPiece<T>(
 ): Promise<T> {
   const build = (): Record<string, Node> => {
     const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
-    return { ...Object.fromEntries(taps), out };
+    return { ...Object.fromEntries(taps), ...(variant.tapsOnly ? {} : { out }) };
   };
   return engine.pool.use({ key: `${id} ${JSON.stringify(variant)}`, build, prepack }, work);
 }

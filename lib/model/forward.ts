@@ -18,7 +18,7 @@ import {
 } from "./intervene.js";
 import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
-import { HEAD, type PieceId } from "./program.js";
+import { HEAD, type PieceId, type Variant } from "./program.js";
 
 /** What happens besides computing while a pass runs. */
 export interface Company extends LongCall {
@@ -233,6 +233,7 @@ export async function runPiece(
   pass: Pass,
   { plan, sink }: Company,
   keep: readonly string[],
+  base: Variant = {},
 ): Promise<Record<string, Tensor>> {
   const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
   const wanted = inner.filter((h) => sink.wants(h.name));
@@ -242,7 +243,7 @@ export async function runPiece(
   const prepack = engine.resident && (id !== HEAD || sizeOf(feeds.x.shape.slice(0, 2)) >= HEAD_ROWS);
   const run = (outputs: readonly string[]): Promise<Record<string, Tensor>> => {
     const names = settled.map((h) => h.local);
-    const variant = names.length > 0 ? { edited: names } : {};
+    const variant = names.length > 0 ? { ...base, edited: names } : base;
     return withPiece(
       engine,
       id,
@@ -261,7 +262,8 @@ export async function runPiece(
     inputs[`${hook.local}.shift`] = made.shift;
     settled.push(hook);
   }
-  const results = await run([...new Set(["out", ...keep, ...wanted.map((h) => h.local)])]);
+  const last = base.tapsOnly ? keep : ["out", ...keep];
+  const results = await run([...new Set([...last, ...wanted.map((h) => h.local)])]);
   for (const hook of wanted) sink.take(hook.name, results[hook.local], pass);
   return results;
 }

@@ -7,10 +7,15 @@ import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { embedTokens, enter } from "./embed.js";
+import type { Engine } from "./engine.js";
+import { checkMemory, type Demand, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
 import { type Company, runBlocks } from "./forward.js";
-import { checkPlan, planEdits } from "./intervene.js";
+import { checkPlan, type Plan, planEdits } from "./intervene.js";
+import { logitsAt } from "./logits.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
+import { ELEMENT_BYTES } from "./pool.js";
+import { runsIn } from "./running.js";
 
 export interface GenerateOptions extends LongCall {
   /** Tokens at most (default 100). */
@@ -58,11 +63,16 @@ interface Row {
   ended?: Generated["ended"];
 }
 
-/** Reads the prompts once, then one token of every row at a time, with a key/value cache. */
+/**
+ * Reads the prompts once, then one token of every row at a time, with a key/value cache.
+ * @throws ModalscopeError for a hook that is unknown or does not run, an edit that does not fit, more tokens than the
+ * model was made for, or more captures, logits and keys than the memory holds
+ */
 export async function generate(model: Model, batch: Batch, options: GenerateOptions): Promise<Generated[]> {
   const { engine } = model;
   const maxTokens = options.maxTokens ?? 100;
-  const plan = planEdits(engine.hooks, options.edits ?? {});
+  const runs = runsIn({ skip: options.skip });
+  const plan = planEdits(engine.hooks, options.edits ?? {}, runs);
   const { max_position_embeddings: most } = model.config;
   if (batch.time + maxTokens > most) {
     throw new ModalscopeError(
@@ -72,6 +82,8 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     );
   }
   checkPlan(plan, batch, batch.time + maxTokens);
+  const sinkOf = (): Sink => new Sink(engine.hooks, options.capture ?? [], runs);
+  checkMemory(engine, demandOf(engine, batch, plan, sinkOf(), maxTokens, options.keepLogits));
   const ends = new Set(options.stopTokens ?? model.endTokens);
   const steps: Cache[] = [];
   const rows: Row[] = batch.columns.map((_, b) => ({
@@ -85,7 +97,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
   let ids = batch.ids;
   for (let step = 0; step < maxTokens; step++) {
     options.signal?.throwIfAborted();
-    const sink = new Sink(engine.hooks, options.capture ?? []);
+    const sink = sinkOf();
     const company: Company = { plan, sink, keepKeys: true, signal: options.signal };
     const entered =
       step === 0 ? await enter(engine, batch, company) : { pass, x: embedTokens(engine, ids, pass, company) };
@@ -93,7 +105,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     const { x } = entered;
     const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, skip: options.skip });
     const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
-    const { logits } = await model.logitsAt(residual, pass, at, plan, sink);
+    const { logits } = await logitsAt(engine, pass, residual, at, company);
     if (options.capture) steps.push(sink.finish());
     ids = Int32Array.from(rows, (row, b) => extend(model, row, vectorAt(logits, b), b, ends, options));
     options.progress?.(step + 1, maxTokens, "tokens");
@@ -104,6 +116,32 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     if (row.streamed < row.text.length) options.onText?.(row.text.slice(row.streamed), b);
   });
   return rows.map(({ ids, logits, text, ended }) => ({ ids, logits, text, ended: ended ?? "length", steps }));
+}
+
+/** What a generation holds at its end, if no row ends before. */
+function demandOf(
+  engine: Engine,
+  batch: Batch,
+  plan: Plan,
+  sink: Sink,
+  maxTokens: number,
+  keepLogits = false,
+): Demand {
+  const pass = promptPass(batch);
+  sink.check(pass);
+  const { size, time } = batch;
+  const element = ELEMENT_BYTES[engine.float];
+  const captured = (start: number): number =>
+    sink.estimate({ size, time: 1, start, phase: "decoding" }, element);
+  // What a step keeps grows evenly with the keys, or not at all.
+  const decoded = ((maxTokens - 1) * (captured(time) + captured(time + maxTokens - 2))) / 2;
+  return {
+    captures: sink.estimate(pass, element) + decoded,
+    logits: logitBytes(engine, size, keepLogits ? maxTokens : 1),
+    // Each step writes them anew, one position longer, before the last step's are let go.
+    "keys and values": 2 * keyBytes(engine, size, time + maxTokens - 1),
+    "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),
+  };
 }
 
 /** Chooses a row's next token and returns it; a row that has ended goes on with padding nobody reads. */

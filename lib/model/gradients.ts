@@ -11,6 +11,7 @@ import { noKeys } from "./forward.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";
 import { type Hook, matchHooks } from "./hooks.js";
+import { pickColumns } from "./logits.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type Pass, promptPass, SharedFeeds } from "./pass.js";
@@ -58,7 +59,7 @@ export async function gradients(
     engine,
     metrics.map((m) => m.gradient(logits)),
   );
-  const chosen = model.pick(run.residual, run.logitColumns);
+  const chosen = pickColumns(run.residual, run.logitColumns);
   const atHead = await backThrough(back, HEAD, { x: chosen }, cotangent);
   let g = spread(engine, atHead, run.logitColumns, [metrics.length, ...run.residual.shape]);
   // The head saw only the chosen columns; what it kept is given its place among all.
@@ -272,7 +273,7 @@ export async function directCotangents(
   const pass = promptPass(batch);
   const back: Backward = { engine, pass, found: new Cache(), wanted: z, frozen: [...scales, ...mlps] };
   const g = stacked(engine, [metric.gradient(run.logits!)]);
-  const atHead = await backThrough(back, HEAD, { x: model.pick(run.residual, run.logitColumns) }, g);
+  const atHead = await backThrough(back, HEAD, { x: pickColumns(run.residual, run.logitColumns) }, g);
   const stream = spread(engine, atHead, run.logitColumns, [1, ...run.residual.shape]);
   const shared = new SharedFeeds(engine.config, pass, (n) => floats(engine, n));
   const heads: Tensor[] = [];

@@ -11,7 +11,7 @@ import { neg } from "./graph/ops.js";
 import { listHooks } from "./hooks.js";
 import { defaultBudget, parseBytes } from "./memory.js";
 import { Model } from "./model.js";
-import { type FloatType, SessionPool } from "./pool.js";
+import { ELEMENT_BYTES, type FloatType, SessionPool } from "./pool.js";
 import { checkDevice, createSession, type Device } from "./runtime/session.js";
 import {
   type Checkpoint,
@@ -78,8 +78,10 @@ async function assemble(
     : stored;
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const budget = memory * SESSION_SHARE;
-  const resident = (bytes.blocks + bytes.head) * PREPACK_OVERHEAD + bytes.experts <= budget;
-  const forExperts = resident ? bytes.experts : bytes.experts > 0 ? budget * EXPERT_SHARE : 0;
+  const wide = ELEMENT_BYTES[float] / ELEMENT_BYTES.float32;
+  const experts = wide * bytes.experts;
+  const resident = wide * (bytes.blocks + bytes.head) * PREPACK_OVERHEAD + experts <= budget;
+  const forExperts = resident ? experts : experts > 0 ? budget * EXPERT_SHARE : 0;
   const pool = new SessionPool({
     checkpoint,
     device,

@@ -1,19 +1,23 @@
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { type Tensor, zerosLike } from "../tensor.js";
-import { type Batch, type PadOptions, type Positions, padTokens, resolvePositions } from "./batch.js";
+import type { Tensor } from "../tensor.js";
+import { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { enter } from "./embed.js";
 import type { Engine } from "./engine.js";
+import { checkMemory, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
 import type { TextConfig } from "./families/index.js";
-import { type Company, runBlocks, runHead } from "./forward.js";
+import { type Company, runBlocks } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import { checkPlan, type Plan, planEdits } from "./intervene.js";
-import { showBytes } from "./memory.js";
+import { finalNorm, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
+import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
+import { countOf } from "./reductions.js";
+import { runsIn } from "./running.js";
 import type { Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
 
@@ -24,7 +28,7 @@ export interface RunOptions extends LongCall {
   /** A safetensors file for the captures, where they would fill the memory. */
   readonly captureTo?: string;
   readonly edits?: Edits;
-  /** Where logits are computed: at all tokens (default), the last, chosen ones, or nowhere. */
+  /** Where logits are computed: at all columns (default; zero at padding), the last token, chosen ones, or nowhere. */
   readonly logits?: Positions | "none";
   /** Starts before a block with a residual stream that is already known, (batch, time, hidden_size). */
   readonly start?: { readonly layer: number; readonly x: Tensor };
@@ -146,18 +150,18 @@ export class Model {
 
   /**
    * Runs a batch through the model.
-   * @throws ModalscopeError for an unknown hook, an edit that does not fit, or captures that exceed the memory
+   * @throws ModalscopeError for a hook that is unknown or does not run, an edit that does not fit, a position that is
+   * none, or more captures, logits and kept keys than the memory holds
    */
   async run(input: Batch | Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunResult> {
     const batch = isBatch(input) ? input : this.prepare(input);
     const { engine } = this;
     const pass = promptPass(batch);
-    const plan = planEdits(engine.hooks, options.edits ?? {});
-    checkPlan(plan, batch, batch.time);
     this.checkRange(options);
-    const sink = new Sink(engine.hooks, options.capture ?? []);
-    if (options.captureTo === undefined) this.checkSize(sink, pass);
-    else sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
+    const { sink, plan } = this.prepared(batch, pass, options);
+    if (options.captureTo !== undefined) {
+      sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
+    }
     try {
       return await this.runWith(batch, { ...options, plan, sink });
     } finally {
@@ -182,10 +186,31 @@ export class Model {
     });
     if (stop !== undefined) return finished();
     if (options.logits !== "none") {
-      return finished(await this.logitsAt(residual, pass, options.logits ?? "all", plan, sink));
+      return finished(await logitsAt(engine, pass, residual, options.logits ?? "all", company));
     }
-    if (sink.localNames(HEAD).length > 0) await runHead(engine, pass, residual, company);
+    if (touchesHead(engine, company)) await finalNorm(engine, pass, residual, company);
     return finished();
+  }
+
+  /** Captures and edits of a run, checked against the batch and the memory before anything is computed. */
+  private prepared(batch: Batch, pass: Pass, options: RunOptions): { sink: Sink; plan: Plan } {
+    const { engine } = this;
+    const { logits = "all", start, stop, skip, captureTo, keepKeys } = options;
+    const course = { start: start?.layer, stop, skip };
+    const sink = new Sink(engine.hooks, options.capture ?? [], runsIn(course));
+    sink.check(pass);
+    const head = logits !== "none" || sink.localNames(HEAD).length > 0;
+    const plan = planEdits(engine.hooks, options.edits ?? {}, runsIn({ ...course, head }));
+    checkPlan(plan, batch, batch.time);
+    const { size, time } = batch;
+    const read = logits === "none" || stop !== undefined ? 0 : countOf(logits, time);
+    checkMemory(engine, {
+      captures: captureTo === undefined ? sink.estimate(pass, ELEMENT_BYTES[engine.float]) : 0,
+      logits: logitBytes(engine, size, read),
+      "keys and values": keepKeys ? keyBytes(engine, size, time) : 0,
+      "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),
+    });
+    return { sink, plan };
   }
 
   /**
@@ -206,52 +231,12 @@ export class Model {
     this.engine.checkpoint.close();
   }
 
-  /** Logits (batch, n, vocab_size) at some columns of a residual stream (batch, time, hidden_size). */
-  async logitsAt(
-    x: Tensor,
-    pass: Pass,
-    positions: Positions,
-    plan: Plan = new Map(),
-    sink: Sink = new Sink(this.engine.hooks, []),
-  ): Promise<{ logits: Tensor; logitColumns: number[][] }> {
-    const everywhere =
-      positions === "all" ||
-      this.engine.hooks.some((h) => h.piece === "head" && (plan.has(h.name) || sink.wants(h.name)));
-    const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
-    const rows = { ...pass, time: pass.start + pass.time };
-    const chosen = positions === "all" ? new Array(pass.size).fill(all) : resolvePositions(positions, rows);
-    if (!everywhere) {
-      const picked = pickColumns(x, chosen, pass.start);
-      return { logits: await runHead(this.engine, pass, picked, { plan, sink }), logitColumns: chosen };
-    }
-    const logits = await runHead(this.engine, pass, x, { plan, sink });
-    return {
-      logits: positions === "all" ? logits : pickColumns(logits, chosen, pass.start),
-      logitColumns: chosen,
-    };
-  }
-
-  /** Chosen columns of a residual stream (batch, time, hidden_size). */
-  pick(x: Tensor, columns: readonly (readonly number[])[]): Tensor {
-    return pickColumns(x, columns);
-  }
-
   private needTokenizer(): Tokenizer {
     if (this.tokenizer) return this.tokenizer;
     throw new ModalscopeError(
       `${this.path} has no tokenizer.`,
       "There is no tokenizer.json beside the weights.",
       "Give token ids: model.batch([[1, 2, 3]]).",
-    );
-  }
-
-  private checkSize(sink: Sink, pass: Pass): void {
-    const bytes = sink.estimate(pass, this.engine.float === "float32" ? 4 : 8);
-    if (bytes <= this.engine.captureLimit) return;
-    throw new ModalscopeError(
-      `The captures would take ${showBytes(bytes)}.`,
-      `${showBytes(this.engine.captureLimit)} are left for them.`,
-      "Capture fewer hooks, some positions, or a reduction; send them to a file (captureTo); or load the model with more memory.",
     );
   }
 
@@ -295,24 +280,4 @@ function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {
   if (typeof x === "string") return true;
   const first = x[0];
   return typeof first === "object" && "role" in first;
-}
-
-/** Chosen columns of (batch, time, width), whose first column is `start`. */
-export function pickColumns(x: Tensor, columns: readonly (readonly number[])[], start = 0): Tensor {
-  const [size, time, width] = x.shape;
-  const n = columns[0].length;
-  if (columns.some((row) => row.length !== n)) {
-    throw new ModalscopeError(
-      "The rows name different numbers of positions.",
-      "Logits have one length for all rows.",
-    );
-  }
-  const data = zerosLike(x.data, size * n * width);
-  for (let b = 0; b < size; b++) {
-    columns[b].forEach((column, i) => {
-      const from = (b * time + column - start) * width;
-      data.set(x.data.subarray(from, from + width), (b * n + i) * width);
-    });
-  }
-  return { data, shape: [size, n, width] };
 }

@@ -10,6 +10,8 @@ export interface Variant {
   readonly edited?: readonly string[];
   /** Hooks whose value is given at run time as `frozen.<hook>` instead of computed. */
   readonly frozen?: readonly string[];
+  /** Computes the named points only: of the head, what comes before its matrix. */
+  readonly tapsOnly?: boolean;
   /** Leaves out the keys and values of earlier positions. */
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */

@@ -15,7 +15,7 @@ export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [str
   const { time, head } = axesOf(hook);
   const { reduce, heads } = request;
   const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? pass.time)));
-  shape[time] = countOf(positionsIn(request, pass), pass);
+  shape[time] = countOf(positionsIn(request, pass), pass.time);
   if (heads && head !== undefined) shape[head] = heads.length;
   if (reduce === "mean") return [["", shape.filter((_, i) => i !== time)]];
   if (reduce === "norm") return [["", shape.slice(0, -1)]];
@@ -27,7 +27,8 @@ export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [str
   ];
 }
 
-function countOf(positions: Positions, { time }: Extent): number {
+/** How many columns of a row positions name, of `time`. */
+export function countOf(positions: Positions, time: number): number {
   if (positions === "all") return time;
   if (positions === "last") return 1;
   const [first] = positions;

@@ -7,6 +7,7 @@ import { columns } from "./columns.js";
 import type { Edit, Edits } from "./edits.js";
 import { atStream, runBlocks } from "./forward.js";
 import { checkPlan, joinPlans, named, type Placement, type Plan, planEdits } from "./intervene.js";
+import { logitsAt } from "./logits.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
@@ -261,7 +262,8 @@ async function logitsOf(
   }
   const pass = rowsPass(clean, group.length, column, layers);
   const at = Array.from({ length: group.length }, () => clean.columns).flat();
-  const { logits } = await model.logitsAt(x!, pass, at, plan);
+  const company = { plan, sink: new Sink(model.engine.hooks, []) };
+  const { logits } = await logitsAt(model.engine, pass, x!, at, company);
   const size = sizeOf(logits.shape) / group.length;
   const shape = [batch.size, ...logits.shape.slice(1)];
   return group.map((_, i) => ({ data: logits.data.subarray(i * size, (i + 1) * size), shape }));

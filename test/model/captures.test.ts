@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { ModalscopeError } from "../../lib/errors.js";
 import type { CaptureRequest } from "../../lib/model/capture.js";
 import { add, apply, at, during, fill, mean, onRows, scale, zero } from "../../lib/model/edits.js";
-import type { Model } from "../../lib/model/model.js";
+import type { Model, RunOptions } from "../../lib/model/model.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { batchOf, deviation, golden, open } from "./goldens.js";
 
@@ -73,7 +73,7 @@ describe("queries taken in parts", () => {
         Object.assign(parts.engine, { scoreLimit: 100 });
         const got = await parts.run(batch, { edits });
         assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
-        Object.assign(parts.engine, { captureLimit: 2e4 });
+        Object.assign(parts.engine, { captureLimit: 5e3 });
         await assert.rejects(parts.run(batch, { edits, logits: "last" }), error(/all queries at once/));
         await parts.close();
       }
@@ -111,15 +111,24 @@ describe("a capture of padding", () => {
       for (const side of ["left", "right"] as const) {
         const batch = model.batch(rows, { side });
         const { logits, cache } = await model.run(batch, {
-          capture: ["hook_embed", { hook: "hook_embed", reduce: "mean" }, { hook: "hook_embed", reduce: "norm" }],
+          capture: [
+            "hook_embed",
+            { hook: "hook_embed", reduce: "mean" },
+            { hook: "hook_embed", reduce: "norm" },
+          ],
         });
         const vocabulary = model.config.vocab_size;
         batch.mask.forEach((token, cell) => {
           const own = logits!.data.subarray(cell * vocabulary, (cell + 1) * vocabulary);
-          assert.equal(own.every((v) => v === 0), token === 0);
+          assert.equal(
+            own.every((v) => v === 0),
+            token === 0,
+          );
           assert.equal(cache.get("hook_embed/norm").data[cell] === 0, token === 0);
         });
-        const alone = await model.run(model.batch([rows[1]]), { capture: [{ hook: "hook_embed", reduce: "mean" }] });
+        const alone = await model.run(model.batch([rows[1]]), {
+          capture: [{ hook: "hook_embed", reduce: "mean" }],
+        });
         const width = model.config.hidden_size;
         const got = { data: cache.get("hook_embed/mean").data.subarray(width), shape: [width] };
         assert.ok(deviation(got, alone.cache.get("hook_embed/mean")) < 1e-6);
@@ -149,24 +158,27 @@ describe("a capture of padding", () => {
 });
 
 describe("what would not happen is refused", () => {
-  const cases: [string, (m: Model) => Promise<unknown>, RegExp][] = [
-    ["a capture after the stop", (m) => m.run([[1]], { stop: 1, capture: ["blocks.1.hook_resid_pre"] }), /blocks\.1/],
-    ["a capture of the head after a stop", (m) => m.run([[1]], { stop: 1, capture: ["ln_final.*"] }), /ln_final/],
-    ["an edit of a block that is left out", (m) => m.run([[1]], { skip: [1], edits: { "blocks.1.attn.hook_z": zero() } }), /blocks\.1/],
-    ["an edit of the head without logits", (m) => m.run([[1]], { logits: "none", edits: { "ln_final.hook_normalized": zero() } }), /ln_final/],
-    ["an edit of the embedding after a start", (m) => m.run([[1]], { start: { layer: 1, x: { data: new Float32Array(32), shape: [1, 1, 32] } }, edits: { hook_embed: zero() } }), /hook_embed/],
-    ["an edit while decoding, in a run", (m) => m.run([[1]], { edits: { hook_embed: during("decoding", zero()) } }), /while tokens are generated/],
-  ].map(([name, work, message]) => [name, (m) => (work as (m: Model) => Promise<unknown>)(asRows(m)), message]) as [string, (m: Model) => Promise<unknown>, RegExp][];
-
-  /** Takes rows of ids where a batch is wanted. */
-  function asRows(model: Model): Model {
-    return Object.assign(Object.create(model), {
-      run: (rows: number[][], options: object) => model.run(model.batch(rows), options),
-    });
-  }
-
-  for (const [name, work, message] of cases) {
-    it(name, () => withModel((model) => assert.rejects(work(model), error(message))));
+  const start = { layer: 1, x: { data: new Float32Array(32), shape: [1, 1, 32] } };
+  const cases: [string, RunOptions, RegExp][] = [
+    ["a capture after the stop", { stop: 1, capture: ["blocks.1.hook_resid_pre"] }, /blocks\.1/],
+    ["a capture of the head after a stop", { stop: 1, capture: ["ln_final.*"] }, /ln_final/],
+    ["an edit of a skipped block", { skip: [1], edits: { "blocks.1.attn.hook_z": zero() } }, /blocks\.1/],
+    [
+      "an edit of the head without logits",
+      { logits: "none", edits: { "ln_final.hook_normalized": zero() } },
+      /ln_final/,
+    ],
+    ["an edit of the embedding after a start", { start, edits: { hook_embed: zero() } }, /hook_embed/],
+    [
+      "an edit while decoding, in a run",
+      { edits: { hook_embed: during("decoding", zero()) } },
+      /while tokens are generated/,
+    ],
+  ];
+  for (const [name, options, message] of cases) {
+    it(name, () =>
+      withModel((model) => assert.rejects(model.run(model.batch([[1]]), options), error(message))),
+    );
   }
 
   it("but a pattern means the blocks that run, and a file of captures holds just these", () =>
@@ -197,7 +209,10 @@ describe("what would not happen is refused", () => {
   it("and so is an edit of an average over all", () =>
     withModel(async (model) => {
       const hook = "blocks.1.attn.hook_z";
-      const { cache } = await model.run(model.batch([[1, 2, 3]]), { edits: { [hook]: mean() }, capture: [hook] });
+      const { cache } = await model.run(model.batch([[1, 2, 3]]), {
+        edits: { [hook]: mean() },
+        capture: [hook],
+      });
       const z = cache.get(hook);
       const row = z.data.length / 3;
       assert.deepEqual(z.data.slice(0, row), z.data.slice(row, 2 * row));

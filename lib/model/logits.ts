@@ -1,0 +1,83 @@
+/** The final norm and the language head, where they are asked for. */
+import { ModalscopeError } from "../errors.js";
+import { type Tensor, zerosLike } from "../tensor.js";
+import { type Positions, resolvePositions } from "./batch.js";
+import { type Engine, runSession, withPiece } from "./engine.js";
+import { type Company, runHead, runPiece } from "./forward.js";
+import type { Pass } from "./pass.js";
+import { HEAD } from "./program.js";
+
+const NORMALIZED = "ln_final.hook_normalized";
+
+/** Whether something is captured or edited at the final norm. */
+export function touchesHead({ hooks }: Engine, { plan, sink }: Company): boolean {
+  return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || sink.wants(h.name)));
+}
+
+/**
+ * Logits (batch, n, vocab_size) at some columns of a residual stream (batch, time, hidden_size); zero at padding.
+ * The head's matrix is applied at these columns only, whatever is captured or edited before it.
+ */
+export async function logitsAt(
+  engine: Engine,
+  pass: Pass,
+  x: Tensor,
+  positions: Positions,
+  company: Company,
+): Promise<{ logits: Tensor; logitColumns: number[][] }> {
+  if (positions === "all") {
+    const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
+    const logits = await runHead(engine, pass, x, company);
+    clearPadding(logits, pass);
+    return { logits, logitColumns: new Array(pass.size).fill(all) };
+  }
+  const logitColumns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  const picked = (from: Tensor): Tensor => pickColumns(from, logitColumns, pass.start);
+  if (!touchesHead(engine, company)) {
+    return { logits: await runHead(engine, pass, picked(x), company), logitColumns };
+  }
+  const feeds = { x: picked(x), [`frozen.${NORMALIZED}`]: picked(await finalNorm(engine, pass, x, company)) };
+  const { out } = await withPiece(engine, HEAD, { frozen: [NORMALIZED] }, (session) =>
+    runSession(engine, session, feeds, ["out"]),
+  );
+  return { logits: out, logitColumns };
+}
+
+/** What the head's matrix would be applied to, with the captures and edits before it. */
+export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
+  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { tapsOnly: true }))[NORMALIZED];
+}
+
+function clearPadding({ data, shape: [size, time, width] }: Tensor, { columns, start }: Pass): void {
+  for (let b = 0; b < size; b++) {
+    if (columns[b].length === time) continue;
+    const tokens = new Set(columns[b]);
+    for (let t = 0; t < time; t++) {
+      const from = (b * time + t) * width;
+      if (!tokens.has(start + t)) data.fill(0, from, from + width);
+    }
+  }
+}
+
+/**
+ * Chosen columns of (batch, time, width), whose first column is `start`.
+ * @throws ModalscopeError when the rows name different numbers of them
+ */
+export function pickColumns(x: Tensor, columns: readonly (readonly number[])[], start = 0): Tensor {
+  const [size, time, width] = x.shape;
+  const n = columns[0].length;
+  if (columns.some((row) => row.length !== n)) {
+    throw new ModalscopeError(
+      "The rows name different numbers of positions.",
+      "Logits have one length for all rows.",
+    );
+  }
+  const data = zerosLike(x.data, size * n * width);
+  for (let b = 0; b < size; b++) {
+    columns[b].forEach((column, i) => {
+      const from = (b * time + column - start) * width;
+      data.set(x.data.subarray(from, from + width), (b * n + i) * width);
+    });
+  }
+  return { data, shape: [size, n, width] };
+}
