@@ -79,19 +79,19 @@ export class Sink {
    * Sees that every request can be met, before anything is computed.
    * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
    */
-  check(pass: Pass): void {
+  check(passOf: (hook: Hook) => Pass): void {
     for (const hook of this.hooks)
-      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, pass);
+      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, passOf(hook));
   }
 
   /** Bytes that the captures of a pass will take in memory. */
-  estimate(pass: Extent, elementBytes: number): number {
-    return this.expected(pass).reduce((n, { shape }) => n + sizeOf(shape) * elementBytes, 0);
+  estimate(extentOf: (hook: Hook) => Extent, elementBytes: number): number {
+    return this.expected(extentOf).reduce((n, { shape }) => n + sizeOf(shape) * elementBytes, 0);
   }
 
   /** Sends what a pass brings to a safetensors file; memory then holds one tensor at a time. */
-  toFile(path: string, pass: Extent, dtype: "F32" | "F64"): void {
-    const listed = this.expected(pass).map(({ name, shape }) => ({ name, shape, dtype }));
+  toFile(path: string, extentOf: (hook: Hook) => Extent, dtype: "F32" | "F64"): void {
+    const listed = this.expected(extentOf).map(({ name, shape }) => ({ name, shape, dtype }));
     this.file = { path, writer: createSafetensors(path, listed) };
   }
 
@@ -135,10 +135,10 @@ export class Sink {
     else this.file.writer.write(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 
-  private expected(pass: Extent): { name: string; shape: number[] }[] {
+  private expected(extentOf: (hook: Hook) => Extent): { name: string; shape: number[] }[] {
     return this.hooks.flatMap((hook) =>
       (this.wanted.get(hook.name) ?? []).flatMap(({ key, request }) =>
-        keptShapes(hook, request, pass).map(([suffix, shape]) => ({ name: key + suffix, shape })),
+        keptShapes(hook, request, extentOf(hook)).map(([suffix, shape]) => ({ name: key + suffix, shape })),
       ),
     );
   }

@@ -25,11 +25,8 @@ export async function enter(
 ): Promise<Entered> {
   const images = batch.images ?? [];
   const pass = { ...promptPass(batch), spans: spansOf(engine, batch, images) };
-  if (images.length === 0) return { pass, x: start?.x ?? embedTokens(engine, batch.ids, pass, company) };
-  const later = engine.config.vision_config!.readouts.some(
-    ({ into }) => into !== undefined && into >= (start?.layer ?? 0),
-  );
-  if (start && !later) return { pass, x: start.x };
+  if (!looks(engine, batch, start?.layer))
+    return { pass, x: start?.x ?? embedTokens(engine, batch.ids, pass, company) };
   const { features, injections } = await see(engine, images, company);
   const blank = (): Tensor => {
     const shape = [batch.size, batch.time, engine.config.hidden_size];
@@ -40,6 +37,12 @@ export async function enter(
   if (start) return { pass: seeing, x: start.x };
   const x = placed(images, features, tokenVectors(engine, batch.ids, pass));
   return { pass: seeing, x: atStream(engine, "hook_embed", x, pass, company) };
+}
+
+/** Whether a run looks at pictures: not if it starts where they are in the stream and none is added later on. */
+export function looks({ config }: Engine, { images = [] }: Batch, start?: number): boolean {
+  if (images.length === 0 || start === undefined) return images.length > 0;
+  return config.vision_config!.readouts.some(({ into }) => into !== undefined && into >= start);
 }
 
 /** Embeddings of tokens without pictures, (batch, time, hidden_size), as they enter the first block. */

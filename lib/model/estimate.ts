@@ -27,7 +27,8 @@ export function keyBytes({ config, float }: Engine, size: number, columns: numbe
 /** Attention scores where an edit needs all queries at once, though they are too many to be taken so otherwise. */
 export function wholeScoreBytes(engine: Engine, pass: Pass, plan: Plan): number {
   const bytes = scoreBytes(engine, pass) * pass.time;
-  if (bytes <= engine.scoreLimit || !engine.hooks.some((hook) => needsAllQueries(hook, plan))) return 0;
+  const needed = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
+  if (bytes <= engine.scoreLimit || !needed) return 0;
   return SCORE_COPIES * bytes;
 }
 

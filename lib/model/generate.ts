@@ -6,7 +6,7 @@ import type { Batch } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
-import { embedTokens, enter } from "./embed.js";
+import { embedTokens, enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
 import { checkMemory, type Demand, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
 import { type Company, runBlocks } from "./forward.js";
@@ -16,6 +16,7 @@ import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { runsIn } from "./running.js";
+import { passOf } from "./vision.js";
 
 export interface GenerateOptions extends LongCall {
   /** Tokens at most (default 100). */
@@ -71,7 +72,7 @@ interface Row {
 export async function generate(model: Model, batch: Batch, options: GenerateOptions): Promise<Generated[]> {
   const { engine } = model;
   const maxTokens = options.maxTokens ?? 100;
-  const runs = runsIn({ skip: options.skip });
+  const runs = runsIn({ skip: options.skip, sees: looks(engine, batch) });
   const plan = planEdits(engine.hooks, options.edits ?? {}, runs);
   const { max_position_embeddings: most } = model.config;
   if (batch.time + maxTokens > most) {
@@ -81,7 +82,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
       "Ask for fewer: maxTokens.",
     );
   }
-  checkPlan(plan, batch, batch.time + maxTokens);
+  checkPlan(engine.hooks, plan, passOf(engine, batch, promptPass(batch)), maxTokens);
   const sinkOf = (): Sink => new Sink(engine.hooks, options.capture ?? [], runs);
   checkMemory(engine, demandOf(engine, batch, plan, sinkOf(), maxTokens, options.keepLogits));
   const ends = new Set(options.stopTokens ?? model.endTokens);
@@ -128,15 +129,20 @@ function demandOf(
   keepLogits = false,
 ): Demand {
   const pass = promptPass(batch);
-  sink.check(pass);
+  const whole = passOf(engine, batch, pass);
+  sink.check(whole);
   const { size, time } = batch;
   const element = ELEMENT_BYTES[engine.float];
   const captured = (start: number): number =>
-    sink.estimate({ size, time: 1, start, phase: "decoding" }, element);
+    // Pictures are looked at once, with the prompt.
+    sink.estimate(
+      (hook) => ({ size: whole(hook) === pass ? size : 0, time: 1, start, phase: "decoding" }),
+      element,
+    );
   // What a step keeps grows evenly with the keys, or not at all.
   const decoded = ((maxTokens - 1) * (captured(time) + captured(time + maxTokens - 2))) / 2;
   return {
-    captures: sink.estimate(pass, element) + decoded,
+    captures: sink.estimate(whole, element) + decoded,
     logits: logitBytes(engine, size, keepLogits ? maxTokens : 1),
     // Each step writes them anew, one position longer, before the last step's are let go.
     "keys and values": 2 * keyBytes(engine, size, time + maxTokens - 1),

@@ -1,7 +1,7 @@
 /** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import type { Batch, Positions } from "./batch.js";
+import type { Positions } from "./batch.js";
 import {
   affineOf,
   type Cell,
@@ -55,12 +55,21 @@ export function planEdits(
 
 /**
  * Checks that a plan's edits hold somewhere, before anything is computed.
- * @param length columns that there will be, generated ones included
+ * @param passOf how a hook's rows and columns are counted
+ * @param generated tokens that follow the prompt
  * @throws ModalscopeError for a row, position or value that cannot be
  */
-export function checkPlan(plan: Plan, batch: Batch, length: number): void {
-  for (const [hook, edits] of plan) {
-    for (const { edit } of edits) {
+export function checkPlan(
+  hooks: readonly Hook[],
+  plan: Plan,
+  passOf: (hook: Hook) => Pass,
+  generated = 0,
+): void {
+  for (const point of hooks.filter(({ name }) => plan.has(name))) {
+    const hook = point.name;
+    const batch = passOf(point);
+    const length = batch.time + generated;
+    for (const { edit } of plan.get(hook)!) {
       const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
       if (row !== undefined) {
         throw new ModalscopeError(
@@ -69,7 +78,7 @@ export function checkPlan(plan: Plan, batch: Batch, length: number): void {
           "Rows count from 0.",
         );
       }
-      if (edit.phase === "decoding" && length === batch.time) {
+      if (edit.phase === "decoding" && generated === 0) {
         throw new ModalscopeError(
           `The edit at "${hook}" holds while tokens are generated.`,
           "Here a prompt is read, and nothing more.",
@@ -92,7 +101,7 @@ export function checkPlan(plan: Plan, batch: Batch, length: number): void {
 function checkPositions(
   hook: string,
   positions: Positions | undefined,
-  { size, last, columns }: Batch,
+  { size, last, columns }: Pass,
   length: number,
 ): void {
   if (positions === undefined || typeof positions === "string") return;

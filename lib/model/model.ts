@@ -5,12 +5,13 @@ import { type Batch, type PadOptions, type Positions, padTokens } from "./batch.
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
-import { enter } from "./embed.js";
+import { enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
 import { checkMemory, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
 import type { TextConfig } from "./families/index.js";
 import { type Company, runBlocks } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
+import type { Hook } from "./hooks.js";
 import { checkPlan, type Plan, planEdits } from "./intervene.js";
 import { finalNorm, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
@@ -18,6 +19,7 @@ import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
 import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
+import { passOf } from "./vision.js";
 import type { Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
 
@@ -158,9 +160,10 @@ export class Model {
     const { engine } = this;
     const pass = promptPass(batch);
     this.checkRange(options);
-    const { sink, plan } = this.prepared(batch, pass, options);
+    const extentOf = passOf(engine, batch, pass);
+    const { sink, plan } = this.prepared(batch, pass, extentOf, options);
     if (options.captureTo !== undefined) {
-      sink.toFile(options.captureTo, pass, engine.float === "float32" ? "F32" : "F64");
+      sink.toFile(options.captureTo, extentOf, engine.float === "float32" ? "F32" : "F64");
     }
     try {
       return await this.runWith(batch, { ...options, plan, sink });
@@ -193,19 +196,24 @@ export class Model {
   }
 
   /** Captures and edits of a run, checked against the batch and the memory before anything is computed. */
-  private prepared(batch: Batch, pass: Pass, options: RunOptions): { sink: Sink; plan: Plan } {
+  private prepared(
+    batch: Batch,
+    pass: Pass,
+    passOf: (hook: Hook) => Pass,
+    options: RunOptions,
+  ): { sink: Sink; plan: Plan } {
     const { engine } = this;
     const { logits = "all", start, stop, skip, captureTo, keepKeys } = options;
-    const course = { start: start?.layer, stop, skip };
+    const course = { start: start?.layer, stop, skip, sees: looks(engine, batch, start?.layer) };
     const sink = new Sink(engine.hooks, options.capture ?? [], runsIn(course));
-    sink.check(pass);
+    sink.check(passOf);
     const head = logits !== "none" || sink.localNames(HEAD).length > 0;
     const plan = planEdits(engine.hooks, options.edits ?? {}, runsIn({ ...course, head }));
-    checkPlan(plan, batch, batch.time);
+    checkPlan(engine.hooks, plan, passOf);
     const { size, time } = batch;
     const read = logits === "none" || stop !== undefined ? 0 : countOf(logits, time);
     checkMemory(engine, {
-      captures: captureTo === undefined ? sink.estimate(pass, ELEMENT_BYTES[engine.float]) : 0,
+      captures: captureTo === undefined ? sink.estimate(passOf, ELEMENT_BYTES[engine.float]) : 0,
       logits: logitBytes(engine, size, read),
       "keys and values": keepKeys ? keyBytes(engine, size, time) : 0,
       "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),

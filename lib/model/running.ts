@@ -9,6 +9,8 @@ export interface Course {
   /** Block before which it stops. */
   readonly stop?: number;
   readonly skip?: readonly number[];
+  /** Whether pictures are looked at (default true). */
+  readonly sees?: boolean;
   /** Whether the final norm and the language head run (default true). */
   readonly head?: boolean;
 }
@@ -16,10 +18,18 @@ export interface Course {
 /** Points that the stream passes even where its block is left out. */
 const BETWEEN: readonly string[] = ["hook_resid_pre", "hook_deepstack", "hook_resid_post"];
 
-export function runsIn({ start, stop, skip = [], head = true }: Course): (hook: Hook) => boolean {
+export function runsIn({
+  start,
+  stop,
+  skip = [],
+  sees = true,
+  head = true,
+}: Course): (hook: Hook) => boolean {
   return ({ piece, local }) => {
     if (piece === HEAD) return head && stop === undefined;
-    if (typeof piece !== "number") return start === undefined;
+    if (piece === "embed") return start === undefined;
+    if (typeof piece !== "number") return sees;
+    if (local === "hook_deepstack" && !sees) return false;
     if (piece < (start ?? 0) || piece >= (stop ?? Number.POSITIVE_INFINITY)) return false;
     return !skip.includes(piece) || BETWEEN.includes(local);
   };
@@ -39,7 +49,7 @@ export function matchRunning(
   if (found.length > 0) return found;
   throw new ModalscopeError(
     `Nothing would happen at "${pattern}".`,
-    `${named.length === 1 ? "This hook does" : `Its ${named.length} hooks do`} not run: the run starts after it, stops before it, or leaves its block or the language head out.`,
+    `${named.length === 1 ? "This hook does" : `Its ${named.length} hooks do`} not run: the run starts after it, stops before it, has no picture, or leaves its block or the language head out.`,
     "Change start, stop, skip or logits, or do not ask for it.",
   );
 }

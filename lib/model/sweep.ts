@@ -11,6 +11,7 @@ import { logitsAt } from "./logits.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
+import { passOf } from "./vision.js";
 
 /** Points to visit: a list, or axes by name whose every combination is a point. */
 export type Grid = readonly unknown[] | Readonly<Record<string, readonly unknown[]>>;
@@ -147,7 +148,7 @@ function combinations(grid: Grid): unknown[] {
 function pointOf(model: Model, batch: Batch, index: number, edits: Edits): Point {
   const { hooks, config } = model.engine;
   const plan = planEdits(hooks, edits);
-  checkPlan(plan, batch, batch.time);
+  checkPlan(hooks, plan, passOf(model.engine, batch, promptPass(batch)));
   const layers = [...plan.keys()].map((name) => {
     const { piece } = hooks.find((h) => h.name === name)!;
     return typeof piece === "number" ? piece : piece === "head" ? config.num_hidden_layers : 0;

@@ -1,14 +1,16 @@
 /** Seeing: pictures through the vision tower and the projector, and into the language model's stream. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../tensor.js";
-import type { BatchImage } from "./batch.js";
+import type { Batch, BatchImage } from "./batch.js";
 import { joinRows, rowsOf } from "./columns.js";
 import { type Engine, floats } from "./engine.js";
 import type { Readout, VisionConfig } from "./families/index.js";
 import { atStream, type Company, runPiece } from "./forward.js";
+import type { Hook } from "./hooks.js";
 import { hiddenPairs } from "./intervene.js";
 import { HIDDEN, hideKeys, type Pass } from "./pass.js";
 import { patchesOf, placesOf, turnsOf } from "./patches.js";
+import { HEAD } from "./program.js";
 
 /** What a batch's pictures become. */
 export interface Seen {
@@ -52,6 +54,16 @@ export async function see(engine: Engine, images: readonly BatchImage[], company
 /** How the tower's rows and columns are counted. */
 export function towerPass(engine: Engine, images: readonly BatchImage[]): Pass {
   return rowsFor(engine, engine.config.vision_config!, images).pass;
+}
+
+/** How the rows and columns of each hook are counted: the prompt's, the tower's, or those of what the tower becomes. */
+export function passOf(engine: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
+  let rows: Rows | undefined;
+  return ({ piece }) => {
+    if (typeof piece === "number" || piece === HEAD || piece === "embed") return prompt;
+    rows ??= rowsFor(engine, engine.config.vision_config!, images);
+    return piece.startsWith("vision.") ? rows.pass : rows.tokens;
+  };
 }
 
 function rowsFor(engine: Engine, vision: VisionConfig, images: readonly BatchImage[]): Rows {
