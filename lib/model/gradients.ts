@@ -54,7 +54,7 @@ export async function gradients(
   const run = await model.run(batch, { capture: ["blocks.*.hook_resid_pre"], logits: positions, signal });
   const logits = run.logits!;
   const found = new Cache();
-  const back: Backward = { engine, pass: promptPass(batch), found, wanted, frozen };
+  const back: Backward = { engine, pass: promptPass(batch), found, wanted, frozen, signal };
   const cotangent = stacked(
     engine,
     metrics.map((m) => m.gradient(logits)),
@@ -88,7 +88,7 @@ export async function gradients(
   return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
 }
 
-interface Backward {
+interface Backward extends LongCall {
   readonly engine: Engine;
   readonly pass: Pass;
   readonly found: Cache;
@@ -146,7 +146,7 @@ async function throughExperts(
   );
   const inputs = { input: values[EXPERT_INPUT], weights: values[EXPERT_WEIGHTS] };
   const frozenPost = has(back.frozen, EXPERT_POST);
-  const d = await backThroughExperts(engine, id, pass, inputs, cotangent, frozenPost);
+  const d = await backThroughExperts(engine, id, pass, inputs, cotangent, frozenPost, back.signal);
   if (has(back.wanted, EXPERT_POST)) found.set(name(EXPERT_POST), d.post);
   return { [`g ${EXPERT_INPUT}`]: d.input, [`g ${EXPERT_WEIGHTS}`]: d.weights };
 }
@@ -271,7 +271,14 @@ export async function directCotangents(
   const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
   const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
   const pass = promptPass(batch);
-  const back: Backward = { engine, pass, found: new Cache(), wanted: z, frozen: [...scales, ...mlps] };
+  const back: Backward = {
+    engine,
+    pass,
+    found: new Cache(),
+    wanted: z,
+    frozen: [...scales, ...mlps],
+    signal,
+  };
   const g = stacked(engine, [metric.gradient(run.logits!)]);
   const atHead = await backThrough(back, HEAD, { x: pickColumns(run.residual, run.logitColumns) }, g);
   const stream = spread(engine, atHead, run.logitColumns, [1, ...run.residual.shape]);

@@ -1,10 +1,9 @@
 /** Cotangents through the experts of a sparse block. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import { type Engine, floats, runSession } from "../engine.js";
+import { type Engine, floats } from "../engine.js";
 import type { Pass } from "../pass.js";
 import { expertBackward } from "./graph.js";
-import { type ExpertInputs, placeOf, tokensOf, type Visit, visitsOf } from "./run.js";
+import { type ExpertInputs, forEachExpert, placeOf, type Visit, visitsOf } from "./run.js";
 
 /** Derivatives by what the experts of a block read. */
 export interface ExpertCotangents {
@@ -28,6 +27,7 @@ export async function backThroughExperts(
   inputs: ExpertInputs,
   g: Tensor,
   frozenPost: boolean,
+  signal?: AbortSignal,
 ): Promise<ExpertCotangents> {
   const place = placeOf(engine, layer);
   const { experts, hidden } = place;
@@ -38,21 +38,20 @@ export async function backThroughExperts(
     return { data: floats(engine, sizeOf(whole)), shape: whole };
   };
   const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(perToken, inner) };
-  for (const [e, own] of visitsOf(inputs.weights, pass)) {
-    const { form, gate_up, down } = engine.experts.get(place, e);
-    const feeds = { gate_up, down, ...tokensOf(engine, inputs, e, own), g: targetRows(engine, g, own) };
-    const request = {
-      key: `back experts ${form} ${inner} ${frozenPost}`,
-      build: () => expertBackward(experts, hidden, form, frozenPost),
-      prepack: false,
-    };
-    const outputs = ["d weight", "d post", ...(frozenPost ? [] : ["d x"])];
-    const d = await engine.pool.use(request, (session) => runSession(engine, session, feeds, outputs));
-    if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
-    scatter(d["d weight"], own, found.weights, ({ token }) => token * experts.count + e);
-    scatter(d["d post"], own, found.post, ({ token, slot }) => (token * perToken + slot) * inner);
-    await nextTurn();
-  }
+  const visits = visitsOf(inputs.weights, pass);
+  await forEachExpert(
+    { engine, place, inputs, visits, signal },
+    {
+      name: frozenPost ? "back, inner values frozen" : "back",
+      build: (form) => expertBackward(experts, hidden, form, frozenPost),
+      feeds: (own) => ({ g: targetRows(engine, g, own) }),
+      take: (d, own, e) => {
+        if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
+        scatter(d["d weight"], own, found.weights, ({ token }) => token * experts.count + e);
+        scatter(d["d post"], own, found.post, ({ token, slot }) => (token * perToken + slot) * inner);
+      },
+    },
+  );
   return found;
 }
 

@@ -4,8 +4,9 @@ import { ModalscopeError } from "../../errors.js";
 import type { LongCall } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import { type Engine, floats, runSession } from "../engine.js";
+import type { Node } from "../graph/node.js";
 import type { Pass } from "../pass.js";
-import { EXPERT_INDICES, EXPERT_POST, type ExpertPart, expertGraph } from "./graph.js";
+import { EXPERT_INDICES, EXPERT_POST, type ExpertPart, expertGraph, type MatrixForm } from "./graph.js";
 import type { ExpertPlace } from "./weights.js";
 
 /** What a block's graph hands to its experts. */
@@ -52,7 +53,7 @@ export async function runExperts(
   const place = placeOf(engine, layer);
   const visits = visitsOf(inputs.weights, pass);
   if (watch.touches(EXPERT_INDICES)) watch.at(EXPERT_INDICES, indices(engine, place, inputs, visits));
-  const run = { engine, place, inputs, visits, watch };
+  const run = { engine, place, inputs, visits, signal: watch.signal };
   const out = zeros(engine, inputs, place.hidden);
   if (!watch.touches(EXPERT_POST)) {
     await everyExpert(run, "whole", "out", {}, (rows, own) => addRows(rows, own, out, place.hidden));
@@ -78,41 +79,70 @@ export async function runExperts(
   return out;
 }
 
-interface Run {
+/** The experts of one block on the tokens of one pass. */
+export interface Run {
   readonly engine: Engine;
   readonly place: ExpertPlace;
   readonly inputs: ExpertInputs;
   readonly visits: Visits;
-  readonly watch: LongCall;
+  readonly signal?: AbortSignal;
 }
 
-/** Runs a part of every expert that has tokens, in order; `take` is given its output's rows and whose they are. */
-async function everyExpert(
-  { engine, place, inputs, visits, watch }: Run,
+/** Runs a part of every expert that has tokens; `take` is given its output's rows and whose they are. */
+function everyExpert(
+  run: Run,
   part: ExpertPart,
   output: "out" | "post",
   more: Readonly<Record<string, (own: readonly Visit[]) => Tensor>>,
   take: (rows: Float32Array, own: readonly Visit[]) => void,
 ): Promise<void> {
-  for (const [e, own] of visits) {
-    watch.signal?.throwIfAborted();
-    const { form, gate_up, down } = engine.experts.get(place, e);
-    const feeds: Record<string, Tensor> = { gate_up, down, ...tokensOf(engine, inputs, e, own) };
-    for (const [name, rows] of Object.entries(more)) feeds[name] = rows(own);
-    const { experts, hidden } = place;
-    const request = {
-      key: `experts ${part} ${form} ${experts.inner}`,
-      build: () => ({ [output]: expertGraph(experts, hidden, form, part)[output] }),
-      prepack: false,
-    };
-    const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [output]));
-    take(results[output].data, own);
-    await nextTurn();
-  }
+  const { experts, hidden } = run.place;
+  return forEachExpert(run, {
+    name: part,
+    build: (form) => ({ [output]: expertGraph(experts, hidden, form, part)[output] }),
+    feeds: (own) => Object.fromEntries(Object.entries(more).map(([name, rowsOf]) => [name, rowsOf(own)])),
+    take: (results, own) => take(results[output].data, own),
+  });
+}
+
+/** What to compute with each expert. */
+interface ExpertWork {
+  /** Names the graph: work of one name builds the same graph. */
+  readonly name: string;
+  readonly build: (form: MatrixForm) => Readonly<Record<string, Node>>;
+  /** Inputs besides the tokens, their weights and the expert's matrices. */
+  readonly feeds: (own: readonly Visit[]) => Readonly<Record<string, Tensor>>;
+  readonly take: (results: Readonly<Record<string, Tensor>>, own: readonly Visit[], e: number) => void;
+}
+
+/** How long the experts may hold the event loop, ms. */
+const TURN = 50;
+
+/** Runs one graph for every expert that has tokens, in order; the expert's matrices are inputs. */
+export async function forEachExpert(run: Run, work: ExpertWork): Promise<void> {
+  const { engine, place, inputs, visits, signal } = run;
+  const form = engine.experts.formOf(place);
+  const build = (): Readonly<Record<string, Node>> => work.build(form);
+  const key = `experts ${work.name} ${form} ${place.experts.inner}`;
+  await engine.pool.use({ key, build, prepack: false }, async (session) => {
+    let turned = performance.now();
+    for (const [e, own] of visits) {
+      signal?.throwIfAborted();
+      const feeds = {
+        ...engine.experts.get(place, e),
+        ...tokensOf(engine, inputs, e, own),
+        ...work.feeds(own),
+      };
+      work.take(await runSession(engine, session, feeds, session.outputNames), own, e);
+      if (performance.now() - turned < TURN) continue;
+      await nextTurn();
+      turned = performance.now();
+    }
+  });
 }
 
 /** The rows of one expert's tokens, and its weight in each. */
-export function tokensOf(
+function tokensOf(
   engine: Engine,
   { input, weights }: ExpertInputs,
   e: number,
@@ -135,9 +165,10 @@ export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, st
   columns.forEach((row, b) => {
     for (const column of row) {
       const token = b * time + column - start;
-      const weights = data.subarray(token * count, (token + 1) * count);
-      const chosen = Array.from(weights.keys()).filter((e) => weights[e] !== 0);
-      chosen.sort((a, b) => weights[b] - weights[a]);
+      const weightOf = (e: number): number => data[token * count + e];
+      const chosen: number[] = [];
+      for (let e = 0; e < count; e++) if (weightOf(e) !== 0) chosen.push(e);
+      chosen.sort((a, b) => weightOf(b) - weightOf(a));
       chosen.forEach((e, slot) => {
         const own = visits.get(e);
         if (own) own.push({ token, slot });

@@ -65,7 +65,6 @@ export function isExpert(name: string): boolean {
 
 /** An expert's matrices, as `expertGraph` takes them. */
 export interface ExpertWeights {
-  readonly form: MatrixForm;
   readonly gate_up: Tensor;
   readonly down: Tensor;
 }
@@ -96,10 +95,15 @@ export class ExpertStore {
     return found;
   }
 
+  /** How the matrices lie that `get` gives. */
+  formOf(place: ExpertPlace): MatrixForm {
+    return expertLayout(this.checkpoint, place) === "transposed" ? "transposed" : "linear";
+  }
+
   private read(place: ExpertPlace, e: number): ExpertWeights {
     const { checkpoint } = this;
     const layout = expertLayout(checkpoint, place);
-    const form = layout === "transposed" ? "transposed" : "linear";
+    const form = this.formOf(place);
     const { gate_up, down } = matrixShapes(place.experts, place.hidden, form);
     const tensor = (data: Float32Array, shape: readonly number[]): Tensor => ({
       data: this.cast(data),
@@ -109,14 +113,14 @@ export class ExpertStore {
       const [both, out] = JOINED.map((name) =>
         checkpoint.readRows(`${place.prefix}mlp.experts.${name}`, [e]),
       );
-      return { form, gate_up: tensor(both, gate_up), down: tensor(out, down) };
+      return { gate_up: tensor(both, gate_up), down: tensor(out, down) };
     }
     const half = place.experts.inner * place.hidden;
     const both = new Float32Array(2 * half);
     checkpoint.read(separateName(place.prefix, e, "gate"), both.subarray(0, half));
     checkpoint.read(separateName(place.prefix, e, "up"), both.subarray(half));
     const out = checkpoint.read(separateName(place.prefix, e, "down"));
-    return { form, gate_up: tensor(both, gate_up), down: tensor(out, down) };
+    return { gate_up: tensor(both, gate_up), down: tensor(out, down) };
   }
 
   private cast(data: Float32Array): Float32Array {
