@@ -197,6 +197,11 @@ describe("AMBER", () => {
     assert.deepEqual(mentioned, ["sky", "knife", "berry", "ship", "sea"]);
   });
 
+  it("finds nouns in any case", () => {
+    const screens = { ...words, association: { TV: [] } };
+    assert.deepEqual(amberCounts("Two tvs and a Tv", { truth: ["TV"], hallu: [] }, screens).covered, [true]);
+  });
+
   it("asks for synonyms when it can", () => {
     const similar = (a: string, b: string) => a === "tree" && b === "boat";
     const counts = amberCounts("a tree", annotation, { ...words, similar });

@@ -53,9 +53,17 @@ export function amberCounts(
   words: AmberWords,
 ): AmberCounts {
   const { association, safe = [], similar } = words;
-  const nouns = new Set([...Object.keys(association), ...Object.values(association).flat()]);
-  const mentioned = (description.toLowerCase().match(/[a-z]+(?:-[a-z]+)*/g) ?? []).flatMap(
-    (word) => singulars(word).find((form) => nouns.has(form)) ?? [],
+  // In the list's own spelling, found in whatever case: it has "TV".
+  const nouns = new Map(
+    [...Object.keys(association), ...Object.values(association).flat()].map((noun) => [
+      noun.toLowerCase(),
+      noun,
+    ]),
+  );
+  const mentioned = (description.toLowerCase().match(/[a-z]+(?:-[a-z]+)*/g) ?? []).flatMap((word) =>
+    singulars(word)
+      .flatMap((form) => nouns.get(form) ?? [])
+      .slice(0, 1),
   );
   const truth = meanings(annotation.truth, association);
   const hallu = meanings(annotation.hallu, association);
@@ -68,9 +76,11 @@ export function amberCounts(
       covered[meant[1]] = true;
       return false;
     }
-    const expected =
-      hallu.find(([word]) => word === noun) ?? hallu.find(([word]) => similar?.(noun, word) ?? false);
-    if (expected) fancied[expected[1]] = true;
+    // As in the script, the same noun counts and so does the first that is alike.
+    for (const same of [(word: string) => word === noun, (word: string) => similar?.(noun, word) ?? false]) {
+      const expected = hallu.find(([word]) => same(word));
+      if (expected) fancied[expected[1]] = true;
+    }
     const near = truth.find(([word]) => similar?.(noun, word) ?? false);
     if (near) covered[near[1]] = true;
     return near === undefined;
