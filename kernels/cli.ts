@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { ModalscopeError } from "../lib/errors.js";
+import { doctorCommand } from "./doctor/command.js";
 import { kernelCommand } from "./kernel-command.js";
+import { labCommand } from "./lab.js";
 import { reportCommand } from "./report-command.js";
 import { joinPairs, runCommand } from "./runner/command.js";
 import { studiesCommand } from "./studies-command.js";
@@ -16,7 +18,9 @@ const program = new Command("modalscope")
   .addCommand(runCommand())
   .addCommand(studiesCommand())
   .addCommand(reportCommand())
-  .addCommand(kernelCommand());
+  .addCommand(kernelCommand())
+  .addCommand(labCommand())
+  .addCommand(doctorCommand());
 for (const command of program.commands) command.exitOverride();
 
 try {

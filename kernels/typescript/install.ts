@@ -71,6 +71,8 @@ export function uninstallKernel(options: KernelPlace): string {
 export interface InstalledKernel {
   name: string;
   folder: string;
+  /** Whether `installKernel` wrote it. */
+  ours: boolean;
   /** "ok", or what is wrong with it. */
   state: string;
 }
@@ -84,7 +86,8 @@ export function listKernels(): InstalledKernel[] {
     for (const name of readdirSync(kernels).sort()) {
       const folder = join(kernels, name);
       if (!found.has(name) && existsSync(join(folder, "kernel.json"))) {
-        found.set(name, { name, folder, state: stateOf(folder) });
+        const ours = existsSync(join(folder, launcherName));
+        found.set(name, { name, folder, ours, state: stateOf(folder) });
       }
     }
   }
