@@ -301,6 +301,17 @@ describe("experts at work", () => {
     await streamed.close();
   });
 
+  it("runs beside each other do not take each other's experts", async () => {
+    const { model: streamed } = await watched(0);
+    const alone = (await streamed.run(batch)).logits!;
+    const together = await Promise.all(
+      [batch, model.batch([[30, 5, 22]]), batch].map((b) => streamed.run(b)),
+    );
+    assert.deepEqual(together[0].logits!.data, alone.data);
+    assert.deepEqual(together[2].logits!.data, alone.data);
+    await streamed.close();
+  });
+
   it("queries in parts give the same, and the experts run on all of them together", async () => {
     const { model: streamed, reads } = await watched(0);
     const parts = new Model({ ...streamed.engine, scoreLimit: 1 }, undefined, streamed.path);
@@ -510,6 +521,7 @@ describe("experts that cannot be", () => {
 
   it("more experts for a token than there are", () =>
     rejects({ num_experts_per_tok: 7 }, /7 experts.*There are 6/s));
+  it("an activation that is not known", () => rejects({ hidden_act: "swish9" }, /activation "swish9"/));
   it("a number of experts that is none", () =>
     rejects({ num_local_experts: -1 }, /"num_experts": -1.*positive integer/s));
   it("more experts than the checkpoint holds", () =>

@@ -128,12 +128,11 @@ export async function forEachExpert(run: Run, work: ExpertWork): Promise<void> {
     let turned = performance.now();
     for (const [e, own] of visits) {
       signal?.throwIfAborted();
-      const feeds = {
-        ...engine.experts.get(place, e),
-        ...tokensOf(engine, inputs, e, own),
-        ...work.feeds(own),
-      };
-      work.take(await runSession(engine, session, feeds, session.outputNames), own, e);
+      const tokens = { ...tokensOf(engine, inputs, e, own), ...work.feeds(own) };
+      const results = await engine.experts.use(place, e, (weights) =>
+        runSession(engine, session, { ...weights, ...tokens }, session.outputNames),
+      );
+      work.take(results, own, e);
       if (performance.now() - turned < TURN) continue;
       await nextTurn();
       turned = performance.now();

@@ -69,10 +69,17 @@ export interface ExpertWeights {
   readonly down: Tensor;
 }
 
+interface Held {
+  readonly weights: ExpertWeights;
+  users: number;
+}
+
 /** Experts as they are asked for, the least recently used forgotten first where there are too many bytes. */
 export class ExpertStore {
-  private readonly held = new Map<string, ExpertWeights>();
+  private readonly held = new Map<string, Held>();
   private bytes = 0;
+  /** The last expert that was forgotten: the next is read in its place, which saves half the time. */
+  private spare?: ExpertWeights;
 
   /** @param limit bytes to hold at most */
   constructor(
@@ -81,46 +88,71 @@ export class ExpertStore {
     private readonly limit: number,
   ) {}
 
-  /** One expert's weights: from memory, or read, and no other's with them. */
-  get(place: ExpertPlace, e: number): ExpertWeights {
-    const key = `${place.prefix}${e}`;
-    const found = this.held.get(key) ?? this.read(place, e);
-    if (!this.held.delete(key)) this.bytes += bytesOf(found);
-    this.held.set(key, found);
-    for (const [oldest, expert] of this.held) {
-      if (this.bytes <= this.limit) break;
-      this.held.delete(oldest);
-      this.bytes -= bytesOf(expert);
+  /** Runs `work` with one expert's weights: from memory, or read, and no other's with them. */
+  async use<T>(place: ExpertPlace, e: number, work: (weights: ExpertWeights) => Promise<T>): Promise<T> {
+    const expert = this.enter(place, e);
+    expert.users++;
+    try {
+      return await work(expert.weights);
+    } finally {
+      expert.users--;
+      this.shrink();
     }
-    return found;
   }
 
-  /** How the matrices lie that `get` gives. */
+  /** How the matrices lie that `use` gives. */
   formOf(place: ExpertPlace): MatrixForm {
     return expertLayout(this.checkpoint, place) === "transposed" ? "transposed" : "linear";
   }
 
+  private enter(place: ExpertPlace, e: number): Held {
+    const key = `${place.prefix}${e}`;
+    const known = this.held.get(key);
+    const expert = known ?? { weights: this.read(place, e), users: 0 };
+    if (!known) this.bytes += bytesOf(expert.weights);
+    // At the end of the map, which is in order of last use.
+    this.held.delete(key);
+    this.held.set(key, expert);
+    return expert;
+  }
+
+  private shrink(): void {
+    for (const [key, { weights, users }] of this.held) {
+      if (this.bytes <= this.limit) return;
+      if (users > 0) continue;
+      this.held.delete(key);
+      this.bytes -= bytesOf(weights);
+      this.spare = weights;
+    }
+  }
+
   private read(place: ExpertPlace, e: number): ExpertWeights {
     const { checkpoint } = this;
-    const layout = expertLayout(checkpoint, place);
-    const form = this.formOf(place);
-    const { gate_up, down } = matrixShapes(place.experts, place.hidden, form);
-    const tensor = (data: Float32Array, shape: readonly number[]): Tensor => ({
-      data: this.cast(data),
-      shape,
-    });
-    if (layout !== "separate") {
-      const [both, out] = JOINED.map((name) =>
-        checkpoint.readRows(`${place.prefix}mlp.experts.${name}`, [e]),
-      );
-      return { gate_up: tensor(both, gate_up), down: tensor(out, down) };
+    const { prefix, experts, hidden } = place;
+    const shapes = matrixShapes(experts, hidden, this.formOf(place));
+    const size = experts.inner * hidden;
+    const [both, out] = this.buffers(size);
+    if (expertLayout(checkpoint, place) === "separate") {
+      checkpoint.read(separateName(prefix, e, "gate"), both.subarray(0, size));
+      checkpoint.read(separateName(prefix, e, "up"), both.subarray(size));
+      checkpoint.read(separateName(prefix, e, "down"), out);
+    } else {
+      checkpoint.readRows(`${prefix}mlp.experts.${JOINED[0]}`, [e], both);
+      checkpoint.readRows(`${prefix}mlp.experts.${JOINED[1]}`, [e], out);
     }
-    const half = place.experts.inner * place.hidden;
-    const both = new Float32Array(2 * half);
-    checkpoint.read(separateName(place.prefix, e, "gate"), both.subarray(0, half));
-    checkpoint.read(separateName(place.prefix, e, "up"), both.subarray(half));
-    const out = checkpoint.read(separateName(place.prefix, e, "down"));
-    return { gate_up: tensor(both, gate_up), down: tensor(out, down) };
+    return {
+      gate_up: { data: this.cast(both), shape: shapes.gate_up },
+      down: { data: this.cast(out), shape: shapes.down },
+    };
+  }
+
+  /** Room for an expert's two matrices. */
+  private buffers(size: number): [Float32Array, Float32Array] {
+    const { spare } = this;
+    this.spare = undefined;
+    if (this.float !== "float32" || spare?.down.data.length !== size)
+      return [new Float32Array(2 * size), new Float32Array(size)];
+    return [spare.gate_up.data, spare.down.data];
   }
 
   private cast(data: Float32Array): Float32Array {

@@ -61,12 +61,15 @@ function expertsByLayer(raw: RawConfig, layers: number): (Experts | undefined)[]
       `There are ${size} ("num_experts").`,
     );
   }
+  const hidden_act = field<string>(raw, "hidden_act", "silu");
+  // An unknown one is an error now, not when the first expert runs.
+  activation(hidden_act);
   const experts: Experts = {
     count: size,
     perToken,
     inner: count(raw, "moe_intermediate_size", sees ? 1408 : 768),
     normalised: sees || field(raw, "norm_topk_prob", false),
-    hidden_act: field<string>(raw, "hidden_act", "silu"),
+    hidden_act,
     savedAs: sees ? "linear" : "separate",
   };
   const step = count(raw, "decoder_sparse_step", 1);

@@ -49,9 +49,10 @@ export interface Checkpoint {
   /**
    * Slices along a weight's first axis, reading only those: rows (rows.length, in) of a matrix, such as
    * embeddings of some tokens, or whole experts of a stack.
+   * @param into filled and returned where given; of the slices' size
    * @throws ModalscopeError as `read`, and for a row that is not there or a weight of fewer than two axes
    */
-  readRows(name: string, rows: readonly number[]): Float32Array;
+  readRows(name: string, rows: readonly number[], into?: Float32Array): Float32Array;
   /** Closes its files; `read` then throws. */
   close(): void;
 }

@@ -51,7 +51,7 @@ export function checkpointOf(
       return hashed;
     },
     read: (name, into) => readWeight(weightNamed(weights, name), into),
-    readRows: (name, rows) => readSlices(weightNamed(weights, name), rows),
+    readRows: (name, rows, into) => readSlices(weightNamed(weights, name), rows, into),
     close: () => {
       for (const file of files) file.close();
     },
@@ -73,10 +73,7 @@ function weightNamed<W>(weights: ReadonlyMap<string, W>, name: string): W {
 export function readWeight(weight: StoredWeight, into?: Float32Array): Float32Array {
   const size = sizeOf(weight.shape);
   if (into && into.length !== size) {
-    throw new ModalscopeError(
-      `"${weight.name}" cannot be read into an array of ${into.length}:`,
-      `its shape (${weight.shape.join(", ")}) holds ${size}.`,
-    );
+    throw wrongSize(weight, into, `its shape (${weight.shape.join(", ")}) holds ${size}.`);
   }
   // Checked first, so that a type that cannot be read takes no memory.
   if (isReadable(weight.dtype)) {
@@ -87,8 +84,12 @@ export function readWeight(weight: StoredWeight, into?: Float32Array): Float32Ar
   throw new ModalscopeError(`"${weight.name}" is stored as ${weight.dtype}, which cannot be read.`);
 }
 
+function wrongSize({ name }: WeightInfo, { length }: Float32Array, why: string): ModalscopeError {
+  return new ModalscopeError(`"${name}" cannot be read into an array of ${length}:`, why);
+}
+
 /** `Checkpoint.readRows`. */
-function readSlices(weight: StoredWeight, rows: readonly number[]): Float32Array {
+function readSlices(weight: StoredWeight, rows: readonly number[], into?: Float32Array): Float32Array {
   const [length, ...rest] = weight.shape;
   if (rest.length === 0) {
     throw new ModalscopeError(
@@ -103,7 +104,9 @@ function readSlices(weight: StoredWeight, rows: readonly number[]): Float32Array
     }
   }
   const slice = sizeOf(rest);
-  const out = new Float32Array(rows.length * slice);
+  const size = rows.length * slice;
+  if (into && into.length !== size) throw wrongSize(weight, into, `those rows hold ${size}.`);
+  const out = into ?? new Float32Array(size);
   const perSlice = slice === 0 ? 0 : slice / rowLength(weight);
   rows.forEach((row, i) => {
     readRange(weight, row * perSlice, perSlice, out.subarray(i * slice, (i + 1) * slice));
