@@ -1,126 +1,176 @@
-import { Command, InvalidArgumentError } from "commander";
-import { type RunResult, runNotebook } from "./index.js";
-import { type Parameters, parseParameters, parseValue, readParameters } from "./parameters.js";
+import { closeSync, openSync } from "node:fs";
+import { Command } from "commander";
+import { ModalscopeError } from "../../lib/errors.js";
+import type { OnEvent } from "./events.js";
+import { addRunOptions, givenParameters, type RunFlags } from "./flags.js";
+import type { Parameters } from "./parameters/values.js";
+import { fillPath } from "./path-template.js";
 import { progressReporter } from "./progress.js";
+import { readNotebook } from "./read.js";
+import { type RunOptions, type RunResult, runNotebook } from "./run.js";
+import { writeAll } from "./write.js";
 
-interface RunFlags {
-  parameters: [string, string][];
-  parameters_raw: [string, string][];
-  parameters_file: string[];
-  parameters_yaml: string[];
-  parameters_base64: string[];
-  kernel?: string;
-  cwd?: string;
-  prepareOnly?: boolean;
-  logOutput?: boolean;
-  progressBar: boolean;
-}
+export { joinPairs } from "./flags.js";
 
 const exitCodes: Record<RunResult["status"], number> = {
   completed: 0,
   failed: 1,
+  timeout: 1,
   interrupted: 130,
   died: 138,
 };
 
-const exitCodesHelp = `
-Exit codes: 0 completed, 1 failed, 2 wrong usage, 130 interrupted, 138 the kernel died.`;
+const moreHelp = `
+Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uuid]} and {pm[current_datetime_utc]}.
+Cells tagged skip-execution are not run; those tagged raises-exception may fail. With --resume, a completed cell
+tagged cached is not run again.
+
+Exit codes: 0 completed; 1 a cell failed, a time limit was reached, or the run was not possible; 2 wrong usage;
+130 interrupted; 138 the kernel died.
+
+Examples:
+  modalscope run in.ipynb out.ipynb -p layers 4 -y '{sizes: [1, 2]}'
+  modalscope run in.ipynb - < /dev/null | jq .metadata.papermill.status
+  modalscope run in.ipynb runs/ --grid params.yaml --max-cores 4 --max-memory 16GB`;
 
 export function runCommand(): Command {
-  const all = (value: string, previous: string[]): string[] => [...previous, value];
-  const pairs = (value: string, previous: [string, string][]): [string, string][] => [
-    ...previous,
-    pair(value),
-  ];
-  return new Command("run")
+  const command = new Command("run")
     .description("Runs a notebook without a client, in papermill's manner.")
     .argument("<input>", "the notebook, or - for standard input")
-    .argument("<output>", "where the executed notebook goes, or - for standard output")
-    .option(
-      "-p, --parameters <name value>",
-      "a parameter; numbers, true, false and null are read as such",
-      pairs,
-      [] as [string, string][],
-    )
-    .option(
-      "-r, --parameters_raw <name value>",
-      "a parameter that is text, whatever it looks like",
-      pairs,
-      [] as [string, string][],
-    )
-    .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all, [] as string[])
-    .option("-y, --parameters_yaml <text>", "parameters as YAML", all, [] as string[])
-    .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all, [] as string[])
-    .option("-k, --kernel <name>", "the kernel, whatever the notebook names")
-    .option("--cwd <folder>", "the cells' working folder (default: the notebook's own)")
-    .option("--prepare-only", "inject the parameters and save, without running")
-    .option("--log-output", "print what the cells print, on stderr")
-    .option("--no-progress-bar", "say nothing while it runs")
-    .addHelpText("after", exitCodesHelp)
-    .action(async (input: string, output: string, flags: RunFlags) => {
-      const { cwd, kernel, prepareOnly, logOutput = false, progressBar } = flags;
-      const parameters = readFlags(flags);
-      const onEvent = progressReporter({ cells: progressBar, outputs: logOutput });
-      const result = await untilSignal((signal) =>
-        runNotebook({ input, output, parameters, cwd, kernel, prepareOnly, signal, onEvent }),
-      );
-      explain(result);
-      process.exitCode = exitCodes[result.status];
+    .argument("[output]", "where the executed notebook goes, or - for standard output");
+  return addRunOptions(command)
+    .addHelpText("after", moreHelp)
+    .action(async (input: string, output: string | undefined, flags: RunFlags) => {
+      const parameters = givenParameters(flags);
+      if (flags.helpNotebook || flags.inspect) await describe(fillPath(input, parameters), flags);
+      else if (output === undefined)
+        command.error("error: missing required argument 'output'", { exitCode: 2 });
+      else if (flags.grid === undefined) process.exitCode = await runOne(input, output, parameters, flags);
+      else process.exitCode = await runMany(input, output, parameters, flags);
     });
 }
 
-const between = "\0";
+/** Says what parameters a notebook takes. */
+async function describe(path: string, flags: RunFlags): Promise<void> {
+  const notebook = readNotebook(path);
+  // Loaded only here: it brings a compiler with it.
+  const { inspectNotebook, parametersHelp } = await import("./parameters/help.js");
+  writeAll(
+    1,
+    flags.inspect
+      ? `${JSON.stringify(inspectNotebook(notebook), null, 2)}\n`
+      : parametersHelp(notebook, path),
+  );
+}
 
-/**
- * `-p name value` takes two arguments, as papermill's does, which commander cannot express: this joins the two
- * into one, before it reads them.
- */
-export function joinPairs(argv: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    joined.push(argv[i]);
-    if (/^(-p|-r|--parameters|--parameters_raw)$/.test(argv[i]) && i + 2 < argv.length) {
-      joined.push(`${argv[i + 1]}${between}${argv[i + 2]}`);
-      i += 2;
+async function runOne(
+  input: string,
+  output: string,
+  parameters: Parameters,
+  flags: RunFlags,
+): Promise<number> {
+  const files = streamFiles(flags);
+  const report = progressReporter({ cells: flags.progressBar, outputs: flags.logOutput ?? false });
+  try {
+    const result = await untilSignal((signal) =>
+      runNotebook({
+        input: fillPath(input, parameters),
+        output: fillPath(output, parameters),
+        parameters,
+        ...runOptions(flags),
+        signal,
+        onEvent(event) {
+          report(event);
+          files.onEvent(event);
+        },
+      }),
+    );
+    if (flags.resume && result.status === "completed" && result.seconds === 0) {
+      process.stderr.write(`${result.output} is completed; there is nothing to resume.\n`);
     }
+    explain(result);
+    return exitCodes[result.status];
+  } finally {
+    files.close();
   }
-  return joined;
 }
 
-function pair(text: string): [string, string] {
-  const at = text.indexOf(between);
-  if (at === -1) throw new InvalidArgumentError("Write a name and a value after it: -p name value.");
-  return [text.slice(0, at), text.slice(at + 1)];
+async function runMany(
+  input: string,
+  output: string,
+  parameters: Parameters,
+  flags: RunFlags,
+): Promise<number> {
+  if (flags.stdoutFile !== undefined || flags.stderrFile !== undefined) {
+    throw new ModalscopeError(
+      "--stdout-file and --stderr-file are for one run.",
+      "The runs of a grid would mix in them.",
+      "What the cells print is in each run's notebook.",
+    );
+  }
+  const { gridCommand } = await import("./grid/command.js");
+  return untilSignal((signal) =>
+    gridCommand({ input, output, parameters, flags, options: runOptions(flags), signal }),
+  );
 }
 
-/** Later ones win: base64, files, YAML, `-p`, `-r`. */
-function readFlags(flags: RunFlags): Parameters {
-  const decoded = flags.parameters_base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
-  return Object.assign(
-    {},
-    ...decoded.map((text) => parseParameters(text, "--parameters_base64")),
-    ...flags.parameters_file.map(readParameters),
-    ...flags.parameters_yaml.map((text) => parseParameters(text, "--parameters_yaml")),
-    ...flags.parameters.map(([name, value]) => ({ [name]: parseValue(value) })),
-    ...flags.parameters_raw.map(([name, value]) => ({ [name]: value })),
-  ) as Parameters;
+/** What the flags say of each run. */
+function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
+  const { kernel, cwd, prepareOnly, reportMode, resume } = flags;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery } = flags;
+  return {
+    kernel,
+    cwd,
+    prepareOnly,
+    reportMode,
+    resume,
+    startTimeout,
+    executionTimeout,
+    notebookTimeout,
+    autosaveEvery: autosaveCellEvery,
+  };
 }
+
+/** Files that take what the cells print. */
+function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; close(): void } {
+  const open = (path: string | undefined): number | undefined => {
+    try {
+      return path === undefined ? undefined : openSync(path, "w");
+    } catch (error) {
+      throw new ModalscopeError(`Cannot write ${path}.`, `${(error as Error).message}.`, "", {
+        cause: error,
+      });
+    }
+  };
+  const files = { stdout: open(stdoutFile), stderr: open(stderrFile) };
+  return {
+    onEvent(event) {
+      if (event.type !== "output" || event.output.type !== "stream") return;
+      const { name, text } = event.output.content;
+      const file = files[name];
+      if (file !== undefined) writeAll(file, text);
+    },
+    close() {
+      for (const file of Object.values(files)) if (file !== undefined) closeSync(file);
+    },
+  };
+}
+
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Ctrl-C stops the work in order; a second one stops it at once. */
 export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(130);
+    if (stop.signal.aborted) process.exit(exitCodes.interrupted);
     process.stderr.write("\nStopping; what there is gets saved. Once more to stop at once.\n");
     stop.abort();
   };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  for (const name of stopSignals) process.on(name, onSignal);
   try {
     return await work(stop.signal);
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    for (const name of stopSignals) process.off(name, onSignal);
   }
 }
 

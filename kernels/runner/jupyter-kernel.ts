@@ -23,6 +23,8 @@ export interface KernelSpec {
   argv: string[];
   env?: Record<string, string>;
   interrupt_mode?: "signal" | "message";
+  language?: string;
+  display_name?: string;
   /** The folder of kernel.json, for `{resource_dir}`. */
   folder?: string;
 }
@@ -51,11 +53,12 @@ export class KernelEnded extends Error {}
 
 /**
  * Starts any Jupyter kernel and speaks the protocol with it.
- * @throws ModalscopeError when it does not answer within `startTimeoutMs`.
+ * @param signal gives up the start; without one it is given up after a minute.
+ * @throws ModalscopeError when the kernel ends before it answers; the signal's reason when that comes first.
  */
 export async function startJupyterKernel(
   spec: KernelSpec,
-  { cwd, startTimeoutMs = 60_000 }: { cwd: string; startTimeoutMs?: number },
+  { cwd, signal = AbortSignal.timeout(startTimeoutMs) }: { cwd: string; signal?: AbortSignal },
 ): Promise<JupyterClient> {
   const folder = mkdtempSync(join(tmpdir(), "modalscope-kernel-"));
   const file = join(folder, "connection.json");
@@ -66,13 +69,17 @@ export async function startJupyterKernel(
   );
   const kernel = spawn(command, rest, {
     cwd,
-    env: { ...process.env, ...spec.env },
+    // Kernels that know it (ipykernel) end when this process does, however it ends.
+    env: { ...process.env, JPY_PARENT_PID: String(process.pid), ...spec.env },
     stdio: ["ignore", "ignore", "pipe"],
+    // Ctrl-C in a terminal is for the runner, which passes it on.
+    detached: process.platform !== "win32",
   });
   const client = connect(kernel, connection, spec.interrupt_mode ?? "signal", folder);
   try {
-    return await client.started(startTimeoutMs);
+    return await client.started(signal);
   } catch (error) {
+    client.kill();
     await client.close();
     if (!(error instanceof KernelEnded)) throw error;
     throw new ModalscopeError("The kernel did not start.", error.message, "", { cause: error });
@@ -84,7 +91,7 @@ function connect(
   connection: Connection,
   interruptMode: "signal" | "message",
   folder: string,
-): { started(limitMs: number): Promise<JupyterClient>; close(): Promise<void> } {
+): { started(signal: AbortSignal): Promise<JupyterClient>; kill(): void; close(): Promise<void> } {
   const { key } = connection;
   const session = randomUUID();
   const routingId = session;
@@ -115,9 +122,7 @@ function connect(
     };
     kernel.on("error", (error) => end(`The kernel cannot be started: ${error.message}.`));
     // What it had sent before it ended is still on its way through the sockets.
-    kernel.on("exit", (code, signal) =>
-      setTimeout(() => end(`The kernel died (${signal ?? `exit code ${code}`}).`), 300),
-    );
+    kernel.on("exit", (code, signal) => setTimeout(() => end(deathText(code, signal)), 300));
   });
 
   function settle(id: string, waiting: Asked): void {
@@ -157,6 +162,8 @@ function connect(
   }
 
   async function execute(code: string, onOutput: (output: Output) => void): Promise<CellResult> {
+    // What the reply says may never come.
+    let executionCount: number | null = null;
     try {
       const content = {
         code,
@@ -168,26 +175,22 @@ function connect(
       };
       const reply = await request("shell", "execute_request", content, ({ header, content }) => {
         if (outputTypes.has(header.msg_type)) onOutput({ type: header.msg_type, content } as Output);
+        else if (header.msg_type === "execute_input") executionCount = content.execution_count as number;
       });
-      return {
-        executionCount: (reply.content.execution_count as number | undefined) ?? null,
-        ...errorOf(reply),
-      };
+      executionCount = (reply.content.execution_count as number | undefined) ?? executionCount;
+      return { executionCount, ...errorOf(reply) };
     } catch (error) {
       if (!(error instanceof KernelEnded)) throw error;
-      const evalue = error.message;
-      return {
-        executionCount: null,
-        error: { ename: "DeadKernel", evalue, traceback: [evalue] },
-        died: true,
-      };
+      return { executionCount, error: describeEnd(error), died: true };
     }
   }
+
+  const kill = (): void => signalGroup(kernel, "SIGKILL");
 
   async function close(): Promise<void> {
     if (ended === undefined) {
       void request("control", "shutdown_request", { restart: false }).catch(ignoreEnd);
-      const patience = setTimeout(() => kernel.kill("SIGKILL"), shutdownMs);
+      const patience = setTimeout(() => signalGroup(kernel, "SIGKILL"), shutdownMs);
       await exited;
       clearTimeout(patience);
     }
@@ -201,19 +204,22 @@ function connect(
     get languageInfo() {
       return languageInfo;
     },
+    get death() {
+      return ended === undefined ? undefined : describeEnd(ended);
+    },
     request,
     execute,
     interrupt() {
-      if (interruptMode === "signal") kernel.kill("SIGINT");
+      if (interruptMode === "signal") signalGroup(kernel, "SIGINT");
       else void request("control", "interrupt_request", {}).catch(ignoreEnd);
     },
+    kill,
     close,
   };
 
   /** Asks until an answer and its `idle` have come: then the subscription is known to work. */
-  async function started(limitMs: number): Promise<JupyterClient> {
-    const end = performance.now() + limitMs;
-    while (performance.now() < end) {
+  async function started(signal: AbortSignal): Promise<JupyterClient> {
+    while (!signal.aborted) {
       const info = request("shell", "kernel_info_request", {});
       const answer = await Promise.race([info, delay(askAgainMs, undefined)]);
       if (answer === undefined) {
@@ -223,12 +229,13 @@ function connect(
       languageInfo = answer.content.language_info as Record<string, unknown>;
       return client;
     }
-    throw new ModalscopeError(`The kernel did not answer within ${limitMs / 1000} s.`, lastWords.trim());
+    throw signal.reason;
   }
 
-  return { started, close };
+  return { started, kill, close };
 }
 
+const startTimeoutMs = 60_000;
 const shutdownMs = 5000;
 
 /** The first question often comes before the subscription stands, and its `idle` is lost. */
@@ -250,6 +257,24 @@ function errorOf({ content }: Message): { error?: ErrorContent; died: false } {
     traceback = [],
   } = content as Partial<ErrorContent>;
   return { error: { ename, evalue, traceback }, died: false };
+}
+
+/** Reaches a kernel behind a wrapper, too, as `uv run` is one. */
+function signalGroup(kernel: ChildProcess, signal: NodeJS.Signals): void {
+  if (kernel.pid === undefined || kernel.exitCode !== null || kernel.signalCode !== null) return;
+  if (process.platform === "win32") kernel.kill(signal);
+  else process.kill(-kernel.pid, signal);
+}
+
+function deathText(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === "SIGKILL") {
+    return "The kernel was killed from outside (SIGKILL); the system does so when memory is short.";
+  }
+  return `The kernel died (${signal ?? `exit code ${code}`}).`;
+}
+
+function describeEnd({ message }: KernelEnded): ErrorContent {
+  return { ename: "DeadKernelError", evalue: message, traceback: [`DeadKernelError: ${message}`] };
 }
 
 /** The end of the kernel is reported by whoever waits for a cell. */

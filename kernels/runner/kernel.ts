@@ -1,13 +1,20 @@
+import { once } from "node:events";
+import { ModalscopeError } from "../../lib/errors.js";
 import { languageInfo } from "../typescript/language-info.js";
 import type { ErrorContent, Output } from "../typescript/messages.js";
-import { openSession } from "../typescript/session.js";
+import { type Outcome, openSession } from "../typescript/session.js";
 
 /** What runs a notebook's cells, whatever its language. */
 export interface RunnerKernel {
   /** For the notebook's metadata. */
   readonly languageInfo: Record<string, unknown>;
+  /** Why it is dead, once it is. */
+  readonly death: ErrorContent | undefined;
   execute(code: string, onOutput: (output: Output) => void): Promise<CellResult>;
+  /** Asks the running cell to stop. */
   interrupt(): void;
+  /** Ends the kernel's process at once; a running cell ends with it. */
+  kill(): void;
   close(): Promise<void>;
 }
 
@@ -18,20 +25,54 @@ export interface CellResult {
   died: boolean;
 }
 
-/** This package's kernel, without sockets. */
-export function ownKernel(options: { folder: string; cwd: string }): RunnerKernel {
-  const session = openSession(options);
+export interface KernelStart {
+  /** The notebook's folder. */
+  folder: string;
+  /** The working folder of the cells. */
+  cwd: string;
+  /** Gives up the start. */
+  signal: AbortSignal;
+}
+
+/**
+ * Starts this package's kernel, without sockets.
+ * @throws ModalscopeError when it does not start; the signal's reason when that comes first.
+ */
+export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Promise<RunnerKernel> {
+  signal.throwIfAborted();
+  let death: ErrorContent | undefined;
+  let die: (error: ErrorContent) => void = () => {};
+  const died = new Promise<Outcome>((resolve) => {
+    die = (error) => {
+      death = error;
+      resolve({ status: "error", error, cause: "death" });
+    };
+  });
+  const session = openSession({ folder, cwd, onDeath: (error) => die(error) });
+  const aborted = once(signal, "abort").then(() => undefined);
+  // The first cell pays for the compiler's start: this one, so that the time of the first real one is its own.
+  const first = await Promise.race([session.execute("void 0", { count: 0, onOutput() {} }), aborted]);
+  if (first === undefined || first.error !== undefined) {
+    await session.close();
+    signal.throwIfAborted();
+    throw new ModalscopeError("The kernel did not start.", first?.error?.evalue);
+  }
   let count = 0;
   return {
     languageInfo,
+    get death() {
+      return death;
+    },
     async execute(code, onOutput) {
       // As everywhere in Jupyter, a cell of white space is not run and has no number.
       if (code.trim() === "") return { executionCount: null, died: false };
       count++;
-      const { error, cause } = await session.execute(code, { count, onOutput });
+      // A process that ends while the cell is being compiled never takes it.
+      const { error, cause } = await Promise.race([session.execute(code, { count, onOutput }), died]);
       return { executionCount: count, error, died: cause === "death" };
     },
     interrupt: session.interrupt,
+    kill: () => void session.close(),
     close: session.close,
   };
 }

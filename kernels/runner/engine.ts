@@ -1,0 +1,102 @@
+import type { ErrorContent } from "../typescript/messages.js";
+import type { Autosave } from "./autosave.js";
+import { cellNames } from "./cell-name.js";
+import type { OnEvent } from "./events.js";
+import type { CellResult, RunnerKernel } from "./kernel.js";
+import { type Cell, hasTag, joined, type Notebook } from "./notebook.js";
+import { outputKeeper } from "./outputs.js";
+import { endCell, type RecordedStatus, skipCell, startCell } from "./record.js";
+import type { Stopper } from "./stopper.js";
+
+/** Where and why a run ended before its last cell. */
+export interface Stop {
+  status: Exclude<RecordedStatus, "running" | "completed">;
+  /** The cell that ended it, or that it did not come to. */
+  cell: Cell;
+  error: ErrorContent;
+}
+
+export interface EngineParts {
+  kernel: RunnerKernel;
+  stopper: Stopper;
+  autosave: Autosave;
+  /** Cells whose earlier outputs stand. */
+  kept: ReadonlyMap<Cell, Cell>;
+  save(): void;
+  onEvent: OnEvent;
+}
+
+/** Runs a notebook's cells in order; gives where it ended, if not at its end. */
+export async function runCells(notebook: Notebook, parts: EngineParts): Promise<Stop | undefined> {
+  const { kernel, stopper, kept, onEvent } = parts;
+  const names = cellNames(notebook.cells);
+  const cells = notebook.cells.filter((cell) => cell.cell_type === "code").length;
+  const keeper = outputKeeper(notebook);
+  let index = -1;
+  onEvent({ type: "start", notebook, cells });
+  for (const [place, cell] of notebook.cells.entries()) {
+    const before = stoppedBefore(cell, parts);
+    if (before !== undefined) return before;
+    if (cell.cell_type !== "code") {
+      startCell(cell);
+      endCell(cell, false);
+      continue;
+    }
+    index++;
+    const reason = kept.has(cell) ? "cached" : hasTag(cell, "skip-execution") ? "skip-execution" : undefined;
+    if (reason !== undefined) {
+      if (reason === "skip-execution") skipCell(cell);
+      onEvent({ type: "cell-skip", cell, index, cells, name: names[place], reason });
+      continue;
+    }
+    onEvent({ type: "cell-start", cell, index, cells, name: names[place] });
+    const begun = performance.now();
+    startCell(cell);
+    parts.autosave.begin();
+    const result = await stopper
+      .cell(() =>
+        kernel.execute(joined(cell.source), (output) => {
+          keeper.add(cell, output);
+          parts.autosave.touch();
+          onEvent({ type: "output", cell, output });
+        }),
+      )
+      .finally(parts.autosave.end);
+    const stop = stopAt(cell, result, stopper);
+    const error = stop?.error ?? result.error;
+    cell.execution_count = result.executionCount;
+    if (error !== undefined) keeper.add(cell, { type: "error", content: error });
+    endCell(cell, error !== undefined);
+    parts.save();
+    onEvent({ type: "cell-end", cell, index, seconds: (performance.now() - begun) / 1000, error });
+    if (stop !== undefined) return stop;
+  }
+  return undefined;
+}
+
+/** What keeps a cell from being started. */
+function stoppedBefore(cell: Cell, { kernel, stopper }: EngineParts): Stop | undefined {
+  if (stopper.cause !== undefined) return { cell, ...stopper.cause };
+  if (kernel.death !== undefined) return { cell, status: "died", error: kernel.death };
+  return undefined;
+}
+
+/** Whether the run ends at a cell that has ended, and why. */
+function stopAt(cell: Cell, { error, died }: CellResult, { cause }: Stopper): Stop | undefined {
+  // A cell that finished in spite of the caller's wish to stop has finished; past its time it has not.
+  if (cause !== undefined && (error !== undefined || cause.status === "timeout")) {
+    return { cell, status: cause.status, error: withPlace(cause.error, error, died) };
+  }
+  if (error === undefined) return undefined;
+  if (died) return { cell, status: "died", error };
+  return hasTag(cell, "raises-exception") ? undefined : { cell, status: "failed", error };
+}
+
+/** The cause, and what the kernel knows of where the cell was. */
+function withPlace(cause: ErrorContent, error: ErrorContent | undefined, died: boolean): ErrorContent {
+  if (died) {
+    const evalue = `${cause.evalue} It did not stop when asked to, and its kernel was ended.`;
+    return { ename: cause.ename, evalue, traceback: [`${cause.ename}: ${evalue}`] };
+  }
+  return { ...cause, traceback: [...(error?.traceback ?? []), ...cause.traceback] };
+}

@@ -1,0 +1,22 @@
+import type { ErrorContent, Output } from "../typescript/messages.js";
+import type { Cell, Notebook } from "./notebook.js";
+
+/** What a run tells as it goes. `index` counts code cells from 0, of `cells`; `name` is the cell's for people. */
+export type RunEvent =
+  | { type: "start"; notebook: Notebook; cells: number }
+  | { type: "cell-start"; cell: Cell; index: number; cells: number; name: string }
+  | { type: "output"; cell: Cell; output: Output }
+  | { type: "cell-end"; cell: Cell; index: number; seconds: number; error?: ErrorContent }
+  /** A cell that is not run: its tag says so, or its earlier outputs were kept. */
+  | {
+      type: "cell-skip";
+      cell: Cell;
+      index: number;
+      cells: number;
+      name: string;
+      reason: "skip-execution" | "cached";
+    }
+  /** A save during a cell failed; the next one is tried all the same. */
+  | { type: "save-failed"; error: unknown };
+
+export type OnEvent = (event: RunEvent) => void;

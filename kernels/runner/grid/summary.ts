@@ -1,0 +1,57 @@
+import { mkdirSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+import { displayValue, type Parameters } from "../parameters/values.js";
+import { replaceFile } from "../write.js";
+import type { GridRow } from "./run.js";
+
+/** Writes a row for each run: its parameters, how it went and where its notebook is. */
+export function writeSummary(path: string, rows: readonly GridRow[]): void {
+  const folder = dirname(resolve(path));
+  mkdirSync(folder, { recursive: true });
+  const names = parameterNames(rows);
+  const head = [...names, "status", "seconds", "cell", "error", "output"];
+  const lines = rows.map((row) => [
+    ...names.map((name) => value(row.parameters, name)),
+    row.status,
+    row.seconds === undefined ? "" : row.seconds.toFixed(3),
+    row.error?.cell ?? "",
+    row.error?.message ?? "",
+    relative(folder, resolve(row.output)),
+  ]);
+  replaceFile(path, [head, ...lines].map((line) => `${line.map(csvField).join(",")}\n`).join(""));
+}
+
+/** The same for a terminal, without errors and paths. */
+export function summaryTable(rows: readonly GridRow[], names: readonly string[]): string {
+  const head = [...names, "status", "seconds"];
+  const lines = rows.map((row) => [
+    ...names.map((name) => value(row.parameters, name)),
+    row.kept ? `${row.status} (kept)` : row.status,
+    row.seconds === undefined ? "" : row.seconds.toFixed(1),
+  ]);
+  const all = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column].length)));
+  return all
+    .map(
+      (line) =>
+        `${line
+          .map((field, i) => field.padEnd(widths[i]))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}
+
+function parameterNames(rows: readonly GridRow[]): string[] {
+  return [...new Set(rows.flatMap(({ parameters }) => Object.keys(parameters)))];
+}
+
+function value(parameters: Parameters, name: string): string {
+  if (!Object.hasOwn(parameters, name)) return "";
+  const one = parameters[name];
+  return typeof one === "string" ? one : displayValue(one);
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

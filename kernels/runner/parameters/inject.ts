@@ -1,0 +1,107 @@
+import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
+import { type Cell, hasTag, joined, type Notebook, newCell } from "../notebook.js";
+import { forgetInjected, injectedTag } from "./injected.js";
+import { pythonTranslator } from "./python.js";
+import type { DeclaredParameter, Translator, WrongParameter } from "./translator.js";
+import { typescriptTranslator } from "./typescript.js";
+import { displayValue, type Parameters } from "./values.js";
+
+const parametersTag = "parameters";
+
+export interface InjectOptions {
+  /** The notebook's folder, where the types that its `parameters` cell imports are looked for. */
+  folder?: string;
+  /** The language of the kernel that will run it; the notebook's own when left out. */
+  language?: string;
+}
+
+/**
+ * Puts the values into the notebook, in a cell after the one tagged `parameters`, which declares them anew. A
+ * cell that an earlier run had injected goes.
+ * @throws ModalscopeError when a name is not declared there, or a value is not of its type.
+ */
+export function injectParameters(
+  notebook: Notebook,
+  values: Parameters,
+  { folder = process.cwd(), language = languageOf(notebook) }: InjectOptions = {},
+): void {
+  forgetInjected(notebook);
+  const names = Object.keys(values);
+  if (names.length === 0) return;
+  const translator = translatorOf(language);
+  if (translator === undefined) {
+    throw new ModalscopeError(
+      `Parameters cannot be given to a ${language} notebook.`,
+      "They can be written in TypeScript and in Python.",
+      "Run it without parameters, or with papermill.",
+    );
+  }
+  const at = notebook.cells.findIndex(isParametersCell);
+  if (at === -1) {
+    throw new ModalscopeError(
+      `The notebook takes no parameters, but was given ${names.join(", ")}.`,
+      `None of its cells is tagged "${parametersTag}".`,
+      "Tag the cell that declares the defaults.",
+    );
+  }
+  const source = joined(notebook.cells[at].source);
+  const declared = translator.declared(source);
+  const given = names.map((name) => ({ declared: findDeclared(name, declared), value: values[name] }));
+  const [wrong] = translator.check(source, given, folder);
+  if (wrong !== undefined) throw wrongType(wrong);
+  const lines = [`${translator.comment} Parameters`, ...given.map(translator.assign)];
+  notebook.cells.splice(at + 1, 0, newCell("code", lines.join("\n"), [injectedTag]));
+}
+
+/**
+ * The parameters that a notebook takes, in order; none when no cell of it is tagged `parameters`, or its language
+ * is not known.
+ */
+export function notebookParameters(notebook: Notebook): DeclaredParameter[] {
+  const cell = notebook.cells.find(isParametersCell);
+  if (cell === undefined) return [];
+  const translator = translatorOf(languageOf(notebook));
+  return translator?.declared(joined(cell.source)) ?? [];
+}
+
+/** Whether a notebook has a cell for its parameters at all. */
+export function takesParameters(notebook: Notebook): boolean {
+  return notebook.cells.some(isParametersCell);
+}
+
+function isParametersCell(cell: Cell): boolean {
+  return cell.cell_type === "code" && hasTag(cell, parametersTag);
+}
+
+/** TypeScript where the notebook names no language: it is this package's own. */
+function languageOf({ metadata }: Notebook): string {
+  const named = metadata.kernelspec?.language ?? metadata.language_info?.name;
+  if (typeof named === "string") return named;
+  return /^python/i.test(metadata.kernelspec?.name ?? "") ? "python" : "typescript";
+}
+
+function translatorOf(language: string): Translator | undefined {
+  if (/^(typescript|javascript)$/i.test(language)) return typescriptTranslator;
+  return /^i?python/i.test(language) ? pythonTranslator : undefined;
+}
+
+function findDeclared(name: string, declared: readonly DeclaredParameter[]): DeclaredParameter {
+  const found = declared.find((parameter) => parameter.name === name);
+  if (found !== undefined) return found;
+  const known = declared.map((parameter) => parameter.name);
+  throw new ModalscopeError(
+    `The notebook has no parameter "${name}".`,
+    `It has ${known.length === 0 ? "none" : known.join(", ")}.`,
+    didYouMean(name, known),
+  );
+}
+
+function wrongType({ given, expected, why }: WrongParameter): ModalscopeError {
+  const { declared, value } = given;
+  const looksLikeText = /^(string|str)$/.test(expected) && typeof value !== "object";
+  return new ModalscopeError(
+    `The parameter "${declared.name}" must be ${expected}, and was given ${displayValue(value)}.`,
+    why,
+    looksLikeText ? `Give it as text: -r ${declared.name} ${String(value)}.` : "",
+  );
+}

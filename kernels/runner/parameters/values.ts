@@ -1,0 +1,108 @@
+/** Parameters as text, from the command line or a file, and the values that they mean. */
+import { readFileSync } from "node:fs";
+import { parse as parseYaml } from "yaml";
+import { ModalscopeError } from "../../../lib/errors.js";
+
+/** A value that a notebook can be given: JSON, and big whole numbers. */
+export type ParameterValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | ParameterValue[]
+  | { [key: string]: ParameterValue };
+
+export type Parameters = Record<string, ParameterValue>;
+
+/** What `-p name value` means by its value: a number, true, false, null, else text. Papermill's spellings count too. */
+export function parseValue(text: string): ParameterValue {
+  if (text === "true" || text === "True") return true;
+  if (text === "false" || text === "False") return false;
+  if (text === "null" || text === "None") return null;
+  if (/^[+-]?\d+$/.test(text)) return wholeNumber(text);
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  return text;
+}
+
+/** A double where it holds the number exactly. */
+function wholeNumber(text: string): number | bigint {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : BigInt(text);
+}
+
+/**
+ * Reads YAML 1.2, and so JSON.
+ * @param from what the text is called in errors
+ * @throws ModalscopeError when it cannot be read.
+ */
+export function parseYamlValue(yaml: string, from: string): ParameterValue | undefined {
+  try {
+    const value = parseYaml(yaml, { intAsBigInt: true }) as ParameterValue | undefined;
+    return value === undefined ? undefined : withNumbers(value);
+  } catch (error) {
+    throw new ModalscopeError(`Cannot read the parameters in ${from}.`, (error as Error).message, "", {
+      cause: error,
+    });
+  }
+}
+
+/** @throws ModalscopeError when the text is no YAML mapping. */
+export function parseParameters(yaml: string, from: string): Parameters {
+  const value = parseYamlValue(yaml, from) ?? null;
+  if (value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new ModalscopeError(
+      `The parameters in ${from} are no mapping of names to values.`,
+      "",
+      "Write `name: value`.",
+    );
+  }
+  return value;
+}
+
+/** @throws ModalscopeError when the file cannot be read. */
+export function readParameters(path: string): Parameters {
+  return parseParameters(readParametersFile(path), path);
+}
+
+/** @throws ModalscopeError when the file cannot be read. */
+export function readParametersFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ModalscopeError(
+      `Cannot read the parameters file ${path}.`,
+      `${(error as Error).message}.`,
+      "",
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Whole numbers that a double holds exactly become numbers. */
+function withNumbers(value: ParameterValue): ParameterValue {
+  if (typeof value === "bigint") return wholeNumber(String(value));
+  if (Array.isArray(value)) return value.map(withNumbers);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withNumbers(entry)]));
+}
+
+/** JSON has no big whole numbers, no NaN and no infinity: the record of a run holds those as text. */
+export function jsonParameters(parameters: Parameters): Parameters {
+  return JSON.parse(
+    JSON.stringify(parameters, (_, value: unknown) =>
+      typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))
+        ? String(value)
+        : value,
+    ),
+  ) as Parameters;
+}
+
+/** A value on one line, for people. */
+export function displayValue(value: ParameterValue): string {
+  if (typeof value === "bigint" || typeof value === "number") return String(value);
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner));
+}

@@ -1,0 +1,274 @@
+import { dirname, resolve } from "node:path";
+import { ModalscopeError } from "../../lib/errors.js";
+import type { ErrorContent } from "../typescript/messages.js";
+import { packageVersion } from "../typescript/package-root.js";
+import { autosave } from "./autosave.js";
+import { runCells, type Stop } from "./engine.js";
+import type { OnEvent } from "./events.js";
+import type { RunnerKernel } from "./kernel.js";
+import type { Cell, Notebook } from "./notebook.js";
+import { type OutputFile, openOutput } from "./output-file.js";
+import { forgetInjected } from "./parameters/injected.js";
+import { jsonParameters, type Parameters } from "./parameters/values.js";
+import { readNotebook } from "./read.js";
+import {
+  addBanner,
+  describeRun,
+  endRecord,
+  hideInputs,
+  type NotebookRecord,
+  recordOf,
+  startRecord,
+} from "./record.js";
+import { adoptParameters, earlierRun, nothingDone, planResume, type Resumption } from "./resume.js";
+import { type FoundKernel, findKernel } from "./start-kernel.js";
+import { watchRun } from "./stopper.js";
+
+export interface RunOptions {
+  /** A notebook's path, or `-` for standard input. */
+  input: string;
+  /** Where the executed notebook goes; `-` is standard output, written once at the end. */
+  output: string;
+  /** Values for what the cell tagged `parameters` declares. */
+  parameters?: Parameters;
+  /** The working folder of the cells; the notebook's own folder when left out. */
+  cwd?: string;
+  /** Overrides the kernel that the notebook names. */
+  kernel?: string;
+  /** Injects the parameters and saves, without running. */
+  prepareOnly?: boolean;
+  /** Hides the code of the executed notebook's cells, by their metadata. */
+  reportMode?: boolean;
+  /** Goes on from what an earlier run has left in the output; see the README for what that can do. */
+  resume?: boolean;
+  /** Seconds for the kernel to start; 60 when left out, 0 for no limit. */
+  startTimeout?: number;
+  /** Seconds for each cell; no limit when left out or 0. */
+  executionTimeout?: number;
+  /** Seconds for the whole run, the kernel's start included; no limit when left out or 0. */
+  notebookTimeout?: number;
+  /** Seconds between two saves while a cell runs; 3 when left out, 0 for none. */
+  autosaveEvery?: number;
+  /** Stops the run: the running cell is interrupted, and what there is gets saved. */
+  signal?: AbortSignal;
+  onEvent?: OnEvent;
+}
+
+/**
+ * - `failed`: a cell threw, or the kernel did not start
+ * - `timeout`: a limit was reached
+ * - `died`: the kernel's process ended
+ * - `interrupted`: the signal came
+ */
+export type RunStatus = "completed" | "failed" | "timeout" | "died" | "interrupted";
+
+export interface RunResult {
+  status: RunStatus;
+  notebook: Notebook;
+  output: string;
+  /** What ended the run, when it was not completed. */
+  error?: ErrorContent;
+  /** The cell that the run ended at. */
+  failed?: Cell;
+  /** 0 when everything had been done by an earlier run, and nothing was run. */
+  seconds: number;
+}
+
+/**
+ * Runs a notebook without a client, in papermill's manner, and saves it after each cell and while cells run.
+ *
+ * A run that a cell, a limit, its kernel's end or the signal cuts short does not make this reject: the result, and
+ * the notebook, say so.
+ * @throws ModalscopeError for what makes a run impossible, before anything is written: no notebook, no such kernel,
+ * a parameter that is unknown or of a wrong type, an output that cannot be written or that another run is writing.
+ */
+export async function runNotebook(options: RunOptions): Promise<RunResult> {
+  const { output } = options;
+  const plan = await planRun(options);
+  const { notebook, kernel, earlier, resumption } = plan;
+  if (earlier !== undefined && resumption.complete) {
+    return { status: "completed", notebook: earlier, output, seconds: 0 };
+  }
+  const file = openOutput(output);
+  try {
+    if (kernel !== undefined) return await runOn(kernel, { ...plan, file, options });
+    file.finish(notebook);
+    return { status: "completed", notebook, output, seconds: 0 };
+  } finally {
+    file.release();
+  }
+}
+
+/**
+ * The notebook of an earlier run that has done all that this one would do; undefined when there is none.
+ * @throws ModalscopeError for what makes the run impossible.
+ */
+export async function finishedRun(options: RunOptions): Promise<Notebook | undefined> {
+  const { earlier, resumption } = await planRun(options);
+  return resumption.complete ? earlier : undefined;
+}
+
+interface RunPlan {
+  /** With its parameters, and without what an earlier run has left. */
+  notebook: Notebook;
+  /** The notebook's folder. */
+  folder: string;
+  /** Undefined when it is not to be run. */
+  kernel: FoundKernel | undefined;
+  earlier: Notebook | undefined;
+  resumption: Resumption;
+}
+
+/** All that can be known, and go wrong, before anything is run or written. */
+async function planRun(options: RunOptions): Promise<RunPlan> {
+  const { input, output, parameters = {} } = options;
+  const notebook = readNotebook(input);
+  const folder = input === "-" ? process.cwd() : dirname(resolve(input));
+  const kernel = options.prepareOnly ? undefined : findKernel(notebook, options.kernel);
+  const earlier = options.resume ? readEarlier(output) : undefined;
+  await setParameters(notebook, parameters, { folder, language: kernel?.language, earlier });
+  describeRun(notebook, {
+    input_path: input,
+    output_path: output,
+    parameters: earlierParameters(options, earlier) ?? jsonParameters(parameters),
+    version: `modalscope ${packageVersion()}`,
+  });
+  if (options.reportMode) hideInputs(notebook);
+  const resumption = earlier === undefined ? nothingDone : planResume(notebook, earlier);
+  return { notebook, folder, kernel, earlier, resumption };
+}
+
+/** @throws ModalscopeError where there is nothing that could be resumed. */
+function readEarlier(output: string): Notebook | undefined {
+  if (output !== "-") return earlierRun(output);
+  throw new ModalscopeError(
+    "A run to standard output cannot be resumed.",
+    "What an earlier run has done is read from its output.",
+    "Name a file as the output.",
+  );
+}
+
+async function setParameters(
+  notebook: Notebook,
+  values: Parameters,
+  { folder, language, earlier }: { folder: string; language?: string; earlier?: Notebook },
+): Promise<void> {
+  if (Object.keys(values).length > 0) {
+    // Loaded only here: it brings a compiler with it.
+    const { injectParameters } = await import("./parameters/inject.js");
+    injectParameters(notebook, values, { folder, language });
+  } else if (earlier !== undefined) adoptParameters(notebook, earlier);
+  else forgetInjected(notebook);
+}
+
+/** The record of the parameters that a run without any takes over from the one that it resumes. */
+function earlierParameters({ parameters = {} }: RunOptions, earlier?: Notebook): Parameters | undefined {
+  if (earlier === undefined || Object.keys(parameters).length > 0) return undefined;
+  return recordOf(earlier)?.parameters as Parameters | undefined;
+}
+
+interface RunParts {
+  notebook: Notebook;
+  file: OutputFile;
+  folder: string;
+  resumption: Resumption;
+  options: RunOptions;
+}
+
+async function runOn(found: FoundKernel, parts: RunParts): Promise<RunResult> {
+  const { notebook, file, folder, resumption, options } = parts;
+  const begun = performance.now();
+  const started = await startKernel(found, folder, options);
+  const record = startRecord(notebook, resumption.kept);
+  let stop: EarlyStop | undefined;
+  if ("kernel" in started) {
+    const { kernel } = started;
+    try {
+      notebook.metadata.language_info = kernel.languageInfo;
+      notebook.metadata.kernelspec ??= { name: found.name, display_name: found.displayName };
+      stop = await runThrough(kernel, parts, begun);
+    } finally {
+      await kernel.close();
+    }
+  } else {
+    stop = started.stop;
+    // What the earlier run has left is worth more than the news that nothing was run.
+    if (options.resume) return resultOf(parts, begun, stop);
+  }
+  finishRecord(notebook, record, stop);
+  file.finish(notebook);
+  return resultOf(parts, begun, stop);
+}
+
+/** A stop that may come before any cell. */
+type EarlyStop = Omit<Stop, "cell"> & { cell?: Cell };
+
+function resultOf({ notebook, options }: RunParts, begun: number, stop: EarlyStop | undefined): RunResult {
+  return {
+    status: stop?.status ?? "completed",
+    notebook,
+    output: options.output,
+    error: stop?.error,
+    failed: stop?.cell,
+    seconds: (performance.now() - begun) / 1000,
+  };
+}
+
+function finishRecord(notebook: Notebook, record: NotebookRecord, stop: EarlyStop | undefined): void {
+  endRecord(record, stop?.status ?? "completed");
+  if (stop === undefined) return;
+  const { ename, evalue } = stop.error;
+  record.error = { ename, evalue, ...(stop.cell === undefined ? {} : { cell_id: stop.cell.id }) };
+  addBanner(notebook, stop);
+}
+
+async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number): Promise<Stop | undefined> {
+  const { notebook, file, options, resumption } = parts;
+  const { signal, executionTimeout, notebookTimeout, autosaveEvery = 3, onEvent = () => {} } = options;
+  const save = (): void => file.save(notebook);
+  const stopper = watchRun(kernel, { signal, executionTimeout, notebookTimeout, begun });
+  try {
+    save();
+    return await runCells(notebook, {
+      kernel,
+      stopper,
+      autosave: autosave(autosaveEvery, save, (error) => onEvent({ type: "save-failed", error })),
+      kept: resumption.kept,
+      save,
+      onEvent,
+    });
+  } finally {
+    stopper.release();
+  }
+}
+
+/** Seconds; papermill's. */
+const defaultStartTimeout = 60;
+
+async function startKernel(
+  found: FoundKernel,
+  folder: string,
+  options: RunOptions,
+): Promise<{ kernel: RunnerKernel } | { stop: EarlyStop }> {
+  const { cwd = folder, signal, startTimeout = defaultStartTimeout, notebookTimeout = 0 } = options;
+  const limits = [startTimeout, notebookTimeout].filter((seconds) => seconds > 0);
+  const limit = limits.length === 0 ? undefined : Math.min(...limits);
+  const over = limit === undefined ? undefined : AbortSignal.timeout(Math.min(limit * 1000, 2 ** 31 - 1));
+  const signals = [over, signal].filter((one) => one !== undefined);
+  try {
+    return { kernel: await found.start({ folder, cwd, signal: AbortSignal.any(signals) }) };
+  } catch (error) {
+    if (signal?.aborted) return { stop: notStarted("interrupted", "The run was interrupted at its start.") };
+    if (over?.aborted) {
+      const option = limit === startTimeout ? "--start-timeout" : "--notebook-timeout";
+      return { stop: notStarted("timeout", `The kernel did not start within ${limit} s (${option}).`) };
+    }
+    if (!(error instanceof ModalscopeError)) throw error;
+    return { stop: notStarted("failed", error.message) };
+  }
+}
+
+function notStarted(status: Stop["status"], evalue: string): EarlyStop {
+  const ename = status === "interrupted" ? "KeyboardInterrupt" : "KernelStartError";
+  return { status, error: { ename, evalue, traceback: [`${ename}: ${evalue}`] } };
+}

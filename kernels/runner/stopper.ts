@@ -1,0 +1,103 @@
+import type { ErrorContent } from "../typescript/messages.js";
+import type { RunnerKernel } from "./kernel.js";
+
+/** What ends a run from outside its cells. */
+export interface StopCause {
+  status: "timeout" | "interrupted";
+  error: ErrorContent;
+}
+
+export interface StopLimits {
+  signal?: AbortSignal;
+  /** Seconds for each cell. */
+  executionTimeout?: number;
+  /** Seconds for the whole run, from `begun` on. */
+  notebookTimeout?: number;
+  /** `performance.now()` at the run's start. */
+  begun: number;
+}
+
+/** Watches over a run, and stops the cell that runs when a limit is reached or the caller says so. */
+export interface Stopper {
+  /** What has stopped the run, once something has. */
+  readonly cause: StopCause | undefined;
+  /** Runs one cell under the limits; ends when the cell has ended, or its kernel with it. */
+  cell<T>(work: () => Promise<T>): Promise<T>;
+  release(): void;
+}
+
+/** How long a cell that was interrupted may take to stop before its kernel is ended. */
+export const patienceMs = 10_000;
+
+export function watchRun(kernel: RunnerKernel, limits: StopLimits): Stopper {
+  const { signal, executionTimeout, notebookTimeout, begun } = limits;
+  let cause: StopCause | undefined;
+  let patience: NodeJS.Timeout | undefined;
+  let running = false;
+
+  function interrupt(): void {
+    kernel.interrupt();
+    patience = setTimeout(kernel.kill, patienceMs);
+  }
+
+  function stop(next: StopCause): void {
+    if (cause !== undefined) return;
+    cause = next;
+    if (running) interrupt();
+  }
+
+  const onAbort = (): void => stop({ status: "interrupted", error: interrupted });
+  const whole = startTimer(notebookTimeout, begun, (limit) =>
+    stop(timeout(`The run took longer than its limit of ${limit} s (--notebook-timeout).`)),
+  );
+  signal?.addEventListener("abort", onAbort);
+  if (signal?.aborted) onAbort();
+
+  return {
+    get cause() {
+      return cause;
+    },
+    async cell(work) {
+      const own = startTimer(executionTimeout, performance.now(), (limit) =>
+        stop(timeout(`The cell took longer than its limit of ${limit} s (--execution-timeout).`)),
+      );
+      running = true;
+      try {
+        return await work();
+      } finally {
+        running = false;
+        clearTimeout(own);
+        clearTimeout(patience);
+      }
+    },
+    release() {
+      clearTimeout(whole);
+      signal?.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
+/** The longest time that a timer can be set to, in seconds; what is longer is no limit. */
+const longestSeconds = (2 ** 31 - 1) / 1000;
+
+function startTimer(
+  seconds: number | undefined,
+  from: number,
+  onEnd: (limit: number) => void,
+): NodeJS.Timeout | undefined {
+  if (!seconds || seconds > longestSeconds) return undefined;
+  return setTimeout(() => onEnd(seconds), Math.max(0, from + seconds * 1000 - performance.now()));
+}
+
+function timeout(evalue: string): StopCause {
+  return {
+    status: "timeout",
+    error: { ename: "CellTimeoutError", evalue, traceback: [`CellTimeoutError: ${evalue}`] },
+  };
+}
+
+const interrupted: ErrorContent = {
+  ename: "KeyboardInterrupt",
+  evalue: "The run was interrupted.",
+  traceback: ["KeyboardInterrupt: The run was interrupted."],
+};
