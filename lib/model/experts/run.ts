@@ -55,27 +55,22 @@ export async function runExperts(
   if (watch.touches(EXPERT_INDICES)) watch.at(EXPERT_INDICES, indices(engine, place, inputs, visits));
   const run = { engine, place, inputs, visits, signal: watch.signal };
   const out = zeros(engine, inputs, place.hidden);
+  const add = (rows: Float32Array, own: readonly Visit[]): void => addRows(rows, own, out, place.hidden);
   if (!watch.touches(EXPERT_POST)) {
-    await everyExpert(run, "whole", "out", {}, (rows, own) => addRows(rows, own, out, place.hidden));
+    await runPart(run, "whole", add);
     return out;
   }
   const { perToken, inner } = place.experts;
+  const rowOf = ({ token, slot }: Visit): number => token * perToken + slot;
   checkSlots(place, inputs, visits, EXPERT_POST);
   const computed = zeros(engine, inputs, perToken, inner);
-  const rowOf = ({ token, slot }: Visit): number => token * perToken + slot;
-  await everyExpert(run, "inner", "post", {}, (rows, own) => {
+  await runPart(run, "inner", (rows, own) => {
     own.forEach((visit, i) => {
       computed.data.set(rows.subarray(i * inner, (i + 1) * inner), rowOf(visit) * inner);
     });
   });
   const post = watch.at(EXPERT_POST, computed);
-  await everyExpert(
-    run,
-    "outer",
-    "out",
-    { post: (own) => gathered(engine, post, own.map(rowOf), inner) },
-    (rows, own) => addRows(rows, own, out, place.hidden),
-  );
+  await runPart(run, "outer", add, (own) => ({ post: gathered(engine, post, own.map(rowOf), inner) }));
   return out;
 }
 
@@ -88,19 +83,19 @@ export interface Run {
   readonly signal?: AbortSignal;
 }
 
-/** Runs a part of every expert that has tokens; `take` is given its output's rows and whose they are. */
-function everyExpert(
+/** Runs a part of every expert that has tokens; `take` is given the rows that come of it and whose they are. */
+function runPart(
   run: Run,
   part: ExpertPart,
-  output: "out" | "post",
-  more: Readonly<Record<string, (own: readonly Visit[]) => Tensor>>,
   take: (rows: Float32Array, own: readonly Visit[]) => void,
+  feeds: ExpertWork["feeds"] = () => ({}),
 ): Promise<void> {
   const { experts, hidden } = run.place;
+  const output = part === "inner" ? "post" : "out";
   return forEachExpert(run, {
     name: part,
     build: (form) => ({ [output]: expertGraph(experts, hidden, form, part)[output] }),
-    feeds: (own) => Object.fromEntries(Object.entries(more).map(([name, rowsOf]) => [name, rowsOf(own)])),
+    feeds,
     take: (results, own) => take(results[output].data, own),
   });
 }
