@@ -19,6 +19,11 @@ export interface Batch {
   readonly columns: readonly (readonly number[])[];
   /** For each row, the column of the last token. */
   readonly last: readonly number[];
+  /** For each row, the columns of picture tokens, of the question's text, of the answer's if one is given, and of special tokens. */
+  readonly visual: readonly (readonly number[])[];
+  readonly question: readonly (readonly number[])[];
+  readonly answer: readonly (readonly number[])[];
+  readonly special: readonly (readonly number[])[];
   /** Its pictures, by row and in the order in which they stand there. */
   readonly images?: readonly BatchImage[];
 }
@@ -64,7 +69,10 @@ export function padTokens(rows: readonly (readonly number[])[], options: PadOpti
     });
   });
   const last = columns.map((c) => c[c.length - 1]);
-  return { size, time, ids, mask, positions, next: rows.map((row) => row.length), columns, last };
+  const next = rows.map((row) => row.length);
+  const none = rows.map(() => []);
+  const kinds = { visual: none, question: columns, answer: none, special: none };
+  return { size, time, ids, mask, positions, next, columns, last, ...kinds };
 }
 
 /** Some columns: the same for every row, one list per row, the last token of each row, or all tokens. */

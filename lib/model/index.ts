@@ -30,7 +30,7 @@ export { type GradientOptions, type Gradients, gradients } from "./gradients.js"
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
 export { anonymousBytes, parseBytes, showBytes } from "./memory.js";
 export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
-export type { Message, Model, Prompt, RunOptions, RunResult } from "./model.js";
+export type { Model, RunOptions, RunResult } from "./model.js";
 export {
   activationPatching,
   attributionPatching,
@@ -42,6 +42,7 @@ export {
   pathPatching,
   steeringVector,
 } from "./patching.js";
+export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
 export { type Device, offeredDevices } from "./runtime/session.js";
 export {
   type Grid,

@@ -17,6 +17,7 @@ import { finalNorm, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
+import { encode, fillTemplate, type Message, processorOf, type PrepareOptions, type Prompt, readPrompts } from "./prompts.js";
 import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
 import { passOf } from "./vision.js";
@@ -52,14 +53,6 @@ export interface RunResult {
   readonly residual: Tensor;
   readonly keys: readonly (KeyValues | undefined)[];
 }
-
-/** One message of a conversation. */
-export interface Message {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
-}
-
-export type Prompt = string | readonly Message[];
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
 export class Model {
@@ -102,22 +95,29 @@ export class Model {
   }
 
   /**
-   * Tokenises prompts and lines them up; conversations go through the chat template.
-   * @throws ModalscopeError when the batch is empty, a prompt is too long, or there is no tokenizer
+   * Tokenises prompts and lines them up; conversations go through the chat template, pictures through the checkpoint's
+   * processor. The batch tells the columns of picture tokens, question, answer and special tokens apart.
+   * @throws ModalscopeError when the batch is empty, a prompt is too long, a picture is broken or has no place in its
+   * prompt, or there is no tokenizer
    */
-  prepare(prompts: Prompt | readonly Prompt[], options: PadOptions = {}): Batch {
+  async prepare(prompts: Prompt | readonly Prompt[], options: PrepareOptions = {}): Promise<Batch> {
     const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
-    return this.batch(
-      list.map((p) => this.tokenize(p)),
-      options,
-    );
+    const reader = { tokenizer: this.needTokenizer(), images: () => processorOf(this.engine.checkpoint, options.images) };
+    return this.checked(await readPrompts(this.engine, reader, list, this.padding(options)));
   }
 
   /** Lines up rows of token ids. */
   batch(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
-    const batch = padTokens(rows, { padding: this.tokenizer?.pad_token_id ?? 0, ...options });
-    const { vocab_size, max_position_embeddings } = this.config;
-    const bad = batch.ids.findIndex((id) => id >= vocab_size);
+    return this.checked(padTokens(rows, this.padding(options)));
+  }
+
+  private padding(options: PadOptions): PadOptions {
+    return { padding: this.tokenizer?.pad_token_id ?? 0, ...options };
+  }
+
+  private checked(batch: Batch): Batch {
+    const { vocab_size, max_position_embeddings, vision_config } = this.config;
+    const bad = batch.ids.findIndex((id) => id >= vocab_size && id !== vision_config?.image_token_id);
     if (bad >= 0) {
       throw new ModalscopeError(
         `The token id ${batch.ids[bad]} is too large.`,
@@ -133,15 +133,11 @@ export class Model {
     return batch;
   }
 
-  /** Token ids of a prompt, special tokens included. */
-  tokenize(prompt: Prompt): number[] {
+  /** Token ids of a text or of a conversation, special tokens included. A picture's place is left as the template writes it. */
+  tokenize(prompt: string | readonly Message[]): number[] {
     const tokenizer = this.needTokenizer();
-    if (typeof prompt === "string") return Array.from(tokenizer.encode(prompt), Number);
-    const text = tokenizer.apply_chat_template(prompt as Message[], {
-      tokenize: false,
-      add_generation_prompt: true,
-    });
-    return Array.from(tokenizer.encode(text as string, { add_special_tokens: false }), Number);
+    if (typeof prompt === "string") return encode(tokenizer, prompt, true);
+    return encode(tokenizer, fillTemplate(tokenizer, prompt), false);
   }
 
   /** Text of token ids. */
@@ -156,7 +152,7 @@ export class Model {
    * none, or more captures, logits and kept keys than the memory holds
    */
   async run(input: Batch | Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunResult> {
-    const batch = isBatch(input) ? input : this.prepare(input);
+    const batch = isBatch(input) ? input : await this.prepare(input);
     const { engine } = this;
     const pass = promptPass(batch);
     this.checkRange(options);
@@ -229,7 +225,7 @@ export class Model {
     input: Batch | Prompt | readonly Prompt[],
     options: GenerateOptions = {},
   ): Promise<Generated[]> {
-    const batch = isBatch(input) ? input : this.prepare(input);
+    const batch = isBatch(input) ? input : await this.prepare(input);
     return generate(this, batch, options);
   }
 
@@ -285,7 +281,7 @@ export function isBatch(input: unknown): input is Batch {
 }
 
 function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {
-  if (typeof x === "string") return true;
+  if (typeof x === "string" || "text" in x) return true;
   const first = x[0];
   return typeof first === "object" && "role" in first;
 }

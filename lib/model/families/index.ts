@@ -1,9 +1,11 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { RawConfig } from "./config.js";
 import type { Family } from "./family.js";
+import { gemma3 } from "./gemma3.js";
 import { gemma3Text } from "./gemma3_text.js";
 import { llama, mistral } from "./llama.js";
 import { llava } from "./llava.js";
+import { llavaNext } from "./llava_next.js";
 import { seeing, textPart } from "./nested.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
@@ -13,7 +15,7 @@ import type { VisionFamily } from "./vision.js";
 const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text];
 
 /** Towers by the `model_type` of the whole; the language model is the one that `text_config` names. */
-const towers: Readonly<Record<string, VisionFamily>> = { llava };
+const towers: Readonly<Record<string, VisionFamily>> = { llava, llava_next: llavaNext, gemma3 };
 
 /**
  * The architecture of a checkpoint, by its config's `model_type`.

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { Batch } from "../../lib/model/batch.js";
+import { loadModel } from "../../lib/model/load.js";
+import type { Model } from "../../lib/model/model.js";
+import type { Device } from "../../lib/model/runtime/session.js";
+import { readSafetensors } from "../../lib/model/weights/index.js";
+import type { Tensor } from "../../lib/tensor.js";
+import { deviation } from "./goldens.js";
+
+/** Each tensor agrees with transformers' (eager, float32) to this share of its largest element. */
+const TOLERANCE = 1e-4;
+const device = (process.env.MODALSCOPE_TEST_DEVICE ?? "cpu") as Device;
+const fixtures = join(import.meta.dirname, "../../../test/fixtures/vision");
+const families = /^(llava|llava_next|gemma3|qwen3_vl|qwen3_vl_moe)-/;
+const variants = readdirSync(fixtures).filter((name) => families.test(name) && (process.env.ONLY === undefined || name.startsWith(process.env.ONLY)));
+
+interface Case {
+  readonly prompts: string[];
+  readonly images: string[][];
+  readonly input_ids: number[][];
+  readonly attention_mask: number[][];
+  readonly position_ids: number[][] | number[][][];
+  readonly generate?: { ids: number[][]; smallest_margin?: number; margins?: number[][] };
+}
+
+for (const variant of variants) {
+  const folder = join(fixtures, variant);
+  const { cases, generate = {} } = JSON.parse(readFileSync(join(folder, "golden.json"), "utf8")) as {
+    cases: Record<string, Case>;
+    generate?: Record<string, { ids: number[][]; smallest_margin: number }>;
+  };
+  describe(`${variant} on ${device} sees as transformers does`, () => {
+    const reference = readSafetensors(join(folder, "golden.safetensors"));
+    let model: Model;
+    before(async () => {
+      model = await loadModel(folder, { device, threads: 1 });
+    });
+    after(() => model?.close());
+
+    const prepared = (given: Case): Promise<Batch> =>
+      model.prepare(
+        given.prompts.map((text, i) => ({
+          text,
+          images: given.images[i].map((name) => join(fixtures, "images", `${name}.png`)),
+        })),
+        variant.endsWith("-crops") ? { images: { do_pan_and_scan: true } } : {},
+      );
+
+    for (const [name, given] of Object.entries(cases)) {
+      it(`tokens and positions of "${name}"`, async () => {
+        const batch = await prepared(given);
+        assert.deepEqual(masked(batch, batch.ids), given.input_ids.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])));
+        const axes = (typeof given.position_ids[0][0] === "number" ? [given.position_ids] : given.position_ids) as number[][][];
+        const cells = batch.size * batch.time;
+        axes.forEach((axis, a) => {
+          const own = batch.positions.length > cells ? a : 0;
+          assert.deepEqual(
+            masked(batch, batch.positions.subarray(own * cells, (own + 1) * cells)),
+            axis.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])),
+            `axis ${a}`,
+          );
+        });
+      });
+
+      it(`every hook and the logits of "${name}"`, async () => {
+        const batch = await prepared(given);
+        const known = model.hooks.filter((h) => reference.has(`${name}/${h}`));
+        assert.ok(known.length >= model.layers.length, `the golden names ${known.length} hooks of the model`);
+        const capture = known.filter((h) => batch.images || !/^vision|^projector|deepstack/.test(h));
+        const { logits, cache } = await model.run(batch, { capture });
+        const misses: string[] = [];
+        const compare = (hook: string, found: Tensor): void => {
+          const wanted = reference.get(`${name}/${hook}`)!;
+          const drift = deviation(found, wanted, realCells(hook, batch, found));
+          if (!(drift <= TOLERANCE)) misses.push(`${hook} (${found.shape}) : ${drift.toExponential(2)}`);
+        };
+        for (const hook of capture) compare(hook, cache.get(hook));
+        if (reference.has(`${name}/logits`)) compare("logits", logits!);
+        assert.deepEqual(misses, [], `${variant}, case "${name}": beyond ${TOLERANCE}`);
+      });
+    }
+
+    for (const [name, { ids }] of Object.entries(generate)) {
+      it(`greedy continuation of "${name}"`, async () => {
+        const out = await model.generate(await prepared(cases[name]), { maxTokens: ids[0].length, stopTokens: [] });
+        assert.deepEqual(
+          out.map((row) => [...row.ids]),
+          ids,
+        );
+      });
+    }
+  });
+}
+
+/** The cells of each row that hold tokens. */
+function masked({ size, time, mask }: Batch, data: Int32Array): number[][] {
+  return Array.from({ length: size }, (_, b) =>
+    Array.from(data.subarray(b * time, (b + 1) * time)).filter((_, t) => mask[b * time + t]),
+  );
+}
+
+/** Which elements are no padding; the tower has none in these cases. */
+function realCells(hook: string, batch: Batch, x: Tensor): (i: number) => boolean {
+  if (/^vision|^projector/.test(hook)) return () => true;
+  const query = x.shape.length === 4 && x.shape[1] !== batch.time;
+  return (i) => {
+    const [, a, b, c] = strides(x.shape);
+    const row = Math.floor(i / strides(x.shape)[0]);
+    const real = (column: number): boolean => batch.mask[row * batch.time + column] === 1;
+    if (!query) return real(Math.floor(i / a) % x.shape[1]);
+    return real(Math.floor(i / b) % x.shape[2]) && real(Math.floor(i / c) % x.shape[3]);
+  };
+}
+
+function strides(shape: readonly number[]): number[] {
+  return shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
+}
