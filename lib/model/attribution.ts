@@ -1,9 +1,15 @@
 import type { LongCall } from "../progress.js";
-import type { Tensor } from "../tensor.js";
+import { at0, type Tensor } from "../tensor.js";
+import { type Backward, backThroughBlock, backThroughHead } from "./backward.js";
 import type { Batch } from "./batch.js";
-import { directCotangents } from "./gradients.js";
+import { Cache } from "./cache.js";
+import { batchPass } from "./embed.js";
+import { floats } from "./engine.js";
+import { stacked } from "./gradients.js";
+import { matchHooks } from "./hooks.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
+import { SharedFeeds } from "./pass.js";
 
 export interface Attribution {
   /** `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head. */
@@ -76,4 +82,50 @@ function headDots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Arr
       return dot;
     }),
   );
+}
+
+/** How a metric's last-token logits depend on what is added to the residual stream, and to each head, directly. */
+interface DirectCotangents {
+  /** (batch): the metric. */
+  readonly values: Float64Array;
+  /** (batch, time, hidden_size): by the residual stream, the final norm's scale held. */
+  readonly stream: Tensor;
+  /** By layer, (batch, time, heads, head_dim): by `attn.hook_z`, everything after the block's attention held. */
+  readonly heads: readonly Tensor[];
+}
+
+async function directCotangents(
+  model: Model,
+  batch: Batch,
+  metric: Metric,
+  withHeads: boolean,
+  { signal }: LongCall,
+): Promise<DirectCotangents> {
+  const { engine } = model;
+  const capture = withHeads ? ["blocks.*.hook_resid_pre"] : [];
+  const run = await model.run(batch, { capture, logits: "last", signal });
+  const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
+  const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
+  const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
+  const pass = batchPass(engine, batch);
+  const back: Backward = {
+    engine,
+    pass,
+    shared: new SharedFeeds(engine.config, pass, (n) => floats(engine, n)),
+    plan: new Map(),
+    found: new Cache(),
+    wanted: z,
+    frozen: [...scales, ...mlps],
+    values: new Map(),
+  };
+  const g = stacked(engine, [metric.gradient(run.logits!)]);
+  const stream = await backThroughHead(back, run.residual, run.logitColumns, g);
+  const heads: Tensor[] = [];
+  for (const { name, piece } of z) {
+    signal?.throwIfAborted();
+    const l = piece as number;
+    await backThroughBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), stream);
+    heads[l] = at0(back.found.get(name), 0);
+  }
+  return { values: metric.value(run.logits!), stream: at0(stream, 0), heads };
 }

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../errors.js";
 import { seeded } from "../random.js";
-import type { Tensor } from "../tensor.js";
+import { type Tensor, zerosLike } from "../tensor.js";
 import type { Positions } from "./batch.js";
 
 /** Where an edit holds: at all rows, tokens and heads unless it says otherwise. */
@@ -272,7 +272,7 @@ export function multiplyCell({ factor }: Affine, cell: Cell, into: Float32Array,
   if (factor === 0) into.fill(0, cell.offset, end);
   else if (typeof factor === "number") for (let i = cell.offset; i < end; i++) into[i] *= factor;
   else {
-    const own = new Float32Array(width);
+    const own = zerosLike(into, width);
     factor({ ...cell, offset: 0 }, own);
     for (let i = 0; i < width; i++) into[cell.offset + i] *= own[i];
   }

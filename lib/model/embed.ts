@@ -24,7 +24,7 @@ export async function enter(
   start?: { readonly layer: number; readonly x: Tensor },
 ): Promise<Entered> {
   const images = batch.images ?? [];
-  const pass = { ...promptPass(batch), spans: spansOf(engine, batch, images) };
+  const pass = batchPass(engine, batch);
   if (!looks(engine, batch, start?.layer))
     return { pass, x: start?.x ?? embedTokens(engine, batch.ids, pass, company) };
   const { features, injections } = await see(engine, images, company);
@@ -37,6 +37,11 @@ export async function enter(
   if (start) return { pass: seeing, x: start.x };
   const x = placed(images, features, tokenVectors(engine, batch.ids, pass));
   return { pass: seeing, x: atStream(engine, "hook_embed", x, pass, company) };
+}
+
+/** The pass over a whole batch, with the pictures whose tokens all see each other. */
+export function batchPass(engine: Engine, batch: Batch): Pass {
+  return { ...promptPass(batch), spans: spansOf(engine, batch, batch.images ?? []) };
 }
 
 /** Whether a run looks at pictures: not if it starts where they are in the stream and none is added later on. */

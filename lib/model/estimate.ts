@@ -26,10 +26,14 @@ export function keyBytes({ config, float }: Engine, size: number, columns: numbe
 
 /** Attention scores where an edit needs all queries at once, though they are too many to be taken so otherwise. */
 export function wholeScoreBytes(engine: Engine, pass: Pass, plan: Plan): number {
-  const bytes = scoreBytes(engine, pass) * pass.time;
   const needed = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
-  if (bytes <= engine.scoreLimit || !needed) return 0;
-  return SCORE_COPIES * bytes;
+  return needed ? scoreMemory(engine, pass) : 0;
+}
+
+/** Attention scores of all queries at once, with their cotangents; nothing where they are few. */
+export function scoreMemory(engine: Engine, pass: Pass, targets = 0): number {
+  const bytes = scoreBytes(engine, pass) * pass.time;
+  return bytes <= engine.scoreLimit ? 0 : bytes * (SCORE_COPIES + 2 * targets);
 }
 
 /** @throws ModalscopeError when what is asked for does not fit into the share of the memory that is left for it */

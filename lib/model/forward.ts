@@ -184,17 +184,7 @@ async function runWhole(
   x: Tensor,
   company: Company,
 ): Promise<BlockResult> {
-  const hidden = hiddenPairs(company.plan.get(`blocks.${layer}.attn.hook_attn_scores`) ?? [], pass);
-  const mask = shared.mask(layer);
-  const { cos, sin } = shared.rotations(layer);
-  const feeds = {
-    x,
-    cos,
-    sin,
-    mask: hidden.length > 0 ? hideKeys(mask, engine.config.num_attention_heads, hidden) : mask,
-    "past.key": pass.past[layer]?.key ?? noKeys(engine, pass),
-    "past.value": pass.past[layer]?.value ?? noKeys(engine, pass),
-  };
+  const feeds = blockFeeds(engine, layer, pass, shared, x, company.plan);
   const sparse = engine.family.experts?.(engine.config, layer) !== undefined;
   const keep = [
     ...(company.keepKeys ? ["present.key", "present.value"] : []),
@@ -208,8 +198,28 @@ async function runWhole(
   return { x: results.out, keys, experts };
 }
 
+/** What a block's graph is given, with the keys that edits hide. */
+export function blockFeeds(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  shared: SharedFeeds,
+  x: Tensor,
+  plan: Plan,
+): Record<string, Tensor> {
+  const hidden = hiddenPairs(plan.get(`blocks.${layer}.attn.hook_attn_scores`) ?? [], pass);
+  const mask = shared.mask(layer);
+  return {
+    x,
+    ...shared.rotations(layer),
+    mask: hidden.length > 0 ? hideKeys(mask, engine.config.num_attention_heads, hidden) : mask,
+    "past.key": pass.past[layer]?.key ?? noKeys(engine, pass),
+    "past.value": pass.past[layer]?.value ?? noKeys(engine, pass),
+  };
+}
+
 /** The keys and values of no earlier positions. */
-export function noKeys({ config, float }: Engine, pass: Pick<Pass, "size">): Tensor {
+function noKeys({ config, float }: Engine, pass: Pick<Pass, "size">): Tensor {
   const shape = [pass.size, config.num_key_value_heads, 0, config.head_dim];
   return { data: floats({ float }, 0), shape };
 }
@@ -222,10 +232,7 @@ export async function runHead(engine: Engine, pass: Pass, x: Tensor, company: Co
 /** Rows from which repacking the language head's matrix pays. */
 const HEAD_ROWS = 16;
 
-/**
- * Runs a block or the head with its inner edits and captures.
- * Edits that depend on a value are settled one by one: fetch the value, change it, run again with it in place.
- */
+/** Runs a block or the head with its inner edits and captures. */
 export async function runPiece(
   engine: Engine,
   id: PieceId,
@@ -235,41 +242,59 @@ export async function runPiece(
   keep: readonly string[],
   base: Variant = {},
 ): Promise<Record<string, Tensor>> {
-  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
-  const wanted = inner.filter((h) => sink.wants(h.name));
-  const touched = inner.filter((h) => plan.get(h.name)?.some(({ edit }) => edit.kind !== "mask"));
-  const inputs: Record<string, Tensor> = { ...feeds };
-  const settled: Hook[] = [];
-  const prepack = engine.resident && (id !== HEAD || sizeOf(feeds.x.shape.slice(0, 2)) >= HEAD_ROWS);
-  const run = (outputs: readonly string[]): Promise<Record<string, Tensor>> => {
-    const names = settled.map((h) => h.local);
-    const variant = names.length > 0 ? { ...base, edited: names } : base;
-    return withPiece(
-      engine,
-      id,
-      variant,
-      (s) => runSession(engine, s, inputs, outputs),
-      prepack && names.length === 0,
-    );
-  };
-  for (const hook of touched) {
-    const edits = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "mask");
-    const shape = shapeOf(hook, pass, feeds.x);
-    const made = isAffine(edits)
-      ? asInputs(hook, shape, edits, pass, (n) => floats(engine, n))
-      : asReplacement(edited((await run([hook.local]))[hook.local], hook, edits, pass));
-    inputs[`${hook.local}.scale`] = made.scale;
-    inputs[`${hook.local}.shift`] = made.shift;
-    settled.push(hook);
-  }
-  const last = base.tapsOnly ? keep : ["out", ...keep];
-  const results = await run([...new Set([...last, ...wanted.map((h) => h.local)])]);
+  const { variant, inputs } = await settledEdits(engine, id, feeds, pass, plan, base);
+  const wanted = engine.hooks.filter((h) => h.piece === id && h.inside && sink.wants(h.name));
+  const outputs = [...(base.tapsOnly ? [] : ["out"]), ...keep, ...wanted.map((h) => h.local)];
+  const results = await runVariant(engine, id, variant, { ...feeds, ...inputs }, [...new Set(outputs)]);
   for (const hook of wanted) sink.take(hook.name, results[hook.local], pass);
   return results;
 }
 
+/**
+ * The inner edits of a piece as a variant of its graph and that graph's inputs. Edits that depend on a value are
+ * settled one by one: fetch the value, change it, and go on with it in place.
+ */
+export async function settledEdits(
+  engine: Engine,
+  id: PieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  pass: Pass,
+  plan: Plan,
+  base: Variant,
+): Promise<{ variant: Variant; inputs: Record<string, Tensor> }> {
+  const touched = engine.hooks.filter(
+    (h) => h.piece === id && h.inside && plan.get(h.name)?.some(({ edit }) => edit.kind !== "mask"),
+  );
+  let variant = base;
+  const inputs: Record<string, Tensor> = {};
+  for (const hook of touched) {
+    const edits = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "mask");
+    const computed = async (): Promise<Tensor> =>
+      (await runVariant(engine, id, variant, { ...feeds, ...inputs }, [hook.local]))[hook.local];
+    const made = isAffine(edits)
+      ? asInputs(hook, shapeOf(hook, pass, feeds.x), edits, pass, (n) => floats(engine, n))
+      : asReplacement(edited(await computed(), hook, edits, pass));
+    inputs[`${hook.local}.scale`] = made.scale;
+    inputs[`${hook.local}.shift`] = made.shift;
+    variant = { ...variant, edited: [...(variant.edited ?? []), hook.local] };
+  }
+  return { variant, inputs };
+}
+
+function runVariant(
+  engine: Engine,
+  id: PieceId,
+  variant: Variant,
+  inputs: Readonly<Record<string, Tensor>>,
+  outputs: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const many = id !== HEAD || sizeOf(inputs.x.shape.slice(0, 2)) >= HEAD_ROWS;
+  const prepack = engine.resident && many && !variant.edited;
+  return withPiece(engine, id, variant, (session) => runSession(engine, session, inputs, outputs), prepack);
+}
+
 /** The lengths of a hook's tensor in this pass. */
-function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
+export function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
   const lengths: Record<string, number> = {
     batch: x.shape[0],
     time: x.shape[1],

@@ -26,7 +26,7 @@ export {
 } from "./edits.js";
 export type { TextConfig } from "./families/index.js";
 export type { Generated, GenerateOptions } from "./generate.js";
-export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
+export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./gradients.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
 export { anonymousBytes, parseBytes, showBytes } from "./memory.js";
 export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";

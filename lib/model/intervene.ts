@@ -3,6 +3,7 @@ import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import type { Positions } from "./batch.js";
 import {
+  type Affine,
   affineOf,
   type Cell,
   checkWidth,
@@ -254,6 +255,16 @@ export function edited(x: Tensor, hook: Hook, edits: readonly PlacedEdit[] | und
   return out;
 }
 
+/** Cotangents (targets, …the hook's shape), zero at keys that are padding. */
+export function withoutPaddedKeys(g: Tensor, hook: Hook, pass: Pass): Tensor {
+  const [targets, ...shape] = g.shape;
+  const size = sizeOf(shape);
+  atPaddedKeys(hook, pass, shape, (i) => {
+    for (let m = 0; m < targets; m++) g.data[m * size + i] = 0;
+  });
+  return g;
+}
+
 /** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
 function atPaddedKeys(
   { shape: dims }: Hook,
@@ -293,9 +304,47 @@ function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor 
   return { data, shape: x.shape };
 }
 
+/**
+ * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them. Nothing passes
+ * `apply` and `resample`.
+ */
+export function pulledBack(g: Tensor, hook: Hook, edits: readonly PlacedEdit[], pass: Pass): Tensor {
+  const [targets, ...shape] = g.shape;
+  const size = sizeOf(shape);
+  const width = shape[shape.length - 1];
+  const data = g.data.slice();
+  for (let m = 0; m < targets; m++) {
+    const own = data.subarray(m * size, (m + 1) * size);
+    for (const placed of [...edits].reverse()) {
+      if (placed.edit.kind === "mask") continue;
+      const cells = cellsOf(hook, shape, placed, pass);
+      const linear = linearPart(placed);
+      // A mean and a projection are their own transposes.
+      if (!linear)
+        transform({ data: own, shape }, cells, { ...placed, edit: withoutShift(placed.edit) }, width);
+      else for (const cell of cells) multiplyCell(linear(width), cell, own, width);
+    }
+    atPaddedKeys(hook, pass, shape, (i) => {
+      own[i] = g.data[m * size + i];
+    });
+  }
+  return { data, shape: g.shape };
+}
+
+/** An edit's derivative by x where that is a factor for each element. */
+function linearPart(placed: PlacedEdit): ((width: number) => Affine) | undefined {
+  const { kind } = placed.edit;
+  if (kind === "mean" || kind === "project") return undefined;
+  return (width) => ({ factor: affineOf(placed, width)?.factor ?? 0 });
+}
+
+function withoutShift(edit: Edit): Edit {
+  return edit.kind === "project" ? { ...edit, plus: undefined } : edit;
+}
+
 /** Whether edits can be given to the graph without a look at the value. */
 export function isAffine(edits: readonly PlacedEdit[]): boolean {
-  return edits.every(({ edit }) => ["replace", "add", "scale", "noise"].includes(edit.kind));
+  return edits.every(({ edit }) => ["replace", "add", "scale", "noise", "mask"].includes(edit.kind));
 }
 
 /** Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach. */

@@ -7,7 +7,8 @@ import { type Company, runHead, runPiece } from "./forward.js";
 import type { Pass } from "./pass.js";
 import { HEAD } from "./program.js";
 
-const NORMALIZED = "ln_final.hook_normalized";
+/** What the head's matrix is applied to. */
+export const NORMALIZED = "ln_final.hook_normalized";
 
 /** Whether something is captured or edited at the final norm. */
 export function touchesHead({ hooks }: Engine, { plan, sink }: Company): boolean {

@@ -26,6 +26,8 @@ export interface Piece {
   readonly out: Node;
   /** Named points in the order in which they are computed. */
   readonly taps: ReadonlyMap<string, Node>;
+  /** Edited points as they are before their edit. */
+  readonly before: ReadonlyMap<string, Node>;
 }
 
 export const HEAD = "head";
@@ -69,11 +71,13 @@ export function buildPiece(
   x?: Node,
 ): Piece {
   const taps = new Map<string, Node>();
+  const before = new Map<string, Node>();
   const prefix = weightPrefix(family, id);
   const scope: Scope = {
     hook(name, value) {
       const hooked = applied(name, value, variant);
       taps.set(name, hooked);
+      if (hooked !== value) before.set(name, value);
       return hooked;
     },
     weight: (name, shape) => weight(prefix + name, shape),
@@ -86,7 +90,7 @@ export function buildPiece(
   };
   const time = id === "vision.embed" ? "patches" : "time";
   const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);
-  return { x: source, out: compute(family, config, id, scope, source, variant), taps };
+  return { x: source, out: compute(family, config, id, scope, source, variant), taps, before };
 }
 
 function weightPrefix(family: Family, id: PieceId): string {

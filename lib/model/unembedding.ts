@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.js";
+import { backward } from "./backward.js";
 import { runSession, withPiece } from "./engine.js";
-import { backwardGraph } from "./gradients.js";
 import type { Model } from "./model.js";
 import { HEAD } from "./program.js";
 
@@ -24,8 +24,8 @@ export function unembedding(model: Model): {
       );
     },
     async pullback(x, cotangent) {
-      const request = { key: "back head []", build: () => backwardGraph(engine, HEAD, []), prepack: false };
-      const feeds = { x: batched(x, 1), g: batched(cotangent, 1, 1) };
+      const request = backward(engine, HEAD, { wanted: [], frozen: [], from: ["out"], variant: {} });
+      const feeds = { x: batched(x, 1), "g out": batched(cotangent, 1, 1) };
       return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, ["d x"])))["d x"]);
     },
   };
