@@ -44,15 +44,52 @@ export function ropeParameters(given: Raw, maxPositions: number): RopeParameters
       `Known are ${Object.keys(required).join(", ")}.`,
     );
   }
-  for (const name of needed) {
-    if (typeof parameters[name] !== "number" || !Number.isFinite(parameters[name])) {
-      throw new ModalscopeError(
-        `The rotary scaling "${rope_type}" in config.json lacks the number "${name}".`,
-      );
-    }
+  const missing = needed.find((name) => parameters[name] === undefined || parameters[name] === null);
+  if (missing) {
+    throw new ModalscopeError(
+      `The rotary scaling "${rope_type}" in config.json lacks the number "${missing}".`,
+    );
+  }
+  for (const [name, expected] of Object.entries(expectations)) {
+    const value = parameters[name as keyof RopeParameters] ?? undefined;
+    if (value === undefined || expected.holds(value)) continue;
+    throw new ModalscopeError(
+      `The rotary scaling "${rope_type}" in config.json has "${name}": ${JSON.stringify(value)}.`,
+      `It must be ${expected.what}.`,
+    );
   }
   return parameters;
 }
+
+interface Expectation {
+  readonly what: string;
+  holds(value: unknown): boolean;
+}
+
+const aboveZero: Expectation = {
+  what: "a number above zero",
+  holds: (value) => typeof value === "number" && Number.isFinite(value) && value > 0,
+};
+const notNegative: Expectation = {
+  what: "a number of zero or more",
+  holds: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
+};
+
+/** What each parameter must be where it is given. */
+const expectations: Readonly<Record<string, Expectation>> = {
+  rope_theta: aboveZero,
+  factor: aboveZero,
+  attention_factor: aboveZero,
+  beta_fast: aboveZero,
+  beta_slow: aboveZero,
+  mscale: notNegative,
+  mscale_all_dim: notNegative,
+  low_freq_factor: aboveZero,
+  high_freq_factor: aboveZero,
+  original_max_position_embeddings: aboveZero,
+  partial_rotary_factor: { what: "1: heads that turn in part are not known", holds: (value) => value === 1 },
+  truncate: { what: "true or false", holds: (value) => typeof value === "boolean" },
+};
 
 const required: Readonly<Record<string, readonly (keyof RopeParameters)[]>> = {
   default: ["rope_theta"],

@@ -57,8 +57,40 @@ export function count(raw: RawConfig, name: string, fallback?: number): number {
   return value;
 }
 
+/** A number above zero, such as an ε: a norm of nothing but zeros must stay a number. */
+export function positive(raw: RawConfig, name: string, fallback?: number): number {
+  const value = field<number>(raw, name, fallback);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new ModalscopeError(`config.json has "${name}": ${JSON.stringify(value)}.`, "It must be above zero.");
+}
+
+/** Switches that change what attention computes, and the values without which the families here are others. */
+const SWITCHES: Readonly<Record<string, unknown>> = {
+  is_causal: true,
+  use_bidirectional_attention: false,
+  use_qk_norm: false,
+  qk_layernorm: false,
+  alibi: false,
+  clip_qkv: null,
+  attention_chunk_size: null,
+  partial_rotary_factor: 1,
+};
+
+/** @throws ModalscopeError when a switch is set that no family here has */
+function checkSwitches(raw: RawConfig): void {
+  for (const [name, usual] of Object.entries(SWITCHES)) {
+    const value = raw[name];
+    if (value === undefined || value === null || value === usual) continue;
+    throw new ModalscopeError(
+      `config.json has "${name}": ${JSON.stringify(value)}.`,
+      `Only ${JSON.stringify(usual)} is known: this changes what attention computes.`,
+    );
+  }
+}
+
 /** What all decoder-only families share; each family overrides its own fields and defaults. */
 export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextConfig {
+  checkSwitches(raw);
   const hidden_size = count(raw, "hidden_size");
   const num_attention_heads = count(raw, "num_attention_heads");
   const num_hidden_layers = count(raw, "num_hidden_layers");
@@ -88,7 +120,7 @@ export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextC
     num_key_value_heads,
     head_dim,
     hidden_act: field<string>(raw, "hidden_act", "silu"),
-    rms_norm_eps: field<number>(raw, "rms_norm_eps", 1e-6),
+    rms_norm_eps: positive(raw, "rms_norm_eps", 1e-6),
     max_position_embeddings,
     tie_word_embeddings: field<boolean>(raw, "tie_word_embeddings", false),
     layer_types: layerTypes(raw, num_hidden_layers, () => "full_attention"),

@@ -11,7 +11,7 @@ import {
   splitHeads,
 } from "../layers.js";
 import { ropeParameters } from "../rope.js";
-import { count, field, layerTypes, type RawConfig, type TextConfig, textConfig } from "./config.js";
+import { count, field, layerTypes, positive, type RawConfig, type TextConfig, textConfig } from "./config.js";
 import { activation, type Family, headWeight, standardNames } from "./family.js";
 
 interface Gemma3Config extends TextConfig {
@@ -43,8 +43,9 @@ export const gemma3Text: Family = {
         rope_parameters: rope(raw, positions),
       }),
       attention_bias: field(raw, "attention_bias", false),
-      query_pre_attn_scalar: field(raw, "query_pre_attn_scalar", 256),
-      final_logit_softcapping: (raw.final_logit_softcapping as number | null | undefined) ?? null,
+      query_pre_attn_scalar: positive(raw, "query_pre_attn_scalar", 256),
+      final_logit_softcapping:
+        (raw.final_logit_softcapping ?? null) === null ? null : positive(raw, "final_logit_softcapping"),
     };
   },
 
