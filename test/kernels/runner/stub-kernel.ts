@@ -1,7 +1,10 @@
 /**
- * A stand-in for a Jupyter kernel, which starts quickly and does what its cells say, a word each line:
- * `print TEXT`, `sleep MS`, `fail`, `die`, `stuck` (never answers, ignores interrupts), `bundle JSON`.
+ * A stand-in for a Jupyter kernel, which starts quickly and does what its cells say, one thing each line:
+ * `print TEXT`, `sleep MS`, `fail TEXT`, `die`, `stuck` (never answers, ignores interrupts), `bundle JSON`,
+ * `append FILE TEXT`, `hold MB` (of memory). `name = value` sets a variable, as Python does; `show NAME` prints it,
+ * `fail-if NAME VALUE` fails when it has this value.
  */
+import { appendFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Publisher, Reply, Router } from "zeromq";
 import {
@@ -28,6 +31,8 @@ await control.bind(address(connection, "control"));
 await heartbeat.bind(address(connection, "hb"));
 await iopub.bind(address(connection, "iopub"));
 
+const variables = new Map<string, string>();
+const held: Buffer[] = [];
 let count = 0;
 let stuck = false;
 let interrupt = new AbortController();
@@ -57,7 +62,14 @@ async function execute(code: string, parent: Header): Promise<Record<string, unk
   for (const line of code.split("\n")) {
     const [word, ...rest] = line.split(" ");
     const argument = rest.join(" ");
-    if (word === "print") await publish("stream", { name: "stdout", text: `${argument}\n` }, parent);
+    if (rest[0] === "=") variables.set(word, rest.slice(1).join(" "));
+    else if (word === "show")
+      await publish("stream", { name: "stdout", text: `${variables.get(argument)}\n` }, parent);
+    else if (word === "fail-if") {
+      if (variables.get(rest[0]) === rest[1]) return failure("StubError", argument);
+    } else if (word === "append") appendFileSync(rest[0], `${rest[1]}\n`);
+    else if (word === "hold") held.push(Buffer.alloc(Number(argument) * 1e6, 1));
+    else if (word === "print") await publish("stream", { name: "stdout", text: `${argument}\n` }, parent);
     else if (word === "bundle")
       await publish("display_data", { data: JSON.parse(argument), metadata: {} }, parent);
     else if (word === "die") process.exit(9);

@@ -109,7 +109,8 @@ export function installStub(folder: string, name = "stub", mode = ""): NodeJS.Pr
     JSON.stringify({
       argv: [process.execPath, stubMain, "{connection_file}", mode],
       display_name: `Stub ${mode}`,
-      language: "stub",
+      // Its assignments are written as Python's.
+      language: "python",
     }),
   );
   return { JUPYTER_PATH: join(folder, "jupyter") };
