@@ -1,0 +1,128 @@
+"""
+JupyterLab 4 in Chromium with this kernel, found by the name `modalscope`. SCREENSHOTS names a folder for pictures.
+Needs jupyterlab, selenium, chromium and chromedriver.
+"""
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+
+from lab import Lab
+from nbformat.v4 import new_output
+from notebooks import notebook, write
+
+lines = 20_000
+figure = "import { heatmap, show } from 'modalscope';\nshow(heatmap([[1, 2], [3, 4]], { title: 'a heatmap' }));"
+
+# Whether pictures and drawings of figures are there to be seen.
+seen = """
+const area = panel.content.widgets[0].outputArea.node;
+const images = [...area.querySelectorAll('img')].filter((i) => i.complete && i.naturalWidth > 50 && i.clientWidth > 50);
+const drawings = [...area.querySelectorAll('.main-svg')].filter((d) => d.getBoundingClientRect().width > 50);
+return { images: images.length, drawings: drawings.length };
+"""
+
+
+class InLab(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="modalscope lab ")
+        cls.folder = Path(cls.temporary.name)
+        write(notebook(figure, "'two'"), cls.folder / "figures.ipynb")
+        write(notebook("const kept = 1;", "for (;;);", "kept"), cls.folder / "interrupt.ipynb")
+        write(notebook(f"for (let i = 0; i < {lines}; i++) console.log(i);"), cls.folder / "lines.ipynb")
+        write(notebook("import * as ms from 'modalscope';", "ms.heatm"), cls.folder / "deeper" / "complete.ipynb")
+        cls.lab = Lab(cls.folder, os.environ.get("SCREENSHOTS"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.close()
+        cls.temporary.cleanup()
+
+    def outputs(self, index):
+        return self.lab.cells()[index]["outputs"]
+
+    def test_1_a_figure_shows_where_it_was_run_and_untrusted(self):
+        lab = self.lab
+        lab.open("figures.ipynb")
+        lab.run_all()
+        lab.wait("the last cell", lambda: self.outputs(1))
+        found = lab.wait("the figure", lambda: (f := lab.js(seen)) and (f["images"] or f["drawings"]) and f)
+        lab.picture("figure-trusted")
+        self.assertGreater(found["images"] + found["drawings"], 0)
+        self.assertEqual(self.outputs(1)[0]["data"]["text/plain"], "'two'")
+
+        # The same outputs in a file that this Jupyter has not signed.
+        nb = notebook(figure)
+        nb.cells[0].outputs = [
+            new_output("display_data", data=o["data"], metadata=o["metadata"]) for o in self.outputs(0)
+        ]
+        write(nb, self.folder / "untrusted.ipynb")
+        lab.open("untrusted.ipynb")
+        self.assertFalse(lab.js("return panel.content.model.cells.get(0).trusted"))
+        lab.wait("the untrusted figure", lambda: (f := lab.js(seen)) and f["images"] + f["drawings"] > 0)
+        lab.picture("figure-untrusted")
+
+    def test_2_completion_and_tooltips_know_the_package(self):
+        lab = self.lab
+        lab.open("deeper/complete.ipynb")
+        lab.run_cell(0)
+        lab.wait("the import", lambda: lab.cells()[0]["execution_count"] == 1)
+        lab.idle()
+        lab.edit_at_end(1)
+        lab.command("completer:invoke-notebook")
+        names = lab.wait("the completer", lambda: lab.text(".jp-Completer-item .jp-Completer-match"))
+        lab.picture("completion")
+        self.assertIn("heatmap", names)
+        lab.command("completer:select-notebook")
+        lab.wait("the completed name", lambda: lab.cells()[1]["source"] == "ms.heatmap")
+        lab.set_cell(1, "ms.seeded(")
+        lab.edit_at_end(1)
+        lab.command("tooltip:launch-notebook")
+        tooltip = lab.wait("the tooltip", lambda: lab.text(".jp-Tooltip"))
+        lab.picture("tooltip")
+        self.assertRegex(tooltip, r"seed: number")
+        self.assertRegex(tooltip, r"A generator from a seed")
+
+    def test_3_interrupt_keeps_the_variables_and_restart_loses_them(self):
+        lab = self.lab
+        lab.open("interrupt.ipynb")
+        lab.run_cell(0)
+        lab.wait("the first cell", lambda: lab.cells()[0]["execution_count"] == 1)
+        lab.run_cell(1)
+        lab.wait("a busy kernel", lambda: lab.js("return panel.sessionContext.session.kernel.status === 'busy'"))
+        lab.command("notebook:interrupt-kernel")
+        error = lab.wait("the interrupt", lambda: self.outputs(1))[0]
+        self.assertEqual(error["ename"], "KeyboardInterrupt")
+        lab.idle()
+        lab.run_cell(2)
+        result = lab.wait("the variable", lambda: self.outputs(2))[0]
+        self.assertEqual(result["data"]["text/plain"], "1")
+        lab.picture("interrupted")
+
+        lab.command("notebook:restart-kernel")
+        lab.wait("the question", lambda: lab.js("document.querySelector('.jp-Dialog .jp-mod-accept').click(); return true"))
+        lab.wait("the restart", lambda: lab.js("return !document.querySelector('.jp-Dialog')"))
+        lab.idle()
+        lab.run_cell(2)
+        lab.wait("the loss", lambda: self.outputs(2)[0].get("ename") == "TypeScriptError")
+        self.assertIn("Cannot find name 'kept'", self.outputs(2)[0]["evalue"])
+
+    def test_4_every_line_is_printed(self):
+        lab = self.lab
+        lab.open("lines.ipynb")
+        lab.run_all()
+        expected = "".join(f"{i}\n" for i in range(lines))
+
+        def text():
+            return "".join(o["text"] if isinstance(o["text"], str) else "".join(o["text"]) for o in self.outputs(0))
+
+        lab.wait("all lines", lambda: len(text()) >= len(expected))
+        self.assertEqual(text(), expected)
+        lab.idle()
+        lab.picture("lines")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

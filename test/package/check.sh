@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The package as its users get it: packed, installed into an empty folder (where this repository's overrides and .npmrc do
+# not count), its kernel installed, and a notebook there run by the runner and, where JUPYTER names a Jupyter's
+# bin folder, by nbconvert. Dependencies' install scripts do not run here, as newer npm has it; `npm ci` runs them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=$(mktemp -d "${TMPDIR:-/tmp}/modalscope package XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+
+npm pack --silent --pack-destination "$folder" >/dev/null
+mkdir "$folder/project" && cd "$folder/project"
+npm install --silent --no-audit --no-fund --ignore-scripts "$folder"/modalscope-*.tgz
+
+cat > first.ipynb <<'NOTEBOOK'
+{
+  "cells": [
+    {
+      "cell_type": "code", "id": "parameters", "metadata": { "tags": ["parameters"] }, "outputs": [], "execution_count": null,
+      "source": "const text: string = \"What is 9 plus 5?\\n\";"
+    },
+    {
+      "cell_type": "code", "id": "run", "metadata": {}, "outputs": [], "execution_count": null,
+      "source": "import { loadModel, heatmap, show } from \"modalscope\";\nconst model = await loadModel(\"maths-zh-en\");\nconst [{ text: said }] = await model.generate(text, { maxTokens: 12 });\nshow(heatmap([[1, 2], [3, 4]]));\nconsole.log(said.trim());\nawait model.close();"
+    }
+  ],
+  "metadata": { "kernelspec": { "name": "modalscope", "display_name": "TypeScript", "language": "typescript" } },
+  "nbformat": 4, "nbformat_minor": 5
+}
+NOTEBOOK
+export MODALSCOPE_CACHE="$folder/cache"
+npx --no-install modalscope run first.ipynb ran.ipynb
+grep -q 'The answer is 14' ran.ipynb
+npx --no-install modalscope doctor
+
+npx --no-install modalscope kernel install --prefix "$folder/jupyter"
+grep -q "$folder/project/node_modules/modalscope" "$folder/jupyter/share/jupyter/kernels/modalscope/kernel.json"
+if [ -n "${JUPYTER:-}" ]; then
+  JUPYTER_PATH="$folder/jupyter/share/jupyter" "$JUPYTER/jupyter" nbconvert --to notebook --execute --output converted first.ipynb
+  grep -q 'The answer is 14' converted.ipynb
+fi
+echo "The package works in $PWD."
