@@ -9,9 +9,10 @@ import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "./experts/gr
 import { blockFeeds, settledEdits, shapeOf } from "./forward.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";
-import type { Hook } from "./hooks.js";
+import { axesOf, type Hook } from "./hooks.js";
 import { isAffine, type Plan, pulledBack, withoutPaddedKeys } from "./intervene.js";
 import { finalNorm, NORMALIZED, pickColumns } from "./logits.js";
+import { fillPadding } from "./padding.js";
 import type { Pass, SharedFeeds } from "./pass.js";
 import type { GraphRequest } from "./pool.js";
 import { buildPiece, HEAD, type PieceId, type Variant } from "./program.js";
@@ -118,22 +119,10 @@ function nothing({ data, shape }: Tensor, targets: number): Tensor {
 }
 
 /** Captured values are zero at padding, where a scale of zero would divide: nothing there reaches a token. */
-function withoutZeros(value: Tensor, hook: Hook, pass: Pass): Tensor {
-  if (pass.columns.every((row) => row.length === pass.time)) return value;
-  const data = value.data.slice();
-  const time = hook.shape.indexOf("time");
-  const inner = sizeOf(value.shape.slice(time + 1));
-  const outer = sizeOf(value.shape.slice(1, time));
-  for (let b = 0; b < pass.size; b++) {
-    const tokens = new Set(pass.columns[b]);
-    for (let o = 0; o < outer; o++) {
-      for (let t = 0; t < pass.time; t++) {
-        const from = ((b * outer + o) * pass.time + t) * inner;
-        if (!tokens.has(t)) data.fill(1, from, from + inner);
-      }
-    }
-  }
-  return { data, shape: value.shape };
+function withoutZeros({ data, shape }: Tensor, hook: Hook, pass: Pass): Tensor {
+  const filled = data.slice();
+  fillPadding(filled, shape, axesOf(hook).time, pass, 1);
+  return { data: filled, shape };
 }
 
 /** What a backward graph is of. */

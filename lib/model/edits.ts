@@ -71,7 +71,7 @@ export const remove = (basis: Tensor, plus?: EditValue): Edit => ({
 export const hide = (to: Positions): Edit => ({ kind: "mask", to });
 /**
  * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's whole
- * tensor of the batch, padding included, whatever rows, positions and heads the edit is limited to; while tokens are
+ * tensor of the batch, zero at padding, whatever rows, positions and heads the edit is limited to; while tokens are
  * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
  */
 export const apply = (change: (x: Tensor) => Tensor): Edit => ({ kind: "apply", change });

@@ -15,6 +15,7 @@ import {
 } from "./edits.js";
 import { EXPERT_INDICES } from "./experts/graph.js";
 import { axesOf, type Hook } from "./hooks.js";
+import { fillPadding } from "./padding.js";
 import type { Pass } from "./pass.js";
 import { matchRunning } from "./running.js";
 
@@ -288,7 +289,9 @@ function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor 
   const { from, to } = placed.own ?? { from: 0, to: x.shape[0] };
   const perRow = x.data.length / x.shape[0];
   const shape = [to - from, ...x.shape.slice(1)];
-  const result = change({ data: x.data.slice(from * perRow, to * perRow), shape });
+  const data = x.data.slice();
+  fillPadding(data, x.shape, axesOf(hook).time, pass, 0);
+  const result = change({ data: data.slice(from * perRow, to * perRow), shape });
   if (result?.data?.length !== sizeOf(shape) || sizeOf(result.shape) !== sizeOf(shape)) {
     throw new ModalscopeError(
       `The function at "${hook.name}" returned the shape (${result?.shape?.join(", ")}).`,
@@ -296,7 +299,7 @@ function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor 
     );
   }
   const width = x.shape[x.shape.length - 1];
-  const data = x.data.slice();
+  data.set(x.data);
   for (const { offset } of cellsOf(hook, x.shape, placed, pass)) {
     const own = offset - from * perRow;
     data.set(result.data.subarray(own, own + width), offset);

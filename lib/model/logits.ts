@@ -4,6 +4,7 @@ import { type Tensor, zerosLike } from "../tensor.js";
 import { type Positions, resolvePositions } from "./batch.js";
 import { type Engine, runSession, withPiece } from "./engine.js";
 import { type Company, runHead, runPiece } from "./forward.js";
+import { fillPadding } from "./padding.js";
 import type { Pass } from "./pass.js";
 import { HEAD } from "./program.js";
 
@@ -29,7 +30,7 @@ export async function logitsAt(
   if (positions === "all") {
     const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
     const logits = await runHead(engine, pass, x, company);
-    clearPadding(logits, pass);
+    fillPadding(logits.data, logits.shape, 1, pass, 0);
     return { logits, logitColumns: new Array(pass.size).fill(all) };
   }
   const logitColumns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
@@ -47,17 +48,6 @@ export async function logitsAt(
 /** What the head's matrix would be applied to, with the captures and edits before it. */
 export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
   return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { tapsOnly: true }))[NORMALIZED];
-}
-
-function clearPadding({ data, shape: [size, time, width] }: Tensor, { columns, start }: Pass): void {
-  for (let b = 0; b < size; b++) {
-    if (columns[b].length === time) continue;
-    const tokens = new Set(columns[b]);
-    for (let t = 0; t < time; t++) {
-      const from = (b * time + t) * width;
-      if (!tokens.has(start + t)) data.fill(0, from, from + width);
-    }
-  }
 }
 
 /**

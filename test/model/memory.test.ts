@@ -3,8 +3,14 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { ModalscopeError } from "../../lib/errors.js";
+import { gradients } from "../../lib/model/gradients.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import { anonymousBytes, showBytes } from "../../lib/model/memory.js";
+import { logProb } from "../../lib/model/metrics.js";
+import type { Model } from "../../lib/model/model.js";
+import type { SessionPool } from "../../lib/model/pool.js";
+import { weightsOf } from "../../lib/model/program.js";
 import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/train.js";
 import { createSafetensors } from "../../lib/model/weights/index.js";
 import { deviation, open } from "./goldens.js";
@@ -87,7 +93,122 @@ describe("weights that cannot be mapped", () => {
   }
 });
 
+describe("what a run holds is reckoned before it starts", () => {
+  const refused = async (
+    limit: (model: Model) => number,
+    work: (model: Model) => Promise<unknown>,
+    message: RegExp,
+  ): Promise<void> => {
+    const model = await open("qwen2-tied");
+    let computed = 0;
+    const pool = Object.assign(Object.create(model.engine.pool), { use: () => computed++ });
+    const needed = limit(model);
+    Object.assign(model.engine, { captureLimit: needed - 1, pool });
+    await assert.rejects(work(model), (e: unknown) => {
+      assert.ok(e instanceof ModalscopeError, `${e}`);
+      assert.match(e.message, message);
+      return true;
+    });
+    assert.equal(computed, 0, "nothing was computed");
+    await model.close();
+    const enough = await open("qwen2-tied");
+    Object.assign(enough.engine, { captureLimit: needed });
+    await work(enough);
+    await enough.close();
+  };
+  const rows = [
+    [1, 2, 3, 4, 5],
+    [6, 7, 8],
+  ];
+  const keys = ({ config: c }: Model, columns: number): number =>
+    2 * c.num_hidden_layers * 2 * c.num_key_value_heads * columns * c.head_dim * 4;
+
+  it("logits at every position, and at chosen ones", async () => {
+    await refused(
+      (m) => 2 * 5 * m.config.vocab_size * 4,
+      (m) => m.run(m.batch(rows)),
+      /logits would take/,
+    );
+    await refused(
+      (m) => 2 * 2 * m.config.vocab_size * 4,
+      (m) => m.run(m.batch(rows), { logits: [-1, -2] }),
+      /logits would take/,
+    );
+  });
+
+  it("kept keys and values", () =>
+    refused(
+      (m) => keys(m, 5),
+      (m) => m.run(m.batch(rows), { logits: "none", keepKeys: true }),
+      /keys and values would take/,
+    ));
+
+  it("generation: the cache at its longest, logits and captures of every step", () =>
+    refused(
+      (m) => {
+        const { vocab_size, num_attention_heads: heads, hidden_size: d } = m.config;
+        // The prompt's patterns and 7 steps', of 6 to 12 keys.
+        const patterns = 2 * heads * (5 * 5 + (6 + 7 + 8 + 9 + 10 + 11 + 12)) * 4;
+        const streams = 2 * d * (2 + 7) * 4;
+        return 2 * keys(m, 12) + 8 * 2 * vocab_size * 4 + patterns + streams;
+      },
+      (m) =>
+        m.generate(m.batch(rows), {
+          maxTokens: 8,
+          stopTokens: [],
+          keepLogits: true,
+          capture: ["blocks.0.attn.hook_pattern", { hook: "blocks.1.hook_resid_pre", positions: [-1, -2] }],
+        }),
+      /captures would take .* logits would take .* keys and values would take/,
+    ));
+
+  it("derivatives", () =>
+    refused(
+      (m) => 3 * 2 * 5 * m.config.hidden_size * 4,
+      (m) => {
+        const metrics = [1, 2, 3].map((token) => logProb(token));
+        return gradients(m, m.batch(rows), metrics, { wrt: ["ln_final.hook_normalized"] });
+      },
+      /derivatives would take/,
+    ));
+});
+
 describe("a language head", () => {
+  it("does not run for the norm before it alone, and at chosen positions only", async () => {
+    const model = await open("qwen2-tied");
+    const batch = model.batch([[1, 2, 3, 4, 5]]);
+    const { pool, family } = model.engine;
+    /** Columns to which the head's matrix was applied. */
+    const applied: number[] = [];
+    const use: SessionPool["use"] = (request, work) => {
+      const matrix = weightsOf(Object.values(request.build())).has(family.names.embedding);
+      return pool.use(request, (session) => {
+        const run: typeof session.run = (feeds, outputs) => {
+          if (matrix) applied.push(Object.values(feeds)[0].dims[1]);
+          return session.run(feeds, outputs);
+        };
+        return work({ ...session, run });
+      });
+    };
+    Object.assign(model.engine, { pool: Object.assign(Object.create(pool), { use }) });
+    const capture = ["ln_final.*"];
+    const { cache } = await model.run(batch, { logits: "none", capture });
+    assert.deepEqual(applied, []);
+    const some = await model.run(batch, { capture, logits: [1, -1] });
+    assert.deepEqual(applied, [2]);
+    const whole = await model.run(batch, { capture });
+    assert.deepEqual(applied, [2, 5]);
+    for (const name of cache.names) {
+      assert.deepEqual(cache.get(name), whole.cache.get(name));
+      assert.deepEqual(some.cache.get(name), whole.cache.get(name));
+    }
+    const width = model.config.vocab_size;
+    const at = (column: number) => whole.logits!.data.slice(column * width, (column + 1) * width);
+    const chosen = { data: Float32Array.from([...at(1), ...at(4)]), shape: [1, 2, width] };
+    assert.ok(deviation(some.logits!, chosen) < 1e-6);
+    await model.close();
+  });
+
   it("is held once, whether it reads many rows or one", async () => {
     for (const options of [{}, { float: "float64" } as const]) {
       const model = await open("qwen2-tied", options);

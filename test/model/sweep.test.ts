@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Batch } from "../../lib/model/batch.js";
-import { add, at, type Edits, fill, hide, noise, onHeads, scale } from "../../lib/model/edits.js";
+import {
+  add,
+  apply,
+  at,
+  type Edits,
+  fill,
+  hide,
+  noise,
+  onHeads,
+  onRows,
+  scale,
+} from "../../lib/model/edits.js";
 import { logProb } from "../../lib/model/metrics.js";
 import type { Model } from "../../lib/model/model.js";
 import { sweep } from "../../lib/model/sweep.js";
+import type { Tensor } from "../../lib/tensor.js";
 import { batchOf, golden, open, variants } from "./goldens.js";
 
 const metric = logProb([3, 7, 11]);
@@ -13,6 +25,12 @@ const metric = logProb([3, 7, 11]);
 async function rerun(model: Model, batch: Batch, edits: Edits): Promise<number[]> {
   const { logits } = await model.run(batch, { edits, logits: "last" });
   return [...metric.value(logits!)];
+}
+
+/** Less the mean over everything that the function is given. */
+function centred({ data, shape }: Tensor): Tensor {
+  const mean = data.reduce((a, b) => a + b, 0) / data.length;
+  return { data: data.map((v) => v - mean), shape };
 }
 
 describe("a sweep gives what separate runs give", () => {
@@ -36,6 +54,13 @@ describe("a sweep gives what separate runs give", () => {
               batch.last.map((c, b) => [c - (b % 2)]),
               fill(0.3),
             ),
+          }),
+          "a pattern, padded keys and all": (l) => ({
+            [`blocks.${l}.attn.hook_pattern`]: at("last", fill(0.1)),
+          }),
+          "a function of the whole batch": (l) => ({
+            [`blocks.${l}.hook_mlp_out`]: at([-1], apply(centred)),
+            [`blocks.${l}.attn.hook_z`]: onRows([1], at([-1, -2], apply(centred))),
           }),
           "the last norm": (l) => ({ "ln_final.hook_normalized": scale(1 + l / 4) }),
         };
@@ -61,6 +86,26 @@ describe("a sweep gives what separate runs give", () => {
       await model.close();
     });
   }
+
+  it("calls a function with each point's own batch", async () => {
+    const model = await open("qwen2-tied");
+    const batch = model.batch([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    const shapes: string[] = [];
+    const seen = apply((x) => {
+      shapes.push(x.shape.join());
+      return x;
+    });
+    await sweep(model, batch, {
+      over: [0, 1, 2],
+      edit: (l) => ({ [`blocks.${l}.hook_resid_mid`]: onRows([1], at([-1], seen)) }),
+      metric: logProb([3, 7]),
+    });
+    assert.deepEqual(shapes, ["2,3,32", "2,3,32", "2,3,32"]);
+    await model.close();
+  });
 
   it("over a grid of named axes, the last fastest", async () => {
     const model = await open("qwen2-tied");
