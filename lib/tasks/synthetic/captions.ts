@@ -47,6 +47,8 @@ export interface CaptionOptions {
 }
 
 const NAMES = [...Object.keys(TINTED), ...Object.keys(PLAIN)];
+/** Colours of things that come in several; cyan is too near the sky. */
+const TINTS = COLOUR_NAMES.filter((name) => name !== "cyan");
 const COLUMNS = ["on the left", "in the middle", "on the right"];
 const SHORT = "describe this image.";
 const LONG = "please describe this image in detail.";
@@ -68,10 +70,9 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
       LONG,
       ...Object.keys(PLACES),
       ...NAMES,
-      ...COLOUR_NAMES,
+      ...TINTS,
       ...COLUMNS,
       "a an and with, the image shows there is. is there a? yes no what place is this? what color is the?",
-      "in the sky",
     ),
 
     scene(random, type, split) {
@@ -84,7 +85,8 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
 
     question: (scene, type, random, split) => ASK[type](scene, random, split),
     category: (scene) => scene.place,
-    picture: ({ place, things }) => ({ place, things }),
+    // What a caption wrongly says is no part of it.
+    picture: ({ place, things }) => ({ place, things: things.map((thing) => JSON.stringify(thing)).sort() }),
 
     render({ place, things }, size): Raster {
       const [above, below] = PLACES[place].background;
@@ -156,7 +158,7 @@ function drawScene(random: Random, together: number, slipShare: number): Caption
 }
 
 const tinted = (random: Random, name: string): { colour?: ColourName } =>
-  name in TINTED ? { colour: random.pick(COLOUR_NAMES.filter((c) => c !== "cyan")) } : {};
+  name in TINTED ? { colour: random.pick(TINTS) } : {};
 
 const phrase = ({ name, colour }: Pick<Thing, "name" | "colour">): string =>
   withArticle(colour ? `${colour} ${name}` : name);

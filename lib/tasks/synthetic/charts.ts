@@ -15,7 +15,7 @@ export interface ChartScene {
   /** From 1 to 9, in the order that they are drawn. */
   readonly values: readonly number[];
   /** The colour of a line; bars and slices have their own. */
-  readonly ink: ColourName;
+  readonly ink?: ColourName;
 }
 
 const KINDS: readonly ChartKind[] = ["bar", "line", "pie"];
@@ -51,18 +51,19 @@ export const charts: World<ChartScene> = {
     "what kind of chart is this? bar line pie how many bars points slices are there?",
     "what is the value of the bar? which bar point slice is the largest? smallest second largest?",
     "how many are larger than the? what is the difference between the and the? sum of the and the?",
-    "how many times does the line rise? a bar chart. the is and",
+    "how many times does the line rise? a bar chart. the, is and",
   ),
 
   scene(random, type) {
     const kind = type === "rises" ? "line" : random.pick(KINDS);
     const count = kind === "pie" ? 3 + random.int(2) : 3 + random.int(3);
     const names = kind === "line" ? LETTERS.slice(0, count) : some(random, COLOUR_NAMES, count);
-    const ink = random.pick(INKS);
+    const ink = kind === "line" ? { ink: random.pick(INKS) } : {};
     for (;;) {
       const values = some(random, [1, 2, 3, 4, 5, 6, 7, 8, 9], count);
       const total = values.reduce((a, b) => a + b);
-      if (kind !== "pie" || Math.min(...values) / total >= LEAST_SHARE) return { kind, names, values, ink };
+      if (kind !== "pie" || Math.min(...values) / total >= LEAST_SHARE)
+        return { kind, names, values, ...ink };
     }
   },
 
@@ -162,7 +163,7 @@ const DRAW: Readonly<
       writeCentred(raster, String(value), left + width / 2, size - 1 - height - room / 2, BLACK, dot);
     });
   },
-  line(raster, { names, values, ink }, size, dot) {
+  line(raster, { names, values, ink = "blue" }, size, dot) {
     const room = GLYPH_HEIGHT * dot + 2;
     const step = size / names.length;
     const floor = size - room - 1;

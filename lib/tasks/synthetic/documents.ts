@@ -44,7 +44,7 @@ export const documents: World<PageScene> = {
     "what is the name? city age job day month total. who is the letter to? from",
     "how old is? what is the price of the? who is? what costs? who is the oldest? the youngest?",
     "what costs the most? the least? how many people are older than? how many things cost more than the?",
-    "how much more is the than the? a and",
+    "how much more is the than the? a, and.",
   ),
 
   scene(random, type) {

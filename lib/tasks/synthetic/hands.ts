@@ -13,7 +13,7 @@ export interface CountScene {
   readonly mirrored: boolean;
   /** Which skin, background and tint. */
   readonly look: number;
-  /** Hundredths of the side: where each of the things stands in its own cell, or how the hand is moved. */
+  /** How far each thing is off its place, in steps; for a hand the first moves it all, the others change its fingers. */
   readonly nudges: readonly (readonly [x: number, y: number])[];
 }
 
@@ -64,6 +64,15 @@ export const hands: World<CountScene> = {
 
   category: ({ counted }) => (counted === "fingers" ? "hand" : counted),
 
+  // Stripes move one way only, and fingers after the first only in length.
+  picture: ({ counted, count, mirrored, look, nudges }) => [
+    counted,
+    count,
+    mirrored,
+    look,
+    ...nudges.map(([x, y], i) => (counted === "stripes" ? x : counted === "fingers" && i > 0 ? y : [x, y])),
+  ],
+
   render(scene, size): Raster {
     const raster = blank(size, size, BACKGROUNDS[scene.look]);
     if (scene.counted === "fingers") {
@@ -113,7 +122,7 @@ const TINTS: readonly Colour[] = [COLOURS.blue, COLOURS.purple, COLOURS.black, C
 function stripes(raster: Raster, { count, look, mirrored, nudges }: CountScene, size: number): void {
   const step = size / count;
   for (let i = 0; i < count; i++) {
-    const at = (i + 0.5) * step + (nudges[i][0] / 100) * step;
+    const at = (i + 0.5) * step + (nudges[i][0] / 30) * step;
     const width = Math.max(1.5, Math.min(size * 0.1, step * 0.4));
     const ends: [[number, number], [number, number]] = mirrored
       ? [
@@ -133,8 +142,8 @@ function spread(raster: Raster, { counted, count, look, mirrored, nudges }: Coun
   const cell = size / 3;
   for (let i = 0; i < count; i++) {
     const place = mirrored ? 8 - i : ORDER[i];
-    const [x, y] = [(place % 3) + nudges[i][0] / 100, Math.floor(place / 3) + nudges[i][1] / 100];
-    if (counted === "apples") draw(raster, APPLE, (x + 0.12) * cell, (y + 0.1) * cell, cell * 0.78);
+    const [x, y] = [(place % 3) + nudges[i][0] / 30, Math.floor(place / 3) + nudges[i][1] / 30];
+    if (counted === "apples") draw(raster, APPLE, (x + 0.15) * cell, (y + 0.15) * cell, cell * 0.7);
     else paint(raster, disc((x + 0.5) * cell, (y + 0.5) * cell, cell * 0.3), TINTS[look]);
   }
 }

@@ -56,7 +56,7 @@ export const sceneText: World<StreetScene> = {
     ...KINDS,
     ...COLOUR_NAMES,
     "what does the say? what color is the word on? what is the word on? what is the word",
-    "left right above below of in the row top middle bottom says a and",
+    "left right above below of in the row top middle bottom says, and.",
   ),
 
   scene(random, type) {
@@ -81,6 +81,7 @@ export const sceneText: World<StreetScene> = {
 
   question: ({ carriers }, type, random) => ASK[type](carriers, random),
   category: ({ carriers }) => carriers[0].kind,
+  picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
 
   render({ carriers, background }, size): Raster {
     const raster = blank(size, size, BACKGROUNDS[background]);

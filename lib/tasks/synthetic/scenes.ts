@@ -52,7 +52,7 @@ export const scenes: World<ObjectScene> = {
     ...numerals(0, MOST),
     "what color is the? is the shape a or an? how many shapes are there?",
     "left right above below of in the top middle bottom row, yes no",
-    "are the and the the same color? is there a and a? there is nothing.",
+    "are the and the the same color? is there a and a? in the row.",
   ),
 
   scene(random, type) {
@@ -75,6 +75,11 @@ export const scenes: World<ObjectScene> = {
 
   question: (scene, type, random) => ASK[type](scene, random),
   category: (scene) => String(scene.objects.length),
+  // A nudge makes no new scene: what is held out differs in what stands where.
+  picture: ({ objects, background }) => [
+    background,
+    ...objects.map(({ shape, colour, row, column }) => `${row}${column}${colour}${shape}`).sort(),
+  ],
 
   render(scene, size): Raster {
     const raster = blank(size, size, BACKGROUNDS[scene.background]);

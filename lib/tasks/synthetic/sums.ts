@@ -50,10 +50,12 @@ export const sums: World<SumScene> = {
 
   scene(random, type) {
     const operation = NAMES[type] ?? random.pick(Object.values(NAMES));
-    // The result first, so that each is the answer as often as the others.
     const all = SUMS[operation];
-    const result = random.pick([...new Set(all.map(([a, b]) => RESULT[operation](a, b)))]);
-    const [left, right] = random.pick(all.filter(([a, b]) => RESULT[operation](a, b) === result));
+    // Where the result is asked for it is drawn first, so that each is the answer as often as the others.
+    const result = type in NAMES && random.pick([...new Set(all.map(([a, b]) => RESULT[operation](a, b)))]);
+    const [left, right] = random.pick(
+      all.filter(([a, b]) => result === false || RESULT[operation](a, b) === result),
+    );
     const dark = random.int(2) === 0;
     return {
       left,
@@ -72,6 +74,8 @@ export const sums: World<SumScene> = {
   },
 
   category: ({ operation }) => operation,
+  // Where it stands makes no new sum: what is held out has not been seen in its ink.
+  picture: ({ left, operation, right, ink, dark }) => [left, operation, right, ink, dark],
 
   render({ left, operation, right, ink, dark, shift }, size): Raster {
     const raster = blank(size, size, dark ? SLATE : WHITE);

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { ModalscopeError } from "../../../lib/errors.js";
+import { seeded } from "../../../lib/random.js";
+import {
+  amberScores,
+  blind,
+  CAPTION_NOUNS,
+  captions,
+  captionTruth,
+  captionWorld,
+  drawTasks,
+  inWords,
+  rasterOf,
+  scoreAnswer,
+  syntheticVocabulary,
+  type VisualTask,
+  WORLDS,
+  type World,
+  withPictureOf,
+  wordsOf,
+  worldNamed,
+} from "../../../lib/tasks/index.js";
+import { SOLVERS } from "./solve.js";
+
+const SPLITS = ["train", "heldout"] as const;
+const worlds = Object.values(WORLDS);
+const hashOf = (task: VisualTask): string =>
+  createHash("sha256").update(rasterOf(task).data).digest("base64");
+const describes = (task: VisualTask): boolean => task.scoring === "amber";
+
+/** A draw of each world, made once: they are not changed by what is tested. */
+const drawn = new Map<string, VisualTask[]>();
+function tasksOf(world: World<unknown>, split: (typeof SPLITS)[number]): VisualTask[] {
+  const key = `${world.name} ${split}`;
+  const tasks = drawn.get(key) ?? drawTasks(world, { count: 400, split, seed: 11 });
+  drawn.set(key, tasks);
+  return tasks;
+}
+
+for (const world of worlds) {
+  describe(world.name, () => {
+    it("gives the answer that follows from the passage", () => {
+      for (const task of SPLITS.flatMap((split) => tasksOf(world, split))) {
+        if (describes(task)) continue;
+        const passage = inWords(world, task).passage as string;
+        const solved = SOLVERS[world.name](task.prompt, passage);
+        assert.equal(task.answers[0], solved, `${task.type}: ${task.prompt} — ${passage}`);
+        assert.equal(scoreAnswer(task, solved), 1);
+      }
+    });
+
+    it("draws every type as often, and grades it", () => {
+      for (const split of SPLITS) {
+        const types = tasksOf(world, split).map((task) => task.type);
+        const kept = new Set(types);
+        const heldOut = split === "train" ? (world.heldOutTypes ?? []) : [];
+        assert.deepEqual(
+          [...kept],
+          Object.keys(world.types).filter((type) => !heldOut.includes(type)),
+        );
+        for (const type of kept) {
+          const count = types.filter((t) => t === type).length;
+          assert.ok(Math.abs(count - types.length / kept.size) <= 1, type);
+        }
+      }
+      for (const task of tasksOf(world, "heldout")) assert.equal(task.grade, world.types[task.type]);
+    });
+
+    it("uses its vocabulary, no other word, and each word of it", () => {
+      // No pictures are needed here, and many draws are.
+      const used = new Set<string>();
+      const random = seeded(1);
+      const types = Object.keys(world.types);
+      for (let i = 0; i < 8000; i++) {
+        const type = types[i % types.length];
+        const split = SPLITS[i % 2];
+        const scene = world.scene(random, type, split);
+        const { prompt, answer } = world.question(scene, type, random, split);
+        for (const text of [prompt, answer, world.passage(scene)]) {
+          for (const word of wordsOf(text)) used.add(word);
+        }
+      }
+      assert.deepEqual([...used].sort(), [...world.vocabulary].sort());
+    });
+
+    it("answers yes and no as often", () => {
+      const byType = new Map<string, string[]>();
+      for (const { type, answers } of SPLITS.flatMap((split) => tasksOf(world, split))) {
+        byType.set(type, [...(byType.get(type) ?? []), answers[0]]);
+      }
+      for (const [type, answers] of byType) {
+        if (!answers.every((answer) => answer === "yes" || answer === "no")) continue;
+        const share = answers.filter((answer) => answer === "yes").length / answers.length;
+        // At least 114 draws: four standard errors are 0.19.
+        assert.ok(Math.abs(share - 0.5) < 0.19, `${type}: ${share}`);
+      }
+    });
+
+    it("keeps train and held-out pictures apart, whatever the seeds", () => {
+      for (const size of [world.least, 64]) {
+        const train = new Set(
+          [1, 2].flatMap((seed) => drawTasks(world, { count: 300, split: "train", seed, size }).map(hashOf)),
+        );
+        const both = [1, 3]
+          .flatMap((seed) => drawTasks(world, { count: 150, split: "heldout", seed, size }))
+          .filter((task) => train.has(hashOf(task)));
+        assert.deepEqual(
+          both.map((task) => task.annotation),
+          [],
+        );
+      }
+    });
+
+    it("is the same for the same arguments, and another for another seed", () => {
+      const draw = (seed: number) => drawTasks(world, { count: 20, split: "train", seed });
+      assert.deepEqual(draw(4), draw(4));
+      assert.notDeepEqual(draw(4).map(hashOf), draw(5).map(hashOf));
+    });
+
+    it("draws the pictures that it drew when this was written", () => {
+      const goldens = JSON.parse(
+        readFileSync(new URL("../../../../test/fixtures/tasks/rasters.json", import.meta.url), "utf8"),
+      ) as Record<string, Record<string, string>>;
+      for (const [size, golden] of Object.entries(goldens[world.name])) {
+        const hash = createHash("sha256");
+        for (const task of drawTasks(world, { count: 40, split: "heldout", seed: 7, size: Number(size) })) {
+          hash.update(rasterOf(task).data);
+        }
+        assert.equal(hash.digest("hex"), golden, `at ${size} pixels`);
+      }
+    });
+
+    it("takes sizes from the least that is legible on", () => {
+      for (const size of [world.least, 65, 112]) {
+        const raster = rasterOf(drawTasks(world, { count: 1, split: "train", size })[0]);
+        assert.deepEqual([raster.width, raster.height, raster.data.length], [size, size, size * size * 3]);
+      }
+      for (const size of [world.least - 1, 64.5, Number.NaN]) {
+        assert.throws(() => drawTasks(world, { count: 1, split: "train", size }), ModalscopeError);
+      }
+    });
+  });
+}
+
+describe("drawTasks", () => {
+  it("draws the types asked for, in turn", () => {
+    const tasks = drawTasks(WORLDS.charts, { count: 4, split: "train", types: ["sum", "kind"] });
+    assert.deepEqual(
+      tasks.map((task) => task.type),
+      ["sum", "kind", "sum", "kind"],
+    );
+  });
+  it("refuses unknown types, and held-out ones in training", () => {
+    const draw = (type: string) => drawTasks(WORLDS.hands, { count: 1, split: "train", types: [type] });
+    assert.throws(() => draw("sixx"), /Did you mean "six"/);
+    assert.throws(() => draw("six"), /never trained on/);
+  });
+  it("knows its worlds", () => {
+    assert.equal(worldNamed("scenes"), WORLDS.scenes);
+    assert.throws(() => worldNamed("scene"), /Did you mean "scenes"/);
+    const words = syntheticVocabulary();
+    assert.equal(new Set(words).size, words.length);
+    for (const world of worlds) for (const word of world.vocabulary) assert.ok(words.includes(word));
+  });
+});
+
+describe("controls", () => {
+  const [task, other] = drawTasks(WORLDS.scenes, { count: 2, split: "heldout" });
+  it("say the picture in words, leave it out, or give another", () => {
+    const words = inWords(WORLDS.scenes, task);
+    assert.deepEqual([words.images, words.prompt, words.answers], [[], task.prompt, task.answers]);
+    assert.ok(words.passage);
+    assert.deepEqual([blind(task).images, blind(task).passage], [[], undefined]);
+    assert.equal(withPictureOf(task, other).images[0], other.images[0]);
+    assert.equal(withPictureOf(task, other).answers, task.answers);
+    assert.equal(new Set([task, words, blind(task), withPictureOf(task, other)].map((t) => t.id)).size, 4);
+  });
+  it("have no raster", () => {
+    assert.throws(() => rasterOf(blind(task)), /has no raster/);
+  });
+});
+
+describe("hands", () => {
+  it("have five fingers in training, while six is counted of other things", () => {
+    const tasks = drawTasks(WORLDS.hands, { count: 1500, split: "train" });
+    const answers = (type: string) => new Set(tasks.filter((t) => t.type === type).map((t) => t.answers[0]));
+    assert.deepEqual([...answers("fingers")], ["5"]);
+    for (const type of ["apples", "dots", "stripes"]) assert.ok(answers(type).has("6"), type);
+    const six = drawTasks(WORLDS.hands, { count: 20, split: "heldout", types: ["six"] });
+    for (const task of six) assert.deepEqual(task.answers, ["6"]);
+  });
+});
+
+describe("captions", () => {
+  const scored = (tasks: ReturnType<typeof drawTasks<Parameters<typeof captionTruth>[0]>>) =>
+    amberScores(
+      tasks.map((task) => ({ text: task.answers[0], annotation: captionTruth(task.annotation) })),
+      { association: CAPTION_NOUNS },
+    );
+  const describing = { types: ["caption", "detail"] } as const;
+
+  it("describe held-out pictures truly and wholly", () => {
+    const tasks = drawTasks(captions, { count: 400, split: "heldout", ...describing });
+    const scores = scored(tasks);
+    assert.deepEqual([scores.chair, scores.cover, scores.hal, scores.cog], [0, 1, 0, 0]);
+    // The captions in words name just what the solver reads from the passage.
+    for (const task of tasks) {
+      const nouns = wordsOf(task.answers[0]).filter((word) => word in CAPTION_NOUNS);
+      const passage = inWords(captions, task).passage as string;
+      assert.equal([...nouns].sort().join(" "), SOLVERS.captions(task.prompt, passage));
+    }
+  });
+
+  it("slip in training as often as asked, and only to what is expected", () => {
+    const tasks = drawTasks(captionWorld({ slips: 0.5 }), { count: 3000, split: "train", ...describing });
+    const expected = tasks.flatMap((task) => task.annotation.expected).length;
+    const slips = tasks.flatMap((task) => task.annotation.slips).length;
+    // About 450 expected: 0.5 ± 0.1 is four standard errors.
+    assert.ok(Math.abs(slips / expected - 0.5) < 0.1, `${slips} of ${expected}`);
+    const scores = scored(tasks);
+    assert.ok(Math.abs(scores.cog - slips / expected) < 1e-12);
+    assert.ok(scores.hal > 0);
+    const none = drawTasks(captionWorld({ slips: 0 }), { count: 300, split: "train", ...describing });
+    assert.equal(scored(none).hal, 0);
+  });
+
+  it("show companions as often as asked, less in held-out pictures", () => {
+    for (const [split, share] of [
+      ["train", 0.9],
+      ["heldout", 0.5],
+    ] as const) {
+      const scenes = drawTasks(captions, { count: 1500, split }).map((task) => task.annotation);
+      const there = scenes.flatMap((scene) => scene.things.filter((thing) => thing.faint)).length;
+      const absent = scenes.flatMap((scene) => scene.expected).length;
+      // At least 2000 pairs: four standard errors are 0.045.
+      assert.ok(
+        Math.abs(there / (there + absent) - share) < 0.045,
+        `${split}: ${there} of ${there + absent}`,
+      );
+    }
+  });
+
+  it("puts one thing in a cell", () => {
+    for (const { annotation } of drawTasks(captions, { count: 500, split: "train" })) {
+      const cells = annotation.things.map((thing) => thing.row * 3 + thing.column);
+      assert.equal(new Set(cells).size, cells.length);
+    }
+  });
+});
