@@ -8,11 +8,14 @@ import { floats } from "./engine.js";
 import { stacked } from "./gradients.js";
 import { matchHooks } from "./hooks.js";
 import type { Metric } from "./metrics.js";
-import type { Model } from "./model.js";
+import type { Model, RunResult } from "./model.js";
 import { SharedFeeds } from "./pass.js";
 
 export interface Attribution {
-  /** `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head. */
+  /**
+   * `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
+   * layer adds besides its heads, where its output projection has a bias.
+   */
   readonly labels: readonly string[];
   /** (components, batch) */
   readonly values: Tensor<Float64Array>;
@@ -25,6 +28,7 @@ export interface Attribution {
  * residual stream alone, the final norm's scale taken as constant.
  * @param metric linear in the logits: `logit` or `logitDifference`
  * @param options.by whole attention layers (default), or each head
+ * @throws ModalscopeError when the activations do not fit into the memory
  */
 export async function directLogitAttribution(
   model: Model,
@@ -33,31 +37,42 @@ export async function directLogitAttribution(
   options: LongCall & { readonly by?: "component" | "head" } = {},
 ): Promise<Attribution> {
   const byHead = options.by === "head";
-  const attention = byHead ? "attn.hook_z" : "hook_attn_out";
-  const capture = ["hook_embed", `blocks.*.${attention}`, "blocks.*.hook_mlp_out"];
-  const { cache } = await model.run(batch, { capture, logits: "none", ...options });
-  const { stream, heads, values } = await directCotangents(model, batch, metric, byHead, options);
+  const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
+  const capture = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out", ...perHead];
+  const run = await model.run(batch, { capture, logits: "last", ...options });
+  const { stream, heads } = await directCotangents(model, batch, run, metric, byHead, options);
   const labels: string[] = [];
   const rows: Float64Array[] = [];
   const add = (label: string, row: Float64Array): void => {
     labels.push(label);
     rows.push(row);
   };
-  add("embed", dots(cache.get("hook_embed"), stream, batch));
+  const carried = (hook: string): Float64Array => dots(run.cache.get(hook), stream, batch);
+  add("embed", carried("hook_embed"));
   for (const l of model.layers) {
-    const name = `blocks.${l}.${attention}`;
+    const whole = carried(`blocks.${l}.hook_attn_out`);
     if (byHead) {
-      headDots(cache.get(name), heads[l], batch).forEach((row, h) => {
+      const parts = headDots(run.cache.get(`blocks.${l}.attn.hook_z`), heads[l], batch);
+      parts.forEach((row, h) => {
         add(`blocks.${l}.attn.${h}`, row);
       });
-    } else add(`blocks.${l}.attn`, dots(cache.get(name), stream, batch));
-    add(`blocks.${l}.mlp`, dots(cache.get(`blocks.${l}.hook_mlp_out`), stream, batch));
+      if (hasBias(model, l)) {
+        const rest = whole.map((v, b) => parts.reduce((left, row) => left - row[b], v));
+        add(`blocks.${l}.attn.bias`, rest);
+      }
+    } else add(`blocks.${l}.attn`, whole);
+    add(`blocks.${l}.mlp`, carried(`blocks.${l}.hook_mlp_out`));
   }
   const data = new Float64Array(rows.length * batch.size);
   rows.forEach((row, i) => {
     data.set(row, i * batch.size);
   });
-  return { labels, values: { data, shape: [rows.length, batch.size] }, total: values };
+  return { labels, values: { data, shape: [rows.length, batch.size] }, total: metric.value(run.logits!) };
+}
+
+/** Whether a layer's attention adds something that no head carries. */
+function hasBias({ engine: { checkpoint, family } }: Model, layer: number): boolean {
+  return checkpoint.weights.has(`${family.names.layer(layer)}self_attn.o_proj.bias`);
 }
 
 /** ⟨x, g⟩ of each row at its last token: (batch, time, width) both. */
@@ -86,8 +101,6 @@ function headDots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Arr
 
 /** How a metric's last-token logits depend on what is added to the residual stream, and to each head, directly. */
 interface DirectCotangents {
-  /** (batch): the metric. */
-  readonly values: Float64Array;
   /** (batch, time, hidden_size): by the residual stream, the final norm's scale held. */
   readonly stream: Tensor;
   /** By layer, (batch, time, heads, head_dim): by `attn.hook_z`, everything after the block's attention held. */
@@ -97,13 +110,12 @@ interface DirectCotangents {
 async function directCotangents(
   model: Model,
   batch: Batch,
+  run: RunResult,
   metric: Metric,
   withHeads: boolean,
   { signal }: LongCall,
 ): Promise<DirectCotangents> {
   const { engine } = model;
-  const capture = withHeads ? ["blocks.*.hook_resid_pre"] : [];
-  const run = await model.run(batch, { capture, logits: "last", signal });
   const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
   const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
   const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
@@ -127,5 +139,5 @@ async function directCotangents(
     await backThroughBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), stream);
     heads[l] = at0(back.found.get(name), 0);
   }
-  return { values: metric.value(run.logits!), stream: at0(stream, 0), heads };
+  return { stream: at0(stream, 0), heads };
 }

@@ -40,7 +40,8 @@ export {
   type Path,
   patch,
   pathPatching,
-  steeringVector,
+  type SteeringOptions,
+  steeringVectors,
 } from "./patching.js";
 export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
 export { type Device, offeredDevices } from "./runtime/session.js";

@@ -58,13 +58,6 @@ export function rotary(x: Node, cos: Node, sin: Node): Node {
   return ops.add(ops.mul(x, ops.reshape(cos, angles)), ops.mul(turned, ops.reshape(sin, angles)));
 }
 
-export interface AttentionOptions {
-  /** Factor on q·k. */
-  readonly scale: number;
-  /** Soft cap c on the scores: c·tanh(s/c). */
-  readonly softcap?: number | null;
-}
-
 /**
  * Attention of queries on keys, grouped heads sharing a key: softmax(scale · q kᵀ + mask) v.
  * @param q (batch, time, heads, head_dim), rotated; k, v: (batch, time, key-value heads, head_dim)
@@ -74,7 +67,7 @@ export function attention(
   scope: Scope,
   { q, k, v }: { q: Node; k: Node; v: Node },
   { mask, past }: Pick<BlockInputs, "mask" | "past">,
-  options: AttentionOptions,
+  { scale }: { readonly scale: number },
 ): Node {
   const [batch, time, heads, size] = q.shape as [string, string, number, number];
   const kvHeads = k.shape[2] as number;
@@ -88,10 +81,9 @@ export function attention(
   // The queries of a group lie below each other, so that one product serves the group.
   const rows = heads === kvHeads ? time : `${heads / kvHeads}·${time}`;
   const grouped = ops.reshape(ops.transpose(q, [0, 2, 1, 3]), [batch, kvHeads, rows, size]);
-  const products = ops.matmul(ops.mul(grouped, options.scale), ops.transpose(key, [0, 1, 3, 2]));
+  const products = ops.matmul(ops.mul(grouped, scale), ops.transpose(key, [0, 1, 3, 2]));
   const raw = ops.reshape(products, [batch, heads, time, keys]);
-  const capped = options.softcap ? ops.mul(ops.tanh(ops.div(raw, options.softcap)), options.softcap) : raw;
-  const scores = scope.hook("attn.hook_attn_scores", ops.add(capped, mask, capped.shape));
+  const scores = scope.hook("attn.hook_attn_scores", ops.add(raw, mask, raw.shape));
   const pattern = scope.hook("attn.hook_pattern", ops.softmax(scores));
   const mixed = ops.matmul(ops.reshape(pattern, [batch, kvHeads, rows, keys]), value);
   const z = ops.transpose(ops.reshape(mixed, [batch, heads, time, size]), [0, 2, 1, 3]);

@@ -1,7 +1,7 @@
 /** One-liners on runs, edits and sweeps: who carries what makes the difference between two prompts. */
 import { ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
-import { sizeOf, type Tensor } from "../tensor.js";
+import type { LongCall, Progress } from "../progress.js";
+import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
 import type { Cache } from "./cache.js";
 import type { Edit, Edits, Where } from "./edits.js";
@@ -34,7 +34,7 @@ export interface Patching {
   /** (batch): the metric of the two runs. */
   readonly clean: Float64Array;
   readonly corrupted: Float64Array;
-  /** values scaled so that 0 is the corrupted run and 1 the clean one. */
+  /** values scaled so that 0 is the corrupted run and 1 the clean one; NaN in rows where both runs have the same metric. */
   readonly restored: Tensor<Float64Array>;
 }
 
@@ -71,7 +71,8 @@ export async function activationPatching(
   const size = corrupted.size;
   const restored = result.values.data.map((v, i) => {
     const b = i % size;
-    return (v - result.clean[b]) / (cleanValues[b] - result.clean[b]);
+    const whole = cleanValues[b] - result.clean[b];
+    return whole === 0 ? Number.NaN : (v - result.clean[b]) / whole;
   });
   return {
     values: result.values,
@@ -144,27 +145,54 @@ export async function pathPatching(
   return { patched: metric.value(logits!), clean: metric.value(base.logits!) };
 }
 
+export interface SteeringOptions extends LongCall {
+  /** The tokens that the means are taken over (default: the last of each row). */
+  readonly positions?: Positions;
+}
+
 /**
- * A steering vector (Turner et al. 2023): the mean of a hook over one set of prompts less that over another.
- * @returns (width)
+ * Steering vectors (Turner et al. 2023): the mean of each hook over one set of prompts less that over another.
+ * Rows count alike, whatever their number of tokens.
+ * @returns hook → (width), or (heads, width) where the hook has heads
+ * @throws ModalscopeError for a hook that is unknown or does not run, or one whose vectors are over keys
  */
-export async function steeringVector(
+export async function steeringVectors(
   model: Model,
   sets: { readonly positive: Batch; readonly negative: Batch },
-  hook: string,
-  positions: Positions = "last",
-): Promise<Tensor> {
-  const centre = async (batch: Batch): Promise<Float64Array> => {
-    const request = positions === "all" ? { hook, reduce: "mean" as const } : { hook, positions };
-    const { cache } = await model.run(batch, { capture: [request], logits: "none" });
-    const kept = cache.get(cache.names[0]);
-    const width = kept.shape[kept.shape.length - 1];
-    const mean = new Float64Array(width);
-    for (let i = 0; i < kept.data.length; i++) mean[i % width] += (kept.data[i] * width) / kept.data.length;
-    return mean;
+  hooks: readonly (string | RegExp)[],
+  { positions = "last", progress, signal }: SteeringOptions = {},
+): Promise<Map<string, Tensor>> {
+  const overKeys = hooks
+    .flatMap((pattern) => matchHooks(model.engine.hooks, pattern))
+    .find(({ shape }) => shape[shape.length - 1] === "keys");
+  if (overKeys) {
+    throw new ModalscopeError(
+      `"${overKeys.name}" has no steering vector.`,
+      "Its elements are keys, which are others in each prompt.",
+    );
+  }
+  const capture = hooks.map((hook) => ({ hook, positions, reduce: "mean" as const }));
+  const means = async (batch: Batch, part: number): Promise<Cache> => {
+    const half: Progress = (done, total, label) => progress?.(part * total + done, 2 * total, label);
+    return (await model.run(batch, { capture, logits: "none", signal, progress: half })).cache;
   };
-  const [positive, negative] = [await centre(sets.positive), await centre(sets.negative)];
-  return { data: Float32Array.from(positive, (v, i) => v - negative[i]), shape: [positive.length] };
+  const positive = await means(sets.positive, 0);
+  const negative = await means(sets.negative, 1);
+  return new Map(
+    positive.names.map((name) => [
+      name.replace(/\/mean$/, ""),
+      difference(overRows(positive.get(name)), overRows(negative.get(name))),
+    ]),
+  );
+}
+
+/** The mean over the first axis. */
+function overRows({ data, shape: [size, ...shape] }: Tensor): Tensor {
+  const total = new Float64Array(data.length / size);
+  for (let i = 0; i < data.length; i++) total[i % total.length] += data[i] / size;
+  const mean = zerosLike(data, total.length);
+  mean.set(total);
+  return { data: mean, shape };
 }
 
 function checked(contrast: Contrast): Contrast {

@@ -173,10 +173,3 @@ export function weightsOf(outputs: Iterable<Node>): Map<string, readonly number[
   }
   return found;
 }
-
-/** Names of the inputs that nodes depend on. */
-export function inputsOf(outputs: Iterable<Node>): Set<string> {
-  const found = new Set<string>();
-  for (const n of sorted(outputs)) if (n.op === "Input") found.add(n.attributes.name as string);
-  return found;
-}

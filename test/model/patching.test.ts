@@ -9,9 +9,10 @@ import {
   attributionPatching,
   patch,
   pathPatching,
-  steeringVector,
+  steeringVectors,
 } from "../../lib/model/patching.js";
 import { unembedding } from "../../lib/model/unembedding.js";
+import type { Tensor } from "../../lib/tensor.js";
 import { deviation, open } from "./goldens.js";
 
 const metric = logitDifference(5, 9);
@@ -37,21 +38,43 @@ describe("direct logit attribution", () => {
     });
   }
 
-  it("of a layer's heads sums to the layer's", async () => {
-    const model = await open("gemma3_text-linear");
-    const batch = model.batch(clean);
-    const whole = await directLogitAttribution(model, batch, metric);
-    const heads = await directLogitAttribution(model, batch, metric, { by: "head" });
-    for (const l of model.layers) {
-      const want = whole.values.data[whole.labels.indexOf(`blocks.${l}.attn`)];
-      const got = heads.labels.reduce(
-        (s, label, i) => (label.startsWith(`blocks.${l}.attn.`) ? s + heads.values.data[i] : s),
-        0,
+  for (const variant of ["gemma3_text-linear", "llama-bias"]) {
+    it(`of a layer's heads, and its bias, sums to the layer's (${variant})`, async () => {
+      const model = await open(variant);
+      const batch = model.batch(clean);
+      const whole = await directLogitAttribution(model, batch, metric);
+      const heads = await directLogitAttribution(model, batch, metric, { by: "head" });
+      const valueAt = (from: typeof heads, label: string): number =>
+        from.values.data[from.labels.indexOf(label)];
+      const { data, shape } = (await model.run(batch, { capture: ["**"], logits: "last" })).cache.get(
+        "ln_final.hook_scale",
       );
-      assert.ok(Math.abs(want - got) < 1e-4, `block ${l}: ${got} against ${want}`);
-    }
-    await model.close();
-  });
+      const scale = data[shape[1] - 1];
+      for (const l of model.layers) {
+        const own = heads.labels.filter((label) => label.startsWith(`blocks.${l}.attn.`));
+        const sum = own.reduce((s, label) => s + valueAt(heads, label), 0);
+        const want = valueAt(whole, `blocks.${l}.attn`);
+        assert.ok(Math.abs(want - sum) < 1e-4, `block ${l}: ${sum} against ${want}`);
+        const biased = model.engine.checkpoint.weights.has(`model.layers.${l}.self_attn.o_proj.bias`);
+        assert.equal(own.length, model.config.num_attention_heads + (biased ? 1 : 0));
+        if (!biased) continue;
+        // By hand: (W[5] − W[9]) · gain · bias / scale.
+        const [bias, gain, matrix] = [
+          `model.layers.${l}.self_attn.o_proj.bias`,
+          "model.norm.weight",
+          model.config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+        ].map((name) => model.weight(name).data);
+        const d = model.config.hidden_size;
+        const byHand = bias.reduce(
+          (s, v, i) => s + (v * gain[i] * (matrix[5 * d + i] - matrix[9 * d + i])) / scale,
+          0,
+        );
+        assert.ok(Math.abs(byHand) > 1e-4);
+        assert.ok(Math.abs(valueAt(heads, `blocks.${l}.attn.bias`) - byHand) < 1e-5, `block ${l}`);
+      }
+      await model.close();
+    });
+  }
 });
 
 describe("patching", () => {
@@ -69,6 +92,16 @@ describe("patching", () => {
       logits: "last",
     });
     assert.ok(Math.abs(parts.values.data[3 + 1] - metric.value(logits!)[0]) < 1e-4);
+    await model.close();
+  });
+
+  it("says NaN where there is nothing to restore", async () => {
+    const model = await open("llama-gqa2");
+    const contrast = { clean: model.batch(clean), corrupted: model.batch(clean), metric };
+    const { restored } = await activationPatching(model, contrast, {
+      hook: (l) => `blocks.${l}.hook_resid_pre`,
+    });
+    assert.ok(restored.data.every(Number.isNaN));
     await model.close();
   });
 
@@ -118,18 +151,35 @@ describe("patching", () => {
         [9, 10],
       ]),
     };
-    const hook = "blocks.1.hook_resid_pre";
-    const vector = await steeringVector(model, sets, hook);
-    const rows = async (ids: number[]): Promise<Float32Array> =>
-      (await model.run(model.batch([ids]), { capture: [{ hook, positions: "last" }] })).cache.get(hook).data;
-    const [a, b, c, d] = [
-      await rows([1, 2, 3]),
-      await rows([4, 5, 6]),
-      await rows([7, 8]),
-      await rows([9, 10]),
-    ];
-    const want = vector.data.map((_, i) => (a[i] + b[i]) / 2 - (c[i] + d[i]) / 2);
-    assert.ok(deviation(vector, { data: want, shape: vector.shape }) < 1e-4);
+    const hooks = ["blocks.{0,1}.hook_resid_pre", "blocks.1.attn.hook_z"];
+    let told = 0;
+    const found = await steeringVectors(model, sets, hooks, {
+      progress: (done, total) => {
+        assert.ok(done >= told && done <= total, "progress goes up");
+        told = done;
+      },
+    });
+    assert.deepEqual(
+      [...found.keys()],
+      ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "blocks.1.attn.hook_z"],
+    );
+    for (const [hook, vector] of found) {
+      const last = async (ids: number[]): Promise<Tensor> =>
+        (await model.run(model.batch([ids]), { capture: [{ hook, positions: "last" }] })).cache.get(hook);
+      const one = await last([1, 2, 3]);
+      const [a, b, c, d] = [one, await last([4, 5, 6]), await last([7, 8]), await last([9, 10])].map(
+        (x) => x.data,
+      );
+      const want = a.map((_, i) => (a[i] + b[i]) / 2 - (c[i] + d[i]) / 2);
+      assert.deepEqual(vector.shape, one.shape.slice(2), hook);
+      assert.ok(deviation(vector, { data: want, shape: vector.shape }) < 1e-4, hook);
+    }
+    await assert.rejects(
+      steeringVectors(model, sets, ["blocks.0.attn.hook_pattern"]),
+      /has no steering vector/,
+    );
+    const stop = AbortSignal.abort(new Error("enough"));
+    await assert.rejects(steeringVectors(model, sets, hooks, { signal: stop }), /enough/);
     await model.close();
   });
 });

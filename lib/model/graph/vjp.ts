@@ -160,6 +160,17 @@ const rules: Record<string, Rule> = {
     const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)];
     return ops.pad(g, axis, start, 0, length);
   },
+  Part: (n, g, i, lead) => {
+    if (i > 0) return undefined;
+    const [x, ...parts] = n.inputs;
+    const { axis, index } = n.attributes as { axis: number; index: number };
+    const back = axis < 0 ? axis : axis - n.shape.length;
+    const nothing = mul(ops.sum(g, [back], true), 0);
+    const zerosLike = (p: Node): Node =>
+      add(nothing, ops.expandLike(zero, p), [...g.shape.slice(0, lead), ...p.shape]);
+    const placed = parts.map((p, j) => (j === index ? g : zerosLike(p)));
+    return ops.concat(placed, back, x.shape[ops.fromEnd(axis, x.shape)]);
+  },
   Pad: (n, g) => {
     const axis = n.attributes.axis as number;
     const back = axis < 0 ? axis : axis - n.shape.length;
@@ -201,3 +212,4 @@ function expanded(n: Node, g: Node, lead: number): Node {
 }
 
 const ones = ops.add(0, 1);
+const zero = ops.add(0, 0);

@@ -117,6 +117,22 @@ const cases: Record<string, Case> = {
     ],
     build: (a, b) => ops.concat([a, b], -2, "keys"),
   },
+  part: {
+    shapes: [
+      ["batch", "keys", 4],
+      ["batch", "past", 4],
+      ["batch", "time", 4],
+    ],
+    build: (x, a, b) => ops.part(x, [a, b], -2, 1),
+  },
+  "part, the first": {
+    shapes: [
+      ["batch", "keys", 4],
+      ["batch", "past", 4],
+      ["batch", "time", 4],
+    ],
+    build: (x, a, b) => ops.part(x, [a, b], -2, 0),
+  },
   slice: one((x) => ops.slice(x, -1, 1, 3)),
   pad: one((x) => ops.pad(x, -1, 1, 2)),
   expandLike: {
@@ -148,7 +164,7 @@ describe("vector–Jacobian products agree with finite differences", () => {
         // By a weight there is one target at a time: the builder says so.
         const weighted = targets && /^linear/.test(name);
         // What lends only its shape has no derivative.
-        const wrt = weighted || name === "expandLike" ? [operands[0]] : operands;
+        const wrt = weighted || /^(expandLike|part)/.test(name) ? [operands[0]] : operands;
         const derivatives = pullback(new Map([[y, g]]), wrt, { targets });
         const float = FLOAT32_ONLY.has(name) ? "float32" : "float64";
         const outputs = Object.fromEntries(derivatives.map((d, i) => [`d${i}`, d!]));
