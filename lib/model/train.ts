@@ -45,7 +45,7 @@ export interface TrainOptions extends LongCall {
 }
 
 /** Loss and gradients of one batch. */
-export interface Gradients {
+export interface WeightGradients {
   /** What was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
   readonly loss: number;
   /** The experts' load-balancing loss, before its coefficient; the number of experts per token where all are used alike. */
@@ -84,7 +84,7 @@ export class Trainer {
   }
 
   /** Mean cross-entropy of the batch and its derivative by every weight. */
-  async gradients(weights: Weights, data: TrainingBatch): Promise<Gradients> {
+  async gradients(weights: Weights, data: TrainingBatch): Promise<WeightGradients> {
     const { batch, targets, counts } = data;
     const { config, family } = this;
     const shared = new SharedFeeds(config, promptPass(batch), (n) => new Float32Array(n));

@@ -4,7 +4,7 @@ import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths-wordin
 import { type Tensor, tensor } from "../../../lib/tensor.js";
 
 /** One step's rows, filled up on the right. Attention needs no mask: nothing counted comes after a filler. */
-export interface TrainingBatch {
+export interface PaddedRows {
   /** `(rows, time)` token ids. */
   readonly tokens: Tensor<Int32Array>;
   /** `(rows, time)`: 1 where the token is to be predicted (from the position before it), else 0. */
@@ -50,7 +50,7 @@ export function* trainingBatches(
   mix: DataMix,
   steps: number,
   seed: number,
-): Generator<TrainingBatch> {
+): Generator<PaddedRows> {
   const random = seeded(seed);
   const remember = new Map<string, number[]>();
   const encodeOnce: Encode = (text) => {
@@ -67,11 +67,7 @@ export function* trainingBatches(
 }
 
 /** One exchange per row, for measuring: a reply counts as right when each of its tokens is the likeliest. */
-export function evaluationBatch(
-  encode: Encode,
-  filler: number,
-  exchanges: readonly Exchange[],
-): TrainingBatch {
+export function evaluationBatch(encode: Encode, filler: number, exchanges: readonly Exchange[]): PaddedRows {
   return fillUp(
     exchanges.map((one) => rowOf(encode, [one])),
     filler,
@@ -125,7 +121,7 @@ function rowOf(encode: Encode, exchanges: readonly Exchange[]): Row {
   return { tokens, mask };
 }
 
-function fillUp(rows: readonly Row[], filler: number): TrainingBatch {
+function fillUp(rows: readonly Row[], filler: number): PaddedRows {
   const time = Math.max(...rows.map((row) => row.tokens.length));
   const tokens = new Int32Array(rows.length * time).fill(filler);
   const mask = new Float32Array(rows.length * time);

@@ -15,7 +15,7 @@ import {
 import { openCheckpoint } from "../../../lib/model/weights/index.js";
 import { seeded } from "../../../lib/random.js";
 import { drawProblems } from "../../../lib/tasks/maths-synthetic.js";
-import { type DataMix, type TrainingBatch as Rows, trainingBatches } from "./batches.js";
+import { type DataMix, type PaddedRows, trainingBatches } from "./batches.js";
 import { fourierNumbers, residualScale } from "./initial.js";
 import { type TokenizerFiles, trainTokenizer } from "./tokenizer.js";
 
@@ -101,7 +101,7 @@ function saveTokenizer(folder: string, files: TokenizerFiles): void {
 }
 
 /** What is to be predicted at each column: the token after it, where that one counts. */
-function shifted({ tokens, mask }: Rows): TrainingBatch {
+function shifted({ tokens, mask }: PaddedRows): TrainingBatch {
   const [rows, time] = tokens.shape;
   const lists = Array.from({ length: rows }, (_, b) =>
     Array.from(tokens.data.subarray(b * time, (b + 1) * time)),
