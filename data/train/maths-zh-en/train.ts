@@ -159,7 +159,7 @@ async function main(options: Options): Promise<void> {
   let seen = 0;
   let smooth = Number.NaN;
   const next = (): TrainingBatch => {
-    const batch = shifted(rows.next().value as Rows);
+    const batch = shifted(rows.next().value as PaddedRows);
     seen += batch.batch.size * batch.batch.time;
     return batch;
   };
