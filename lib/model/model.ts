@@ -17,7 +17,15 @@ import { finalNorm, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
-import { encode, fillTemplate, type Message, processorOf, type PrepareOptions, type Prompt, readPrompts } from "./prompts.js";
+import {
+  encode,
+  fillTemplate,
+  type Message,
+  type PrepareOptions,
+  type Prompt,
+  processorOf,
+  readPrompts,
+} from "./prompts.js";
 import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
 import { passOf } from "./vision.js";
@@ -102,7 +110,10 @@ export class Model {
    */
   async prepare(prompts: Prompt | readonly Prompt[], options: PrepareOptions = {}): Promise<Batch> {
     const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
-    const reader = { tokenizer: this.needTokenizer(), images: () => processorOf(this.engine.checkpoint, options.images) };
+    const reader = {
+      tokenizer: this.needTokenizer(),
+      images: () => processorOf(this.engine.checkpoint, options.images),
+    };
     return this.checked(await readPrompts(this.engine, reader, list, this.padding(options)));
   }
 

@@ -21,7 +21,11 @@ export function mropePositions(
       const after = Math.max(height, width);
       at.forEach((c, i) => {
         const last = i === at.length - 1;
-        pictures.set(c, { row: image.tokens[i].row, column: image.tokens[i].column, after: last ? after : 0 });
+        pictures.set(c, {
+          row: image.tokens[i].row,
+          column: image.tokens[i].column,
+          after: last ? after : 0,
+        });
       });
     }
     let position = 0;

@@ -107,7 +107,9 @@ export async function readPrompts(
     visual: batch.columns.map((_, row) => images.filter((i) => i.row === row).flatMap((i) => [...i.columns])),
     special: columns((id) => id !== token && special.has(id)),
     question: written.map((w, row) =>
-      w.question === "everything" ? text[row] : columnsIn(reader.tokenizer, batch, row, w, w.question, rows[row]),
+      w.question === "everything"
+        ? text[row]
+        : columnsIn(reader.tokenizer, batch, row, w, w.question, rows[row]),
     ),
     answer: written.map((w, row) => columnsIn(reader.tokenizer, batch, row, w, w.answer, rows[row])),
   };
@@ -156,7 +158,10 @@ export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[])
   const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
   const bare = messages.map(({ role, content }) => ({
     role,
-    content: typeof content === "string" ? content : content.map((p) => (p.type === "image" ? { type: "image" } : p)),
+    content:
+      typeof content === "string"
+        ? content
+        : content.map((p) => (p.type === "image" ? { type: "image" } : p)),
   }));
   return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt }) as string;
 }
@@ -201,7 +206,12 @@ function columnsIn(
 }
 
 /** The columns of each picture of a row: its share of the row's image tokens, in order. */
-function placeImages(engine: Engine, batch: Batch, row: number, images: readonly ProcessedImage[]): BatchImage[] {
+function placeImages(
+  engine: Engine,
+  batch: Batch,
+  row: number,
+  images: readonly ProcessedImage[],
+): BatchImage[] {
   const token = engine.config.vision_config?.image_token_id;
   const places = batch.columns[row].filter((c) => batch.ids[row * batch.time + c] === token);
   const needed = images.reduce((n, image) => n + image.tokens.length, 0);

@@ -137,3 +137,10 @@ export function deviation(a: Tensor, b: Tensor, real: (index: number) => boolean
   }
   return size === 0 ? worst : worst / size;
 }
+
+/** Weights of all experts (batch, time, experts) as transformers has them: of the chosen ones (batch, time, k). */
+export function ofChosen(weights: Tensor, indices: Tensor): Tensor {
+  const [count, k] = [weights.shape[2], indices.shape[2]];
+  const data = indices.data.map((e, i) => weights.data[Math.floor(i / k) * count + e]);
+  return { data: Float32Array.from(data), shape: indices.shape };
+}

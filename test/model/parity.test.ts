@@ -12,6 +12,7 @@ import {
   editsOf,
   fixture,
   golden,
+  ofChosen,
   open,
   tensors,
   variants,
@@ -124,13 +125,6 @@ for (const variant of variants) {
       });
     }
   });
-}
-
-/** Weights of all experts (batch, time, experts) as transformers has them: of the chosen ones (batch, time, k). */
-function ofChosen(weights: Tensor, indices: Tensor): Tensor {
-  const [count, k] = [weights.shape[2], indices.shape[2]];
-  const data = indices.data.map((e, i) => weights.data[Math.floor(i / k) * count + e]);
-  return { data: Float32Array.from(data), shape: indices.shape };
 }
 
 /** Cells that belong to real tokens; of scores also only those whose key the query may see. */

@@ -8,14 +8,24 @@ import type { Model } from "../../lib/model/model.js";
 import type { Device } from "../../lib/model/runtime/session.js";
 import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
-import { deviation } from "./goldens.js";
+import { deviation, ofChosen } from "./goldens.js";
 
 /** Each tensor agrees with transformers' (eager, float32) to this share of its largest element. */
 const TOLERANCE = 1e-4;
 const device = (process.env.MODALSCOPE_TEST_DEVICE ?? "cpu") as Device;
 const fixtures = join(import.meta.dirname, "../../../test/fixtures/vision");
 const families = /^(llava|llava_next|gemma3|qwen3_vl|qwen3_vl_moe)-/;
-const variants = readdirSync(fixtures).filter((name) => families.test(name) && (process.env.ONLY === undefined || name.startsWith(process.env.ONLY)));
+const variants = readdirSync(fixtures).filter(
+  (name) => families.test(name) && (process.env.ONLY === undefined || name.startsWith(process.env.ONLY)),
+);
+
+/** The wishes with which the goldens with crops were made: the checkpoint's own files leave pan and scan off. */
+const CROPS = {
+  do_pan_and_scan: true,
+  pan_and_scan_min_crop_size: 8,
+  pan_and_scan_max_num_crops: 3,
+  pan_and_scan_min_ratio_to_activate: 1.5,
+};
 
 interface Case {
   readonly prompts: string[];
@@ -46,14 +56,19 @@ for (const variant of variants) {
           text,
           images: given.images[i].map((name) => join(fixtures, "images", `${name}.png`)),
         })),
-        variant.endsWith("-crops") ? { images: { do_pan_and_scan: true } } : {},
+        { images: variant.endsWith("-crops") ? CROPS : {} },
       );
 
     for (const [name, given] of Object.entries(cases)) {
       it(`tokens and positions of "${name}"`, async () => {
         const batch = await prepared(given);
-        assert.deepEqual(masked(batch, batch.ids), given.input_ids.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])));
-        const axes = (typeof given.position_ids[0][0] === "number" ? [given.position_ids] : given.position_ids) as number[][][];
+        assert.deepEqual(
+          masked(batch, batch.ids),
+          given.input_ids.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])),
+        );
+        const axes = (
+          typeof given.position_ids[0][0] === "number" ? [given.position_ids] : given.position_ids
+        ) as number[][][];
         const cells = batch.size * batch.time;
         axes.forEach((axis, a) => {
           const own = batch.positions.length > cells ? a : 0;
@@ -77,15 +92,25 @@ for (const variant of variants) {
           const drift = deviation(found, wanted, realCells(hook, batch, found));
           if (!(drift <= TOLERANCE)) misses.push(`${hook} (${found.shape}) : ${drift.toExponential(2)}`);
         };
-        for (const hook of capture) compare(hook, cache.get(hook));
+        for (const hook of capture) {
+          const chosen = reference.get(`${name}/${hook.replace("weights", "indices")}`);
+          const found = cache.get(hook);
+          const same = found.shape.length === reference.get(`${name}/${hook}`)!.shape.length;
+          if (hook.endsWith("expert_weights")) compare(hook, ofChosen(found, chosen!));
+          else compare(hook, same ? found : packed(found, lengths(batch, hook, found)));
+        }
         if (reference.has(`${name}/logits`)) compare("logits", logits!);
+        else compare("last_logits", lastOf(logits!, batch));
         assert.deepEqual(misses, [], `${variant}, case "${name}": beyond ${TOLERANCE}`);
       });
     }
 
     for (const [name, { ids }] of Object.entries(generate)) {
       it(`greedy continuation of "${name}"`, async () => {
-        const out = await model.generate(await prepared(cases[name]), { maxTokens: ids[0].length, stopTokens: [] });
+        const out = await model.generate(await prepared(cases[name]), {
+          maxTokens: ids[0].length,
+          stopTokens: [],
+        });
         assert.deepEqual(
           out.map((row) => [...row.ids]),
           ids,
@@ -93,6 +118,29 @@ for (const variant of variants) {
       });
     }
   });
+}
+
+/** Logits at each row's last token, (batch, vocab_size). */
+function lastOf({ data, shape: [size, time, width] }: Tensor, { last }: Batch): Tensor {
+  const rows = last.map((c, b) => data.subarray((b * time + c) * width, (b * time + c + 1) * width));
+  return { data: Float32Array.from(rows.flatMap((row) => [...row])), shape: [size, width] };
+}
+
+/** Rows of different lengths one after the other, as transformers packs them: (rows, time, …) → (all, …). */
+function packed({ data, shape: [, time, ...rest] }: Tensor, lengths: readonly number[]): Tensor {
+  const width = rest.reduce((a, b) => a * b, 1);
+  const rows = lengths.map((n, i) => data.subarray(i * time * width, (i * time + n) * width));
+  const total = lengths.reduce((a, b) => a + b, 0);
+  return { data: Float32Array.from(rows.flatMap((row) => [...row])), shape: [total, ...rest] };
+}
+
+/** How many of each picture's cells are no padding: tokens after the projector, patches before it. */
+function lengths({ images }: Batch, hook: string, x: Tensor): number[] {
+  const counts = images!.map(({ image }) =>
+    hook.startsWith("projector") ? image.tokens.length : image.grid[1] * image.grid[2],
+  );
+  assert.equal(Math.max(...counts), x.shape[1]);
+  return counts;
 }
 
 /** The cells of each row that hold tokens. */
@@ -104,7 +152,7 @@ function masked({ size, time, mask }: Batch, data: Int32Array): number[][] {
 
 /** Which elements are no padding; the tower has none in these cases. */
 function realCells(hook: string, batch: Batch, x: Tensor): (i: number) => boolean {
-  if (/^vision|^projector/.test(hook)) return () => true;
+  if (/^vision|^projector|^last_logits/.test(hook)) return () => true;
   const query = x.shape.length === 4 && x.shape[1] !== batch.time;
   return (i) => {
     const [, a, b, c] = strides(x.shape);

@@ -25,7 +25,11 @@ export const gemma3: VisionFamily = {
       keeps_class_tokens: false,
       readouts: [{ id: "projector", after: "final" }],
       out_hidden_size: text.hidden_size,
-      image_token_id: count(raw, raw.image_token_index === undefined ? "image_token_id" : "image_token_index", 262_144),
+      image_token_id: count(
+        raw,
+        raw.image_token_index === undefined ? "image_token_id" : "image_token_index",
+        262_144,
+      ),
     };
   },
 
@@ -45,7 +49,10 @@ function project(config: VisionConfig, scope: Scope, x: Node): Node {
   const tokens = scope.hook("hook_pooled", named(pooled));
   const gain = add(1, scope.weight("multi_modal_projector.mm_soft_emb_norm.weight", [d]));
   const normed = rmsNorm(scope, "ln", tokens, gain, config.layer_norm_eps);
-  const weight = scope.weight("multi_modal_projector.mm_input_projection_weight", [d, config.out_hidden_size]);
+  const weight = scope.weight("multi_modal_projector.mm_input_projection_weight", [
+    d,
+    config.out_hidden_size,
+  ]);
   return matmul(normed, weight);
 }
 

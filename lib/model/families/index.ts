@@ -10,12 +10,19 @@ import { seeing, textPart } from "./nested.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3_moe.js";
+import { qwen3Vl } from "./qwen3_vl.js";
 import type { VisionFamily } from "./vision.js";
 
 const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text];
 
 /** Towers by the `model_type` of the whole; the language model is the one that `text_config` names. */
-const towers: Readonly<Record<string, VisionFamily>> = { llava, llava_next: llavaNext, gemma3 };
+const towers: Readonly<Record<string, VisionFamily>> = {
+  llava,
+  llava_next: llavaNext,
+  gemma3,
+  qwen3_vl: qwen3Vl,
+  qwen3_vl_moe: qwen3Vl,
+};
 
 /**
  * The architecture of a checkpoint, by its config's `model_type`.

@@ -33,6 +33,25 @@ const textDefaults: Readonly<Record<string, RawConfig>> = {
     head_dim: 256,
     max_position_embeddings: 131_072,
   },
+  qwen3_vl_text: {
+    vocab_size: 151_936,
+    hidden_size: 4096,
+    intermediate_size: 22_016,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    head_dim: 128,
+    max_position_embeddings: 128_000,
+  },
+  qwen3_vl_moe_text: {
+    vocab_size: 151_936,
+    hidden_size: 2048,
+    intermediate_size: 5632,
+    num_hidden_layers: 24,
+    num_attention_heads: 16,
+    num_key_value_heads: 16,
+    max_position_embeddings: 128_000,
+  },
 };
 
 /** The config of the language model, whole; `config.json` itself for a model of one part. */
@@ -46,7 +65,8 @@ export function textPart(raw: RawConfig): RawConfig {
     );
   }
   const given: RawConfig = { model_type: "llama", ...text };
-  const tied = given.tie_word_embeddings ?? raw.tie_word_embeddings;
+  // The outer field is the one that transformers goes by.
+  const tied = raw.tie_word_embeddings ?? given.tie_word_embeddings;
   return {
     ...textDefaults[String(given.model_type)],
     ...given,

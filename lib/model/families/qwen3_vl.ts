@@ -1,0 +1,137 @@
+import { ModalscopeError } from "../../errors.js";
+import type { Node } from "../graph/node.js";
+import { add, matmul, reshape, slice } from "../graph/ops.js";
+import { attention, type BlockInputs, layerNorm, mlp, projection, rotary, type Scope } from "../layers.js";
+import { count, field, type RawConfig, type TextConfig } from "./config.js";
+import { activation } from "./family.js";
+import type { PatchInputs, Readout, ReadoutId, VisionConfig, VisionFamily } from "./vision.js";
+import { embedPatches } from "./vit.js";
+
+interface Qwen3VisionConfig extends VisionConfig {
+  /** Shape of one patch: channels, frames, rows, columns. */
+  readonly kernel: readonly number[];
+}
+
+/** transformers' constant for all of the tower's norms. */
+const EPS = 1e-6;
+
+/**
+ * Qwen3-VL's tower, dense and with experts alike: pictures at their own size, learned positions stretched over their
+ * grids, rotary rows and columns; squares of patches merged to one token; DeepStack brings the streams after some
+ * blocks to the language model's first blocks.
+ */
+export const qwen3Vl: VisionFamily = {
+  parse(raw: RawConfig, text: TextConfig): Qwen3VisionConfig {
+    const vision = { model_type: "qwen3_vl", ...(raw.vision_config as RawConfig | undefined) };
+    const hidden_size = count(vision, "hidden_size", 1152);
+    const num_attention_heads = count(vision, "num_heads", 16);
+    const num_hidden_layers = count(vision, "depth", 27);
+    const patch_size = count(vision, "patch_size", 16);
+    const kernel = [
+      count(vision, "in_channels", 3),
+      count(vision, "temporal_patch_size", 2),
+      patch_size,
+      patch_size,
+    ];
+    const out = count(vision, "out_hidden_size", 3584);
+    if (out !== text.hidden_size) {
+      throw new ModalscopeError(
+        `config.json has "out_hidden_size": ${out}.`,
+        `The language model's hidden_size is ${text.hidden_size}.`,
+      );
+    }
+    return {
+      model_type: vision.model_type,
+      hidden_size,
+      intermediate_size: count(vision, "intermediate_size", 4304),
+      num_hidden_layers,
+      num_attention_heads,
+      head_dim: Math.floor(hidden_size / num_attention_heads),
+      hidden_act: field(vision, "hidden_act", "gelu_pytorch_tanh"),
+      layer_norm_eps: EPS,
+      patch_size,
+      patch_values: kernel.reduce((a, b) => a * b),
+      kernel,
+      num_positions: count(vision, "num_position_embeddings", 2304),
+      class_tokens: 0,
+      keeps_class_tokens: false,
+      merge: count(vision, "spatial_merge_size", 2),
+      readouts: [
+        { id: "projector", after: [num_hidden_layers - 1] },
+        ...deepstack(vision, num_hidden_layers),
+      ],
+      out_hidden_size: out,
+      image_token_id: count(raw, "image_token_id", 151_655),
+    };
+  },
+
+  layer: (l) => `visual.blocks.${l}.`,
+  embed: (config, scope, inputs) => embed(config as Qwen3VisionConfig, scope, inputs),
+  block,
+  readout: merger,
+  stretches: true,
+  rotates: true,
+};
+
+/** The n-th of `deepstack_visual_indexes` is read after that block of the tower and added after the n-th block. */
+function deepstack(vision: RawConfig, layers: number): Readout[] {
+  const given = vision.deepstack_visual_indexes ?? [8, 16, 24];
+  if (!Array.isArray(given) || !given.every((l) => Number.isInteger(l) && l >= 0 && l < layers)) {
+    throw new ModalscopeError(
+      `config.json has "deepstack_visual_indexes": ${JSON.stringify(given)}.`,
+      `The tower has blocks 0 to ${layers - 1}.`,
+    );
+  }
+  return given.map((l: number, n) => ({ id: `projector.deepstack.${n}`, after: [l], into: n }));
+}
+
+function embed(config: Qwen3VisionConfig, scope: Scope, { patches, places }: PatchInputs): Node {
+  const embedded = embedPatches(config, scope, "visual.patch_embed.proj", patches, config.kernel, true);
+  const positions = scope.weight("visual.pos_embed.weight", [config.num_positions, config.hidden_size]);
+  const stretched = scope.hook("hook_pos_embed", matmul(places, positions));
+  return add(scope.hook("hook_embed", embedded), stretched);
+}
+
+function norm(scope: Scope, name: string, weights: string, x: Node): Node {
+  const width = x.shape[x.shape.length - 1] as number;
+  const gain = scope.weight(`${weights}.weight`, [width]);
+  return layerNorm(scope, name, x, gain, scope.weight(`${weights}.bias`, [width]), EPS);
+}
+
+function block(config: VisionConfig, _layer: number, scope: Scope, inputs: BlockInputs): Node {
+  const attended = selfAttention(config, scope, norm(scope, "ln1", "norm1", inputs.x), inputs);
+  const mid = scope.hook("hook_resid_mid", add(inputs.x, scope.hook("hook_attn_out", attended)));
+  const names = ["mlp.linear_fc1", "mlp.linear_fc2"] as const;
+  const act = activation(config.hidden_act);
+  const fed = mlp(scope, norm(scope, "ln2", "norm2", mid), names, config.intermediate_size, act);
+  return add(mid, scope.hook("hook_mlp_out", fed));
+}
+
+/** One weight makes queries, keys and values. */
+function selfAttention(config: VisionConfig, scope: Scope, x: Node, { cos, sin, mask }: BlockInputs): Node {
+  const { hidden_size: d, head_dim: size, num_attention_heads: heads } = config;
+  const all = projection(scope, "attn.qkv", x, 3 * d, true);
+  const heading = (name: "q" | "k" | "v", n: number): Node => {
+    const own = slice(all, -1, n * d, (n + 1) * d);
+    return scope.hook(`attn.hook_${name}`, reshape(own, [x.shape[0], x.shape[1], heads, size]));
+  };
+  const rotated = (name: "q" | "k", n: number): Node =>
+    scope.hook(`attn.hook_rot_${name}`, rotary(heading(name, n), cos, sin));
+  const parts = { q: rotated("q", 0), k: rotated("k", 1), v: heading("v", 2) };
+  return projection(scope, "attn.proj", attention(scope, parts, { mask }, { scale: size ** -0.5 }), d, true);
+}
+
+/** A square of patches to one token: normed before they are put side by side, or after (DeepStack's). */
+function merger(config: VisionConfig, id: ReadoutId, scope: Scope, x: Node): Node {
+  const { hidden_size: d, merge } = config;
+  const after = id !== "projector";
+  const weights = after ? `visual.deepstack_merger_list.${id.split(".").pop()}` : "visual.merger";
+  const wide = d * merge ** 2;
+  const squares = reshape(x, [x.shape[0], "tokens", merge ** 2, d]);
+  const joined = (y: Node): Node => reshape(y, [x.shape[0], "tokens", wide]);
+  const normed = after
+    ? norm(scope, "ln", `${weights}.norm`, joined(squares))
+    : joined(norm(scope, "ln", `${weights}.norm`, squares));
+  const names = [`${weights}.linear_fc1`, `${weights}.linear_fc2`] as const;
+  return mlp(scope, normed, names, wide, activation("gelu"), { to: config.out_hidden_size });
+}
