@@ -60,7 +60,8 @@ export function box(left: number, top: number, width: number, height: number): R
 /** An ellipse around a centre, a circle when one radius is given. */
 export function disc(x: number, y: number, rx: number, ry: number = rx): Region {
   const inside = (px: number, py: number) => {
-    const [dx, dy] = [(px - x) / rx, (py - y) / ry];
+    const dx = (px - x) / rx;
+    const dy = (py - y) / ry;
     return dx * dx + dy * dy <= 1;
   };
   return { left: x - rx, top: y - ry, right: x + rx, bottom: y + ry, inside };
@@ -96,16 +97,24 @@ export function stroke(width: number, ...points: readonly Point[]): Region {
     top: Math.min(...ys) - half,
     right: Math.max(...xs) + half,
     bottom: Math.max(...ys) + half,
-    inside: (x, y) => points.some((a, i) => i > 0 && distanceSquared(x, y, points[i - 1], a) <= half * half),
+    inside(x, y) {
+      for (let i = 1; i < xs.length; i++) {
+        if (
+          distanceSquared(x - xs[i - 1], y - ys[i - 1], xs[i] - xs[i - 1], ys[i] - ys[i - 1]) <=
+          half * half
+        )
+          return true;
+      }
+      return false;
+    },
   };
 }
 
-function distanceSquared(x: number, y: number, [ax, ay]: Point, [bx, by]: Point): number {
-  const dx = bx - ax;
-  const dy = by - ay;
+/** Squared distance of a point from the segment between the origin and another point. */
+function distanceSquared(x: number, y: number, dx: number, dy: number): number {
   const length = dx * dx + dy * dy;
-  const t = length === 0 ? 0 : Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / length));
-  return (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2;
+  const t = length === 0 ? 0 : Math.min(1, Math.max(0, (x * dx + y * dy) / length));
+  return (x - t * dx) ** 2 + (y - t * dy) ** 2;
 }
 
 /** The slice of a disc from one share of a turn to another, clockwise from the top. */

@@ -102,10 +102,10 @@ for (const world of worlds) {
     it("keeps train and held-out pictures apart, whatever the seeds", () => {
       for (const size of [world.least, 64]) {
         const train = new Set(
-          [1, 2].flatMap((seed) => drawTasks(world, { count: 300, split: "train", seed, size }).map(hashOf)),
+          [1, 2].flatMap((seed) => drawTasks(world, { count: 200, split: "train", seed, size }).map(hashOf)),
         );
         const both = [1, 3]
-          .flatMap((seed) => drawTasks(world, { count: 150, split: "heldout", seed, size }))
+          .flatMap((seed) => drawTasks(world, { count: 100, split: "heldout", seed, size }))
           .filter((task) => train.has(hashOf(task)));
         assert.deepEqual(
           both.map((task) => task.annotation),
