@@ -14,6 +14,7 @@ export { joinPairs } from "./flags.js";
 
 const exitCodes: Record<RunResult["status"], number> = {
   completed: 0,
+  exited: 0,
   failed: 1,
   timeout: 1,
   interrupted: 130,
@@ -25,7 +26,7 @@ Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uui
 Cells tagged skip-execution are not run; those tagged raises-exception may fail. With --resume, a completed cell
 tagged cached is not run again.
 
-Exit codes: 0 completed; 1 a cell failed, a time limit was reached, or the run was not possible; 2 wrong usage;
+Exit codes: 0 completed, or ended by sys.exit(0); 1 a cell failed, a time limit was reached, or the run was not possible; 2 wrong usage;
 130 interrupted; 138 the kernel died.
 
 Examples:
@@ -178,6 +179,10 @@ export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>):
 export function explain({ status, error, failed, output }: RunResult): void {
   if (status === "completed") return;
   const cell = failed?.execution_count == null ? "" : ` in [${failed.execution_count}]`;
+  if (status === "exited") {
+    process.stderr.write(`\nexited${cell}; the cells after it were not run.\n`);
+    return;
+  }
   process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${error?.evalue}\n`);
   for (const part of error?.traceback ?? []) process.stderr.write(`${part}\n`);
   if (output !== "-") process.stderr.write(`What ran is in ${output}\n`);

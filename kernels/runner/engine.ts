@@ -1,4 +1,4 @@
-import type { ErrorContent } from "../typescript/messages.js";
+import type { ErrorContent, Output } from "../typescript/messages.js";
 import type { Autosave } from "./autosave.js";
 import { cellNames } from "./cell-name.js";
 import type { OnEvent } from "./events.js";
@@ -39,7 +39,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     if (before !== undefined) return before;
     if (cell.cell_type !== "code") {
       startCell(cell);
-      endCell(cell, false);
+      endCell(cell);
       continue;
     }
     index++;
@@ -55,7 +55,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     parts.autosave.begin();
     const result = await stopper
       .cell(() =>
-        kernel.execute(joined(cell.source), (output) => {
+        execute(kernel, joined(cell.source), (output) => {
           keeper.add(cell, output);
           parts.autosave.touch();
           onEvent({ type: "output", cell, output });
@@ -66,12 +66,21 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     const error = stop?.error ?? result.error;
     cell.execution_count = result.executionCount;
     if (error !== undefined) keeper.add(cell, { type: "error", content: error });
-    endCell(cell, error !== undefined);
+    endCell(cell, { threw: error !== undefined, failed: stop !== undefined });
     parts.save();
     onEvent({ type: "cell-end", cell, index, seconds: (performance.now() - begun) / 1000, error });
     if (stop !== undefined) return stop;
   }
   return undefined;
+}
+
+/** As everywhere in Jupyter, a cell of white space is not run and has no number. */
+async function execute(
+  kernel: RunnerKernel,
+  code: string,
+  onOutput: (output: Output) => void,
+): Promise<CellResult> {
+  return code.trim() === "" ? { executionCount: null, died: false } : kernel.execute(code, onOutput);
 }
 
 /** What keeps a cell from being started. */
@@ -89,7 +98,13 @@ function stopAt(cell: Cell, { error, died }: CellResult, { cause }: Stopper): St
   }
   if (error === undefined) return undefined;
   if (died) return { cell, status: "died", error };
-  return hasTag(cell, "raises-exception") ? undefined : { cell, status: "failed", error };
+  if (hasTag(cell, "raises-exception")) return undefined;
+  return { cell, status: isExit(error) ? "exited" : "failed", error };
+}
+
+/** A Python cell that ends the run as having succeeded: papermill's users do so. */
+function isExit({ ename, evalue }: ErrorContent): boolean {
+  return ename === "SystemExit" && (evalue === "" || evalue === "0");
 }
 
 /** The cause, and what the kernel knows of where the cell was. */

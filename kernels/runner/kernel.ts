@@ -64,8 +64,6 @@ export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Prom
       return death;
     },
     async execute(code, onOutput) {
-      // As everywhere in Jupyter, a cell of white space is not run and has no number.
-      if (code.trim() === "") return { executionCount: null, died: false };
       count++;
       // A process that ends while the cell is being compiled never takes it.
       const { error, cause } = await Promise.race([session.execute(code, { count, onOutput }), died]);

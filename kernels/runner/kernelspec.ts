@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { didYouMean, ModalscopeError } from "../../lib/errors.js";
 import { listKernels } from "../typescript/install.js";
 import type { KernelSpec } from "./jupyter-kernel.js";
@@ -16,8 +16,14 @@ export function findKernelspec(name: string): KernelSpec {
       didYouMean(name, names) || "Install it, or choose one with --kernel.",
     );
   }
-  return {
-    ...(JSON.parse(readFileSync(join(found.folder, "kernel.json"), "utf8")) as KernelSpec),
-    folder: found.folder,
-  };
+  const spec = JSON.parse(readFileSync(join(found.folder, "kernel.json"), "utf8")) as KernelSpec;
+  return { ...spec, argv: withOwnPython(spec.argv, found.folder), folder: found.folder };
+}
+
+/** A bare `python` is that of the environment that the kernelspec lies in, as for Jupyter's own clients. */
+function withOwnPython(argv: readonly string[], folder: string): string[] {
+  const [command, ...rest] = argv;
+  const prefix = resolve(folder, "..", "..", "..", "..");
+  const own = /^python(\d(\.\d+)?)?$/.test(command) ? join(prefix, "bin", command) : command;
+  return [own !== command && existsSync(own) ? own : command, ...rest];
 }

@@ -5,7 +5,14 @@ import { type Cell, hasTag, type Notebook, newCell } from "./notebook.js";
 export type CellStatus = "pending" | "running" | "completed" | "failed" | "skipped";
 
 /** How a run has ended, or that it has not. */
-export type RecordedStatus = "running" | "completed" | "failed" | "timeout" | "died" | "interrupted";
+export type RecordedStatus =
+  | "running"
+  | "completed"
+  | "exited"
+  | "failed"
+  | "timeout"
+  | "died"
+  | "interrupted";
 
 interface Timed {
   start_time: string | null;
@@ -86,10 +93,14 @@ export function startCell(cell: Cell): void {
   cell.metadata.papermill = { ...running };
 }
 
-export function endCell(cell: Cell, failed: boolean): void {
+/** A cell that threw has not failed when it was expected to throw. */
+export function endCell(
+  cell: Cell,
+  { threw, failed }: { threw: boolean; failed: boolean } = { threw: false, failed: false },
+): void {
   const record = cell.metadata.papermill as unknown as RecordedCell;
   endTime(record);
-  record.exception = failed;
+  record.exception = threw;
   record.status = failed ? "failed" : "completed";
 }
 

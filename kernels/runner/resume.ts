@@ -55,7 +55,7 @@ export function planResume(notebook: Notebook, earlier: Notebook): Resumption {
 
 function isOpen(cell: Cell): boolean {
   const status = recordOfCell(cell)?.status;
-  return status !== "completed" && status !== "skipped" && !hasTag(cell, "raises-exception");
+  return status !== "completed" && status !== "skipped";
 }
 
 function sameCells(a: readonly Cell[], b: readonly Cell[]): boolean {

@@ -17,6 +17,7 @@ import {
   endRecord,
   hideInputs,
   type NotebookRecord,
+  type RecordedStatus,
   recordOf,
   startRecord,
 } from "./record.js";
@@ -55,12 +56,14 @@ export interface RunOptions {
 }
 
 /**
+ * - `completed`: to the last cell
+ * - `exited`: to a cell that ended the run on purpose, as Python's `sys.exit(0)` does
  * - `failed`: a cell threw, or the kernel did not start
  * - `timeout`: a limit was reached
  * - `died`: the kernel's process ended
  * - `interrupted`: the signal came
  */
-export type RunStatus = "completed" | "failed" | "timeout" | "died" | "interrupted";
+export type RunStatus = Exclude<RecordedStatus, "running">;
 
 export interface RunResult {
   status: RunStatus;
@@ -219,7 +222,7 @@ function finishRecord(notebook: Notebook, record: NotebookRecord, stop: EarlySto
   if (stop === undefined) return;
   const { ename, evalue } = stop.error;
   record.error = { ename, evalue, ...(stop.cell === undefined ? {} : { cell_id: stop.cell.id }) };
-  addBanner(notebook, stop);
+  if (stop.status !== "exited") addBanner(notebook, stop);
 }
 
 async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number): Promise<Stop | undefined> {

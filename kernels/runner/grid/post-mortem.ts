@@ -23,7 +23,7 @@ export function recordEnd(output: string, evalue: string): void {
   const cell = notebook.cells.find((one) => recordOfCell(one)?.status === "running");
   if (cell !== undefined) {
     cell.outputs?.push({ output_type: "error", ...error });
-    endCell(cell, true);
+    endCell(cell, { threw: true, failed: true });
   }
   endRecord(record as NotebookRecord, "died");
   record.error = { ename: error.ename, evalue, ...(cell === undefined ? {} : { cell_id: cell.id }) };

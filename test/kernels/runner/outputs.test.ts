@@ -62,6 +62,7 @@ test("outputs are kept as a client would show them", async () => {
   ]);
   assert.equal(textOf(third), "stays\n");
   assert.equal(raising.outputs?.[0].ename, "Error");
+  assert.equal(raising.metadata.papermill?.exception, true);
   assert.deepEqual([skipped.outputs, skipped.execution_count], [[], null]);
   assert.equal(empty.execution_count, null);
   assert.equal(last.execution_count, 5);
@@ -73,13 +74,7 @@ test("outputs are kept as a client would show them", async () => {
       'cell-skip throw new Error("not run");',
     ],
   );
-  assert.deepEqual(statuses(saved), [
-    ...Array(3).fill("completed"),
-    "failed",
-    "skipped",
-    "completed",
-    "completed",
-  ]);
+  assert.deepEqual(statuses(saved), [...Array(4).fill("completed"), "skipped", "completed", "completed"]);
   assertValid(saved);
 });
 
