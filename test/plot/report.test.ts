@@ -12,6 +12,7 @@ import { markdownHtml } from "../../lib/plot/report/markdown.js";
 import { mathHtml } from "../../lib/plot/report/math.js";
 import { parseNotebook, provenanceOf, statusOf } from "../../lib/plot/report/notebook.js";
 import { mergedOutputs, terminalText } from "../../lib/plot/report/outputs.js";
+import { reportPage } from "../../lib/plot/report/page.js";
 import { writeReport } from "../../lib/plot/report/write.js";
 import { bundleOf } from "../../lib/plot/show.js";
 import { table, tableHtml } from "../../lib/plot/table.js";
@@ -242,6 +243,47 @@ test("status and provenance come from the file alone", () => {
   assert.deepEqual(
     provenanceOf(parseNotebook(notebook([code("a", [], { metadata: { execution: timed } })]), "a")),
     [["seconds", "2.5"]],
+  );
+});
+
+test("an expected error and a skipped cell are no failure; a run that was cut short says why", () => {
+  const error = { output_type: "error", ename: "Error", evalue: "x", traceback: [] };
+  const tagged = (tag: string, more: object) => code("a", [], { metadata: { tags: [tag] }, ...more });
+  const status = (...cells: object[]) => statusOf(parseNotebook(notebook(cells), "a"));
+  assert.equal(status(tagged("raises-exception", { outputs: [error] }), code("b")), "passed");
+  assert.equal(status(tagged("skip-execution", { execution_count: null }), code("b")), "passed");
+  assert.equal(status(tagged("other", { outputs: [error] }), code("b")), "failed");
+  const papermill = { status: "timeout", error: { ename: "CellTimeoutError", evalue: "longer than 5 s" } };
+  assert.deepEqual(provenanceOf(parseNotebook(notebook([], { papermill }), "a")), [
+    ["ended", "timeout: CellTimeoutError: longer than 5 s"],
+  ]);
+});
+
+test("the banner of a run that failed leads to its place", () => {
+  const banner = text(
+    "<span>An Exception was encountered at '<a href=\"#papermill-error-cell\">In [2]</a>'.</span>",
+  );
+  const place = text('<span id="papermill-error-cell">here</span>');
+  const one = { name: "a", notebook: parseNotebook(notebook([banner, place]), "a") };
+  const { document } = new JSDOM(reportPage([one, one])).window;
+  const links = [...document.querySelectorAll<HTMLAnchorElement>("a[href$='-end']")].map((a) =>
+    a.hash.slice(1),
+  );
+  assert.deepEqual(links, ["notebook-1-end", "notebook-2-end"]);
+  for (const id of links) assert.match(document.getElementById(id)?.textContent ?? "", /here/);
+});
+
+test("code that a run has hidden is not shown, unless it failed", () => {
+  const hidden = (source: string, outputs: object[] = []) =>
+    code(source, outputs, { metadata: { jupyter: { source_hidden: true } } });
+  const error = { output_type: "error", ename: "Error", evalue: "x", traceback: ["Error: x"] };
+  const page = reportPage([
+    { name: "a", notebook: parseNotebook(notebook([hidden("unseen"), hidden("seen", [error])]), "a") },
+  ]);
+  const { document } = new JSDOM(page).window;
+  assert.deepEqual(
+    [...document.querySelectorAll("details.code code")].map((one) => one.textContent),
+    ["seen"],
   );
 });
 

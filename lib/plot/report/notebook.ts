@@ -69,14 +69,25 @@ export function joined(text: Multiline | undefined): string {
 /** How its run went: failed with an error output, incomplete when a cell with code was not run. */
 export function statusOf(notebook: Notebook): Status {
   const code = notebook.cells.filter(
-    (cell) => cell.cell_type === "code" && joined(cell.source).trim() !== "",
+    (cell) =>
+      cell.cell_type === "code" &&
+      joined(cell.source).trim() !== "" &&
+      !tagsOf(cell).includes("skip-execution"),
   );
   if (code.some(hasFailed)) return "failed";
   return code.every((cell) => cell.execution_count) ? "passed" : "incomplete";
 }
 
+/** A cell that is there to show an error has not failed by it. */
 export function hasFailed(cell: Cell): boolean {
+  if (tagsOf(cell).includes("raises-exception")) return false;
   return (cell.outputs ?? []).some((output) => output.output_type === "error");
+}
+
+/** Whether the cell's code is not to be shown, as after a run in report mode. */
+export function isHidden(cell: Cell): boolean {
+  const { jupyter } = cell.metadata as { jupyter?: { source_hidden?: unknown } };
+  return jupyter?.source_hidden === true;
 }
 
 export function tagsOf(cell: Cell): readonly string[] {
@@ -93,6 +104,13 @@ export function secondsOf(cell: Cell): number | undefined {
   return Number.isFinite(end - start) ? (end - start) / 1000 : undefined;
 }
 
+/** How a run ended that did not come to its last cell. */
+function endOf(record: Record<string, unknown> | undefined): string | undefined {
+  const { status, error } = (record ?? {}) as { status?: string; error?: { ename: string; evalue: string } };
+  if (status === undefined || status === "completed") return undefined;
+  return error === undefined ? status : `${status}: ${error.ename}: ${error.evalue}`;
+}
+
 /** What is known of the run: when, how long, on what, with which parameters; as names and texts. */
 export function provenanceOf(notebook: Notebook): [string, string][] {
   const { kernelspec, papermill, modalscope } = notebook.metadata as Record<
@@ -103,6 +121,7 @@ export function provenanceOf(notebook: Notebook): [string, string][] {
   const entries: [string, unknown][] = [
     ["started", papermill?.start_time],
     ["seconds", papermill?.duration ?? (seconds.length > 0 ? seconds.reduce((a, b) => a + b, 0) : undefined)],
+    ["ended", endOf(papermill)],
     ["kernel", kernelspec?.display_name ?? kernelspec?.name],
     ...Object.entries((papermill?.parameters ?? {}) as object).map(([k, v]): [string, unknown] => [
       `parameter ${k}`,

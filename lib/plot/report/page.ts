@@ -11,6 +11,7 @@ import { type Heading, markdownHtml, withAttachments, withHeadings } from "./mar
 import {
   type Cell,
   hasFailed,
+  isHidden,
   joined,
   type Notebook,
   provenanceOf,
@@ -86,7 +87,10 @@ function sectionOf(name: string, notebook: Notebook, id: string, page: PageConte
     const html = markdownHtml(withAttachments(joined(cell.source), cell.attachments), page.nonce);
     const found = withHeadings(html, `${id}-${headings.length + 1}`);
     headings.push(...found.headings);
-    return `<div class="cell prose">${found.html}</div>`;
+    // Where a run ended: ids of the notebook's own are not kept, and each notebook has this one.
+    const here = joined(cell.source).includes('id="papermill-error-cell"') ? ` id="${id}-end"` : "";
+    const linked = found.html.replace('href="#papermill-error-cell"', `href="#${id}-end"`);
+    return `<div class="cell prose"${here}>${linked}</div>`;
   });
   const status = statusOf(notebook);
   return {
@@ -113,7 +117,7 @@ function codeCellHtml(cell: Cell, page: PageContext): string {
 
 /** Code is folded, except what a reader looks for: the parameters, and what failed. */
 function sourceHtml(cell: Cell, source: string, failed: boolean): string {
-  if (!source.trim()) return "";
+  if (!source.trim() || (isHidden(cell) && !failed)) return "";
   const tags = tagsOf(cell);
   const seconds = secondsOf(cell);
   const lines = source.trimEnd().split("\n").length;
