@@ -29,7 +29,7 @@ import {
 import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
 import { passOf } from "./vision.js";
-import type { Tokenizer } from "./weights/index.js";
+import type { Checkpoint, Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
 
 /** What to do in one run besides computing. */
@@ -64,12 +64,24 @@ export interface RunResult {
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
 export class Model {
+  /** @internal */
   constructor(
+    /** @internal What the functions of this folder work on; it is left out of the published declarations. */
     readonly engine: Engine,
     readonly tokenizer: Tokenizer | undefined,
     /** Folder or file that the checkpoint was loaded from. */
     readonly path: string,
   ) {}
+
+  /** The files that it was loaded from: the raw config and every weight by its name. */
+  get checkpoint(): Checkpoint {
+    return this.engine.checkpoint;
+  }
+
+  /** Whether all blocks stay in memory; otherwise each is opened, run and closed (streamed). */
+  get resident(): boolean {
+    return this.engine.resident;
+  }
 
   get config(): TextConfig {
     return this.engine.config;

@@ -219,7 +219,7 @@ async function benchSweep(model: Model, reference: Reference | undefined, rounds
 /** A budget of half the weights' size: the blocks are streamed. */
 async function benchStreaming(path: string, threads: number): Promise<void> {
   const probe = await loadModel(path, { threads });
-  const bytes = [...probe.engine.checkpoint.weights.values()].reduce((n, w) => n + w.byteLength, 0);
+  const bytes = [...probe.checkpoint.weights.values()].reduce((n, w) => n + w.byteLength, 0);
   await probe.close();
   const model = await loadModel(path, { threads, memory: bytes / 2 });
   const batch = model.batch(tokensOf(1, 64, model.config.vocab_size));
@@ -228,7 +228,7 @@ async function benchStreaming(path: string, threads: number): Promise<void> {
     peak = Math.max(peak, anonymousBytes());
   };
   const seconds = await timed(() => model.run(batch, { logits: "last", progress: watch }));
-  const mode = model.engine.resident ? "resident" : "streamed";
+  const mode = model.resident ? "resident" : "streamed";
   console.log(
     `budget ${showBytes(bytes / 2)} for ${showBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +
       `${((seconds / model.layers.length) * 1000).toFixed(0)} ms per block, peak ${showBytes(peak)} anonymous (whole process)`,

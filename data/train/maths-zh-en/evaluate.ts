@@ -62,7 +62,7 @@ function table(scores: Scores): string {
 
 function card(model: Model, plain: Scores, chat: Scores, command: string): string {
   const { config } = model;
-  const parameters = [...model.engine.checkpoint.weights.values()].reduce((n, w) => n + w.byteLength / 4, 0);
+  const parameters = [...model.checkpoint.weights.values()].reduce((n, w) => n + w.byteLength / 4, 0);
   return `---
 license: mit
 language: [en, zh]
