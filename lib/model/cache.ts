@@ -38,12 +38,18 @@ export class Cache {
     return total;
   }
 
-  /** Writes all tensors to a safetensors file, which Python opens too. */
+  /**
+   * Writes all tensors to a safetensors file, which Python opens too.
+   * @throws ModalscopeError when it cannot be written
+   */
   save(path: string, metadata: Readonly<Record<string, string>> = {}): void {
     writeSafetensors(path, Object.fromEntries(this.names.map((name) => [name, this.get(name)])), metadata);
   }
 
-  /** Opens what `save`, or a run with `captureTo`, wrote. Tensors are read when they are asked for. */
+  /**
+   * Opens what `save`, or a run with `captureTo`, wrote. Tensors are read when they are asked for.
+   * @throws ModalscopeError when there is no such file, or it is damaged
+   */
   static open(path: string): Cache {
     return new Cache(openSafetensors(path));
   }

@@ -15,6 +15,7 @@ export function parseBytes(size: string | number): number {
   return Number(match[1]) * units[match[2].toLowerCase()];
 }
 
+/** Bytes as people read them, such as "1.5 kB". */
 export function showBytes(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 2 ** (10 * power);

@@ -34,7 +34,10 @@ const tokenOf = (tokens: Tokens, row: number, logits: ArrayLike<number>): number
   return id;
 };
 
-/** logit of `answer` − logit of `other`, at the last of the positions. */
+/**
+ * logit of `answer` − logit of `other`, at the last of the positions. Like the metrics below, it throws a
+ * ModalscopeError when it is given logits and a row has no such token.
+ */
 export function logitDifference(answer: Tokens, other: Tokens): Metric {
   return {
     name: "logit difference",

@@ -109,7 +109,10 @@ export class Model {
     return (Array.isArray(given) ? given : [given]).filter((id): id is number => typeof id === "number");
   }
 
-  /** A weight under its checkpoint's name, as float32. */
+  /**
+   * A weight under its checkpoint's name, as float32.
+   * @throws ModalscopeError naming the nearest names when there is none
+   */
   weight(name: string): Tensor {
     return weightTensor(this.engine.checkpoint, name);
   }
@@ -129,7 +132,10 @@ export class Model {
     return this.checked(await readPrompts(this.engine, reader, list, this.padding(options)));
   }
 
-  /** Lines up rows of token ids. */
+  /**
+   * Lines up rows of token ids.
+   * @throws ModalscopeError for an empty batch or row, an id that is none, or a row that is too long
+   */
   batch(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
     return this.checked(padTokens(rows, this.padding(options)));
   }
@@ -163,7 +169,10 @@ export class Model {
     return encode(tokenizer, fillTemplate(tokenizer, prompt), false);
   }
 
-  /** Text of token ids. */
+  /**
+   * Text of token ids.
+   * @throws ModalscopeError when there is no tokenizer
+   */
   decode(ids: readonly number[] | Int32Array, options: { keepSpecial?: boolean } = {}): string {
     if (ids.length === 0) return "";
     return this.needTokenizer().decode(Array.from(ids), { skip_special_tokens: !options.keepSpecial });
@@ -242,7 +251,8 @@ export class Model {
 
   /**
    * Continues prompts token by token.
-   * @throws ModalscopeError for an unknown hook, an edit that does not fit, or more tokens than the model was made for
+   * @throws ModalscopeError for a hook that is unknown or does not run, an edit that does not fit, more tokens than the
+   * model was made for, or more captures, logits and keys than the memory holds
    */
   async generate(
     input: Batch | Prompt | readonly Prompt[],

@@ -41,6 +41,7 @@ export interface Patching {
 /**
  * Activation patching (Meng et al. 2022, "causal tracing"; Wang et al. 2022): the corrupted run with one value of
  * the clean run put in its place, over layers, positions and heads.
+ * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for a position or head that is none
  */
 export async function activationPatching(
   model: Model,
@@ -82,7 +83,10 @@ export async function activationPatching(
   };
 }
 
-/** An edit that puts in what another run had at the same place. */
+/**
+ * An edit that puts in what another run had at the same place.
+ * @throws ModalscopeError when that run kept nothing of the hook
+ */
 export function patch(from: Cache, hook: string, where: Where = {}): Edit {
   return { kind: "replace", value: from.get(hook), ...where };
 }
@@ -91,6 +95,8 @@ export function patch(from: Cache, hook: string, where: Where = {}): Edit {
  * Attribution patching (Nanda 2023): the first-order estimate of activation patching for every position and head
  * at once, (clean − corrupted) · ∂metric/∂corrupted, summed over each vector.
  * @returns hook → (batch, time) or (batch, time, heads)
+ * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for one that the metric does not
+ * depend on
  */
 export async function attributionPatching(
   model: Model,
@@ -121,6 +127,7 @@ export interface Path {
  * Path patching (Goldowsky-Dill et al. 2023): the sender takes its corrupted value, every attention head and MLP
  * between keeps its clean one, and only what then reaches the receivers is put into a clean run.
  * @returns (batch): the metric of that run; `clean` that of the untouched one
+ * @throws ModalscopeError when the prompts differ in length, and for an unknown hook
  */
 export async function pathPatching(
   model: Model,

@@ -56,6 +56,8 @@ export interface SweepResult {
  * The metric under every point's edits. Nothing is computed twice: a point starts at the first block and the first
  * token that its edits touch, from the clean run's stream and keys; and the blocks are gone through once for all
  * points, each joining the batch at its block. The results are those of separate runs.
+ * @throws ModalscopeError for an unknown hook or an edit that does not fit, at any point, and for a clean run that does
+ * not fit into the memory
  */
 export async function sweep<const G extends Grid>(
   model: Model,

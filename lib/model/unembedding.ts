@@ -6,6 +6,7 @@ import { HEAD } from "./program.js";
 
 /**
  * Final norm and language head as functions of rows (rows, hidden_size): what the lenses of the analysis read through.
+ * `pullback` gives the cotangent of the rows from that of their logits (rows, vocab_size).
  */
 export function unembedding(model: Model): {
   forward(x: Tensor): Promise<Tensor>;
