@@ -13,15 +13,8 @@ const firstMs = 250;
 /** Saving takes at most this part of the time, however large the notebook. */
 const largestShare = 0.1;
 
-/**
- * @param everySeconds between two saves; 0 for none
- * @param onError told of a save that failed; the next one is tried all the same
- */
-export function autosave(
-  everySeconds: number,
-  save: () => void,
-  onError: (error: unknown) => void,
-): Autosave {
+/** @param everySeconds between two saves; 0 for none */
+export function autosave(everySeconds: number, save: () => void): Autosave {
   let timer: NodeJS.Timeout | undefined;
   let changed = false;
 
@@ -33,11 +26,7 @@ export function autosave(
     const begun = performance.now();
     if (changed) {
       changed = false;
-      try {
-        save();
-      } catch (error) {
-        onError(error);
-      }
+      save();
     }
     wait(Math.max(everySeconds * 1000, (performance.now() - begun) / largestShare));
   }

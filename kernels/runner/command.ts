@@ -26,12 +26,12 @@ Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uui
 Cells tagged skip-execution are not run; those tagged raises-exception may fail. With --resume, a completed cell
 tagged cached is not run again.
 
-Exit codes: 0 completed, or ended by sys.exit(0); 1 a cell failed, a time limit was reached, or the run was not possible; 2 wrong usage;
-130 interrupted; 138 the kernel died.
+Exit codes: 0 completed, or ended by sys.exit(0); 1 a cell failed, a time limit was reached, or the run was not
+possible; 2 wrong usage; 130 interrupted; 138 the kernel died.
 
 Examples:
   modalscope run in.ipynb out.ipynb -p layers 4 -y '{sizes: [1, 2]}'
-  modalscope run in.ipynb - < /dev/null | jq .metadata.papermill.status
+  modalscope run in.ipynb - | jq .metadata.papermill.status
   modalscope run in.ipynb runs/ --grid params.yaml --max-cores 4 --max-memory 16GB`;
 
 export function runCommand(): Command {

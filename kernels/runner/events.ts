@@ -16,7 +16,7 @@ export type RunEvent =
       name: string;
       reason: "skip-execution" | "cached";
     }
-  /** A save during a cell failed; the next one is tried all the same. */
+  /** A save failed; the next one is tried all the same. */
   | { type: "save-failed"; error: unknown };
 
 export type OnEvent = (event: RunEvent) => void;

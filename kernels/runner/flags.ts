@@ -3,11 +3,11 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type Parameters, parseParameters, parseValue, readParameters } from "./parameters/values.js";
 
 export interface RunFlags {
-  parameters: [string, string][];
-  parameters_raw: [string, string][];
-  parameters_file: string[];
-  parameters_yaml: string[];
-  parameters_base64: string[];
+  parameters?: [string, string][];
+  parameters_raw?: [string, string][];
+  parameters_file?: string[];
+  parameters_yaml?: string[];
+  parameters_base64?: string[];
   kernel?: string;
   cwd?: string;
   prepareOnly?: boolean;
@@ -32,28 +32,22 @@ export interface RunFlags {
 }
 
 export function addRunOptions(command: Command): Command {
-  const all = (value: string, previous: string[]): string[] => [...previous, value];
-  const pairs = (value: string, previous: [string, string][]): [string, string][] => [
+  const all = (value: string, previous: string[] = []): string[] => [...previous, value];
+  const pairs = (value: string, previous: [string, string][] = []): [string, string][] => [
     ...previous,
     pair(value),
   ];
   return command
     .optionsGroup("Parameters (of these, later ones win):")
-    .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all, [])
-    .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all, [])
-    .option("-y, --parameters_yaml <text>", "parameters as YAML", all, [])
+    .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all)
+    .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all)
+    .option("-y, --parameters_yaml <text>", "parameters as YAML", all)
     .option(
       "-p, --parameters <name value>",
       "a parameter; numbers, true, false and null are read as such",
       pairs,
-      [],
     )
-    .option(
-      "-r, --parameters_raw <name value>",
-      "a parameter that is text, whatever it looks like",
-      pairs,
-      [],
-    )
+    .option("-r, --parameters_raw <name value>", "a parameter that is text, whatever it looks like", pairs)
     .option("--help-notebook", "say what parameters the notebook takes")
     .option("--inspect", "the same as JSON")
     .optionsGroup("The run:")
@@ -137,16 +131,23 @@ function bytes(text: string): number {
 
 /** Later ones win: base64, files, YAML, `-p`, `-r`. */
 export function givenParameters(flags: RunFlags): Parameters {
-  const decoded = flags.parameters_base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
+  const {
+    parameters_base64: base64 = [],
+    parameters_file: files = [],
+    parameters_yaml: yaml = [],
+    parameters: pairs = [],
+    parameters_raw: raw = [],
+  } = flags;
+  const decoded = base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
   const sources: Parameters[] = [
     ...decoded.map((text) => parseParameters(text, "--parameters_base64")),
-    ...flags.parameters_file.map(readParameters),
-    ...flags.parameters_yaml.map((text) => parseParameters(text, "--parameters_yaml")),
+    ...files.map(readParameters),
+    ...yaml.map((text) => parseParameters(text, "--parameters_yaml")),
   ];
   // From entries, so that no name is taken for an object's own machinery.
   return Object.fromEntries([
     ...sources.flatMap((source) => Object.entries(source)),
-    ...flags.parameters.map(([name, value]) => [name, parseValue(value)] as const),
-    ...flags.parameters_raw,
+    ...pairs.map(([name, value]) => [name, parseValue(value)] as const),
+    ...raw,
   ]);
 }

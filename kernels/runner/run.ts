@@ -229,15 +229,23 @@ async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number):
   const { notebook, file, options, resumption } = parts;
   const { signal, executionTimeout, notebookTimeout, autosaveEvery = 3, onEvent = () => {} } = options;
   const save = (): void => file.save(notebook);
+  // What a full disk keeps from being written may fit later; the last save tells if not.
+  const tryToSave = (): void => {
+    try {
+      save();
+    } catch (error) {
+      onEvent({ type: "save-failed", error });
+    }
+  };
   const stopper = watchRun(kernel, { signal, executionTimeout, notebookTimeout, begun });
   try {
     save();
     return await runCells(notebook, {
       kernel,
       stopper,
-      autosave: autosave(autosaveEvery, save, (error) => onEvent({ type: "save-failed", error })),
+      autosave: autosave(autosaveEvery, tryToSave),
       kept: resumption.kept,
-      save,
+      save: tryToSave,
       onEvent,
     });
   } finally {
