@@ -17,57 +17,69 @@ export interface PageScene {
 const LAYOUTS: readonly Layout[] = ["form", "letter", "table", "receipt"];
 const AGES = numerals(10, 79);
 
+export interface WordOptions {
+  /** How many words of each list are written into pictures, the commonest first; all unless given. */
+  readonly words?: number;
+}
+
 /** Forms, letters, tables and receipts: read a field, find a row, compare or reckon with several. */
-export const documents: World<PageScene> = {
-  name: "documents",
-  least: 48,
-  types: {
-    layout: "easy",
-    field: "easy",
-    row: "medium",
-    whose: "medium",
-    most: "hard",
-    least: "hard",
-    more: "hard",
-    dearer: "hard",
-  },
-  scoring: () => "anls",
-  vocabulary: wordSet(
-    ...NAMES,
-    ...CITIES,
-    ...JOBS,
-    ...GOODS,
-    ...MONTHS,
-    ...AGES,
-    ...numerals(0, 31),
-    "what kind of document is this? form letter table receipt",
-    "what is the name? city age job day month total. who is the letter to? from",
-    "how old is? what is the price of the? who is? what costs? who is the oldest? the youngest?",
-    "what costs the most? the least? how many people are older than? how many things cost more than the?",
-    "how much more is the than the? a, and.",
-  ),
+export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
+  const lists = listsOf(words);
+  return {
+    name: "documents",
+    least: 48,
+    types: {
+      layout: "easy",
+      field: "easy",
+      row: "medium",
+      whose: "medium",
+      most: "hard",
+      least: "hard",
+      more: "hard",
+      dearer: "hard",
+    },
+    scoring: () => "anls",
+    vocabulary: wordSet(
+      ...Object.values(lists).flat(),
+      ...MONTHS,
+      ...AGES,
+      ...numerals(0, 31),
+      "what kind of document is this? form letter table receipt",
+      "what is the name? city age job day month total. who is the letter to? from",
+      "how old is? what is the price of the? who is? what costs? who is the oldest? the youngest?",
+      "what costs the most? the least? how many people are older than? how many things cost more than the?",
+      "how much more is the than the? a, and.",
+    ),
 
-  scene(random, type) {
-    const layout = random.pick(LAYOUTS_FOR[type] ?? LAYOUTS);
-    return { layout, fields: FIELDS[layout](random) };
-  },
+    scene(random, type) {
+      const layout = random.pick(LAYOUTS_FOR[type] ?? LAYOUTS);
+      return { layout, fields: FIELDS[layout](random, lists) };
+    },
 
-  question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
-  category: ({ layout }) => layout,
+    question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
+    category: ({ layout }) => layout,
 
-  render({ layout, fields }, size): Raster {
-    const raster = blank(size, size, layout === "receipt" ? GRAY : WHITE);
-    DRAW[layout](raster, fields, size, Math.floor(size / 48));
-    return raster;
-  },
+    render({ layout, fields }, size): Raster {
+      const raster = blank(size, size, layout === "receipt" ? GRAY : WHITE);
+      DRAW[layout](raster, fields, size, Math.floor(size / 48));
+      return raster;
+    },
 
-  passage({ layout, fields }) {
-    const entries = layout === "receipt" ? [...fields, ["total", String(total(fields))] as const] : fields;
-    return `a ${layout}. ${listed(entries.map(([key, value]) => `${key} ${value}`))}.`;
-  },
-};
+    passage({ layout, fields }) {
+      const entries = layout === "receipt" ? [...fields, ["total", String(total(fields))] as const] : fields;
+      return `a ${layout}. ${listed(entries.map(([key, value]) => `${key} ${value}`))}.`;
+    },
+  };
+}
 
 type Fields = PageScene["fields"];
+
+type Lists = Readonly<Record<"names" | "cities" | "jobs" | "goods", readonly string[]>>;
+
+function listsOf(words?: number): Lists {
+  const first = (list: readonly string[]) => list.slice(0, words);
+  return { names: first(NAMES), cities: first(CITIES), jobs: first(JOBS), goods: first(GOODS) };
+}
 
 const LAYOUTS_FOR: Readonly<Record<string, readonly Layout[]>> = {
   row: ["table", "receipt"],
@@ -79,18 +91,18 @@ const LAYOUTS_FOR: Readonly<Record<string, readonly Layout[]>> = {
   field: ["form", "letter", "receipt"],
 };
 
-const FIELDS: Readonly<Record<Layout, (random: Random) => Fields>> = {
-  form(random) {
+const FIELDS: Readonly<Record<Layout, (random: Random, lists: Lists) => Fields>> = {
+  form(random, lists) {
     const all = [
-      ["name", random.pick(NAMES)],
-      ["city", random.pick(CITIES)],
+      ["name", random.pick(lists.names)],
+      ["city", random.pick(lists.cities)],
       ["age", random.pick(AGES)],
-      ["job", random.pick(JOBS)],
+      ["job", random.pick(lists.jobs)],
     ] as const;
     return some(random, all, 3 + random.int(2));
   },
-  letter(random) {
-    const [to, from] = some(random, NAMES, 2);
+  letter(random, lists) {
+    const [to, from] = some(random, lists.names, 2);
     return [
       ["day", String(1 + random.int(28))],
       ["month", random.pick(MONTHS)],
@@ -98,8 +110,8 @@ const FIELDS: Readonly<Record<Layout, (random: Random) => Fields>> = {
       ["from", from],
     ];
   },
-  table: (random) => paired(some(random, NAMES, 3), some(random, AGES, 3)),
-  receipt: (random) => paired(some(random, GOODS, 3), some(random, numerals(1, 9), 3)),
+  table: (random, lists) => paired(some(random, lists.names, 3), some(random, AGES, 3)),
+  receipt: (random, lists) => paired(some(random, lists.goods, 3), some(random, numerals(1, 9), 3)),
 };
 
 const paired = (keys: readonly string[], values: readonly string[]): Fields =>
@@ -207,3 +219,6 @@ const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: numbe
     write(raster, sum, 41 * dot - textWidth(sum, dot), 38 * dot, COLOURS.red, dot);
   },
 };
+
+/** The pages with all the words that there are. */
+export const documents: World<PageScene> = documentWorld();

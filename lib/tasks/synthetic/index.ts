@@ -22,7 +22,7 @@ export {
   type Thing,
 } from "./captions.js";
 export { type ChartKind, type ChartScene, charts } from "./charts.js";
-export { documents, type Layout, type PageScene } from "./documents.js";
+export { documents, documentWorld, type Layout, type PageScene, type WordOptions } from "./documents.js";
 export {
   blind,
   DEFAULT_SIZE,
@@ -35,7 +35,7 @@ export {
 } from "./draw.js";
 export { type Counted, type CountScene, hands } from "./hands.js";
 export { type PlanetScene, planets } from "./planets.js";
-export { type Carrier, type CarrierKind, type StreetScene, sceneText } from "./scene-text.js";
+export { type Carrier, type CarrierKind, type StreetScene, sceneText, sceneTextWorld } from "./scene-text.js";
 export { type ObjectScene, type SceneObject, scenes } from "./scenes.js";
 export { type Operation, type SumScene, sums } from "./sums.js";
 export { type Question, type World, wordsOf } from "./world.js";

@@ -12,6 +12,7 @@ import {
 import { writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, disc, paint } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
+import type { WordOptions } from "./documents.js";
 import { SIGNS } from "./words.js";
 import { listed, type Question, some, type World, wordSet } from "./world.js";
 
@@ -39,79 +40,82 @@ const BACKGROUNDS: readonly Colour[] = [
 ];
 
 /** Words on signs, buses and shops: one alone, one of several, or one found by where it is. */
-export const sceneText: World<StreetScene> = {
-  name: "scene-text",
-  least: 48,
-  types: {
-    alone: "easy",
-    named: "medium",
-    colour: "medium",
-    carrier: "medium",
-    beside: "hard",
-    above: "hard",
-  },
-  scoring: () => "exact",
-  vocabulary: wordSet(
-    ...SIGNS,
-    ...KINDS,
-    ...COLOUR_NAMES,
-    "what does the say? what color is the word on? what is the word on? what is the word",
-    "left right above below of in the row top middle bottom says, and.",
-  ),
+export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> {
+  const signs = SIGNS.slice(0, words);
+  return {
+    name: "scene-text",
+    least: 48,
+    types: {
+      alone: "easy",
+      named: "medium",
+      colour: "medium",
+      carrier: "medium",
+      beside: "hard",
+      above: "hard",
+    },
+    scoring: () => "exact",
+    vocabulary: wordSet(
+      ...signs,
+      ...KINDS,
+      ...COLOUR_NAMES,
+      "what does the say? what color is the word on? what is the word on? what is the word",
+      "left right above below of in the row top middle bottom says, and.",
+    ),
 
-  scene(random, type) {
-    const count = type === "alone" ? 1 : 2 + random.int(2);
-    const cells = some(random, [0, 1, 2, 3, 4, 5], count);
-    if (type === "beside") cells[1] = cells[0] ^ 1;
-    if (type === "above") cells[1] = (cells[0] + (random.int(2) === 0 ? 2 : 4)) % 6;
-    if (cells.length === 3 && (cells[2] === cells[1] || cells[2] === cells[0])) cells.pop();
-    const colours = some(random, COLOUR_NAMES, count);
-    const words = some(random, SIGNS, count);
-    return {
-      carriers: cells.map((cell, i) => ({
-        kind: random.pick(KINDS),
-        colour: colours[i],
-        word: words[i],
-        row: cell >> 1,
-        column: cell & 1,
-      })),
-      background: random.int(BACKGROUNDS.length),
-    };
-  },
+    scene(random, type) {
+      const count = type === "alone" ? 1 : 2 + random.int(2);
+      const cells = some(random, [0, 1, 2, 3, 4, 5], count);
+      if (type === "beside") cells[1] = cells[0] ^ 1;
+      if (type === "above") cells[1] = (cells[0] + (random.int(2) === 0 ? 2 : 4)) % 6;
+      if (cells.length === 3 && (cells[2] === cells[1] || cells[2] === cells[0])) cells.pop();
+      const colours = some(random, COLOUR_NAMES, count);
+      const written = some(random, signs, count);
+      return {
+        carriers: cells.map((cell, i) => ({
+          kind: random.pick(KINDS),
+          colour: colours[i],
+          word: written[i],
+          row: cell >> 1,
+          column: cell & 1,
+        })),
+        background: random.int(BACKGROUNDS.length),
+      };
+    },
 
-  question: ({ carriers }, type, random) => ASK[type](carriers, random),
-  category: ({ carriers }) => carriers[0].kind,
-  picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
+    question: ({ carriers }, type, random) => ASK[type](carriers, random),
+    category: ({ carriers }) => carriers[0].kind,
+    picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
 
-  render({ carriers, background }, size): Raster {
-    const raster = blank(size, size, BACKGROUNDS[background]);
-    const dot = Math.floor(size / 48);
-    for (const { kind, colour, word, row, column } of carriers) {
-      const [left, top] = [(column * size) / 2, (row * size) / 3];
-      const [width, height] = [size / 2, size / 3];
-      const ink = COLOURS[colour];
-      const board = BOARDS[kind];
-      paint(
-        raster,
-        box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height),
-        ink,
+    render({ carriers, background }, size): Raster {
+      const raster = blank(size, size, BACKGROUNDS[background]);
+      const dot = Math.floor(size / 48);
+      for (const { kind, colour, word, row, column } of carriers) {
+        const [left, top] = [(column * size) / 2, (row * size) / 3];
+        const [width, height] = [size / 2, size / 3];
+        const ink = COLOURS[colour];
+        const board = BOARDS[kind];
+        paint(
+          raster,
+          box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height),
+          ink,
+        );
+        DRAW[kind](raster, ink, left, top, width, height);
+        // A bus has wheels below its word.
+        const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);
+        writeCentred(raster, word, left + width / 2, top + middle * height, inkOn(ink), dot);
+      }
+      return raster;
+    },
+
+    passage({ carriers }) {
+      const phrases = carriers.map(
+        (c) =>
+          `in the ${["top", "middle", "bottom"][c.row]} row ${c.column === 0 ? "left" : "right"} ${named(c)} says ${c.word}`,
       );
-      DRAW[kind](raster, ink, left, top, width, height);
-      // A bus has wheels below its word.
-      const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);
-      writeCentred(raster, word, left + width / 2, top + middle * height, inkOn(ink), dot);
-    }
-    return raster;
-  },
-
-  passage({ carriers }) {
-    const phrases = carriers.map(
-      (c) =>
-        `in the ${["top", "middle", "bottom"][c.row]} row ${c.column === 0 ? "left" : "right"} ${named(c)} says ${c.word}`,
-    );
-    return `${listed(phrases)}.`;
-  },
-};
+      return `${listed(phrases)}.`;
+    },
+  };
+}
 
 const named = (c: Carrier): string => `the ${c.colour} ${c.kind}`;
 
@@ -184,3 +188,6 @@ const DRAW: Readonly<Record<CarrierKind, DrawCarrier>> = {
     }
   },
 };
+
+/** The streets with all the words that there are. */
+export const sceneText: World<StreetScene> = sceneTextWorld();

@@ -11,9 +11,11 @@ import {
   captions,
   captionTruth,
   captionWorld,
+  documentWorld,
   drawTasks,
   inWords,
   rasterOf,
+  sceneTextWorld,
   scoreAnswer,
   syntheticVocabulary,
   type VisualTask,
@@ -74,7 +76,7 @@ for (const world of worlds) {
       const used = new Set<string>();
       const random = seeded(1);
       const types = Object.keys(world.types);
-      for (let i = 0; i < 8000; i++) {
+      for (let i = 0; i < 30000; i++) {
         const type = types[i % types.length];
         const split = SPLITS[i % 2];
         const scene = world.scene(random, type, split);
@@ -165,6 +167,18 @@ describe("drawTasks", () => {
     assert.equal(new Set(words).size, words.length);
     for (const world of worlds) for (const word of world.vocabulary) assert.ok(words.includes(word));
   });
+});
+
+describe("words", () => {
+  it("are the first of each list when fewer are asked for", () => {
+    for (const make of [documentWorld, sceneTextWorld]) {
+      const [few, all]: World<unknown>[] = [make({ words: 20 }), make()];
+      assert.ok(few.vocabulary.length < all.vocabulary.length);
+      for (const { answers } of drawTasks(few, { count: 200, split: "train" }))
+        assert.ok(few.vocabulary.includes(answers[0]), answers[0]);
+    }
+  });
+  it("are a thousand and more in all", () => assert.ok(syntheticVocabulary().length > 1000));
 });
 
 describe("controls", () => {
