@@ -39,8 +39,9 @@ export type Edit = Where &
 /** Hook name or pattern → what to do there, in order. */
 export type Edits = Readonly<Record<string, Edit | readonly Edit[]>>;
 
-/** x ← value */
-export const fill = (value: EditValue): Edit => ({ kind: "replace", value });
+/** x ← value; `fill("mean")` is `mean()`. */
+export const fill = (value: EditValue | "mean"): Edit =>
+  value === "mean" ? mean() : { kind: "replace", value };
 /** x ← 0 */
 export const zero = (): Edit => ({ kind: "replace", value: 0 });
 /** x ← x + value */

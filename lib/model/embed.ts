@@ -1,7 +1,7 @@
 /** How a batch enters the first block: the embeddings of its tokens, and what is seen in its pictures. */
 import type { Tensor } from "../tensor.js";
 import type { Batch, BatchImage } from "./batch.js";
-import { type Engine, floats } from "./engine.js";
+import { type Engine, type Feeding, floats } from "./engine.js";
 import { atStream, type Company } from "./forward.js";
 import { type Pass, promptPass } from "./pass.js";
 import { placed, see } from "./vision.js";
@@ -40,7 +40,7 @@ export async function enter(
 }
 
 /** The pass over a whole batch, with the pictures whose tokens all see each other. */
-export function batchPass(engine: Engine, batch: Batch): Pass {
+export function batchPass(engine: Feeding, batch: Batch): Pass {
   return { ...promptPass(batch), spans: spansOf(engine, batch, batch.images ?? []) };
 }
 
@@ -73,7 +73,7 @@ function knownTokens({ config }: Engine, ids: Int32Array): number[] {
 }
 
 /** (batch, time): runs of picture tokens, counted from 1, where the model lets these see each other in both directions. */
-function spansOf({ family }: Engine, batch: Batch, images: readonly BatchImage[]): Int32Array | undefined {
+function spansOf({ family }: Feeding, batch: Batch, images: readonly BatchImage[]): Int32Array | undefined {
   if (!family.vision?.bidirectional || images.length === 0) return undefined;
   const spans = new Int32Array(batch.size * batch.time);
   let span = 0;

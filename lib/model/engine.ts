@@ -26,6 +26,9 @@ export interface Engine {
   readonly scoreLimit: number;
 }
 
+/** What the inputs of a model are made with. */
+export type Feeding = Pick<Engine, "family" | "config" | "float">;
+
 /** Zeros of the engine's number type. In float64, the checking mode, these are really Float64Arrays. */
 export function floats(engine: Pick<Engine, "float">, n: number): Float32Array {
   return engine.float === "float32" ? new Float32Array(n) : (new Float64Array(n) as unknown as Float32Array);

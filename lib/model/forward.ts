@@ -297,7 +297,8 @@ function runVariant(
 export function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
   const lengths: Record<string, number> = {
     batch: x.shape[0],
-    time: x.shape[1],
+    // A class token joins the patches inside the embedding.
+    time: hook.piece === "vision.embed" ? pass.time : x.shape[1],
     patches: x.shape[1],
     tokens: pass.time,
     keys: pass.start + pass.time,

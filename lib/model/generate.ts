@@ -16,7 +16,7 @@ import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { runsIn } from "./running.js";
-import { passOf } from "./vision.js";
+import { passOf } from "./vision-rows.js";
 
 export interface GenerateOptions extends LongCall {
   /** Tokens at most (default 100). */

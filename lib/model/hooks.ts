@@ -24,6 +24,11 @@ export function axesOf(hook: Hook): { time: number; head?: number } {
   return { time, head: time === 1 ? 2 : 1 };
 }
 
+/** Whether the last axis counts keys, as that of scores and patterns does. */
+export function overKeys(hook: Hook): boolean {
+  return axesOf(hook).time === 2;
+}
+
 /** All hooks of a model, in the order in which they are computed. */
 export function listHooks(family: Family, config: TextConfig): Hook[] {
   const hooks: Hook[] = [];
@@ -46,6 +51,7 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
         inside: false,
         shape: residual(config.hidden_size),
       });
+    if (id === "vision.embed") add("hook_patches", ["batch", "patches", config.vision_config!.patch_values]);
     const width = streamWidth(config, id);
     if (width !== undefined) add("hook_resid_pre", residual(width));
     inner();
@@ -89,7 +95,8 @@ export function matchHooks(hooks: readonly Hook[], pattern: string | RegExp): Ho
   );
 }
 
-function globExpression(glob: string): RegExp {
+/** A pattern of dotted names as a regular expression. */
+export function globExpression(glob: string): RegExp {
   const source = glob.replace(/\*\*|\*|\{[^{}]*\}|[.+?^$()|[\]\\{}]/g, (token) => {
     if (token === "**") return ".*";
     if (token === "*") return "[^.]*";

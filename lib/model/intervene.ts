@@ -14,10 +14,11 @@ import {
   transform,
 } from "./edits.js";
 import { EXPERT_INDICES } from "./experts/graph.js";
-import { axesOf, type Hook } from "./hooks.js";
+import { axesOf, type Hook, overKeys } from "./hooks.js";
 import { fillPadding } from "./padding.js";
 import type { Pass } from "./pass.js";
 import { matchRunning } from "./running.js";
+import { isVisual } from "./vision-rows.js";
 
 /** Hook name → edits in order. */
 export type Plan = ReadonlyMap<string, readonly PlacedEdit[]>;
@@ -70,7 +71,9 @@ export function checkPlan(
   for (const point of hooks.filter(({ name }) => plan.has(name))) {
     const hook = point.name;
     const batch = passOf(point);
-    const length = batch.time + generated;
+    // Pictures are looked at with the prompt, and never again.
+    const decoded = isVisual(point) || point.local === "hook_deepstack" ? 0 : generated;
+    const length = batch.time + decoded;
     for (const { edit } of plan.get(hook)!) {
       const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
       if (row !== undefined) {
@@ -80,11 +83,13 @@ export function checkPlan(
           "Rows count from 0.",
         );
       }
-      if (edit.phase === "decoding" && generated === 0) {
+      if (edit.phase === "decoding" && decoded === 0) {
         throw new ModalscopeError(
           `The edit at "${hook}" holds while tokens are generated.`,
-          "Here a prompt is read, and nothing more.",
-          "Leave the phase out, or use generate.",
+          generated > 0
+            ? "Pictures are looked at while the prompt is read, and never again."
+            : "Here a prompt is read, and nothing more.",
+          generated > 0 ? "Leave the phase out." : "Leave the phase out, or use generate.",
         );
       }
       checkPositions(hook, edit.positions, batch, length);
@@ -268,12 +273,12 @@ export function withoutPaddedKeys(g: Tensor, hook: Hook, pass: Pass): Tensor {
 
 /** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
 function atPaddedKeys(
-  { shape: dims }: Hook,
+  hook: Hook,
   { keyMask }: Pass,
   shape: readonly number[],
   take: (index: number) => void,
 ): void {
-  if (dims[dims.length - 1] !== "keys" || !keyMask.includes(0)) return;
+  if (!overKeys(hook) || !keyMask.includes(0)) return;
   const [size, heads, time, keys] = shape;
   for (let b = 0; b < size; b++) {
     for (let k = 0; k < keys; k++) {
@@ -352,10 +357,9 @@ export function isAffine(edits: readonly PlacedEdit[]): boolean {
 
 /** Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach. */
 export function needsAllQueries(hook: Hook, plan: Plan): boolean {
-  const overKeys = hook.shape[hook.shape.length - 1] === "keys";
   const edits = hook.inside ? (plan.get(hook.name) ?? []) : [];
   return edits.some(
-    ({ edit: { kind } }) => kind !== "mask" && (overKeys || kind === "mean" || kind === "apply"),
+    ({ edit: { kind } }) => kind !== "mask" && (overKeys(hook) || kind === "mean" || kind === "apply"),
   );
 }
 

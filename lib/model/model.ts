@@ -28,7 +28,7 @@ import {
 } from "./prompts.js";
 import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
-import { passOf } from "./vision.js";
+import { passOf } from "./vision-rows.js";
 import type { Checkpoint, Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
 

@@ -1,7 +1,7 @@
 /** What the vision tower is fed besides its stream: patches, and where each lies. */
 import type { Tensor } from "../tensor.js";
 import type { BatchImage } from "./batch.js";
-import { type Engine, floats } from "./engine.js";
+import { type Feeding, floats } from "./engine.js";
 import type { VisionConfig } from "./families/index.js";
 import type { ProcessedImage } from "./images/index.js";
 import type { Pass } from "./pass.js";
@@ -25,6 +25,25 @@ export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patch_val
   return { data, shape: [tiles, rows * across, patch_values] };
 }
 
+/** The patches of all pictures, (rows, patches, patch_values), zeros where a row has fewer. */
+export function patchRows(
+  engine: Feeding,
+  vision: VisionConfig,
+  images: readonly BatchImage[],
+  { size, time }: Pass,
+): Tensor {
+  const width = vision.patch_values;
+  const data = floats(engine, size * time * width);
+  let row = 0;
+  for (const { image } of images) {
+    const { data: own, shape } = patchesOf(image, vision);
+    const [tiles, patches] = shape;
+    for (let t = 0; t < tiles; t++, row++)
+      data.set(own.subarray(t * patches * width, (t + 1) * patches * width), row * time * width);
+  }
+  return { data, shape: [size, time, width] };
+}
+
 /** Row and column of each patch of a grid, in the order in which the patches of one token lie together. */
 function cells([, height, width]: ProcessedImage["grid"], merge: number): { row: number; column: number }[] {
   const across = width / merge;
@@ -40,7 +59,7 @@ function cells([, height, width]: ProcessedImage["grid"], merge: number): { row:
  * over each picture's grid, linearly between neighbours, corner to corner.
  */
 export function placesOf(
-  engine: Engine,
+  engine: Feeding,
   { num_positions, merge }: VisionConfig,
   images: readonly BatchImage[],
   { size, time }: Pass,
@@ -78,7 +97,7 @@ const THETA = 10_000;
 
 /** Cosines and sines of a patch's row (first half of the pairs) and column (second half); empty where the tower has none. */
 export function turnsOf(
-  engine: Engine,
+  engine: Feeding,
   { head_dim, merge }: VisionConfig,
   images: readonly BatchImage[],
   { size, time }: Pass,

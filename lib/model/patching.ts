@@ -6,7 +6,7 @@ import type { Batch, Positions } from "./batch.js";
 import type { Cache } from "./cache.js";
 import type { Edit, Edits, Where } from "./edits.js";
 import { gradients } from "./gradients.js";
-import { matchHooks } from "./hooks.js";
+import { matchHooks, overKeys } from "./hooks.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { sweep } from "./sweep.js";
@@ -169,12 +169,10 @@ export async function steeringVectors(
   hooks: readonly (string | RegExp)[],
   { positions = "last", progress, signal }: SteeringOptions = {},
 ): Promise<Map<string, Tensor>> {
-  const overKeys = hooks
-    .flatMap((pattern) => matchHooks(model.engine.hooks, pattern))
-    .find(({ shape }) => shape[shape.length - 1] === "keys");
-  if (overKeys) {
+  const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
+  if (ofKeys) {
     throw new ModalscopeError(
-      `"${overKeys.name}" has no steering vector.`,
+      `"${ofKeys.name}" has no steering vector.`,
       "Its elements are keys, which are others in each prompt.",
     );
   }

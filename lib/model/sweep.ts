@@ -11,7 +11,7 @@ import { logitsAt } from "./logits.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
-import { passOf } from "./vision.js";
+import { passOf } from "./vision-rows.js";
 
 /** Points to visit: a list, or axes by name whose every combination is a point. */
 export type Grid = readonly unknown[] | Readonly<Record<string, readonly unknown[]>>;

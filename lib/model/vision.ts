@@ -1,16 +1,16 @@
 /** Seeing: pictures through the vision tower and the projector, and into the language model's stream. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../tensor.js";
-import type { Batch, BatchImage } from "./batch.js";
+import type { BatchImage } from "./batch.js";
 import { joinRows, rowsOf } from "./columns.js";
-import { type Engine, floats } from "./engine.js";
+import { type Engine, type Feeding, floats } from "./engine.js";
 import type { Readout, VisionConfig } from "./families/index.js";
 import { atStream, type Company, runPiece } from "./forward.js";
-import type { Hook } from "./hooks.js";
 import { hiddenPairs } from "./intervene.js";
 import { HIDDEN, hideKeys, type Pass } from "./pass.js";
-import { patchesOf, placesOf, turnsOf } from "./patches.js";
-import { HEAD } from "./program.js";
+import { patchRows, placesOf, turnsOf } from "./patches.js";
+import type { VisionPieceId } from "./program.js";
+import { countRows, keptClassTokens, type Rows } from "./vision-rows.js";
 
 /** What a batch's pictures become. */
 export interface Seen {
@@ -20,14 +20,8 @@ export interface Seen {
   readonly injections: ReadonlyMap<number, readonly Tensor[]>;
 }
 
-/** The tower's rows: one per picture, or per tile. */
-interface Rows {
-  /** (rows, patches, patch_values), zeros where a row has fewer patches. */
-  readonly patches: Tensor;
-  /** The pass over the tower's stream, and over the tokens that it becomes. */
-  readonly pass: Pass;
-  readonly tokens: Pass;
-}
+/** What a tower's piece reads, as it enters: the patches, the stream of a block or of the final norm, a readout's streams. */
+export type Visit = (id: VisionPieceId, feeds: Readonly<Record<string, Tensor>>) => void;
 
 /**
  * Runs pictures through the tower. Its hooks have a row for each picture or tile, in the batch's order, and count
@@ -36,80 +30,34 @@ interface Rows {
  */
 export async function see(engine: Engine, images: readonly BatchImage[], company: Company): Promise<Seen> {
   const vision = engine.config.vision_config!;
-  const rows = rowsFor(engine, vision, images);
-  const streams = await runTower(engine, vision, rows, images, company);
+  const rows = countRows(vision, images);
   const features: Tensor[][] = [];
   const injections = new Map<number, Tensor[]>();
-  for (const readout of vision.readouts) {
-    const x = sideBySide(readout, streams);
-    const { out } = await runPiece(engine, readout.id, { x }, rows.tokens, company, []);
+  await look(engine, images, rows, company, async (readout, feeds) => {
+    const { out } = await runPiece(engine, readout.id, feeds, rows.tokens, company, []);
     const found = images.map((_, i) => tokensOf(engine, images, i, out));
     if (readout.into === undefined) features.push(found);
     else injections.set(readout.into, found);
-    await nextTurn();
-  }
+  });
   return { features: features[0], injections };
 }
 
-/** How the tower's rows and columns are counted. */
-export function towerPass(engine: Engine, images: readonly BatchImage[]): Pass {
-  return rowsFor(engine, engine.config.vision_config!, images).pass;
-}
-
-/** How the rows and columns of each hook are counted: the prompt's, the tower's, or those of what the tower becomes. */
-export function passOf(engine: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
-  let rows: Rows | undefined;
-  return ({ piece }) => {
-    if (typeof piece === "number" || piece === HEAD || piece === "embed") return prompt;
-    rows ??= rowsFor(engine, engine.config.vision_config!, images);
-    return piece.startsWith("vision.") ? rows.pass : rows.tokens;
-  };
-}
-
-function rowsFor(engine: Engine, vision: VisionConfig, images: readonly BatchImage[]): Rows {
-  const parts = images.map(({ image }) => patchesOf(image, vision));
-  const counts = parts.flatMap(({ shape }) => new Array<number>(shape[0]).fill(shape[1]));
-  const most = Math.max(...counts);
-  const width = vision.patch_values;
-  const data = floats(engine, counts.length * most * width);
-  let row = 0;
-  for (const { data: own, shape } of parts) {
-    const [tiles, patches] = shape;
-    for (let t = 0; t < tiles; t++, row++)
-      data.set(own.subarray(t * patches * width, (t + 1) * patches * width), row * most * width);
+/** Runs the tower and hands each readout what it reads. */
+export async function look(
+  engine: Engine,
+  images: readonly BatchImage[],
+  rows: Rows,
+  company: Company,
+  read: (readout: Readout, feeds: Readonly<Record<string, Tensor>>) => void | Promise<void>,
+  visit?: Visit,
+): Promise<void> {
+  const vision = engine.config.vision_config!;
+  const streams = await runTower(engine, vision, rows, images, company, visit);
+  for (const readout of vision.readouts) {
+    await read(readout, { x: sideBySide(readout, streams) });
+    company.signal?.throwIfAborted();
+    await nextTurn();
   }
-  return {
-    patches: { data, shape: [counts.length, most, width] },
-    pass: rowPass(counts.map((n) => n + vision.class_tokens)),
-    tokens: rowPass(counts.map((n) => tokensPerRow(vision, n))),
-  };
-}
-
-/** Tokens that the patches of one row become. */
-function tokensPerRow(vision: VisionConfig, patches: number): number {
-  const kept = vision.keeps_class_tokens ? vision.class_tokens : 0;
-  return patches / vision.merge ** 2 + kept;
-}
-
-/** A pass over rows of these lengths, filled up on the right. */
-function rowPass(lengths: readonly number[]): Pass {
-  const size = lengths.length;
-  const time = Math.max(...lengths);
-  const keyMask = new Uint8Array(size * time);
-  lengths.forEach((n, b) => {
-    keyMask.fill(1, b * time, b * time + n);
-  });
-  return {
-    size,
-    time,
-    start: 0,
-    positions: [],
-    keyMask,
-    columns: lengths.map((n) => Array.from({ length: n }, (_, i) => i)),
-    last: lengths.map((n) => n - 1),
-    phase: "prompt",
-    past: [],
-  };
 }
 
 type Streams = ReadonlyMap<number | "final", Tensor>;
@@ -118,10 +66,12 @@ type Streams = ReadonlyMap<number | "final", Tensor>;
 async function runTower(
   engine: Engine,
   vision: VisionConfig,
-  { patches, pass }: Rows,
+  rows: Rows,
   images: readonly BatchImage[],
   company: Company,
+  visit?: Visit,
 ): Promise<Streams> {
+  const pass = rows.tower;
   const wanted = new Set(
     vision.readouts.flatMap(({ after }): (number | "final")[] => (after === "final" ? [after] : [...after])),
   );
@@ -129,21 +79,32 @@ async function runTower(
   const keep = (at: number | "final", x: Tensor): void => {
     if (wanted.has(at)) streams.set(at, x);
   };
-  const places = placesOf(engine, vision, images, pass);
-  let { out: x } = await runPiece(engine, "vision.embed", { x: patches, places }, pass, company, []);
-  keep(-1, x);
-  const shared = { ...turnsOf(engine, vision, images, pass), mask: paddingMask(engine, pass) };
+  const patches = atStream(
+    engine,
+    "vision.hook_patches",
+    patchRows(engine, vision, images, rows.patches),
+    rows.patches,
+    company,
+  );
+  const embedding = { x: patches, places: placesOf(engine, vision, images, pass) };
+  visit?.("vision.embed", embedding);
+  let { out: x } = await runPiece(engine, "vision.embed", embedding, pass, company, []);
+  const shared = towerInputs(engine, images, pass);
   for (let l = 0; l < vision.num_hidden_layers; l++) {
     company.signal?.throwIfAborted();
     company.progress?.(l, vision.num_hidden_layers, `vision block ${l}`);
     x = atStream(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
-    x = await runTowerBlock(engine, vision, l, x, shared, pass, company);
+    if (l === 0) keep(-1, x);
+    x = await runTowerBlock(engine, vision, l, x, shared, pass, company, visit);
     x = atStream(engine, `vision.blocks.${l}.hook_resid_post`, x, pass, company);
     keep(l, x);
     await nextTurn();
   }
-  if (wanted.has("final"))
+  if (vision.num_hidden_layers === 0) keep(-1, x);
+  if (wanted.has("final")) {
+    visit?.("vision.final", { x });
     keep("final", (await runPiece(engine, "vision.final", { x }, pass, company, [])).out);
+  }
   return streams;
 }
 
@@ -156,6 +117,7 @@ async function runTowerBlock(
   shared: Readonly<Record<string, Tensor>>,
   pass: Pass,
   company: Company,
+  visit?: Visit,
 ): Promise<Tensor> {
   const id = `vision.blocks.${layer}` as const;
   const scores = `${id}.attn.hook_attn_scores`;
@@ -164,6 +126,7 @@ async function runTowerBlock(
     hidden.length > 0
       ? hideKeys(wholeMask(engine, shared.mask, pass), vision.num_attention_heads, hidden)
       : shared.mask;
+  visit?.(id, { ...shared, x, mask });
   const inner = engine.hooks.filter((h) => h.piece === id && !h.local.startsWith("hook_resid_p"));
   const touched = inner.some(({ name }) => company.plan.has(name) || company.sink.wants(name));
   const perRow = vision.num_attention_heads * pass.time ** 2 * 4;
@@ -180,8 +143,17 @@ async function runTowerBlock(
   return joinRows(parts);
 }
 
+/** What the tower's blocks share: the turns of rows and columns, and which patches are looked at. */
+export function towerInputs(
+  engine: Feeding,
+  images: readonly BatchImage[],
+  pass: Pass,
+): { cos: Tensor; sin: Tensor; mask: Tensor } {
+  return { ...turnsOf(engine, engine.config.vision_config!, images, pass), mask: paddingMask(engine, pass) };
+}
+
 /** (1 or rows, 1, 1, 1 or time): patches that fill a row up are not looked at. */
-function paddingMask(engine: Engine, { size, time, keyMask }: Pass): Tensor {
+function paddingMask(engine: Feeding, { size, time, keyMask }: Pass): Tensor {
   if (keyMask.every((k) => k === 1)) return { data: floats(engine, 1), shape: [1, 1, 1, 1] };
   const data = floats(engine, size * time);
   keyMask.forEach((k, i) => {
@@ -218,24 +190,35 @@ function sideBySide({ after }: Readout, streams: Streams): Tensor {
 
 /** The vectors of one picture's tokens, from the readout of all rows (rows, tokens, hidden_size). */
 function tokensOf(engine: Engine, images: readonly BatchImage[], index: number, out: Tensor): Tensor {
-  const vision = engine.config.vision_config!;
-  const firstRow = images.slice(0, index).reduce((n, { image }) => n + image.tiles.length, 0);
-  const { image } = images[index];
   const [, perRow, width] = out.shape;
-  const across = image.grid[2] / vision.merge;
-  const kept = vision.keeps_class_tokens ? vision.class_tokens : 0;
-  const newline = engine.family.vision!.newline;
-  const data = zerosLike(out.data, image.tokens.length * width);
-  image.tokens.forEach((token, i) => {
-    if (token.kind === "newline") {
-      data.set(engine.checkpoint.read(newline!), i * width);
-      return;
-    }
-    const within = token.kind === "class" ? 0 : kept + token.row * across + token.column;
-    const from = ((firstRow + token.tile) * perRow + within) * width;
-    data.set(out.data.subarray(from, from + width), i * width);
+  const from = tokenRows(engine.config.vision_config!, images, perRow)[index];
+  const data = zerosLike(out.data, from.length * width);
+  from.forEach((row, i) => {
+    const vector =
+      row === NEWLINE
+        ? engine.checkpoint.read(engine.family.vision!.newline!)
+        : out.data.subarray(row * width, (row + 1) * width);
+    data.set(vector, i * width);
   });
-  return { data, shape: [image.tokens.length, width] };
+  return { data, shape: [from.length, width] };
+}
+
+/** In place of a row's number: the token is the learned vector at the end of a row of patches. */
+export const NEWLINE = -1;
+
+/** By picture, for each of its tokens: which of the readout's vectors it is, all rows' one after the other. */
+export function tokenRows(vision: VisionConfig, images: readonly BatchImage[], perRow: number): number[][] {
+  const kept = keptClassTokens(vision);
+  let firstRow = 0;
+  return images.map(({ image }) => {
+    const across = image.grid[2] / vision.merge;
+    const own = image.tokens.map(({ kind, tile, row, column }) => {
+      if (kind === "newline") return NEWLINE;
+      return (firstRow + tile) * perRow + (kind === "class" ? 0 : kept + row * across + column);
+    });
+    firstRow += image.tiles.length;
+    return own;
+  });
 }
 
 /** Puts the vectors of pictures at their tokens: (batch, time, hidden_size). */

@@ -1,67 +1,29 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Batch } from "../../lib/model/batch.js";
-import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import type { Device } from "../../lib/model/runtime/session.js";
-import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { deviation, ofChosen } from "./goldens.js";
+import { golden, open, prepared, tensors, variants } from "./pictures.js";
 
 /** Each tensor agrees with transformers' (eager, float32) to this share of its largest element. */
 const TOLERANCE = 1e-4;
 const device = (process.env.MODALSCOPE_TEST_DEVICE ?? "cpu") as Device;
-const fixtures = join(import.meta.dirname, "../../../test/fixtures/vision");
-const families = /^(llava|llava_next|gemma3|qwen3_vl|qwen3_vl_moe)-/;
-const variants = readdirSync(fixtures).filter(
-  (name) => families.test(name) && (process.env.ONLY === undefined || name.startsWith(process.env.ONLY)),
-);
-
-/** The wishes with which the goldens with crops were made: the checkpoint's own files leave pan and scan off. */
-const CROPS = {
-  do_pan_and_scan: true,
-  pan_and_scan_min_crop_size: 8,
-  pan_and_scan_max_num_crops: 3,
-  pan_and_scan_min_ratio_to_activate: 1.5,
-};
-
-interface Case {
-  readonly prompts: string[];
-  readonly images: string[][];
-  readonly input_ids: number[][];
-  readonly attention_mask: number[][];
-  readonly position_ids: number[][] | number[][][];
-  readonly generate?: { ids: number[][]; smallest_margin?: number; margins?: number[][] };
-}
 
 for (const variant of variants) {
-  const folder = join(fixtures, variant);
-  const { cases, generate = {} } = JSON.parse(readFileSync(join(folder, "golden.json"), "utf8")) as {
-    cases: Record<string, Case>;
-    generate?: Record<string, { ids: number[][]; smallest_margin: number }>;
-  };
+  const { cases, generate = {} } = golden(variant);
   describe(`${variant} on ${device} sees as transformers does`, () => {
-    const reference = readSafetensors(join(folder, "golden.safetensors"));
+    const reference = tensors(variant);
     let model: Model;
     before(async () => {
-      model = await loadModel(folder, { device, threads: 1 });
+      model = await open(variant, { device });
     });
     after(() => model?.close());
 
-    const prepared = (given: Case): Promise<Batch> =>
-      model.prepare(
-        given.prompts.map((text, i) => ({
-          text,
-          images: given.images[i].map((name) => join(fixtures, "images", `${name}.png`)),
-        })),
-        { images: variant.endsWith("-crops") ? CROPS : {} },
-      );
-
     for (const [name, given] of Object.entries(cases)) {
       it(`tokens and positions of "${name}"`, async () => {
-        const batch = await prepared(given);
+        const batch = await prepared(model, given);
         assert.deepEqual(
           masked(batch, batch.ids),
           given.input_ids.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])),
@@ -81,14 +43,16 @@ for (const variant of variants) {
       });
 
       it(`every hook and the logits of "${name}"`, async () => {
-        const batch = await prepared(given);
+        const batch = await prepared(model, given);
         const known = model.hooks.filter((h) => reference.has(`${name}/${h}`));
         assert.ok(known.length >= model.layers.length, `the golden names ${known.length} hooks of the model`);
         const capture = known.filter((h) => batch.images || !/^vision|^projector|deepstack/.test(h));
         const { logits, cache } = await model.run(batch, { capture });
         const misses: string[] = [];
         const compare = (hook: string, found: Tensor): void => {
-          const wanted = reference.get(`${name}/${hook}`)!;
+          const stored = reference.get(`${name}/${hook}`)!;
+          // Where all pictures have the same positions, transformers has them once.
+          const wanted = stored.shape[0] < found.shape[0] ? repeated(stored, found.shape[0]) : stored;
           const drift = deviation(found, wanted, realCells(hook, batch, found));
           if (!(drift <= TOLERANCE)) misses.push(`${hook} (${found.shape}) : ${drift.toExponential(2)}`);
         };
@@ -107,7 +71,7 @@ for (const variant of variants) {
 
     for (const [name, { ids }] of Object.entries(generate)) {
       it(`greedy continuation of "${name}"`, async () => {
-        const out = await model.generate(await prepared(cases[name]), {
+        const out = await model.generate(await prepared(model, cases[name]), {
           maxTokens: ids[0].length,
           stopTokens: [],
         });
@@ -118,6 +82,11 @@ for (const variant of variants) {
       });
     }
   });
+}
+
+function repeated({ data, shape }: Tensor, times: number): Tensor {
+  const all = Array.from({ length: times }, () => [...data]).flat();
+  return { data: Float32Array.from(all), shape: [times, ...shape.slice(1)] };
 }
 
 /** Logits at each row's last token, (batch, vocab_size). */

@@ -46,7 +46,7 @@ export function embedClip(config: VisionConfig, scope: Scope, { patches }: Patch
   const positions = scope.weight(`${at}.position_embedding.weight`, [num_positions, d]);
   const placed = add(
     scope.hook("hook_embed", tokens),
-    scope.hook("hook_pos_embed", reshape(positions, [1, num_positions, d])),
+    scope.hook("hook_pos_embed", expandLike(reshape(positions, [1, num_positions, d]), tokens)),
     tokens.shape,
   );
   return norm(config, scope, "ln_pre", "vision_tower.pre_layrnorm", placed);

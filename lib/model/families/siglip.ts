@@ -1,5 +1,5 @@
 import type { Node } from "../graph/node.js";
-import { add, reshape } from "../graph/ops.js";
+import { add, expandLike, reshape } from "../graph/ops.js";
 import type { Scope } from "../layers.js";
 import type { TowerConfig } from "./clip.js";
 import { count, field, type RawConfig } from "./config.js";
@@ -38,7 +38,7 @@ export function embedSiglip(config: VisionConfig, scope: Scope, { patches }: Pat
   const positions = scope.weight(`${at}.position_embedding.weight`, [num_positions, d]);
   return add(
     scope.hook("hook_embed", embedded),
-    scope.hook("hook_pos_embed", reshape(positions, [1, num_positions, d])),
+    scope.hook("hook_pos_embed", expandLike(reshape(positions, [1, num_positions, d]), embedded)),
     embedded.shape,
   );
 }
