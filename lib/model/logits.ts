@@ -33,7 +33,7 @@ export async function logitsAt(
     fillPadding(logits.data, logits.shape, 1, pass, 0);
     return { logits, logitColumns: new Array(pass.size).fill(all) };
   }
-  const logitColumns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  const logitColumns = logitColumnsOf(positions, pass);
   const picked = (from: Tensor): Tensor => pickColumns(from, logitColumns, pass.start);
   if (!touchesHead(engine, company)) {
     return { logits: await runHead(engine, pass, picked(x), company), logitColumns };
@@ -45,24 +45,29 @@ export async function logitsAt(
   return { logits: out, logitColumns };
 }
 
+/**
+ * The columns at which logits are asked for.
+ * @throws ModalscopeError for a column that is none or padding, none at all, or rows of different lengths
+ */
+export function logitColumnsOf(positions: Exclude<Positions, "all">, pass: Pass): number[][] {
+  const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  if (columns.every((row) => row.length > 0 && row.length === columns[0].length)) return columns;
+  throw new ModalscopeError(
+    `Logits are asked for at ${columns.map((row) => row.length).join(", ")} positions.`,
+    "There must be some, and as many in every row.",
+    "Repeat a position, or take them one row at a time.",
+  );
+}
+
 /** What the head's matrix would be applied to, with the captures and edits before it. */
 export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
   return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { tapsOnly: true }))[NORMALIZED];
 }
 
-/**
- * Chosen columns of (batch, time, width), whose first column is `start`.
- * @throws ModalscopeError when the rows name different numbers of them
- */
+/** Chosen columns of (batch, time, width), whose first column is `start`; as many in every row. */
 export function pickColumns(x: Tensor, columns: readonly (readonly number[])[], start = 0): Tensor {
   const [size, time, width] = x.shape;
   const n = columns[0].length;
-  if (columns.some((row) => row.length !== n)) {
-    throw new ModalscopeError(
-      "The rows name different numbers of positions.",
-      "Logits have one length for all rows.",
-    );
-  }
   const data = zerosLike(x.data, size * n * width);
   for (let b = 0; b < size; b++) {
     columns[b].forEach((column, i) => {

@@ -13,7 +13,7 @@ import { type Company, runBlocks } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import type { Hook } from "./hooks.js";
 import { checkPlan, type Plan, planEdits } from "./intervene.js";
-import { finalNorm, logitsAt, touchesHead } from "./logits.js";
+import { finalNorm, logitColumnsOf, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
@@ -26,7 +26,6 @@ import {
   processorOf,
   readPrompts,
 } from "./prompts.js";
-import { countOf } from "./reductions.js";
 import { runsIn } from "./running.js";
 import { passOf } from "./vision-rows.js";
 import type { Checkpoint, Tokenizer } from "./weights/index.js";
@@ -239,10 +238,10 @@ export class Model {
     const plan = planEdits(engine.hooks, options.edits ?? {}, runsIn({ ...course, head }));
     checkPlan(engine.hooks, plan, passOf);
     const { size, time } = batch;
-    const read = logits === "none" || stop !== undefined ? 0 : countOf(logits, time);
+    const columns = logits === "all" ? time : logits === "none" ? 0 : logitColumnsOf(logits, pass)[0].length;
     checkMemory(engine, {
       captures: captureTo === undefined ? sink.estimate(passOf, ELEMENT_BYTES[engine.float]) : 0,
-      logits: logitBytes(engine, size, read),
+      logits: logitBytes(engine, size, stop === undefined ? columns : 0),
       "keys and values": keepKeys ? keyBytes(engine, size, time) : 0,
       "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),
     });

@@ -28,7 +28,7 @@ export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [str
 }
 
 /** How many columns of a row positions name, of `time`. */
-export function countOf(positions: Positions, time: number): number {
+function countOf(positions: Positions, time: number): number {
   if (positions === "all") return time;
   if (positions === "last") return 1;
   const [first] = positions;

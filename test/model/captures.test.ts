@@ -100,6 +100,8 @@ describe("a capture of padding", () => {
         );
       }
       await assert.rejects(model.run(batch, { logits: [0] }), error(/is padding/));
+      await assert.rejects(model.run(batch, { logits: [] }), error(/Logits are asked for at 0, 0 positions/));
+      await assert.rejects(model.run(batch, { logits: [[1], [2, 3]] }), error(/at 1, 2 positions/));
       await assert.rejects(
         model.run(batch, { edits: { hook_embed: at([-3], zero()) } }),
         error(/position -3, which row 1 does not have/),
