@@ -116,38 +116,42 @@ function compute(
   variant: Variant,
 ): Node {
   if (id === HEAD) return family.head(config, scope, x);
-  if (typeof id === "number") return family.block(config, id, scope, { x, ...sharedInputs(config, variant) });
+  if (typeof id === "number")
+    return family.block(config, id, scope, { x, ...sharedInputs(config, variant, x) });
   const { vision } = family;
   const see = config.vision_config;
   if (!vision || !see) throw new TypeError(`A ${config.model_type} model has no piece "${id}".`);
   if (id === "vision.embed") {
-    const places = input("places", ["batch", "patches", see.num_positions]);
+    const places = input("places", [x.shape[0], x.shape[1], see.num_positions]);
     return vision.embed(see, scope, { patches: x, places });
   }
   if (id === "vision.final") return vision.final!(see, scope, x);
   const block = visionBlock(id);
   if (block === undefined) return scope.hook("hook_out", vision.readout(see, id as ReadoutId, scope, x));
-  return vision.block(see, block, scope, { x, ...angles(see.head_dim, variant), ...visionMask(variant) });
+  return vision.block(see, block, scope, {
+    x,
+    ...angles(see.head_dim, variant, x),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, ["mask rows", "mask heads", "queries", x.shape[1]]),
+  });
 }
 
-function angles(headDim: number, { inputPrefix = "" }: Variant): { cos: Node; sin: Node } {
-  const shape = ["batch", "time", headDim];
+/** The lengths of what a block shares with others have the names of its stream's. */
+function angles(headDim: number, { inputPrefix = "" }: Variant, x: Node): { cos: Node; sin: Node } {
+  const shape = [x.shape[0], x.shape[1], headDim];
   return { cos: input(`${inputPrefix}cos`, shape), sin: input(`${inputPrefix}sin`, shape) };
-}
-
-function visionMask({ inputPrefix = "" }: Variant): { mask: Node } {
-  return { mask: input(`${inputPrefix}mask`, ["mask rows", "mask heads", "queries", "time"]) };
 }
 
 function sharedInputs(
   config: TextConfig,
   variant: Variant,
+  x: Node,
 ): { cos: Node; sin: Node; mask: Node; past?: { key: Node; value: Node } } {
-  const keys = variant.withoutPast ? "time" : "keys";
-  const cached = ["batch", config.num_key_value_heads, "past", config.head_dim];
+  const [batch, time] = x.shape;
+  const keys = variant.withoutPast ? time : "keys";
+  const cached = [batch, config.num_key_value_heads, "past", config.head_dim];
   return {
-    ...angles(config.head_dim, variant),
-    mask: input(`${variant.inputPrefix ?? ""}mask`, ["batch", "mask heads", "time", keys]),
+    ...angles(config.head_dim, variant, x),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, [batch, "mask heads", time, keys]),
     past: variant.withoutPast
       ? undefined
       : { key: input("past.key", cached), value: input("past.value", cached) },

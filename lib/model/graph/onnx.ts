@@ -1,4 +1,5 @@
 import onnxProto from "onnx-proto";
+import { doubleErf } from "./erf.js";
 import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
 import { fromEnd } from "./ops.js";
 
@@ -37,7 +38,10 @@ export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitO
   return emitter.finish();
 }
 
-type Attributes = Readonly<Record<string, number | readonly number[]>>;
+type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
+
+/** ONNX's numbers of the kinds of attribute. */
+const [INT, STRING, INTS] = [2, 3, 7];
 
 class Emitter {
   private readonly nodes: object[] = [];
@@ -80,9 +84,11 @@ class Emitter {
     const known = this.memo.get(key);
     if (known) return known;
     const name = `v${this.count++}`;
-    const attribute = Object.entries(attributes).map(([key, value]) =>
-      typeof value === "number" ? { name: key, type: 2, i: value } : { name: key, type: 7, ints: [...value] },
-    );
+    const attribute = Object.entries(attributes).map(([key, value]) => {
+      if (typeof value === "number") return { name: key, type: INT, i: value };
+      if (typeof value === "string") return { name: key, type: STRING, s: Buffer.from(value) };
+      return { name: key, type: INTS, ints: [...value] };
+    });
     this.nodes.push({ opType, name, input, output: [name], attribute });
     this.memo.set(key, name);
     return name;
@@ -168,6 +174,15 @@ class Emitter {
   private readonly special: Record<string, (n: Node, of: (operand: Node) => string) => string> = {
     Input: (n) => this.once(nameOf(n), () => this.inputs.push(this.valueInfo(nameOf(n), n.shape, n.type))),
     Weight: (n) => this.once(nameOf(n), () => this.weight(n)),
+    Erf: (n, of) => {
+      const x = of(n.inputs[0]);
+      if (this.options.float === "float32") return this.emit("Erf", [x]);
+      return doubleErf(
+        x,
+        (op, inputs) => this.emit(op, inputs),
+        (value) => this.float(value),
+      );
+    },
     Scalar: (n) => this.float(n.attributes.value as number),
     Step: (n, of) => {
       const positive = this.emit("Greater", [of(n.inputs[0]), this.float(0)]);
@@ -238,6 +253,17 @@ class Emitter {
       const widths = this.integers([before, after]);
       return this.emit("Pad", [of(n.inputs[0]), widths, this.float(0), this.integers([axis])]);
     },
+    ReshapeLike: (n, of) => this.emit("Reshape", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
+    Gather: (n, of) => this.emit("Gather", n.inputs.map(of), { axis: 0 }),
+    ScatterSum: (n, of) => {
+      const [g, index, matrix] = n.inputs;
+      const updates = this.flat(of(g), g.shape);
+      const column = this.emit("Reshape", [of(index), this.integers([-1, 1])]);
+      const places = this.emit("Expand", [column, this.emit("Shape", [updates])]);
+      const zeros = this.emit("Expand", [this.float(0), this.emit("Shape", [of(matrix)])]);
+      // ScatterND would do without the repeated index, but adds from several threads: equal runs would differ.
+      return this.emit("ScatterElements", [zeros, places, updates], { axis: 0, reduction: "add" });
+    },
     ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
   };
 
@@ -264,7 +290,7 @@ const softmaxes = new Set(["Softmax", "LogSoftmax"]);
 /** Operations whose ONNX form has the same name, operands and meaning. */
 const plain: Record<string, string> = Object.fromEntries(
   [
-    ...["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Erf", "Relu"],
+    ...["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Relu"],
     ...["Softmax", "LogSoftmax", "MatMul", "Where"],
   ].map((op) => [op, op]),
 );

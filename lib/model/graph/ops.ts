@@ -190,6 +190,26 @@ export function expandLike(x: Node, like: Node): Node {
   return node("ExpandLike", [x, like], like.shape);
 }
 
+/** `x` with the shape that `like` has at run time: for shapes with several lengths that are not known before. */
+export function reshapeLike(x: Node, like: Node): Node {
+  return node("ReshapeLike", [x, like], like.shape);
+}
+
+/** Every leading axis in one, whose length is called `length`: (…, features) → (length, features). */
+export function rows(x: Node, length: Dim): Node {
+  return reshape(x, [length, x.shape[x.shape.length - 1]]);
+}
+
+/** Rows of a matrix by their numbers: (rows, features) and whole numbers (…) → (…, features). */
+export function gather(matrix: Node, index: Node): Node {
+  return node("Gather", [matrix, index], [...index.shape, matrix.shape[1]]);
+}
+
+/** The transpose of `gather`: each vector of `g` (…, features) added to its row of zeros shaped like `matrix`. */
+export function scatterSum(g: Node, index: Node, matrix: Node): Node {
+  return node("ScatterSum", [g, index, matrix], matrix.shape);
+}
+
 /** Index from the front of an axis given from the end (negative) or from the front. */
 export function fromEnd(axis: number, shape: Shape): number {
   const i = axis < 0 ? shape.length + axis : axis;

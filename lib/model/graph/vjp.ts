@@ -136,7 +136,24 @@ const rules: Record<string, Rule> = {
     }, 1);
     return mul(expanded(n, g, lead), 1 / count);
   },
-  Reshape: (n, g, _, lead) => ops.reshape(g, [...g.shape.slice(0, lead), ...n.inputs[0].shape]),
+  Reshape: (n, g, _, lead) => {
+    const [x] = n.inputs;
+    const open = x.shape.filter((d, i) => typeof d === "string" && d !== n.shape[i]).length;
+    if (lead === 0 && open > 1) return ops.reshapeLike(g, x);
+    return ops.reshape(g, [...g.shape.slice(0, lead), ...x.shape]);
+  },
+  ReshapeLike: (n, g, i, lead) => {
+    if (lead > 0) throw new TypeError(perTarget("reshaping to a shape known only at run time"));
+    return i === 0 ? ops.reshapeLike(g, n.inputs[0]) : undefined;
+  },
+  Gather: (n, g, i, lead) => {
+    if (lead > 0) throw new TypeError(perTarget("looking rows up"));
+    return i === 0 ? ops.scatterSum(g, n.inputs[1], n.inputs[0]) : undefined;
+  },
+  ScatterSum: (n, g, i, lead) => {
+    if (lead > 0) throw new TypeError(perTarget("adding to rows"));
+    return i === 0 ? ops.gather(g, n.inputs[1]) : undefined;
+  },
   Transpose: (n, g, _, lead) => {
     const permutation = n.attributes.permutation as readonly number[];
     const inverse = permutation.map((_, i) => permutation.indexOf(i) + lead);
@@ -172,11 +189,11 @@ const rules: Record<string, Rule> = {
     return ops.concat(placed, back, x.shape[ops.fromEnd(axis, x.shape)]);
   },
   Pad: (n, g) => {
-    const axis = n.attributes.axis as number;
+    const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
     const back = axis < 0 ? axis : axis - n.shape.length;
-    const before = n.attributes.before as number;
-    const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)] as number;
-    return ops.slice(g, back, before, before + length);
+    const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)];
+    if (after === 0) return ops.from(g, back, before, length);
+    return ops.slice(g, back, before, before + (length as number));
   },
   OuterSum: (n, g, i, lead) => {
     const other = n.inputs[1 - i];
@@ -194,10 +211,11 @@ const rules: Record<string, Rule> = {
 
 function weightCotangent(g: Node, x: Node, lead: number): Node {
   if (lead === 0) return ops.outerSum(g, x);
-  throw new TypeError(
-    "The derivative by a weight is not available for several targets at once: take one at a time.",
-  );
+  throw new TypeError(perTarget("products by a weight"));
 }
+
+const perTarget = (of: string): string =>
+  `The derivative of ${of} is not available for several targets at once: take one at a time.`;
 
 /** A reduction's cotangent, repeated along the axes that were reduced. */
 function expanded(n: Node, g: Node, lead: number): Node {

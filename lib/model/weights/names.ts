@@ -15,3 +15,18 @@ const renamings: readonly (readonly [RegExp, string])[] = [
 export function canonicalName(name: string): string {
   return renamings.reduce((n, [from, to]) => n.replace(from, to), name);
 }
+
+/** Where a model that sees keeps what a language model calls `model.…` and `lm_head.…`, and its tower. */
+const saved: Readonly<Record<string, readonly (readonly [RegExp, string])[]>> = {
+  qwen: [
+    [/^model\./, "model.language_model."],
+    [/^visual\./, "model.visual."],
+  ],
+  others: [[/^(?=model\.|lm_head\.)/, "language_model."]],
+};
+
+/** The name under which transformers saves a weight of a model that sees: undoes `canonicalName`. */
+export function savedName(modelType: string, name: string): string {
+  const table = modelType.startsWith("qwen") ? saved.qwen : saved.others;
+  return table.reduce((n, [from, to]) => n.replace(from, to), name);
+}

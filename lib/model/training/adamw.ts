@@ -1,0 +1,99 @@
+import { ModalscopeError } from "../../errors.js";
+import type { LongCall } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import type { Trainer, TrainingBatch, Weights } from "./trainer.js";
+
+export interface TrainOptions extends LongCall {
+  /** The step after the last. */
+  readonly steps: number;
+  /** Learning rate at a step, counted from 0. */
+  readonly rate: (step: number) => number;
+  readonly betas?: readonly [number, number];
+  readonly epsilon?: number;
+  /** Decoupled decay of matrices, per unit of learning rate (Loshchilov and Hutter 2019). */
+  readonly decay?: number;
+  /** Largest norm of the whole gradient. */
+  readonly clip?: number;
+  /** Where an interrupted training goes on; it is changed in place. */
+  readonly state?: AdamState;
+  readonly onStep?: (step: number, loss: number, balance?: number) => unknown;
+}
+
+/** What AdamW remembers: the next step, and of each weight the running means of its gradient and of the square of it. */
+export interface AdamState {
+  step: number;
+  readonly first: Map<string, Float32Array>;
+  readonly second: Map<string, Float32Array>;
+}
+
+/** Nothing learnt yet. */
+export function freshState(): AdamState {
+  return { step: 0, first: new Map(), second: new Map() };
+}
+
+/** Trains with AdamW, changing `weights` in place. */
+export async function train(
+  trainer: Trainer,
+  weights: Weights,
+  batches: (step: number) => TrainingBatch | Promise<TrainingBatch>,
+  options: TrainOptions,
+): Promise<void> {
+  const state = options.state ?? freshState();
+  for (; state.step < options.steps; ) {
+    options.signal?.throwIfAborted();
+    const { step } = state;
+    const { loss, balance, weights: gradients } = await trainer.gradients(weights, await batches(step));
+    if (!Number.isFinite(loss)) {
+      throw new ModalscopeError(
+        `The loss is ${loss} at step ${step}.`,
+        "Training has diverged.",
+        "Lower the learning rate.",
+      );
+    }
+    const scale = clipFactor(gradients.values(), options.clip);
+    for (const [name, g] of gradients) {
+      const w = weights.get(name)!;
+      const first = remembered(state.first, name, w.data.length);
+      const second = remembered(state.second, name, w.data.length);
+      adamStep(w, g, first, second, scale, step, options);
+    }
+    state.step++;
+    await options.onStep?.(step, loss, balance);
+    options.progress?.(step + 1, options.steps, `loss ${loss.toFixed(3)}`);
+  }
+}
+
+function remembered(moments: Map<string, Float32Array>, name: string, length: number): Float32Array {
+  const known = moments.get(name) ?? new Float32Array(length);
+  moments.set(name, known);
+  return known;
+}
+
+function clipFactor(gradients: Iterable<Float32Array>, limit: number | undefined): number {
+  if (limit === undefined) return 1;
+  let square = 0;
+  for (const g of gradients) for (let i = 0; i < g.length; i++) square += g[i] * g[i];
+  return Math.min(1, limit / Math.sqrt(square));
+}
+
+/** One step of AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019). */
+function adamStep(
+  { data: w, shape }: Tensor,
+  g: Float32Array,
+  first: Float32Array,
+  second: Float32Array,
+  scale: number,
+  step: number,
+  { rate, betas = [0.9, 0.95], epsilon = 1e-8, decay = 0 }: TrainOptions,
+): void {
+  const [b1, b2] = betas;
+  const size = rate(step) / (1 - b1 ** (step + 1));
+  const correction = 1 / (1 - b2 ** (step + 1));
+  const shrink = shape.length > 1 ? 1 - rate(step) * decay : 1;
+  for (let i = 0; i < w.length; i++) {
+    const gi = g[i] * scale;
+    first[i] = b1 * first[i] + (1 - b1) * gi;
+    second[i] = b2 * second[i] + (1 - b2) * gi * gi;
+    w[i] = w[i] * shrink - (size * first[i]) / (Math.sqrt(second[i] * correction) + epsilon);
+  }
+}

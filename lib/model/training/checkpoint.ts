@@ -1,0 +1,46 @@
+/** Weights before and after training. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { seeded } from "../../random.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
+import { familyOf } from "../families/index.js";
+import { savedName, writeSafetensors } from "../weights/index.js";
+import { trainingGraph } from "./graph.js";
+import type { Weights } from "./trainer.js";
+
+/**
+ * Fresh weights as Hugging Face makes them: normal with `initializer_range`, gains 1 (those that are added to 1: 0),
+ * biases 0; the text model's range is that of a model that sees as a whole.
+ */
+export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: number): Weights {
+  const family = familyOf(raw);
+  const config = family.parse(raw);
+  const random = seeded(seed);
+  const text = (raw.text_config ?? raw) as Readonly<Record<string, unknown>>;
+  const std = typeof text.initializer_range === "number" ? text.initializer_range : 0.02;
+  const { weights } = trainingGraph(family, config, 0, () => false);
+  const addedToOne = config.model_type.startsWith("gemma");
+  const made: Weights = new Map();
+  for (const [name, shape] of weights) {
+    const data = new Float32Array(sizeOf(shape));
+    const gain = /norm/.test(name) && name.endsWith("weight");
+    if (shape.length > 1 || /class_embedding|newline/.test(name))
+      for (let i = 0; i < data.length; i++) data[i] = std * random.normal();
+    else if (gain) data.fill(addedToOne && !name.startsWith("vision_tower.") ? 0 : 1);
+    made.set(name, { data, shape });
+  }
+  return made;
+}
+
+/** Writes config.json and model.safetensors as Hugging Face does. */
+export function saveCheckpoint(
+  folder: string,
+  raw: Readonly<Record<string, unknown>>,
+  weights: ReadonlyMap<string, Tensor>,
+): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
+  const sees = familyOf(raw).vision !== undefined;
+  const named = [...weights].map(([name, w]) => [sees ? savedName(String(raw.model_type), name) : name, w]);
+  writeSafetensors(join(folder, "model.safetensors"), Object.fromEntries(named), { format: "pt" });
+}

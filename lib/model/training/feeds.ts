@@ -1,0 +1,103 @@
+/** What one batch gives the training graph. */
+import { ModalscopeError } from "../../errors.js";
+import type { Tensor } from "../../tensor.js";
+import type { Batch, BatchImage } from "../batch.js";
+import { batchPass } from "../embed.js";
+import type { Feeding } from "../engine.js";
+import { SharedFeeds } from "../pass.js";
+import { patchRows, placesOf } from "../patches.js";
+import type { Value } from "../runtime/session.js";
+import { NEWLINE, tokenRows, towerInputs } from "../vision.js";
+import { countRows } from "../vision-rows.js";
+import type { TrainingBatch } from "./trainer.js";
+
+/** By the names of the graph's inputs; weights are apart. */
+export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingBatch): Record<string, Value> {
+  const { config } = model;
+  const shared = new SharedFeeds(config, batchPass(model, batch), (n) => new Float32Array(n));
+  const feeds: Record<string, Value> = {};
+  const feed = (name: string, { data, shape }: Tensor): void => {
+    feeds[name] = { type: "float32", dims: shape, data };
+  };
+  const index = (name: string, numbers: ArrayLike<number>, dims: readonly number[]): void => {
+    feeds[name] = { type: "int64", dims, data: BigInt64Array.from(numbers, BigInt) };
+  };
+  for (const type of new Set(config.layer_types)) {
+    const layer = config.layer_types.indexOf(type);
+    const { cos, sin } = shared.rotations(layer);
+    feed(`${type}.cos`, cos);
+    feed(`${type}.sin`, sin);
+    feed(`${type}.mask`, shared.mask(layer));
+  }
+  const places = Array.from(counts.keys()).filter((i) => counts[i] > 0);
+  index("places of predictions", places, [places.length]);
+  feed("targets", oneHot(places, targets, counts, config.vocab_size));
+  feed("tokens", shares(batch));
+  const dims = [batch.size, batch.time];
+  const sources = Int32Array.from(batch.ids);
+  if (config.vision_config) {
+    const images = batch.images?.length ? batch.images : [blankPicture(model)];
+    const rows = countRows(config.vision_config, images);
+    feed("patches", patchRows(model, config.vision_config, images, rows.patches));
+    feed("places", placesOf(model, config.vision_config, images, rows.tower));
+    for (const [name, x] of Object.entries(towerInputs(model, images, rows.tower))) feed(`vision.${name}`, x);
+    const seen = new Int32Array(batch.ids.length);
+    const vectors = rows.tokens.size * rows.tokens.time;
+    tokenRows(config.vision_config, images, rows.tokens.time).forEach((own, i) => {
+      const { row, columns } = images[i];
+      own.forEach((from, t) => {
+        const cell = row * batch.time + columns[t];
+        sources[cell] = config.vocab_size + (from === NEWLINE ? vectors : from);
+        seen[cell] = from + 1;
+      });
+    });
+    index("seen", seen, dims);
+  }
+  index("sources", sources, dims);
+  return feeds;
+}
+
+/** A batch without pictures still has a row for the tower, which nothing shows: a graph's inputs are not empty. */
+function blankPicture({ family, config }: Feeding): BatchImage {
+  const { merge, patch_size, patch_values, num_positions, class_tokens } = config.vision_config!;
+  const side = Math.round(Math.sqrt(num_positions - class_tokens));
+  const [cells, shape] = family.vision!.stretches
+    ? [merge, [merge ** 2, patch_values]]
+    : [side, [1, patch_values / patch_size ** 2, side * patch_size, side * patch_size]];
+  const pixels = { data: new Float32Array(shape.reduce((a, b) => a * b)), shape };
+  return {
+    row: 0,
+    columns: [],
+    image: {
+      width: 1,
+      height: 1,
+      pixels,
+      grid: [1, cells, cells],
+      tiles: [{ box: [0, 0, 1, 1], kind: "whole" }],
+      tokens: [],
+    },
+  };
+}
+
+/** (batch, time, 1): each token's share of the batch's tokens. */
+function shares({ mask, size, time }: Batch): Tensor {
+  const total = mask.reduce((a, b) => a + b, 0);
+  return { data: Float32Array.from(mask, (m) => m / total), shape: [size, time, 1] };
+}
+
+/** (1, predictions, vocabulary): what each prediction counts, at the token that it should be. */
+function oneHot(
+  places: readonly number[],
+  targets: Int32Array,
+  counts: Float32Array,
+  vocabulary: number,
+): Tensor {
+  const total = places.reduce((sum, at) => sum + counts[at], 0);
+  if (!(total > 0))
+    throw new ModalscopeError("No prediction of the batch counts.", "All its weights are zero.");
+  const data = new Float32Array(places.length * vocabulary);
+  places.forEach((at, i) => {
+    data[i * vocabulary + targets[at]] = counts[at] / total;
+  });
+  return { data, shape: [1, places.length, vocabulary] };
+}

@@ -1,0 +1,137 @@
+/** A model with its loss and every derivative as one graph. */
+import { loadBalancingLoss } from "../experts/graph.js";
+import type { Family, TextConfig } from "../families/index.js";
+import { input, type Node, nameOf, scalar, sorted, weight } from "../graph/node.js";
+import * as ops from "../graph/ops.js";
+import { pullback } from "../graph/vjp.js";
+import { buildPiece, HEAD, type Piece, type Variant, visionBlock, visionPieces } from "../program.js";
+
+export interface TrainingGraph {
+  /** `loss`, `balance` where there are experts, and `d <weight>`. */
+  readonly outputs: Readonly<Record<string, Node>>;
+  /** The weights that are learnt. */
+  readonly learnt: readonly string[];
+  /** All weights that the loss hangs on, with their shapes. */
+  readonly weights: ReadonlyMap<string, readonly number[]>;
+}
+
+/**
+ * The tower, what reads it, all blocks, the head and the loss.
+ * @param balance how much the experts' load-balancing loss counts
+ * @param learns whether a weight is learnt: nothing is computed for the derivatives of the others
+ */
+export function trainingGraph(
+  family: Family,
+  config: TextConfig,
+  balance: number,
+  learns: (name: string) => boolean,
+): TrainingGraph {
+  const { features, injections } = seeingGraph(family, config);
+  let stream = ops.gather(vectors(family, config, features), input("sources", ["batch", "time"], "int64"));
+  const routers: Node[] = [];
+  for (let l = 0; l < config.num_hidden_layers; l++) {
+    const variant = { ...trainingVariant, inputPrefix: `${config.layer_types[l]}.` };
+    const { out, taps } = buildPiece(family, config, l, variant, stream);
+    stream = injected(out, injections.get(l));
+    if (family.experts?.(config, l)) routers.push(taps.get("mlp.hook_router_logits")!);
+  }
+  const crossEntropy = predictionLoss(family, config, stream);
+  const balancing = balanceOf(family, config, routers);
+  const loss = balancing && balance !== 0 ? ops.add(crossEntropy, ops.mul(balancing, balance)) : crossEntropy;
+  const leaves = sorted([loss]).filter(({ op }) => op === "Weight");
+  const outputs = { loss, ...(balancing && { balance: balancing }), ...derivatives(loss, leaves, learns) };
+  return {
+    outputs,
+    learnt: Object.keys(outputs).flatMap((name) => (name.startsWith("d ") ? [name.slice(2)] : [])),
+    weights: new Map(leaves.map((w) => [nameOf(w), w.shape as readonly number[]])),
+  };
+}
+
+const trainingVariant: Variant = { withoutPast: true, dense: true };
+
+/** `d <weight>` of each weight that is learnt; one that is used twice gets the sum. */
+function derivatives(
+  loss: Node,
+  leaves: readonly Node[],
+  learns: (name: string) => boolean,
+): Record<string, Node> {
+  const wanted = leaves.filter((w) => learns(nameOf(w)));
+  const found: Record<string, Node> = {};
+  pullback(new Map([[loss, scalar(1)]]), wanted).forEach((g, i) => {
+    const name = `d ${nameOf(wanted[i])}`;
+    found[name] = found[name] ? ops.add(found[name], g!) : g!;
+  });
+  return found;
+}
+
+/** All that a column of the stream may begin as: the token embeddings, then what is seen, then the end of a row of it. */
+function vectors(family: Family, config: TextConfig, features: Node | undefined): Node {
+  const embedding = weight(family.names.embedding, [config.vocab_size, config.hidden_size]);
+  const factor = family.embeddingScale(config);
+  const tokens = factor === 1 ? embedding : ops.mul(embedding, factor);
+  if (!features) return tokens;
+  const { newline } = family.vision!;
+  const end = newline && ops.reshape(weight(newline, [config.hidden_size]), [1, config.hidden_size]);
+  return ops.concat([tokens, features, ...(end ? [end] : [])], -2, "vectors");
+}
+
+interface SeeingGraph {
+  /** (seen, hidden_size): the vectors of all rows, one after the other. */
+  readonly features?: Node;
+  /** By block of the language model: what is added after it (DeepStack), likewise. */
+  readonly injections: ReadonlyMap<number, Node>;
+}
+
+/** The tower on `patches`, and everything that reads its stream. */
+function seeingGraph(family: Family, config: TextConfig): SeeingGraph {
+  const vision = config.vision_config;
+  const injections = new Map<number, Node>();
+  if (!vision) return { injections };
+  const streams = new Map<number | "final", Node>();
+  let features: Node | undefined;
+  let x = input("patches", ["pictures", "patches", vision.patch_values]);
+  for (const id of visionPieces(vision)) {
+    const readout = vision.readouts.find((r) => r.id === id);
+    const piece = (from: Node): Piece => buildPiece(family, config, id, visionVariant, from);
+    if (readout) {
+      const read = readout.after === "final" ? (["final"] as const) : readout.after;
+      const side = read.map((at) => streams.get(at)!);
+      const { out } = piece(side.length === 1 ? side[0] : ops.concat(side, -1));
+      if (readout.into === undefined) features = ops.rows(out, "seen");
+      else injections.set(readout.into, ops.rows(out, "seen"));
+    } else {
+      x = piece(x).out;
+      streams.set(id === "vision.final" ? "final" : (visionBlock(id) ?? -1), x);
+    }
+  }
+  return { features, injections };
+}
+
+const visionVariant: Variant = { inputPrefix: "vision." };
+
+/** Adds to a stream what is seen, at the columns that show it; row 0 of what may be added is nothing. */
+function injected(stream: Node, seen: Node | undefined): Node {
+  if (!seen) return stream;
+  const index = input("seen", ["batch", "time"], "int64");
+  return ops.add(stream, ops.gather(ops.pad(seen, -2, 1, 0, "seen and none"), index));
+}
+
+/** Cross-entropy where something is to be predicted: the head is computed there only. */
+function predictionLoss(family: Family, config: TextConfig, stream: Node): Node {
+  const places = input("places of predictions", ["predictions"], "int64");
+  const chosen = ops.gather(ops.rows(stream, "columns"), places);
+  const { out } = buildPiece(
+    family,
+    config,
+    HEAD,
+    {},
+    ops.reshape(chosen, [1, "predictions", config.hidden_size]),
+  );
+  return ops.neg(ops.sum(ops.mul(input("targets", out.shape), ops.logSoftmax(out)), [-1, -2, -3]));
+}
+
+function balanceOf(family: Family, config: TextConfig, routers: readonly Node[]): Node | undefined {
+  const sparse = Array.from({ length: config.num_hidden_layers }, (_, l) => family.experts?.(config, l));
+  const experts = sparse.find((e) => e !== undefined);
+  return experts && loadBalancingLoss(routers, input("tokens", ["batch", "time", 1]), experts);
+}

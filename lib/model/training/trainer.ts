@@ -1,0 +1,95 @@
+import type { Tensor } from "../../tensor.js";
+import type { Batch } from "../batch.js";
+import type { Feeding } from "../engine.js";
+import { type Family, familyOf, type TextConfig } from "../families/index.js";
+import { emitOnnx } from "../graph/onnx.js";
+import { globExpression } from "../hooks.js";
+import { createSession, type Session, type Value } from "../runtime/session.js";
+import { batchFeeds } from "./feeds.js";
+import { trainingGraph } from "./graph.js";
+
+/** Weights by checkpoint name; training changes them in place. */
+export type Weights = Map<string, Tensor>;
+
+/** Rows to learn from: for each cell the token to predict next, and how much it counts. */
+export interface TrainingBatch {
+  /** With its pictures. */
+  readonly batch: Batch;
+  /** (batch, time): the token that should follow each column. */
+  readonly targets: Int32Array;
+  /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
+  readonly counts: Float32Array;
+}
+
+/** Loss and gradients of one batch. */
+export interface WeightGradients {
+  /** What was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
+  readonly loss: number;
+  /** The experts' load-balancing loss, before its coefficient; the number of experts per token where all are used alike. */
+  readonly balance?: number;
+  /** Of the weights that are learnt. */
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+export interface TrainerOptions {
+  readonly threads?: number;
+  /**
+   * How much the experts' load-balancing loss counts (default 0). transformers adds it with `router_aux_loss_coef`
+   * of config.json where `output_router_logits` is set.
+   */
+  readonly balance?: number;
+  /**
+   * Weights that stay as they are, by patterns of their checkpoint names: `*` stands for any letters but dots, `**`
+   * for any letters. `["model.**", "lm_head.**", "vision_tower.**"]` trains a projector only.
+   */
+  readonly frozen?: readonly string[];
+}
+
+/** A model whose weights are inputs of its graph. */
+export class Trainer {
+  private constructor(
+    private readonly model: Feeding,
+    private readonly session: Session,
+    private readonly learnt: readonly string[],
+  ) {}
+
+  get config(): TextConfig {
+    return this.model.config;
+  }
+
+  /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
+  static async open(
+    raw: Readonly<Record<string, unknown>>,
+    { threads, balance = 0, frozen = [] }: TrainerOptions = {},
+  ): Promise<Trainer> {
+    const family: Family = familyOf(raw);
+    const config = family.parse(raw);
+    const still = frozen.map(globExpression);
+    const learns = (name: string): boolean => !still.some((pattern) => pattern.test(name));
+    const { outputs, learnt } = trainingGraph(family, config, balance, learns);
+    const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
+    const session = await createSession(model, { threads, arena: true });
+    return new Trainer({ family, config, float: "float32" }, session, learnt);
+  }
+
+  /** Mean cross-entropy of the batch and its derivative by every weight that is learnt. */
+  async gradients(weights: Weights, data: TrainingBatch): Promise<WeightGradients> {
+    const given = batchFeeds(this.model, data);
+    const feeds: Record<string, Value> = {};
+    for (const name of this.session.inputNames) {
+      const w = weights.get(name);
+      feeds[name] = w ? { type: "float32", dims: w.shape, data: w.data } : given[name];
+    }
+    const results = await this.session.run(feeds, this.session.outputNames);
+    const number = (name: string): number => (results[name].data as Float32Array)[0];
+    return {
+      loss: number("loss"),
+      ...(results.balance && { balance: number("balance") }),
+      weights: new Map(this.learnt.map((name) => [name, results[`d ${name}`].data as Float32Array])),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.session.release();
+  }
+}
