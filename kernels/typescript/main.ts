@@ -17,7 +17,9 @@ import {
 } from "./wire.js";
 
 /** Messages that may wait for a slow client before the cell that makes them waits too. */
-const queuedMessages = 1000;
+const queuedMessages = 200;
+
+const parentPollMs = 1000;
 
 const connectionFile = process.argv[2];
 if (connectionFile === undefined) {
@@ -103,6 +105,11 @@ async function startKernel(connection: Connection): Promise<void> {
     for await (const frames of heartbeat) await heartbeat.send(frames);
   }
 
+  // A client that says who it is, and ends without a shutdown, leaves no kernel behind.
+  if (process.env.JPY_PARENT_PID !== undefined) {
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && void shutDown(), parentPollMs).unref();
+  }
   process.on("SIGINT", () => session.interrupt());
   process.on("SIGTERM", () => void shutDown());
   void iopub.status("starting", {});

@@ -90,5 +90,13 @@ export type Report =
   | { type: "ready" }
   | { type: "output"; run: number; output: Output }
   | { type: "input_request"; run: number; request: number; prompt: string; password: boolean }
-  | { type: "done"; run: number; error?: ErrorContent; interrupted?: boolean; declared: string[] }
+  | {
+      type: "done";
+      run: number;
+      error?: ErrorContent;
+      interrupted?: boolean;
+      declared: string[];
+      /** The hooks of the models that the cell has loaded. */
+      hooks?: string[];
+    }
   | { type: "exit"; code: number };

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Publisher } from "zeromq";
 import type { Output } from "./messages.js";
 import { encodeMessage, type Header, newHeader } from "./wire.js";
@@ -11,6 +12,8 @@ export interface IoPub {
   output(output: Output, parent: Partial<Header>): Promise<void>;
   flush(): Promise<void>;
 }
+
+const longestWaitMs = 4;
 
 const gatherMs = 15;
 /** No message gathers more text than this. */
@@ -31,7 +34,8 @@ export function ioPub(socket: Publisher, key: string, session: string): IoPub {
       content,
       buffers: [],
     };
-    last = last.then(() => socket.send(encodeMessage(message, key)));
+    const frames = encodeMessage(message, key);
+    last = last.then(() => sendPatiently(socket, frames));
     return last;
   }
 
@@ -67,6 +71,19 @@ export function ioPub(socket: Publisher, key: string, session: string): IoPub {
       timer ??= setTimeout(() => void flush(), gatherMs);
     },
   };
+}
+
+/** A publisher whose queue to a slow client is full says so (EAGAIN) and does not tell when it has room again. */
+async function sendPatiently(socket: Publisher, frames: Buffer[]): Promise<void> {
+  for (let waitMs = 1; ; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
+    try {
+      await socket.send(frames);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      await delay(waitMs);
+    }
+  }
 }
 
 export function newSessionId(): string {

@@ -85,6 +85,8 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
   let dead: ErrorContent | undefined;
   let exitCalled: number | undefined;
   let lastWords = "";
+  /** Of the model that was loaded last. */
+  let hooks: readonly string[] = [];
 
   const send = (command: Command): void => {
     if (dead === undefined) commands.write(encodeFrame(command));
@@ -100,6 +102,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
       // What native code printed came by another pipe; let it through first.
       await new Promise((resolve) => setImmediate(resolve));
       const { error, interrupted } = report;
+      if (report.hooks !== undefined && report.hooks.length > 0) hooks = report.hooks;
       const outcome: Outcome =
         error === undefined
           ? { status: "ok" }
@@ -181,7 +184,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
 
   return {
     execute,
-    complete: compiler.complete,
+    complete: (code, position) => compiler.complete(code, position, hooks),
     inspect: compiler.inspect,
     isComplete: compiler.isComplete,
     interrupt() {

@@ -10,6 +10,8 @@ export interface Executor {
   execute(command: Command & { type: "run" }): Promise<MimeBundle | undefined>;
   /** Which values the cell that ran last has declared so far. */
   existing(): string[];
+  /** The hooks of the models that it has declared, for completion. */
+  hooks(): string[];
 }
 
 type CellFunction = (scope: object, require: NodeJS.Require, cell: CellRuntime) => unknown;
@@ -76,7 +78,15 @@ export function createExecutor(modules: Modules, positions: CellPositions): Exec
         (name) =>
           Object.hasOwn(scope, name) && !(before.has(name) && Object.is(before.get(name), scope[name])),
       ),
+    hooks: () => (running?.declared ?? []).flatMap((name) => hooksOf(scope[name])),
   };
+}
+
+/** By the name of its class: to load the library here only for completion would cost a second. */
+function hooksOf(value: unknown): string[] {
+  if (!(value instanceof Object) || value.constructor?.name !== "Model") return [];
+  const { hooks } = value as { hooks?: unknown };
+  return Array.isArray(hooks) ? hooks.filter((hook) => typeof hook === "string") : [];
 }
 
 async function* each<T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterable<T> {

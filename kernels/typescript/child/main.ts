@@ -13,11 +13,12 @@ import { report } from "./pipe.js";
 import { currentRun, guardTimers, latestRun, type Run, sendOutput, startRun } from "./runs.js";
 import { cellPositions, installStackTraces } from "./stack.js";
 import { answerInput, captureStreams, captureWarnings, connectStdin, input } from "./streams.js";
+import { ToldCell } from "./told.js";
 
 const folder = process.argv[2];
 const lock = new Int32Array(new SharedArrayBuffer(12));
-/** Counts the interrupts that this thread has answered. */
-const answered = new Int32Array(new SharedArrayBuffer(4));
+/** What this thread tells the watchdog: how many interrupts it has answered, and the latest run that has ended. */
+const told = new Int32Array(new SharedArrayBuffer(8));
 
 const globals = globalThis as unknown as Record<symbol | string, unknown>;
 globals[Symbol.for("modalscope.nativeLock")] = lock;
@@ -39,7 +40,7 @@ process.on("exit", (code) => report({ type: "exit", code }));
 process.on("uncaughtException", (error) => failed(error));
 process.on("unhandledRejection", (reason) => failed(reason));
 
-const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), { workerData: { lock, answered } });
+const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), { workerData: { lock, told } });
 watchdog.on("message", (command: Command) => {
   if (command.type === "interrupt") interrupt(command.run);
   else if (command.type === "input_reply") answerInput(command.request, command.value, command.error);
@@ -76,17 +77,22 @@ function succeed(
   // A rejection that nobody handles is known a turn later; it belongs to this cell.
   setImmediate(() => {
     if (!run.active) return;
-    run.active = false;
+    end(run);
     if (data !== undefined) {
       sendOutput({ type: "execute_result", content: { data, metadata: {}, execution_count: count } });
     }
-    report({ type: "done", run: run.id, declared });
+    report({ type: "done", run: run.id, declared, hooks: executor.hooks() });
   });
+}
+
+function end(run: Run): void {
+  run.active = false;
+  Atomics.store(told, ToldCell.ended, run.id);
 }
 
 function finish(run: Run, thrown: unknown, declared: string[]): void {
   if (!run.active) return;
-  run.active = false;
+  end(run);
   const error = describeError(thrown, positions);
   report({ type: "done", run: run.id, error, interrupted: run.interrupted, declared });
 }
@@ -95,7 +101,7 @@ function finish(run: Run, thrown: unknown, declared: string[]): void {
 let interruptedEarly: number | undefined;
 
 function interrupt(id: number): void {
-  Atomics.add(answered, 0, 1);
+  Atomics.add(told, ToldCell.answered, 1);
   const run = latestRun();
   if (run?.id !== id) interruptedEarly = id;
   else if (run.active) stop(run, executor.existing());

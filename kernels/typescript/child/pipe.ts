@@ -22,6 +22,10 @@ export function report(message: Report): void {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
         waitBriefly();
+        if (from > 0) continue;
+        // Nothing of it is out yet: an interrupt need not wait until the client reads.
+        leaveNative();
+        enterNative();
       }
     }
   } finally {

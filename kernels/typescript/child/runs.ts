@@ -59,8 +59,13 @@ export function guardTimers(): void {
       return set(
         (...args: unknown[]) => {
           if (run.interrupted) return;
-          resume(run);
-          callback(...args);
+          current = run;
+          try {
+            callback(...args);
+          } finally {
+            // Not left to a tick: another cell's timer may come before it.
+            current = latest;
+          }
         },
         ...rest,
       );

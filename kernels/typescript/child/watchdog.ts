@@ -12,10 +12,11 @@ import { NativeLockCell, NativeLockState } from "../../../lib/native-lock.js";
 import { frameReader } from "../frames.js";
 import type { Command } from "../messages.js";
 import { commandsFd } from "./pipe.js";
+import { ToldCell } from "./told.js";
 
 const port = parentPort;
 if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
-const { lock, answered } = workerData as { lock: Int32Array; answered: Int32Array };
+const { lock, told } = workerData as { lock: Int32Array; told: Int32Array };
 
 const answerMs = 50;
 const terminationMs = 200;
@@ -33,8 +34,10 @@ commands.on("data", (chunk) => {
 commands.on("close", () => process.kill(process.pid, "SIGKILL"));
 
 async function interrupt(run: number): Promise<void> {
-  const before = Atomics.load(answered, 0);
-  const isAnswered = (): boolean => Atomics.load(answered, 0) !== before;
+  const before = Atomics.load(told, ToldCell.answered);
+  // A late interrupt must not end the cell after the one it was meant for.
+  const isAnswered = (): boolean =>
+    Atomics.load(told, ToldCell.answered) !== before || Atomics.load(told, ToldCell.ended) >= run;
   for (let attempt = 0; attempt < attempts && !isAnswered(); attempt++) {
     port?.postMessage({ type: "interrupt", run } satisfies Command);
     if (await until(isAnswered, answerMs)) return;

@@ -9,6 +9,7 @@ import {
 } from "../messages.js";
 import { isComplete } from "./complete-code.js";
 import { emitCell } from "./emit.js";
+import { completeString, stringBefore } from "./in-strings.js";
 import { cellProgram } from "./program.js";
 import { quickInfoText } from "./quick-info.js";
 import { notebookScope, type Values } from "./scope.js";
@@ -26,7 +27,8 @@ export interface Compiler {
    * @param values the values that exist now.
    */
   commit(values: Values): void;
-  complete(code: string, position: number): CompletionResult;
+  /** @param hooks names that a string may hold. */
+  complete(code: string, position: number, hooks?: readonly string[]): CompletionResult;
   /** What is known of the name at the position, as text; undefined when nothing. */
   inspect(code: string, position: number): string | undefined;
   isComplete(code: string): IsComplete;
@@ -124,9 +126,13 @@ export function createCompiler(folder: string): Compiler {
     program.show(checkedText(code, syntax, names));
   }
 
-  function complete(code: string, position: number): CompletionResult {
+  function complete(code: string, position: number, hooks: readonly string[] = []): CompletionResult {
     draft(code);
     const info = program.service.getCompletionsAtPosition(program.current, position, {});
+    const text = stringBefore(parseCell(code), position);
+    // What the types allow in a string goes before what it might be.
+    if (text !== undefined && (info?.entries ?? []).length === 0)
+      return completeString(text, position, { folder, hooks });
     const typed = /[\p{ID_Continue}$#]*$/u.exec(code.slice(0, position))?.[0] ?? "";
     const span = info?.optionalReplacementSpan;
     const start = span?.start ?? position - typed.length;
