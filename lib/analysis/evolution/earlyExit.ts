@@ -1,0 +1,179 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { ModalscopeError } from "../../errors.js";
+import type { LongCall } from "../../progress.js";
+import { at0, type Tensor } from "../../tensor.js";
+import { entropy, jsDivergence, softmax } from "../divergence.js";
+import type { Unembedding } from "../lens.js";
+import { checkSame, type Matrix, zeros } from "../linalg/matrix.js";
+
+export interface EarlyExitOptions extends LongCall {
+  /** The token that follows each position, `(tokens)`: what was generated there. */
+  readonly tokens: ArrayLike<number>;
+  /** Other tokens that are followed at each position. Default 4. */
+  readonly runnersUp?: number;
+  /** Runners-up are those with the largest probability at any state from this one on. Default: the middle one. */
+  readonly runnersUpFrom?: number;
+  /** Distributions that every state is compared with, as logits `(tokens, vocabulary)`: the language-only prior, say. */
+  readonly references?: Readonly<Record<string, Tensor>>;
+}
+
+/** A token that is followed through the states at one position. */
+export interface Candidate {
+  readonly id: number;
+  /** `(states)`. */
+  readonly probability: Float64Array;
+}
+
+/**
+ * What the head reads off each state. With L blocks there are L+1 states: state 0 enters block 0, state j leaves
+ * block j−1 (the document's layer j).
+ */
+export interface EarlyExit {
+  /** `(tokens)`. */
+  readonly tokens: Int32Array;
+  /** `(states, tokens)`: probability of the token that was generated. */
+  readonly probability: Matrix;
+  /** `(states, tokens)`: its place among all tokens; 1 is the likeliest. */
+  readonly rank: Matrix;
+  /** `(states, tokens)`, bits. */
+  readonly entropy: Matrix;
+  /** `(blocks, tokens)`: Jensen–Shannon divergence, in bits, of the distributions before and after a block. */
+  readonly change: Matrix;
+  /** By position: the generated token, then the runners-up, likeliest first. */
+  readonly candidates: readonly (readonly Candidate[])[];
+  /** By reference, `(states, tokens)`: Jensen–Shannon divergence from it in bits. */
+  readonly distance: Readonly<Record<string, Matrix>>;
+}
+
+/**
+ * Early exit (the logit lens at every block): the next-token distribution that each state would give if the model
+ * stopped there, read through the final norm and head.
+ * @param states `(states, tokens, width)`, see {@link stackStates}.
+ * @param unembedding final norm and head; called once for each position with all of its states, so that memory holds
+ * one position's distributions and no more.
+ * @throws ModalscopeError when the sizes disagree or a token is outside the vocabulary.
+ */
+export async function earlyExit(
+  states: Tensor,
+  unembedding: Pick<Unembedding, "forward">,
+  { tokens, runnersUp = 4, runnersUpFrom, references = {}, progress, signal }: EarlyExitOptions,
+): Promise<EarlyExit> {
+  const [depth, count, width] = checkStates(states);
+  checkSame("earlyExit", tokens.length, count, "tokens and positions");
+  for (const [name, { shape }] of Object.entries(references)) {
+    checkSame(`earlyExit's reference "${name}"`, shape[0], count, "positions");
+  }
+  const from = runnersUpFrom ?? Math.floor(depth / 2);
+  const probability = zeros(depth, count);
+  const rank = zeros(depth, count);
+  const bits = zeros(depth, count);
+  const change = zeros(depth - 1, count);
+  const distance = Object.fromEntries(Object.keys(references).map((name) => [name, zeros(depth, count)]));
+  const candidates: Candidate[][] = [];
+  for (let t = 0; t < count; t++) {
+    signal?.throwIfAborted();
+    const p = await distributions(pathOf(states, t, width), unembedding);
+    const token = tokens[t];
+    if (!(token >= 0 && token < p[0].length)) {
+      throw new ModalscopeError(`Token ${token} at position ${t} is not one of the ${p[0].length} tokens.`);
+    }
+    for (let s = 0; s < depth; s++) {
+      const at = s * count + t;
+      probability.data[at] = p[s][token];
+      rank.data[at] = 1 + p[s].reduce((above, value) => above + (value > p[s][token] ? 1 : 0), 0);
+      bits.data[at] = entropy(p[s]);
+      if (s > 0) change.data[at - count] = jsDivergence(p[s - 1], p[s]);
+    }
+    for (const [name, reference] of Object.entries(references)) {
+      const q = softmax(at0(reference, t).data);
+      for (let s = 0; s < depth; s++) distance[name].data[s * count + t] = jsDivergence(p[s], q);
+    }
+    const ids = [token, ...likeliest(p.slice(from), token, runnersUp)];
+    candidates.push(ids.map((id) => ({ id, probability: Float64Array.from(p, (row) => row[id]) })));
+    progress?.(t + 1, count, "early exit");
+    await nextTurn();
+  }
+  return { tokens: Int32Array.from(tokens), probability, rank, entropy: bits, change, candidates, distance };
+}
+
+/** States `(tokens, width)` one over the other, `(states, tokens, width)`: first what enters block 0, then what each block leaves. */
+export function stackStates(states: readonly Tensor[]): Tensor {
+  const [first] = states;
+  if (first === undefined) throw new ModalscopeError("No states were given.");
+  const data = new Float32Array(states.length * first.data.length);
+  states.forEach((state, s) => {
+    if (state.shape.length !== 2 || state.shape.some((size, axis) => size !== first.shape[axis])) {
+      throw new ModalscopeError(
+        `State ${s} has the shape (${state.shape.join(", ")}), state 0 (${first.shape.join(", ")}).`,
+        "Each must be (tokens, width), and all alike.",
+      );
+    }
+    data.set(state.data, s * first.data.length);
+  });
+  return { data, shape: [states.length, ...first.shape] };
+}
+
+/** The head without the norm before it, `x·Wᵀ` with `weight (vocabulary, width)`: to show what leaving the norm out does. */
+export function bareHead(weight: Tensor): Pick<Unembedding, "forward"> {
+  const [vocabulary, width] = weight.shape;
+  return {
+    async forward(x) {
+      checkSame("The head", x.shape[1], width, "dimensions");
+      const rows = x.shape[0];
+      const data = new Float32Array(rows * vocabulary);
+      for (let r = 0; r < rows; r++) {
+        for (let v = 0; v < vocabulary; v++) {
+          let sum = 0;
+          for (let j = 0; j < width; j++) sum += x.data[r * width + j] * weight.data[v * width + j];
+          data[r * vocabulary + v] = sum;
+        }
+      }
+      return { data, shape: [rows, vocabulary] };
+    },
+  };
+}
+
+/** @throws ModalscopeError unless `states` is `(states, tokens, width)` with two states or more. */
+export function checkStates({ shape }: Tensor): readonly [states: number, tokens: number, width: number] {
+  if (shape.length !== 3 || shape[0] < 2 || shape[1] < 1) {
+    throw new ModalscopeError(
+      `The states have the shape (${shape.join(", ")}).`,
+      "It must be (states, tokens, width), with two states or more.",
+      "Stack the layers with stackStates.",
+    );
+  }
+  return [shape[0], shape[1], shape[2]];
+}
+
+/** All states of one position, `(states, width)`. */
+export function pathOf({ data, shape }: Tensor, t: number, width: number): Tensor {
+  const [depth, count] = shape;
+  const path = new Float32Array(depth * width);
+  for (let s = 0; s < depth; s++) {
+    const start = (s * count + t) * width;
+    path.set(data.subarray(start, start + width), s * width);
+  }
+  return { data: path, shape: [depth, width] };
+}
+
+async function distributions(
+  path: Tensor,
+  unembedding: Pick<Unembedding, "forward">,
+): Promise<Float64Array[]> {
+  const logits = await unembedding.forward(path);
+  return Array.from({ length: path.shape[0] }, (_, s) => softmax(at0(logits, s).data));
+}
+
+/** The `count` tokens other than `but` whose probability is largest in any of the distributions. */
+function likeliest(p: readonly Float64Array[], but: number, count: number): number[] {
+  const most = Float64Array.from(p[0], (_, v) => p.reduce((top, row) => Math.max(top, row[v]), 0));
+  most[but] = -1;
+  // Sorting a whole vocabulary for a handful of tokens would cost more than the softmax.
+  const found: number[] = [];
+  for (let k = 0; k < Math.min(count, most.length - 1); k++) {
+    const best = most.reduce((at, value, v) => (value > most[at] ? v : at), 0);
+    found.push(best);
+    most[best] = -1;
+  }
+  return found;
+}

@@ -1,0 +1,44 @@
+import { at0, type Tensor } from "../../tensor.js";
+import { distances, nearness, silhouette, silhouetteOf } from "../embedding/clusters.js";
+import { checkSame } from "../linalg/matrix.js";
+import {
+  type PermutationOptions,
+  type PermutationTest,
+  shuffledPairingTest,
+} from "../statistics/permutation.js";
+import { checkStates } from "./earlyExit.js";
+
+/** Whether the last block brings like answers together again. */
+export interface Reclustering {
+  /** `(states)`: mean silhouette by the answers. */
+  readonly silhouette: Float64Array;
+  /** `(states)`: see {@link nearness}; needs no answers. */
+  readonly nearness: Float64Array;
+  /** Rise of the silhouette through the last block; the null gives the answers to other pictures. */
+  readonly rise: PermutationTest;
+}
+
+/**
+ * The document's re-clustering at the final layer, in the original space.
+ * @param states `(states, items, width)`: the answer's position, one item for each picture.
+ * @param answers `(items)`: the predicted answer, or its kind; two or more different ones.
+ */
+export function reclustering(
+  states: Tensor,
+  answers: ArrayLike<number | string>,
+  options?: PermutationOptions,
+): Reclustering {
+  const [depth, count] = checkStates(states);
+  checkSame("reclustering", answers.length, count, "answers and items");
+  const each = Array.from({ length: depth }, (_, s) => at0(states, s));
+  const [before, after] = each.slice(-2).map(distances);
+  const rise = (order: readonly number[]): number => {
+    const labels = order.map((i) => answers[i]);
+    return silhouetteOf(after, labels) - silhouetteOf(before, labels);
+  };
+  return {
+    silhouette: Float64Array.from(each, (x) => silhouette(x, answers)),
+    nearness: Float64Array.from(each, (x) => nearness(x)),
+    rise: shuffledPairingTest(count, rise, options),
+  };
+}
