@@ -1,17 +1,24 @@
 import type { LongCall } from "../progress.js";
-import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+import { sizeOf, type Tensor } from "../tensor.js";
 import type { Batch, Positions } from "./batch.js";
 import type { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
-import { columns } from "./columns.js";
+import { columns, joinRows } from "./columns.js";
 import type { Edit, Edits } from "./edits.js";
+import { batchPass, type Entered, enter, looks } from "./embed.js";
+import type { Engine } from "./engine.js";
+import { checkMemory, wholeScoreBytes } from "./estimate.js";
 import { atStream, runBlocks } from "./forward.js";
 import { checkPlan, joinPlans, named, type Placement, type Plan, planEdits } from "./intervene.js";
 import { logitsAt } from "./logits.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
-import { type KeyValues, type Pass, promptPass, subPass } from "./pass.js";
-import { passOf } from "./vision-rows.js";
+import type { KeyValues, Pass } from "./pass.js";
+import { ELEMENT_BYTES } from "./pool.js";
+import { HEAD } from "./program.js";
+import { runsIn } from "./running.js";
+import { copiesFrom, spanStart } from "./sweep-rows.js";
+import { isVisual, passOf } from "./vision-rows.js";
 
 /** Points to visit: a list, or axes by name whose every combination is a point. */
 export type Grid = readonly unknown[] | Readonly<Record<string, readonly unknown[]>>;
@@ -64,9 +71,10 @@ export async function sweep<const G extends Grid>(
   batch: Batch,
   options: SweepOptions<G>,
 ): Promise<SweepResult> {
+  const { engine } = model;
   const axes = axesOf(options.over);
   const points = combinations(options.over).map((point, index) =>
-    pointOf(model, batch, index, options.edit(point as GridPoint<G>)),
+    pointOf(engine, batch, index, options.edit(point as GridPoint<G>)),
   );
   const positions = options.positions ?? "last";
   const started = performance.now();
@@ -76,10 +84,18 @@ export async function sweep<const G extends Grid>(
     keepKeys: true,
     signal: options.signal,
   });
-  const last = model.config.num_hidden_layers - 1;
-  const clean: Clean = { cache, keys, columns: logitColumns, batch, stop: Math.min(...logitColumns.flat()) };
-  const groups = groupPoints(points, clean, options.maxRows ?? rowsAtOnce(model, batch, logitColumns));
-  const estimate = estimateOf(groups, clean, last + 1, performance.now() - started);
+  // Of the pictures only what is added later on is looked at again.
+  const entered = { layer: 0, x: cache.get("blocks.0.hook_resid_pre") };
+  const { pass } = await enter(engine, batch, { plan: new Map(), sink: new Sink([], []) }, entered);
+  const stop = Math.min(...logitColumns.flat());
+  const clean: Clean = { cache, keys, columns: logitColumns, batch, pass, stop };
+  const groups = groupPoints(
+    points,
+    clean,
+    options.maxRows ?? rowsAtOnce(engine, batch, points, logitColumns),
+  );
+  const layers = model.config.num_hidden_layers;
+  const estimate = estimateOf(groups, clean, layers, performance.now() - started);
   options.onEstimate?.(estimate);
   const values = new Float64Array(points.length * batch.size);
   let done = 0;
@@ -100,16 +116,18 @@ export async function sweep<const G extends Grid>(
 /** Tokens of one batch at most: beyond, larger batches run no faster. */
 const TOKENS_AT_ONCE = 2 ** 14;
 
-/** Rows of one batch, so that their streams, keys and logits stay within the memory for captures. */
+/** Rows of one batch, so that their streams, keys, logits and scores stay within the memory for captures. */
 function rowsAtOnce(
-  { engine, config }: Model,
+  { config, float, captureLimit }: Engine,
   { size, time }: Batch,
+  points: readonly Point[],
   logits: readonly (readonly number[])[],
 ): number {
   const stream = time * config.hidden_size * 2;
   const keys = 2 * time * config.num_key_value_heads * config.head_dim;
-  const bytes = 4 * (stream + keys + logits[0].length * config.vocab_size);
-  return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, engine.captureLimit / bytes)));
+  const scores = Math.max(...points.map((p) => p.scoreBytes)) / size;
+  const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + scores;
+  return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, captureLimit / bytes)));
 }
 
 interface Point {
@@ -119,10 +137,16 @@ interface Point {
   readonly layer: number;
   /** First column that changes. */
   readonly column: number;
+  /** The edits of what is seen: pictures are then looked at for this point alone. */
+  readonly seeing: Plan;
+  /** Of attention scores, where its edits need all queries at once. */
+  readonly scoreBytes: number;
 }
 
 interface Clean {
   readonly batch: Batch;
+  /** The pass of the clean run, with what its pictures bring. */
+  readonly pass: Pass;
   readonly cache: Cache;
   readonly keys: readonly (KeyValues | undefined)[];
   /** Where the metric reads, by row, and the first such column. */
@@ -147,27 +171,35 @@ function combinations(grid: Grid): unknown[] {
   );
 }
 
-function pointOf(model: Model, batch: Batch, index: number, edits: Edits): Point {
-  const { hooks, config } = model.engine;
-  const plan = planEdits(hooks, edits);
-  checkPlan(hooks, plan, passOf(model.engine, batch, promptPass(batch)));
-  const layers = [...plan.keys()].map((name) => {
-    const { piece } = hooks.find((h) => h.name === name)!;
-    return typeof piece === "number" ? piece : piece === "head" ? config.num_hidden_layers : 0;
-  });
-  const firsts = [...plan.values()].flat().map(({ edit }) => firstColumn(edit, batch));
+function pointOf(engine: Engine, batch: Batch, index: number, edits: Edits): Point {
+  const { hooks, config } = engine;
+  const pass = batchPass(engine, batch);
+  const plan = planEdits(hooks, edits, runsIn({ sees: looks(engine, batch) }));
+  checkPlan(hooks, plan, passOf(engine, batch, pass));
+  const scoreBytes = wholeScoreBytes(engine, pass, plan);
+  checkMemory(engine, { "attention scores of all queries at once": scoreBytes });
+  const edited = hooks.filter(({ name }) => plan.has(name));
+  const layers = edited.map(({ piece }) =>
+    typeof piece === "number" ? piece : piece === HEAD ? config.num_hidden_layers : 0,
+  );
+  const firsts = edited.flatMap((hook) =>
+    plan.get(hook.name)!.map(({ edit }) => (isVisual(hook) ? 0 : firstColumn(edit, pass))),
+  );
   return {
     index,
     edits,
     layer: Math.min(config.num_hidden_layers, ...layers),
     column: Math.min(batch.time, ...firsts),
+    seeing: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
+    scoreBytes,
   };
 }
 
-function firstColumn({ kind, positions }: Edit, batch: Batch): number {
-  const columns = named(positions, (b) => b, batch).flat();
+function firstColumn({ kind, positions }: Edit, pass: Pass): number {
+  const columns = named(positions, (b) => b, pass).flat();
   // A function reads every column, whatever it changes.
-  return kind === "apply" || columns.includes("all") ? 0 : Math.min(batch.time, ...(columns as number[]));
+  if (kind === "apply" || columns.includes("all")) return 0;
+  return spanStart(pass, Math.min(pass.time, ...(columns as number[])));
 }
 
 /** Points that run together: those that start at the same column, by starting block. */
@@ -220,16 +252,23 @@ async function runGroup<G extends Grid>(
     ),
   );
   const company = { plan, sink, signal };
+  const seen = new Map<Point, Entered>();
+  for (const point of group.filter((p) => p.seeing.size > 0)) {
+    seen.set(point, await enter(engine, batch, { plan: point.seeing, sink, signal }));
+  }
   let x: Tensor | undefined;
-  let active = 0;
+  const active: Point[] = [];
   for (let l = group[0].layer; l < layers; l++) {
-    const joining = group.filter((p) => p.layer === l).length;
-    active += joining;
-    const pass = rowsPass(clean, active, column, l);
-    x = appended(x, columns(clean.cache.get(`blocks.${l}.hook_resid_pre`), column, batch.time), joining);
-    if (l === 0) x = atStream(engine, "hook_embed", x, pass, company);
-    x = (await runBlocks(engine, pass, x, { ...company, from: l, to: l + 1 })).x;
-    step(active * batch.size);
+    const joining = group.filter((p) => p.layer === l);
+    active.push(...joining);
+    const copies = active.map((p) => seen.get(p)?.pass ?? clean.pass);
+    const pass = copiesFrom(clean.pass, copies, column, l, clean.keys[l]);
+    const before = clean.cache.get(`blocks.${l}.hook_resid_pre`);
+    const rows = joining.map((p) => columns(seen.get(p)?.x ?? before, column, batch.time));
+    if (rows.length > 0) x = joinRows(x ? [x, ...rows] : rows);
+    if (l === 0) x = atStream(engine, "hook_embed", x!, pass, company);
+    x = (await runBlocks(engine, pass, x!, { ...company, from: l, to: l + 1 })).x;
+    step(active.length * batch.size);
   }
   return logitsOf(model, clean, group, x, plan);
 }
@@ -261,65 +300,15 @@ async function logitsOf(
       start: { layer: layers - 1, x: clean.cache.get(`blocks.${layers - 1}.hook_resid_pre`) },
       logits: "none",
     });
-    x = appended(x, columns(residual.residual, column, batch.time), group.length - started);
+    const rest = columns(residual.residual, column, batch.time);
+    x = joinRows([...(x ? [x] : []), ...Array.from({ length: group.length - started }, () => rest)]);
   }
-  const pass = rowsPass(clean, group.length, column, layers);
+  const copies = group.map(() => clean.pass);
+  const pass = copiesFrom(clean.pass, copies, column, layers);
   const at = Array.from({ length: group.length }, () => clean.columns).flat();
   const company = { plan, sink: new Sink(model.engine.hooks, []) };
   const { logits } = await logitsAt(model.engine, pass, x!, at, company);
   const size = sizeOf(logits.shape) / group.length;
   const shape = [batch.size, ...logits.shape.slice(1)];
   return group.map((_, i) => ({ data: logits.data.subarray(i * size, (i + 1) * size), shape }));
-}
-
-/** A pass over the columns from `column` on, of `copies` copies of the batch, with the clean keys of block `l` before. */
-function rowsPass({ batch, keys }: Clean, copies: number, column: number, l: number): Pass {
-  const whole = promptPass(batch);
-  const repeat = <T>(rows: readonly T[]): T[] => Array.from({ length: copies }, () => rows).flat();
-  const tiled: Pass = {
-    ...whole,
-    size: batch.size * copies,
-    positions: whole.positions.map((axis) => repeated(axis, copies)),
-    keyMask: repeated(batch.mask, copies),
-    columns: repeat(batch.columns),
-    last: repeat(batch.last),
-  };
-  const past: (KeyValues | undefined)[] = [];
-  const own = keys[l];
-  if (column > 0 && own) {
-    past[l] = {
-      key: tile(firstKeys(own.key, column), copies),
-      value: tile(firstKeys(own.value, column), copies),
-    };
-  }
-  return subPass(tiled, column, batch.time, past);
-}
-
-function repeated<D extends Int32Array | Uint8Array>(data: D, copies: number): D {
-  const out = zerosLike(data, data.length * copies);
-  for (let i = 0; i < copies; i++) out.set(data, i * data.length);
-  return out;
-}
-
-/** Keys of the first `n` columns: (batch, heads, keys, size) → (batch, heads, n, size). */
-function firstKeys(x: Tensor, n: number): Tensor {
-  const [size, heads, keys, width] = x.shape;
-  const data = zerosLike(x.data, size * heads * n * width);
-  for (let i = 0; i < size * heads; i++) {
-    data.set(x.data.subarray(i * keys * width, (i * keys + n) * width), i * n * width);
-  }
-  return { data, shape: [size, heads, n, width] };
-}
-
-function tile(x: Tensor, copies: number): Tensor {
-  return appended(undefined, x, copies);
-}
-
-/** `before` with `copies` copies of `rows` below it. */
-function appended(before: Tensor | undefined, rows: Tensor, copies: number): Tensor {
-  const own = before?.data.length ?? 0;
-  const data = zerosLike(rows.data, own + rows.data.length * copies);
-  if (before) data.set(before.data);
-  for (let i = 0; i < copies; i++) data.set(rows.data, own + i * rows.data.length);
-  return { data, shape: [(before?.shape[0] ?? 0) + rows.shape[0] * copies, ...rows.shape.slice(1)] };
 }
