@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { Command } from "commander";
 import { ModalscopeError } from "../lib/errors.js";
-import { defaultCacheDir } from "../lib/model/weights/cache.js";
 import { installKernel } from "./typescript/install.js";
 import { packageRoot } from "./typescript/package-root.js";
 
@@ -50,6 +49,7 @@ async function openLab(notebooks: string, rest: readonly string[]): Promise<numb
   }
   if (!existsSync(notebooks)) throw new ModalscopeError(`There is no folder ${notebooks}.`);
   // In a place of its own: the user's list of kernels stays as it is.
+  const { defaultCacheDir } = await import("../lib/model/weights/cache.js");
   const prefix = join(defaultCacheDir(), "lab");
   installKernel({ prefix, name: "modalscope" });
   const paths = [join(prefix, "share", "jupyter"), process.env.JUPYTER_PATH].filter(Boolean);
