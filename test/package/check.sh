@@ -4,6 +4,7 @@
 # bin folder, by nbconvert. Dependencies' install scripts do not run here, as newer npm has it; `npm ci` runs them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+jupyter=${JUPYTER:+$(cd "$JUPYTER" && pwd)}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/modalscope package XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 
@@ -34,8 +35,8 @@ npx --no-install modalscope doctor
 
 npx --no-install modalscope kernel install --prefix "$folder/jupyter"
 grep -q "$folder/project/node_modules/modalscope" "$folder/jupyter/share/jupyter/kernels/modalscope/kernel.json"
-if [ -n "${JUPYTER:-}" ]; then
-  JUPYTER_PATH="$folder/jupyter/share/jupyter" "$JUPYTER/jupyter" nbconvert --to notebook --execute --output converted first.ipynb
+if [ -n "$jupyter" ]; then
+  JUPYTER_PATH="$folder/jupyter/share/jupyter" "$jupyter/jupyter" nbconvert --to notebook --execute --output converted first.ipynb
   grep -q 'The answer is 14' converted.ipynb
 fi
 echo "The package works in $PWD."
