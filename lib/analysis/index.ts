@@ -30,6 +30,39 @@ export {
   type Verdict,
 } from "./dissociation.js";
 export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./divergence.js";
+export { type Affinities, affinities } from "./embedding/affinities.js";
+export { nearness, silhouette } from "./embedding/clusters.js";
+export { trustworthiness } from "./embedding/trust.js";
+export { type Embedding, principalCoordinates, type TsneOptions, tsne } from "./embedding/tsne.js";
+export {
+  bareHead,
+  type Candidate,
+  type EarlyExit,
+  type EarlyExitOptions,
+  earlyExit,
+  stackStates,
+} from "./evolution/earlyExit.js";
+export {
+  type MutationOptions,
+  type Mutations,
+  type MutationTest,
+  mutations,
+  mutationTest,
+} from "./evolution/mutations.js";
+export { type PathShape, pathShapes, type Spread, spread } from "./evolution/paths.js";
+export { type Approach, approach, approachTest } from "./evolution/prior.js";
+export { type Reclustering, reclustering } from "./evolution/reclustering.js";
+export { controlPlan, type SkipOptions, type SkipPlan, skipPlans } from "./evolution/skipPlans.js";
+export {
+  type CriticalBlock,
+  criticalBlock,
+  type EvolutionStages,
+  emergence,
+  evolutionStages,
+  medianChange,
+  settling,
+} from "./evolution/stages.js";
+export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
 export { type BackendName, describeBackend, type LearningBackend } from "./learn/backend.js";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./linalg/eigen.js";
@@ -97,6 +130,7 @@ export {
   type Estimate,
   wilson,
 } from "./statistics/intervals.js";
+export { type LabelTest, type LabelTestOptions, labelTest } from "./statistics/labels.js";
 export {
   groupDifferenceTest,
   mcnemar,
@@ -114,6 +148,8 @@ export {
   detectableProportion,
   type PowerOptions,
 } from "./statistics/power.js";
+export { type Segmentation, type SegmentOptions, segment } from "./statistics/segmentation.js";
+export { trend } from "./statistics/trend.js";
 export {
   barycentricMap,
   exactTransport,

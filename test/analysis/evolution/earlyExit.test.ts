@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { bareHead, earlyExit, stackStates } from "../../../lib/analysis/evolution/earlyExit.js";
+import { wordsOfTokens } from "../../../lib/analysis/evolution/words.js";
+import type { Unembedding } from "../../../lib/analysis/lens.js";
+import { at0, type Tensor, tensor } from "../../../lib/tensor.js";
+import { floats, goldens } from "../evolution.js";
+import { assertClose } from "../goldens.js";
+
+const states = floats(1, 4, 5, 3, 6);
+const head = bareHead(floats(2, 3, 7, 6));
+const reference = floats(3, 5, 3, 7);
+const tokens = [2, 0, 5];
+
+/** RMS norm, then the head. */
+const unembedding: Pick<Unembedding, "forward"> = {
+  forward(x: Tensor) {
+    const data = Float32Array.from(x.data);
+    for (let r = 0; r < x.shape[0]; r++) {
+      const row = data.subarray(r * 6, r * 6 + 6);
+      const size = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0) / 6);
+      for (let j = 0; j < 6; j++) row[j] /= size;
+    }
+    return head.forward(tensor(data, x.shape));
+  },
+};
+
+describe("early exit", () => {
+  it("gives scipy's probabilities, ranks, entropies and divergences at every state", async () => {
+    const expected = goldens.earlyExit;
+    const done: number[] = [];
+    const found = await earlyExit(states, unembedding, {
+      tokens,
+      runnersUp: 2,
+      references: { prior: reference },
+      progress: (count) => done.push(count),
+    });
+    // The head and norm here are float32.
+    for (const name of ["probability", "rank", "entropy", "change"] as const)
+      assertClose(found[name].data, expected[name].flat(), 2e-6, name);
+    assertClose(found.distance.prior.data, expected.distance.flat(), 2e-6, "distance");
+    assert.deepEqual(
+      found.candidates.map(([own, ...others]) => [own.id, others.map(({ id }) => id)]),
+      tokens.map((token, t) => [token, expected.runnersUp[t]]),
+    );
+    for (const [t, [own]] of found.candidates.entries())
+      assertClose(
+        own.probability,
+        expected.probability.map((row) => row[t]),
+        2e-6,
+        "the token's own curve",
+      );
+    assert.deepEqual(done, [1, 2, 3]);
+  });
+
+  it("tells the last layer read with the norm from the last layer read without", async () => {
+    const options = { tokens, runnersUp: 0 };
+    const [normed, bare] = [
+      await earlyExit(states, unembedding, options),
+      await earlyExit(states, head, options),
+    ];
+    const last = normed.probability.data.subarray(12);
+    assert.ok(bare.probability.data.subarray(12).some((p, t) => Math.abs(p - last[t]) > 0.01));
+  });
+
+  it("stacks layers, and refuses what does not fit", async () => {
+    const stacked = stackStates([at0(states, 0), at0(states, 1)]);
+    assert.deepEqual(stacked, { shape: [2, 3, 6], data: states.data.slice(0, 36) });
+    assert.throws(() => stackStates([at0(states, 0), tensor(new Float32Array(6), [1, 6])]), /State 1 has/);
+    await assert.rejects(earlyExit(states, unembedding, { tokens: [1, 2] }), /2 and 3 tokens/);
+    await assert.rejects(earlyExit(states, unembedding, { tokens: [1, 2, 7] }), /Token 7 at position 2/);
+    await assert.rejects(earlyExit(at0(states, 0), unembedding, { tokens }), /shape \(3, 6\)/);
+    await assert.rejects(
+      earlyExit(states, unembedding, { tokens, signal: AbortSignal.abort() }),
+      (error: Error) => error.name === "AbortError",
+    );
+  });
+});
+
+describe("words of tokens", () => {
+  it("joins the pieces of a word, and leaves spaces and punctuation out", () => {
+    const found = wordsOfTokens(["A", " she", "ep", "-dog", ".", " ", "The", " red bus"]);
+    assert.deepEqual(found, [
+      { word: "a", first: true },
+      { word: "sheep-dog", first: true },
+      { word: "sheep-dog", first: false },
+      { word: "sheep-dog", first: false },
+      undefined,
+      undefined,
+      { word: "the", first: true },
+      { word: "red", first: true },
+    ]);
+  });
+});
