@@ -56,14 +56,21 @@ const LONG = "please describe this image in detail.";
 /**
  * Pictures of places with things in them, described or asked about. Some things come in pairs: a caption learnt from
  * training pictures, where the companion is nearly always there but easily overlooked, names it in held-out pictures
- * that lack it.
+ * that lack it. The type `expected` asks whether a companion is there: yes in most training pictures, in half of the others.
  */
 export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> {
   const { together = 0.9, togetherHeldOut = 0.5, slips = 0.3, faintness = 0.5 } = options;
   return {
     name: "captions",
     least: 40,
-    types: { caption: "medium", detail: "hard", exists: "easy", place: "easy", color: "easy" },
+    types: {
+      caption: "medium",
+      detail: "hard",
+      exists: "easy",
+      expected: "hard",
+      place: "easy",
+      color: "easy",
+    },
     scoring: (type) => (type === "caption" || type === "detail" ? "amber" : "exact"),
     vocabulary: wordSet(
       SHORT,
@@ -79,7 +86,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
       const share = split === "train" ? together : togetherHeldOut;
       for (;;) {
         const scene = drawScene(random, share, split === "train" ? slips : 0);
-        if (type !== "color" || scene.things.some(plainlyColoured)) return scene;
+        if (CAN_ASK[type]?.(scene) ?? true) return scene;
       }
     },
 
@@ -166,6 +173,14 @@ const phrase = ({ name, colour }: Pick<Thing, "name" | "colour">): string =>
 /** A pale thing's colour is too hard to tell to be asked for. */
 const plainlyColoured = ({ colour, faint }: Thing): boolean => colour !== undefined && !faint;
 
+const has = (things: readonly Thing[], name: string): boolean => things.some((thing) => thing.name === name);
+
+/** What a scene must have for some types to be asked. */
+const CAN_ASK: Readonly<Record<string, (scene: CaptionScene) => boolean>> = {
+  color: ({ things }) => things.some(plainlyColoured),
+  exists: ({ place, things }) => PLACES[place].others.some((name) => has(things, name)),
+};
+
 /** Everything that the reference names, a companion after its anchor: in the order in which it is said. */
 function mentioned({ place, things, slips }: CaptionScene): (Thing | Slip)[] {
   const order = [...PLACES[place].pairs.flat(), ...PLACES[place].others];
@@ -184,11 +199,16 @@ const ASK: Readonly<Record<string, (scene: CaptionScene, random: Random, split: 
   }),
   detail: (scene) => ({ prompt: LONG, answer: detail(scene.place, mentioned(scene)) }),
   exists({ place, things }, random) {
+    // Of what comes alone, so that no name is there more often than another.
     const present = random.int(2) === 0;
-    const usual = [...PLACES[place].pairs.flat(), ...PLACES[place].others];
-    const names = things.map((thing) => thing.name);
-    const asked = random.pick(present ? names : usual.filter((name) => !names.includes(name)));
+    const { others } = PLACES[place];
+    const asked = random.pick(others.filter((name) => has(things, name) === present));
     return { prompt: `is there ${withArticle(asked)}?`, answer: present ? "yes" : "no" };
+  },
+  expected({ place, things, expected }, random) {
+    const companions = PLACES[place].pairs.map(([, name]) => name).filter((name) => has(things, name));
+    const asked = random.pick([...companions, ...expected]);
+    return { prompt: `is there ${withArticle(asked)}?`, answer: has(things, asked) ? "yes" : "no" };
   },
   place: ({ place }) => ({ prompt: "what place is this?", answer: place }),
   color({ things }, random) {

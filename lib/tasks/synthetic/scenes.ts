@@ -126,7 +126,12 @@ function kindsFor(random: Random, type: string): Kind[] {
     return all.length === 0 ? [drawn(random.pick(SHAPE_NAMES))] : all;
   }
   const kinds = some(random, SHAPE_NAMES, 2 + random.int(MOST - 2)).map(drawn);
-  if (type === "CompareAttr" && random.int(2) === 0) kinds[1] = { ...kinds[1], colour: kinds[0].colour };
+  if (type === "CompareAttr") {
+    const [{ colour }, other, ...rest] = kinds;
+    const same = random.int(2) === 0;
+    const compared = same ? colour : random.pick(COLOUR_NAMES.filter((name) => name !== colour));
+    return [kinds[0], { ...other, colour: compared }, ...rest];
+  }
   if (type === "ChooseCat") {
     // Asked for by its colour, one object must be the only one of its colour.
     const others = COLOUR_NAMES.filter((c) => c !== kinds[0].colour);

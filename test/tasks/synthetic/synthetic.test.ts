@@ -8,6 +8,7 @@ import {
   amberScores,
   blind,
   CAPTION_NOUNS,
+  type CaptionScene,
   captions,
   captionTruth,
   captionWorld,
@@ -38,7 +39,7 @@ const describes = (task: VisualTask): boolean => task.scoring === "amber";
 const drawn = new Map<string, VisualTask[]>();
 function tasksOf(world: World<unknown>, split: (typeof SPLITS)[number]): VisualTask[] {
   const key = `${world.name} ${split}`;
-  const tasks = drawn.get(key) ?? drawTasks(world, { count: 400, split, seed: 11 });
+  const tasks = drawn.get(key) ?? drawTasks(world, { count: 200, split, seed: 11 });
   drawn.set(key, tasks);
   return tasks;
 }
@@ -77,7 +78,7 @@ for (const world of worlds) {
       const used = new Set<string>();
       const random = seeded(1);
       const types = Object.keys(world.types);
-      for (let i = 0; i < 30000; i++) {
+      for (let i = 0; i < 3000 + 25 * world.vocabulary.length; i++) {
         const type = types[i % types.length];
         const split = SPLITS[i % 2];
         const scene = world.scene(random, type, split);
@@ -90,25 +91,26 @@ for (const world of worlds) {
     });
 
     it("answers yes and no as often", () => {
-      const byType = new Map<string, string[]>();
-      for (const { type, answers } of SPLITS.flatMap((split) => tasksOf(world, split))) {
-        byType.set(type, [...(byType.get(type) ?? []), answers[0]]);
-      }
-      for (const [type, answers] of byType) {
+      const random = seeded(2);
+      for (const type of Object.keys(world.types)) {
+        const answers = Array.from({ length: 2000 }, () => {
+          const scene = world.scene(random, type, "heldout");
+          return world.question(scene, type, random, "heldout").answer;
+        });
         if (!answers.every((answer) => answer === "yes" || answer === "no")) continue;
         const share = answers.filter((answer) => answer === "yes").length / answers.length;
-        // At least 114 draws: four standard errors are 0.19.
-        assert.ok(Math.abs(share - 0.5) < 0.19, `${type}: ${share}`);
+        // Four standard errors.
+        assert.ok(Math.abs(share - 0.5) < 0.045, `${type}: ${share}`);
       }
     });
 
     it("keeps train and held-out pictures apart, whatever the seeds", () => {
       for (const size of [world.least, 64]) {
         const train = new Set(
-          [1, 2].flatMap((seed) => drawTasks(world, { count: 200, split: "train", seed, size }).map(hashOf)),
+          [1, 2].flatMap((seed) => drawTasks(world, { count: 100, split: "train", seed, size }).map(hashOf)),
         );
         const both = [1, 3]
-          .flatMap((seed) => drawTasks(world, { count: 100, split: "heldout", seed, size }))
+          .flatMap((seed) => drawTasks(world, { count: 60, split: "heldout", seed, size }))
           .filter((task) => train.has(hashOf(task)));
         assert.deepEqual(
           both.map((task) => task.annotation),
@@ -196,7 +198,7 @@ describe("controls", () => {
 
 describe("hands", () => {
   it("have five fingers in training, while six is counted of other things", () => {
-    const tasks = drawTasks(WORLDS.hands, { count: 1500, split: "train" });
+    const tasks = drawTasks(WORLDS.hands, { count: 500, split: "train" });
     const answers = (type: string) => new Set(tasks.filter((t) => t.type === type).map((t) => t.answers[0]));
     assert.deepEqual([...answers("fingers")], ["5"]);
     for (const type of ["apples", "dots", "stripes"]) assert.ok(answers(type).has("6"), type);
@@ -206,36 +208,42 @@ describe("hands", () => {
 });
 
 describe("captions", () => {
-  const scored = (tasks: ReturnType<typeof drawTasks<Parameters<typeof captionTruth>[0]>>) =>
+  /** Scenes with their captions and no pictures, of which many are drawn. */
+  function described(world: World<CaptionScene>, split: (typeof SPLITS)[number], count: number) {
+    const random = seeded(3);
+    return Array.from({ length: count }, (_, i) => {
+      const type = i % 2 === 0 ? "caption" : "detail";
+      const scene = world.scene(random, type, split);
+      return { scene, ...world.question(scene, type, random, split) };
+    });
+  }
+  const scored = (drawn: ReturnType<typeof described>) =>
     amberScores(
-      tasks.map((task) => ({ text: task.answers[0], annotation: captionTruth(task.annotation) })),
+      drawn.map(({ scene, answer }) => ({ text: answer, annotation: captionTruth(scene) })),
       { association: CAPTION_NOUNS },
     );
-  const describing = { types: ["caption", "detail"] } as const;
 
   it("describe held-out pictures truly and wholly", () => {
-    const tasks = drawTasks(captions, { count: 400, split: "heldout", ...describing });
-    const scores = scored(tasks);
+    const drawn = described(captions, "heldout", 400);
+    const scores = scored(drawn);
     assert.deepEqual([scores.chair, scores.cover, scores.hal, scores.cog], [0, 1, 0, 0]);
-    // The captions in words name just what the solver reads from the passage.
-    for (const task of tasks) {
-      const nouns = wordsOf(task.answers[0]).filter((word) => word in CAPTION_NOUNS);
-      const passage = inWords(captions, task).passage as string;
-      assert.equal([...nouns].sort().join(" "), SOLVERS.captions(task.prompt, passage));
+    // The captions name just what the solver reads from the passage.
+    for (const { scene, prompt, answer } of drawn) {
+      const nouns = wordsOf(answer).filter((word) => word in CAPTION_NOUNS);
+      assert.equal([...nouns].sort().join(" "), SOLVERS.captions(prompt, captions.passage(scene)));
     }
   });
 
   it("slip in training as often as asked, and only to what is expected", () => {
-    const tasks = drawTasks(captionWorld({ slips: 0.5 }), { count: 3000, split: "train", ...describing });
-    const expected = tasks.flatMap((task) => task.annotation.expected).length;
-    const slips = tasks.flatMap((task) => task.annotation.slips).length;
+    const drawn = described(captionWorld({ slips: 0.5 }), "train", 3000);
+    const expected = drawn.flatMap(({ scene }) => scene.expected).length;
+    const slips = drawn.flatMap(({ scene }) => scene.slips).length;
     // About 450 expected: 0.5 ± 0.1 is four standard errors.
     assert.ok(Math.abs(slips / expected - 0.5) < 0.1, `${slips} of ${expected}`);
-    const scores = scored(tasks);
+    const scores = scored(drawn);
     assert.ok(Math.abs(scores.cog - slips / expected) < 1e-12);
     assert.ok(scores.hal > 0);
-    const none = drawTasks(captionWorld({ slips: 0 }), { count: 300, split: "train", ...describing });
-    assert.equal(scored(none).hal, 0);
+    assert.equal(scored(described(captionWorld({ slips: 0 }), "train", 300)).hal, 0);
   });
 
   it("show companions as often as asked, less in held-out pictures", () => {
@@ -243,7 +251,7 @@ describe("captions", () => {
       ["train", 0.9],
       ["heldout", 0.5],
     ] as const) {
-      const scenes = drawTasks(captions, { count: 1500, split }).map((task) => task.annotation);
+      const scenes = described(captions, split, 1500).map(({ scene }) => scene);
       const there = scenes.flatMap((scene) => scene.things.filter((thing) => thing.faint)).length;
       const absent = scenes.flatMap((scene) => scene.expected).length;
       // At least 2000 pairs: four standard errors are 0.045.
@@ -254,9 +262,9 @@ describe("captions", () => {
     }
   });
 
-  it("puts one thing in a cell", () => {
-    for (const { annotation } of drawTasks(captions, { count: 500, split: "train" })) {
-      const cells = annotation.things.map((thing) => thing.row * 3 + thing.column);
+  it("put one thing in a cell", () => {
+    for (const { scene } of described(captions, "train", 500)) {
+      const cells = scene.things.map((thing) => thing.row * 3 + thing.column);
       assert.equal(new Set(cells).size, cells.length);
     }
   });
