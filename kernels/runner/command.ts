@@ -102,9 +102,9 @@ async function runMany(
   parameters: Parameters,
   flags: RunFlags,
 ): Promise<number> {
-  if (flags.stdoutFile !== undefined || flags.stderrFile !== undefined) {
+  if (flags.stdoutFile !== undefined || flags.stderrFile !== undefined || flags.logOutput) {
     throw new ModalscopeError(
-      "--stdout-file and --stderr-file are for one run.",
+      "--log-output, --stdout-file and --stderr-file are for one run.",
       "The runs of a grid would mix in them.",
       "What the cells print is in each run's notebook.",
     );

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
 import type { ErrorContent } from "../typescript/messages.js";
@@ -128,6 +129,9 @@ async function planRun(options: RunOptions): Promise<RunPlan> {
   const notebook = readNotebook(input);
   const folder = input === "-" ? process.cwd() : dirname(resolve(input));
   const kernel = options.prepareOnly ? undefined : findKernel(notebook, options.kernel);
+  if (options.cwd !== undefined && !statSync(options.cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new ModalscopeError(`The cells cannot work in ${options.cwd}.`, "There is no such folder.");
+  }
   const earlier = options.resume ? readEarlier(output) : undefined;
   await setParameters(notebook, parameters, { folder, language: kernel?.language, earlier });
   describeRun(notebook, {

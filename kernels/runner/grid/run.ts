@@ -14,8 +14,7 @@ import { runScheduled } from "./schedule.js";
 import { type GridError, startWorker, type WorkerResult } from "./start.js";
 import { writeSummary } from "./summary.js";
 
-export interface GridOptions
-  extends Omit<RunOptions, "output" | "parameters" | "onEvent" | "prepareOnly" | "resume"> {
+export interface GridOptions extends Omit<RunOptions, "output" | "parameters" | "onEvent" | "resume"> {
   /** A folder, or a path with `{name}` for the parameters. */
   output: string;
   /** The parameters of each run. */
@@ -63,6 +62,13 @@ export type GridEvent =
  */
 export async function runGrid(options: GridOptions): Promise<GridResult> {
   const { combinations, input, output, fresh = false } = options;
+  if (input === "-") {
+    throw new ModalscopeError(
+      "A grid cannot run a notebook from standard input.",
+      "Each of its runs reads the notebook.",
+      "Name a file.",
+    );
+  }
   const paths = outputPaths(output, input, combinations);
   const summary = options.summary ?? join(commonFolder(paths), "summary.csv");
   const rows: GridRow[] = [];
@@ -166,9 +172,19 @@ function layOut({ maxCores, coresPerRun = 1 }: GridOptions): {
 
 /** What a worker is told, without what only this process can use. */
 function runOptions(options: GridOptions): Omit<RunOptions, "output"> {
-  const { input, cwd, kernel, reportMode, startTimeout, executionTimeout, notebookTimeout, autosaveEvery } =
-    options;
-  return { input, cwd, kernel, reportMode, startTimeout, executionTimeout, notebookTimeout, autosaveEvery };
+  const { input, cwd, kernel, prepareOnly, reportMode } = options;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery } = options;
+  return {
+    input,
+    cwd,
+    kernel,
+    prepareOnly,
+    reportMode,
+    startTimeout,
+    executionTimeout,
+    notebookTimeout,
+    autosaveEvery,
+  };
 }
 
 export function sizeText(bytes: number): string {

@@ -31,6 +31,7 @@ describe("the command", () => {
   writeFileSync(file("new.ipynb"), '{"nbformat": 5, "metadata": {}, "cells": []}');
   writeFileSync(file("bare.ipynb"), '{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": []}');
   writeFileSync(file("list.yaml"), "- 1");
+  writeFileSync(file("n.yaml"), "n: [1, 2]");
   mkdirSync(file("folder.ipynb"));
 
   const cases: [string[], number, RegExp][] = [
@@ -55,6 +56,11 @@ describe("the command", () => {
     [["run", good, "x.ipynb", "-f", "list.yaml"], 1, /no mapping/],
     [["run", good, "x.ipynb", "-p", "a", "1"], 1, /takes no parameters, but was given a/],
     [["run", good, "-", "--resume"], 1, /cannot be resumed/],
+    [["run", good, "x.ipynb", "--cwd", "nowhere"], 1, /cannot work in nowhere\. There is no such folder/],
+    [["run", "-", "runs", "--grid", "n.yaml"], 1, /A grid cannot run a notebook from standard input/],
+    [["run", good, "x.ipynb", "--grid", "n.yaml"], 1, /All runs of the grid would write to x\.ipynb/],
+    [["run", good, "runs", "--grid", "n.yaml", "--log-output"], 1, /are for one run/],
+    [["run", good, "runs", "--grid", "n.yaml", "--max-memory", "much"], 2, /Write a size, such as 8GB/],
   ];
   for (const [args, expected, message] of cases) {
     test(args.map((arg) => arg.replace(folder, "")).join(" "), async () => {
