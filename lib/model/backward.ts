@@ -65,7 +65,7 @@ export async function backThroughHead(
  * An edit that depends on its value cuts the graph in two: what arrives after it is pulled through it here, and
  * arrives again before it.
  */
-async function backThrough(
+export async function backThrough(
   back: Backward,
   id: PieceId,
   feeds: Readonly<Record<string, Tensor>>,
@@ -196,6 +196,20 @@ async function throughExperts(
   const d = await backThroughExperts(engine, layer, pass, values, before, back.frozen.includes(post));
   if (back.wanted.includes(post)) found.set(post.name, d.post);
   return { [EXPERT_INPUT]: d.input, [EXPERT_WEIGHTS]: d.weights };
+}
+
+function keep({ found, wanted }: Backward, name: string, g: Tensor): void {
+  if (wanted.some((h) => h.name === name)) found.set(name, g);
+}
+
+/** Keeps a cotangent of the stream if it is asked for, and returns what goes on: nothing where the stream is frozen. */
+export function throughStream(back: Backward, name: string, g: Tensor): Tensor {
+  keep(back, name, g);
+  if (back.frozen.some((h) => h.name === name)) {
+    return { data: zerosLike(g.data, g.data.length), shape: g.shape };
+  }
+  const edits = back.plan.get(name);
+  return edits ? pulledBack(g, back.engine.hooks.find((h) => h.name === name)!, edits, back.pass) : g;
 }
 
 function nothingDepends(name: string): ModalscopeError {

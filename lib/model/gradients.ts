@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import { type Backward, backThroughBlock, backThroughHead } from "./backward.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+import { type Backward, backThroughBlock, backThroughHead, throughStream } from "./backward.js";
 import type { Batch, Positions } from "./batch.js";
 import { Cache } from "./cache.js";
 import { type Edit, type Edits, fill } from "./edits.js";
@@ -11,7 +11,7 @@ import { type Engine, floats } from "./engine.js";
 import { checkMemory, scoreMemory } from "./estimate.js";
 import { EXPERT_INDICES, EXPERT_POST } from "./experts/graph.js";
 import { type Hook, matchHooks } from "./hooks.js";
-import { type Plan, planEdits, pulledBack } from "./intervene.js";
+import { type Plan, planEdits } from "./intervene.js";
 import type { Metric } from "./metrics.js";
 import type { Model } from "./model.js";
 import { type Pass, SharedFeeds } from "./pass.js";
@@ -19,6 +19,8 @@ import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
 import { keptShapes } from "./reductions.js";
 import { matchRunning, runsIn } from "./running.js";
+import { backThroughSeen, type Entrance } from "./vision-gradients.js";
+import { isVisual, passOf } from "./vision-rows.js";
 
 export interface GradientOptions extends LongCall {
   /** Hooks to differentiate by; of an edited hook, by its value after the edit. */
@@ -52,7 +54,8 @@ export interface Gradients {
 }
 
 /**
- * Derivatives of metrics by activations, block by block from the last to the first: each block's graph computes
+ * Derivatives of metrics by activations, block by block from the last to the first, and on through what is seen down
+ * to the patches of the pictures (`vision.hook_patches`): each block's graph computes
  * its values again and pulls all metrics' cotangents back at once.
  * @throws ModalscopeError for a hook that is unknown or does not run, one that the metric does not depend on, an edit
  * without derivative (`apply`, `resample`) on the way to one, or more derivatives than the memory holds
@@ -68,12 +71,13 @@ export async function gradients(
   const pass = batchPass(engine, batch);
   const runs = runsIn({ skip, sees: looks(engine, batch) });
   const wanted = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
-  const { frozen, values } = frozenHooks(engine, options.frozen ?? [], pass);
+  const counted = passOf(engine, batch, pass);
+  const { frozen, values } = frozenHooks(engine, options.frozen ?? [], counted);
   const edits = withValues(options.edits ?? {}, values);
   const plan = planEdits(engine.hooks, edits, runs);
   checkDifferentiable(engine, wanted, plan);
   checkMemory(engine, {
-    derivatives: metrics.length * bytesOf(engine, wanted, pass),
+    derivatives: metrics.length * bytesOf(engine, wanted, counted),
     "attention scores and their cotangents": scoreMemory(engine, pass, metrics.length),
   });
   const first = firstLayer(wanted);
@@ -89,32 +93,37 @@ export async function gradients(
   );
   let g = await backThroughHead(back, run.residual, run.logitColumns, cotangent);
   const layers = engine.config.num_hidden_layers;
+  const visual = wanted.some(isVisual);
+  const injected = new Set(engine.config.vision_config?.readouts.map(({ into }) => into));
+  const seen = new Map<Entrance, Tensor>();
   for (let l = layers - 1; l >= first; l--) {
     signal?.throwIfAborted();
     options.progress?.(layers - 1 - l, layers - first, `block ${l}`);
     g = throughStream(back, `blocks.${l}.hook_resid_post`, g);
-    keep(back, `blocks.${l}.hook_deepstack`, g);
+    const brought = throughStream(back, `blocks.${l}.hook_deepstack`, g);
+    if (visual && injected.has(l)) seen.set(l, brought);
     if (!skip.includes(l)) {
       g = await backThroughBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), g);
     }
     g = throughStream(back, `blocks.${l}.hook_resid_pre`, g);
     await nextTurn();
   }
-  keep(back, "hook_embed", g);
+  seen.set("hook_embed", throughStream(back, "hook_embed", g));
+  if (visual) await backThroughSeen(back, batch.images!, seen, { progress: options.progress, signal });
   return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
 }
 
 function frozenHooks(
   { hooks }: Engine,
   given: NonNullable<GradientOptions["frozen"]>,
-  pass: Pass,
+  counted: (hook: Hook) => Pass,
 ): Pick<Backward, "frozen" | "values"> {
   const values = new Map<string, Tensor>();
   const frozen = given.flatMap((one) => {
     if (typeof one === "string" || one instanceof RegExp) return matchHooks(hooks, one);
     const found = matchHooks(hooks, one.hook);
     for (const hook of found) {
-      const [[, shape]] = keptShapes(hook, { hook: hook.name }, pass);
+      const [[, shape]] = keptShapes(hook, { hook: hook.name }, counted(hook));
       if (shape.join() !== one.value.shape.join() || sizeOf(shape) !== one.value.data.length) {
         throw new ModalscopeError(
           `The value for "${hook.name}" has the shape (${one.value.shape.join(", ")}).`,
@@ -138,21 +147,14 @@ function withValues(edits: Edits, values: ReadonlyMap<string, Tensor>): Edits {
   return all;
 }
 
-/** @throws ModalscopeError for a hook that is a choice or lies in the tower, or an edit that no gradient passes */
+/** @throws ModalscopeError for a hook that is a choice, or an edit that no gradient passes */
 function checkDifferentiable({ hooks }: Engine, wanted: readonly Hook[], plan: Plan): void {
-  for (const { name, local, piece } of wanted) {
+  for (const { name, local } of wanted) {
     if (local === EXPERT_INDICES) {
       throw new ModalscopeError(
         `There is no derivative by "${name}".`,
         "It says which experts were chosen, which is taken as a constant.",
         "Ask for mlp.hook_expert_weights or mlp.hook_router_logits.",
-      );
-    }
-    if (typeof piece === "string" && piece !== HEAD && piece !== "embed") {
-      throw new ModalscopeError(
-        `There is no derivative by "${name}".`,
-        "Gradients reach the language model's stream, not the vision tower.",
-        'Ask for "hook_embed", which holds the visual features.',
       );
     }
   }
@@ -173,23 +175,9 @@ function isOpaque(hook: Hook, { kind }: Edit): boolean {
   return kind === "apply" || kind === "resample" || (hook.local === EXPERT_POST && !hook.inside);
 }
 
-function bytesOf({ float }: Engine, hooks: readonly Hook[], pass: Pass): number {
-  const sizes = hooks.map((h) => sizeOf(keptShapes(h, { hook: h.name }, pass)[0][1]));
+function bytesOf({ float }: Engine, hooks: readonly Hook[], counted: (hook: Hook) => Pass): number {
+  const sizes = hooks.map((h) => sizeOf(keptShapes(h, { hook: h.name }, counted(h))[0][1]));
   return sizes.reduce((a, b) => a + b, 0) * ELEMENT_BYTES[float];
-}
-
-function keep({ found, wanted }: Backward, name: string, g: Tensor): void {
-  if (wanted.some((h) => h.name === name)) found.set(name, g);
-}
-
-/** Keeps a cotangent of the stream if it is asked for, and returns what goes on: nothing where the stream is frozen. */
-function throughStream(back: Backward, name: string, g: Tensor): Tensor {
-  keep(back, name, g);
-  if (back.frozen.some((h) => h.name === name)) {
-    return { data: zerosLike(g.data, g.data.length), shape: g.shape };
-  }
-  const edits = back.plan.get(name);
-  return edits ? pulledBack(g, back.engine.hooks.find((h) => h.name === name)!, edits, back.pass) : g;
 }
 
 /** The earliest block that a gradient must reach. */

@@ -44,6 +44,15 @@ export {
   steeringVectors,
 } from "./patching.js";
 export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
+export {
+  patches,
+  projected,
+  type Range,
+  type Region,
+  type RegionOf,
+  seen,
+  visual,
+} from "./regions.js";
 export { type Device, offeredDevices } from "./runtime/session.js";
 export {
   type Grid,
