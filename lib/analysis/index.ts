@@ -40,7 +40,6 @@ export {
   type EarlyExit,
   type EarlyExitOptions,
   earlyExit,
-  stackStates,
 } from "./evolution/earlyExit.js";
 export {
   type MutationOptions,
@@ -62,6 +61,7 @@ export {
   medianChange,
   settling,
 } from "./evolution/stages.js";
+export { stackStates, statesOfSteps } from "./evolution/states.js";
 export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
 export { type BackendName, describeBackend, type LearningBackend } from "./learn/backend.js";

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import type { LongCall } from "../../progress.js";
-import type { Matrix } from "../linalg/matrix.js";
+import { asMatrix, type MatrixLike } from "../linalg/matrix.js";
 import { type Neighbours, nearestNeighbours } from "./neighbours.js";
 
 /** Symmetric probabilities of pairs, `Σ_ij p_ij = 1`, by row: point i's are at `starts[i]` … `starts[i+1] − 1`. */
@@ -17,8 +17,13 @@ export interface Affinities {
  * (van der Maaten 2014), with β_i such that `exp(H(p_·|i))` is the perplexity, in float64 to 1e-10 nats.
  * @throws ModalscopeError unless 1 < perplexity < n − 1.
  */
-export async function affinities(points: Matrix, perplexity: number, call?: LongCall): Promise<Affinities> {
-  const n = points.shape[0];
+export async function affinities(
+  points: MatrixLike,
+  perplexity: number,
+  call?: LongCall,
+): Promise<Affinities> {
+  const x = asMatrix(points, "The points");
+  const n = x.shape[0];
   if (!(perplexity > 1 && perplexity < n - 1)) {
     throw new ModalscopeError(
       `A perplexity of ${perplexity} does not fit ${n} points.`,
@@ -26,7 +31,7 @@ export async function affinities(points: Matrix, perplexity: number, call?: Long
       n > 4 ? `A third of them or fewer is usual: ${Math.max(2, Math.floor((n - 1) / 3))}.` : "",
     );
   }
-  const neighbours = await nearestNeighbours(points, Math.min(n - 1, Math.floor(3 * perplexity + 1)), call);
+  const neighbours = await nearestNeighbours(x, Math.min(n - 1, Math.floor(3 * perplexity + 1)), call);
   const { count, squared } = neighbours;
   const conditional = new Float64Array(n * count);
   for (let i = 0; i < n; i++) {

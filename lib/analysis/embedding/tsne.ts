@@ -110,10 +110,10 @@ function startOf(points: Matrix, { start = "pca", seed = 0 }: TsneOptions): Matr
 }
 
 /** Coordinates on the first `count` principal axes, `(n, count)`. */
-export function principalCoordinates(points: Matrix, count: number, seed = 0): Matrix {
-  const centred = centreRows(points);
+export function principalCoordinates(points: MatrixLike, count: number, seed = 0): Matrix {
+  const centred = centreRows(asMatrix(points, "The points"));
   const columns = transpose(centred);
   const covariance = (rows: Matrix): Matrix => multiplyTransposed(multiplyTransposed(rows, centred), columns);
-  const { vectors } = topEigen(covariance, points.shape[1], count, { tolerance: 1e-7, seed });
+  const { vectors } = topEigen(covariance, centred.shape[1], count, { tolerance: 1e-7, seed });
   return multiplyTransposed(centred, vectors);
 }

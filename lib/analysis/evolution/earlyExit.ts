@@ -5,6 +5,7 @@ import { at0, type Tensor } from "../../tensor.js";
 import { entropy, jsDivergence, softmax } from "../divergence.js";
 import type { Unembedding } from "../lens.js";
 import { checkSame, type Matrix, zeros } from "../linalg/matrix.js";
+import { checkStates, pathOf } from "./states.js";
 
 export interface EarlyExitOptions extends LongCall {
   /** The token that follows each position, `(tokens)`: what was generated there. */
@@ -48,7 +49,7 @@ export interface EarlyExit {
 /**
  * Early exit (the logit lens at every block): the next-token distribution that each state would give if the model
  * stopped there, read through the final norm and head.
- * @param states `(states, tokens, width)`, see {@link stackStates}.
+ * @param states `(states, tokens, width)`, see stackStates and statesOfSteps.
  * @param unembedding final norm and head; called once for each position with all of its states, so that memory holds
  * one position's distributions and no more.
  * @throws ModalscopeError when the sizes disagree or a token is outside the vocabulary.
@@ -96,23 +97,6 @@ export async function earlyExit(
   return { tokens: Int32Array.from(tokens), probability, rank, entropy: bits, change, candidates, distance };
 }
 
-/** States `(tokens, width)` one over the other, `(states, tokens, width)`: first what enters block 0, then what each block leaves. */
-export function stackStates(states: readonly Tensor[]): Tensor {
-  const [first] = states;
-  if (first === undefined) throw new ModalscopeError("No states were given.");
-  const data = new Float32Array(states.length * first.data.length);
-  states.forEach((state, s) => {
-    if (state.shape.length !== 2 || state.shape.some((size, axis) => size !== first.shape[axis])) {
-      throw new ModalscopeError(
-        `State ${s} has the shape (${state.shape.join(", ")}), state 0 (${first.shape.join(", ")}).`,
-        "Each must be (tokens, width), and all alike.",
-      );
-    }
-    data.set(state.data, s * first.data.length);
-  });
-  return { data, shape: [states.length, ...first.shape] };
-}
-
 /** The head without the norm before it, `x·Wᵀ` with `weight (vocabulary, width)`: to show what leaving the norm out does. */
 export function bareHead(weight: Tensor): Pick<Unembedding, "forward"> {
   const [vocabulary, width] = weight.shape;
@@ -131,29 +115,6 @@ export function bareHead(weight: Tensor): Pick<Unembedding, "forward"> {
       return { data, shape: [rows, vocabulary] };
     },
   };
-}
-
-/** @throws ModalscopeError unless `states` is `(states, tokens, width)` with two states or more. */
-export function checkStates({ shape }: Tensor): readonly [states: number, tokens: number, width: number] {
-  if (shape.length !== 3 || shape[0] < 2 || shape[1] < 1) {
-    throw new ModalscopeError(
-      `The states have the shape (${shape.join(", ")}).`,
-      "It must be (states, tokens, width), with two states or more.",
-      "Stack the layers with stackStates.",
-    );
-  }
-  return [shape[0], shape[1], shape[2]];
-}
-
-/** All states of one position, `(states, width)`. */
-export function pathOf({ data, shape }: Tensor, t: number, width: number): Tensor {
-  const [depth, count] = shape;
-  const path = new Float32Array(depth * width);
-  for (let s = 0; s < depth; s++) {
-    const start = (s * count + t) * width;
-    path.set(data.subarray(start, start + width), s * width);
-  }
-  return { data: path, shape: [depth, width] };
 }
 
 async function distributions(

@@ -12,7 +12,7 @@ import {
   zeros,
 } from "../linalg/matrix.js";
 import { gram } from "../linalg/products.js";
-import { checkStates, pathOf } from "./earlyExit.js";
+import { checkStates, pathOf } from "./states.js";
 
 /** How far apart the tokens are at each state. Their norms grow with depth: `distance` grows with them, the others do not. */
 export interface Spread {

@@ -6,7 +6,7 @@ import {
   type PermutationTest,
   shuffledPairingTest,
 } from "../statistics/permutation.js";
-import { checkStates } from "./earlyExit.js";
+import { checkStates } from "./states.js";
 
 /** Whether the last block brings like answers together again. */
 export interface Reclustering {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bareHead, earlyExit, stackStates } from "../../../lib/analysis/evolution/earlyExit.js";
+import { bareHead, earlyExit } from "../../../lib/analysis/evolution/earlyExit.js";
+import { stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { wordsOfTokens } from "../../../lib/analysis/evolution/words.js";
 import type { Unembedding } from "../../../lib/analysis/lens.js";
 import { at0, type Tensor, tensor } from "../../../lib/tensor.js";
@@ -74,6 +75,28 @@ describe("early exit", () => {
       earlyExit(states, unembedding, { tokens, signal: AbortSignal.abort() }),
       (error: Error) => error.name === "AbortError",
     );
+  });
+});
+
+describe("states of a generation", () => {
+  // Two steps of two rows, width 2: step, row and hook can be read off the numbers.
+  const step = (n: number) => ({
+    get: (hook: string) =>
+      tensor(
+        Float32Array.from({ length: 4 }, (_, i) => 100 * n + 10 * Number(hook) + i),
+        [2, 1, 2],
+      ),
+  });
+  it("are its captures, hooks by steps, of one row", () => {
+    assert.deepEqual(statesOfSteps([step(1), step(2)], ["0", "1", "2"], { row: 1 }), {
+      shape: [3, 2, 2],
+      data: Float32Array.of(102, 103, 202, 203, 112, 113, 212, 213, 122, 123, 222, 223),
+    });
+    assert.deepEqual(statesOfSteps([step(1), step(2)], ["0", "1"], { tokens: 1 }).shape, [2, 1, 2]);
+  });
+  it("must be of one position each", () => {
+    const whole = { get: () => tensor(new Float32Array(12), [2, 3, 2]) };
+    assert.throws(() => statesOfSteps([whole], ["x"]), /positions: "last"/);
   });
 });
 
