@@ -185,8 +185,8 @@ interface RunParts {
 async function runOn(found: FoundKernel, parts: RunParts): Promise<RunResult> {
   const { notebook, file, folder, resumption, options } = parts;
   const begun = performance.now();
-  const started = await startKernel(found, folder, options);
   const record = startRecord(notebook, resumption.kept);
+  const started = await startKernel(found, folder, options);
   let stop: EarlyStop | undefined;
   if ("kernel" in started) {
     const { kernel } = started;
