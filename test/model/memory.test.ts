@@ -13,6 +13,7 @@ import type { SessionPool } from "../../lib/model/pool.js";
 import { weightsOf } from "../../lib/model/program.js";
 import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/train.js";
 import { createSafetensors } from "../../lib/model/weights/index.js";
+import type { Tensor } from "../../lib/tensor.js";
 import { deviation, open } from "./goldens.js";
 
 const config = {
@@ -68,6 +69,16 @@ describe("weights that cannot be mapped", () => {
     await model.close();
     return { peak, counted, resident };
   }
+
+  it("give what the mapped ones give", async () => {
+    const logits: Tensor[] = [];
+    for (const cache of [false, mkdtempSync(join(tmpdir(), "modalscope-test-"))] as const) {
+      const model = await loadModel(folder, { threads: 1, cache });
+      logits.push((await model.run(model.batch([[1, 2, 3, 4]]))).logits!);
+      await model.close();
+    }
+    assert.ok(deviation(logits[0], logits[1]) < 1e-5);
+  });
 
   for (const [name, options, share] of [
     ["cache: false", { cache: false }, 1],
