@@ -14,7 +14,8 @@ import { SharedFeeds } from "./pass.js";
 export interface Attribution {
   /**
    * `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
-   * layer adds besides its heads, where its output projection has a bias.
+   * layer adds besides its heads, where its output projection has a bias; `blocks.0.deepstack` where features of
+   * pictures are added.
    */
   readonly labels: readonly string[];
   /** (components, batch) */
@@ -38,7 +39,8 @@ export async function directLogitAttribution(
 ): Promise<Attribution> {
   const byHead = options.by === "head";
   const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
-  const capture = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out", ...perHead];
+  const deepstack = model.hooks.filter((h) => batch.images && h.endsWith(".hook_deepstack"));
+  const capture = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out", ...deepstack, ...perHead];
   const run = await model.run(batch, { capture, logits: "last", ...options });
   const { stream, heads } = await directCotangents(model, batch, run, metric, byHead, options);
   const labels: string[] = [];
@@ -62,6 +64,8 @@ export async function directLogitAttribution(
       }
     } else add(`blocks.${l}.attn`, whole);
     add(`blocks.${l}.mlp`, carried(`blocks.${l}.hook_mlp_out`));
+    const brought = `blocks.${l}.hook_deepstack`;
+    if (deepstack.includes(brought)) add(`blocks.${l}.deepstack`, carried(brought));
   }
   const data = new Float64Array(rows.length * batch.size);
   rows.forEach((row, i) => {

@@ -45,10 +45,10 @@ export {
 } from "./patching.js";
 export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
 export {
+  type CellRange,
+  type PictureRegion,
   patches,
   projected,
-  type Range,
-  type Region,
   type RegionOf,
   seen,
   visual,

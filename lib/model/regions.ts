@@ -9,7 +9,7 @@ import { NEWLINE, tokenRows } from "./vision.js";
 import { countRows, keptClassTokens } from "./vision-rows.js";
 
 /** From the first up to, not including, the second. */
-export type Range = readonly [from: number, to: number];
+export type CellRange = readonly [from: number, to: number];
 
 /** What of the pictures is meant; everything that is left out does not matter. */
 export interface RegionOf {
@@ -20,9 +20,9 @@ export interface RegionOf {
   /** Which of the picture's tiles, from 0; or several; or all that show the whole picture, or parts of it. */
   readonly tile?: number | readonly number[] | "whole" | "part";
   /** Row or rows of the grid of tokens that a tile has. */
-  readonly row?: number | Range;
+  readonly row?: number | CellRange;
   /** Column or columns of that grid; the newline after a row of patches has the column after them. */
-  readonly column?: number | Range;
+  readonly column?: number | CellRange;
   /** A rectangle in the pixels of the original picture: left, top, right, bottom. */
   readonly box?: readonly [x0: number, y0: number, x1: number, y1: number];
   /** How much of a token's own rectangle must lie in `box`, from 0 (any of it, the default) to 1 (all of it). */
@@ -31,7 +31,7 @@ export interface RegionOf {
 }
 
 /** A part of the pictures: as above, several of these together, or whatever a function says yes to. */
-export type Region =
+export type PictureRegion =
   | RegionOf
   | readonly RegionOf[]
   | ((token: VisualToken, image: ProcessedImage) => boolean);
@@ -45,7 +45,7 @@ export type Region =
  * await model.run(batch, { edits: { "blocks.4.hook_resid_pre": at(corner, fill(0)) } });
  * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
  */
-export function visual(batch: Batch, region: Region = {}): number[][] {
+export function visual(batch: Batch, region: PictureRegion = {}): number[][] {
   const columns: number[][] = batch.columns.map(() => []);
   for (const { image, tokens } of chosen(batch, region))
     columns[image.row].push(...tokens.map((t) => image.columns[t]));
@@ -56,7 +56,11 @@ export function visual(batch: Batch, region: Region = {}): number[][] {
  * Columns of the same tokens at the projector's hooks, by their rows: pictures, or their tiles. A newline is not there.
  * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
  */
-export function projected({ config }: Pick<Model, "config">, batch: Batch, region: Region = {}): number[][] {
+export function projected(
+  { config }: Pick<Model, "config">,
+  batch: Batch,
+  region: PictureRegion = {},
+): number[][] {
   const vision = needVision(config.vision_config);
   return inRows(vision, batch, region, (within) => [within]);
 }
@@ -71,7 +75,11 @@ export function projected({ config }: Pick<Model, "config">, batch: Batch, regio
  * await model.run(batch, { edits: { "vision.blocks.2.hook_mlp_out": at(left, fill(0)) } });
  * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
  */
-export function patches({ config }: Pick<Model, "config">, batch: Batch, region: Region = {}): number[][] {
+export function patches(
+  { config }: Pick<Model, "config">,
+  batch: Batch,
+  region: PictureRegion = {},
+): number[][] {
   const vision = needVision(config.vision_config);
   const kept = keptClassTokens(vision);
   const { merge, class_tokens } = vision;
@@ -102,7 +110,7 @@ export function seen(
   model: Pick<Model, "config" | "hooks">,
   batch: Batch,
   edit: Edit,
-  { region = {}, from }: { readonly region?: Region; readonly from?: number } = {},
+  { region = {}, from }: { readonly region?: PictureRegion; readonly from?: number } = {},
 ): Edits {
   const readouts = needVision(model.config.vision_config).readouts;
   const later = readouts.flatMap(({ into }) => (into !== undefined && into >= (from ?? 0) ? [into] : []));
@@ -113,7 +121,10 @@ export function seen(
 }
 
 /** The pictures and which of their tokens a region means. */
-function chosen(batch: Batch, region: Region): { image: BatchImage; index: number; tokens: number[] }[] {
+function chosen(
+  batch: Batch,
+  region: PictureRegion,
+): { image: BatchImage; index: number; tokens: number[] }[] {
   const images = batch.images ?? [];
   if (images.length === 0) {
     throw new ModalscopeError("The batch has no pictures.", "A part of them is asked for.");
@@ -143,7 +154,7 @@ function shown({ width, height, tiles, grid, tokens }: ProcessedImage): string {
 
 type Predicate = (image: BatchImage, ordinal: number, token: number) => boolean;
 
-function predicate(region: Region): Predicate {
+function predicate(region: PictureRegion): Predicate {
   if (typeof region === "function") return ({ image }, _, t) => region(image.tokens[t], image);
   const all = Array.isArray(region) ? (region as readonly RegionOf[]) : [region as RegionOf];
   for (const one of all) checkRegion(one);
@@ -154,7 +165,7 @@ function isIn(region: RegionOf, { row, image }: BatchImage, ordinal: number, tok
   const { tile } = region;
   const oneOf = (wanted: number | readonly number[] | undefined, n: number): boolean =>
     wanted === undefined || (typeof wanted === "number" ? wanted === n : wanted.includes(n));
-  const within = (wanted: number | Range | undefined, n: number): boolean =>
+  const within = (wanted: number | CellRange | undefined, n: number): boolean =>
     wanted === undefined || (typeof wanted === "number" ? wanted === n : n >= wanted[0] && n < wanted[1]);
   return (
     oneOf(region.batchRows, row) &&
@@ -192,7 +203,7 @@ function checkRegion({ box, share }: RegionOf): void {
 function inRows(
   vision: VisionConfig,
   batch: Batch,
-  region: Region,
+  region: PictureRegion,
   columnsOf: (within: number, image: BatchImage) => number[],
 ): number[][] {
   const images = batch.images ?? [];
