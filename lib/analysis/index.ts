@@ -61,7 +61,7 @@ export {
   medianChange,
   settling,
 } from "./evolution/stages.js";
-export { stackStates, statesOfSteps } from "./evolution/states.js";
+export { joinTokens, stackStates, statesOfSteps } from "./evolution/states.js";
 export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
 export { type BackendName, describeBackend, type LearningBackend } from "./learn/backend.js";

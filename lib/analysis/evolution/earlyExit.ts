@@ -10,7 +10,9 @@ import { checkStates, pathOf } from "./states.js";
 export interface EarlyExitOptions extends LongCall {
   /** The token that follows each position, `(tokens)`: what was generated there. */
   readonly tokens: ArrayLike<number>;
-  /** Other tokens that are followed at each position. Default 4. */
+  /** Tokens to follow besides, by position: what would have been true there, say. */
+  readonly follow?: readonly (readonly number[])[];
+  /** How many of the likeliest other tokens are followed at each position. Default 4. */
   readonly runnersUp?: number;
   /** Runners-up are those with the largest probability at any state from this one on. Default: the middle one. */
   readonly runnersUpFrom?: number;
@@ -40,7 +42,7 @@ export interface EarlyExit {
   readonly entropy: Matrix;
   /** `(blocks, tokens)`: Jensen–Shannon divergence, in bits, of the distributions before and after a block. */
   readonly change: Matrix;
-  /** By position: the generated token, then the runners-up, likeliest first. */
+  /** By position: the generated token, those of `follow`, then the runners-up, likeliest first. */
   readonly candidates: readonly (readonly Candidate[])[];
   /** By reference, `(states, tokens)`: Jensen–Shannon divergence from it in bits. */
   readonly distance: Readonly<Record<string, Matrix>>;
@@ -57,10 +59,11 @@ export interface EarlyExit {
 export async function earlyExit(
   states: Tensor,
   unembedding: Pick<Unembedding, "forward">,
-  { tokens, runnersUp = 4, runnersUpFrom, references = {}, progress, signal }: EarlyExitOptions,
+  { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, progress, signal }: EarlyExitOptions,
 ): Promise<EarlyExit> {
   const [depth, count, width] = checkStates(states);
   checkSame("earlyExit", tokens.length, count, "tokens and positions");
+  if (follow) checkSame("earlyExit", follow.length, count, "lists to follow and positions");
   for (const [name, { shape }] of Object.entries(references)) {
     checkSame(`earlyExit's reference "${name}"`, shape[0], count, "positions");
   }
@@ -75,8 +78,10 @@ export async function earlyExit(
     signal?.throwIfAborted();
     const p = await distributions(pathOf(states, t, width), unembedding);
     const token = tokens[t];
-    if (!(token >= 0 && token < p[0].length)) {
-      throw new ModalscopeError(`Token ${token} at position ${t} is not one of the ${p[0].length} tokens.`);
+    const chosen = [...new Set([token, ...(follow?.[t] ?? [])])];
+    const wrong = chosen.find((id) => !(Number.isInteger(id) && id >= 0 && id < p[0].length));
+    if (wrong !== undefined) {
+      throw new ModalscopeError(`Token ${wrong} at position ${t} is not one of the ${p[0].length} tokens.`);
     }
     for (let s = 0; s < depth; s++) {
       const at = s * count + t;
@@ -89,7 +94,7 @@ export async function earlyExit(
       const q = softmax(at0(reference, t).data);
       for (let s = 0; s < depth; s++) distance[name].data[s * count + t] = jsDivergence(p[s], q);
     }
-    const ids = [token, ...likeliest(p.slice(from), token, runnersUp)];
+    const ids = [...chosen, ...likeliest(p.slice(from), chosen, runnersUp)];
     candidates.push(ids.map((id) => ({ id, probability: Float64Array.from(p, (row) => row[id]) })));
     progress?.(t + 1, count, "early exit");
     await nextTurn();
@@ -125,13 +130,13 @@ async function distributions(
   return Array.from({ length: path.shape[0] }, (_, s) => softmax(at0(logits, s).data));
 }
 
-/** The `count` tokens other than `but` whose probability is largest in any of the distributions. */
-function likeliest(p: readonly Float64Array[], but: number, count: number): number[] {
+/** The `count` tokens not among `but` whose probability is largest in any of the distributions. */
+function likeliest(p: readonly Float64Array[], but: readonly number[], count: number): number[] {
   const most = Float64Array.from(p[0], (_, v) => p.reduce((top, row) => Math.max(top, row[v]), 0));
-  most[but] = -1;
+  for (const id of but) most[id] = -1;
   // Sorting a whole vocabulary for a handful of tokens would cost more than the softmax.
   const found: number[] = [];
-  for (let k = 0; k < Math.min(count, most.length - 1); k++) {
+  for (let k = 0; k < Math.min(count, most.length - but.length); k++) {
     const best = most.reduce((at, value, v) => (value > most[at] ? v : at), 0);
     found.push(best);
     most[best] = -1;

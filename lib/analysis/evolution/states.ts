@@ -1,6 +1,7 @@
 /** Hidden states by depth: with L blocks there are L+1, state 0 enters block 0 and state j leaves block j−1. */
 import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
+import { checkSame } from "../linalg/matrix.js";
 
 /** States `(tokens, width)` one over the other, `(states, tokens, width)`: first what enters block 0, then what each block leaves. */
 export function stackStates(states: readonly Tensor[]): Tensor {
@@ -17,6 +18,26 @@ export function stackStates(states: readonly Tensor[]): Tensor {
     data.set(state.data, s * first.data.length);
   });
   return { data, shape: [states.length, ...first.shape] };
+}
+
+/** The tokens of several texts side by side, `(states, Σ tokens, width)`, from the states of each. */
+export function joinTokens(texts: readonly Tensor[]): Tensor {
+  if (texts.length === 0) throw new ModalscopeError("No texts were given.");
+  const [depth, , width] = checkStates(texts[0]);
+  const total = texts.reduce((sum, { shape }) => sum + shape[1], 0);
+  const data = new Float32Array(depth * total * width);
+  let start = 0;
+  for (const text of texts) {
+    const [states, count, columns] = checkStates(text);
+    checkSame("joinTokens", states, depth, "states");
+    checkSame("joinTokens", columns, width, "dimensions");
+    for (let s = 0; s < depth; s++) {
+      const own = text.data.subarray(s * count * width, (s + 1) * count * width);
+      data.set(own, (s * total + start) * width);
+    }
+    start += count;
+  }
+  return { data, shape: [depth, total, width] };
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bareHead, earlyExit } from "../../../lib/analysis/evolution/earlyExit.js";
-import { stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
+import { joinTokens, stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { wordsOfTokens } from "../../../lib/analysis/evolution/words.js";
 import type { Unembedding } from "../../../lib/analysis/lens.js";
 import { at0, type Tensor, tensor } from "../../../lib/tensor.js";
@@ -54,6 +54,24 @@ describe("early exit", () => {
     assert.deepEqual(done, [1, 2, 3]);
   });
 
+  it("follows chosen tokens too, before the runners-up", async () => {
+    const { candidates } = await earlyExit(states, unembedding, {
+      tokens,
+      follow: [[6, 2], [], [1]],
+      runnersUp: 1,
+    });
+    const runnerUp = (t: number, ...but: number[]) =>
+      goldens.earlyExit.runnersUp[t].find((id) => !but.includes(id));
+    assert.deepEqual(
+      candidates.map((list) => list.map(({ id }) => id)),
+      [
+        [2, 6, runnerUp(0, 6)],
+        [0, runnerUp(1)],
+        [5, 1, runnerUp(2, 1)],
+      ],
+    );
+  });
+
   it("tells the last layer read with the norm from the last layer read without", async () => {
     const options = { tokens, runnersUp: 0 };
     const [normed, bare] = [
@@ -75,6 +93,20 @@ describe("early exit", () => {
       earlyExit(states, unembedding, { tokens, signal: AbortSignal.abort() }),
       (error: Error) => error.name === "AbortError",
     );
+  });
+});
+
+describe("states of several texts", () => {
+  it("stand side by side at every depth", () => {
+    const joined = joinTokens([
+      tensor(Float32Array.of(1, 2, 3, 4), [2, 1, 2]),
+      tensor(Float32Array.of(5, 6, 7, 8, 9, 10, 11, 12), [2, 2, 2]),
+    ]);
+    assert.deepEqual(joined, {
+      shape: [2, 3, 2],
+      data: Float32Array.of(1, 2, 5, 6, 7, 8, 3, 4, 9, 10, 11, 12),
+    });
+    assert.throws(() => joinTokens([states, tensor(new Float32Array(12), [2, 1, 6])]), /2 and 5 states/);
   });
 });
 
