@@ -10,10 +10,11 @@ import { blockFeeds, settledEdits, shapeOf } from "./forward.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";
 import { axesOf, type Hook } from "./hooks.js";
-import { isAffine, type Plan, pulledBack, withoutPaddedKeys } from "./intervene.js";
+import { isAffine, pulledBack, withoutPaddedKeys } from "./intervene.js";
 import { finalNorm, NORMALIZED, pickColumns } from "./logits.js";
 import { fillPadding } from "./padding.js";
 import type { Pass, SharedFeeds } from "./pass.js";
+import type { Plan } from "./plan.js";
 import type { GraphRequest } from "./pool.js";
 import { buildPiece, HEAD, type PieceId, type Variant } from "./program.js";
 

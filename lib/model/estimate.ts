@@ -2,9 +2,9 @@
 import { ModalscopeError } from "../errors.js";
 import type { Engine } from "./engine.js";
 import { scoreBytes } from "./forward.js";
-import { needsAllQueries, type Plan } from "./intervene.js";
 import { showBytes } from "./memory.js";
 import type { Pass } from "./pass.js";
+import { needsAllQueries, type Plan } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 
 /** Scores, their mask and the pattern are in memory together. */

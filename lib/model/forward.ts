@@ -7,16 +7,9 @@ import { type Engine, floats, runSession, withPiece } from "./engine.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
 import { type ExpertInputs, runExperts } from "./experts/run.js";
 import type { Hook } from "./hooks.js";
-import {
-  asInputs,
-  asReplacement,
-  edited,
-  hiddenPairs,
-  isAffine,
-  needsAllQueries,
-  type Plan,
-} from "./intervene.js";
+import { asInputs, asReplacement, edited, hiddenPairs, isAffine } from "./intervene.js";
 import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
+import { needsAllQueries, type Plan } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD, type PieceId, type Variant } from "./program.js";
 

@@ -12,9 +12,9 @@ import type { TextConfig } from "./families/index.js";
 import { type Company, runBlocks } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import type { Hook } from "./hooks.js";
-import { checkPlan, type Plan, planEdits } from "./intervene.js";
 import { finalNorm, logitColumnsOf, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
+import { checkPlan, type Plan, planEdits } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
 import {
