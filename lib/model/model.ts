@@ -152,6 +152,13 @@ export class Model {
         `The vocabulary has ${vocab_size} tokens.`,
       );
     }
+    if (vision_config && !batch.images && batch.ids.includes(vision_config.image_token_id)) {
+      throw new ModalscopeError(
+        `The token id ${vision_config.image_token_id} stands for a part of a picture, and there is none.`,
+        "",
+        "Give prompts with pictures: model.prepare({ text, images }).",
+      );
+    }
     if (batch.time > max_position_embeddings) {
       throw new ModalscopeError(
         `A prompt has ${batch.time} tokens.`,

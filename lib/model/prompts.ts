@@ -1,5 +1,5 @@
 /** From prompts, with or without pictures, to a batch of token ids. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../errors.js";
 import { type Batch, type BatchImage, type PadOptions, padTokens } from "./batch.js";
@@ -13,6 +13,7 @@ import {
   type ProcessedImage,
 } from "./images/index.js";
 import { mropePositions } from "./mrope.js";
+import { readJsonObject } from "./weights/files.js";
 import type { Checkpoint, Tokenizer } from "./weights/index.js";
 
 /** A part of a message: text, or a picture (a path, a data URL, the bytes of a file, or RGB values). */
@@ -56,7 +57,7 @@ export function processorOf(
 ): ImageProcessor {
   const read = (name: string): object | undefined => {
     const file = join(path, name);
-    return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as object) : undefined;
+    return existsSync(file) ? readJsonObject(file) : undefined;
   };
   return imageProcessor(modelType, {
     config,
