@@ -15,22 +15,28 @@ export interface CriticalBlock {
 }
 
 /**
- * The critical layer by distributions: the curve of each block's median change (over the tokens) is cut in two at
- * least squared error; the first part's last block is critical, provided the first mean is at least `fall` times the
- * second.
- * @param change `(blocks, tokens)`, see EarlyExit.
+ * Stages begin here. Block 0's change is left out, as in the document: before it stands the embedding, off which the
+ * head mostly reads the token itself, so that any first block seems to change everything.
+ */
+const FIRST = 1;
+
+/**
+ * The critical layer by distributions: the curve of each block's median change (over the tokens), from block 1 on, is
+ * cut in two at least squared error; the first part's last block is critical, provided the first mean is at least `fall`
+ * times the second.
+ * @param change `(blocks, tokens)`, see EarlyExit; three blocks or more.
  * @param fall how many times larger the changes of the rapid stage must be. Default 2.
  */
 export function criticalBlock(
   change: MatrixLike,
   { fall = 2 }: { readonly fall?: number } = {},
 ): CriticalBlock {
-  const curve = medianChange(change);
+  const curve = medianChange(change).subarray(FIRST);
   const whole = segment(curve, { segments: 1 });
   const { starts, means, cost } = segment(curve, { segments: 2 });
   const [before, after] = means.data;
   return {
-    block: before >= fall * after && before > after ? starts[1] - 1 : undefined,
+    block: before >= fall * after && before > after ? FIRST + starts[1] - 1 : undefined,
     before,
     after,
     explained: whole.cost === 0 ? 0 : 1 - cost / whole.cost,
@@ -81,7 +87,7 @@ export function settling(rank: MatrixLike): Int32Array {
   );
 }
 
-/** The curve of median changes in three parts, and whether they are the document's. */
+/** The curve of median changes in three parts, and whether they are the document's. `starts` are blocks; the first is 1. */
 export interface EvolutionStages extends Segmentation {
   /** Means fall from the first to the second: rapid evolution, then stabilisation. */
   readonly calms: boolean;
@@ -91,15 +97,26 @@ export interface EvolutionStages extends Segmentation {
   readonly costs: readonly number[];
 }
 
-/** Three stages of evolution: the exact three-part segmentation of the curve. @param curve `(blocks)`, bits. */
+/**
+ * Three stages of evolution: the exact three-part segmentation of the curve from block 1 on.
+ * @param curve `(blocks)`, bits: see medianChange; or one token's, or a mean.
+ */
 export function evolutionStages(curve: ArrayLike<number>): EvolutionStages {
-  if (curve.length < 3)
-    throw new ModalscopeError(`Three stages need three blocks; there are ${curve.length}.`);
-  const found = segment(curve, { segments: 3 });
+  const blocks = Array.from(curve).slice(FIRST);
+  if (blocks.length < 3) {
+    throw new ModalscopeError(`Three stages need three blocks after the first; there are ${blocks.length}.`);
+  }
+  const found = segment(blocks, { segments: 3 });
   const [first, second, third] = found.means.data;
   const costs = Array.from(
-    { length: Math.min(6, curve.length) },
-    (_, k) => segment(curve, { segments: k + 1 }).cost,
+    { length: Math.min(6, blocks.length) },
+    (_, k) => segment(blocks, { segments: k + 1 }).cost,
   );
-  return { ...found, calms: second < first, risesAgain: third > second, costs };
+  return {
+    ...found,
+    starts: found.starts.map((start) => FIRST + start),
+    calms: second < first,
+    risesAgain: third > second,
+    costs,
+  };
 }

@@ -40,6 +40,10 @@ describe("critical layers", () => {
     assert.equal(criticalBlock(rows(0.5, 0.5, 0.3, 0.3)).block, undefined);
     assert.equal(criticalBlock(rows(0.5, 0.5, 0.3, 0.3), { fall: 1.5 }).block, 1);
   });
+  it("do not count what the first block does to the embedding", () => {
+    const rows = [0.98, 0.2, 0.21, 0.02, 0.01].map((level) => [level]);
+    assert.equal(criticalBlock(rows).block, 2);
+  });
   it("by probability: half of the largest; and the block from which the token leads", () => {
     const probability = [
       [1, 0, 0],
@@ -67,7 +71,7 @@ describe("critical layers", () => {
 describe("stages", () => {
   it("are found where they were planted, with what a third one brings", () => {
     const { starts, calms, risesAgain, costs } = evolutionStages([8, 9, 7, 1, 2, 1, 1, 4, 5]);
-    assert.deepEqual(starts, [0, 3, 7]);
+    assert.deepEqual(starts, [1, 3, 7]);
     assert.ok(calms && risesAgain);
     assert.equal(costs.length, 6);
     assertClose([costs[2]], [2 + 0.75 + 0.5], 1e-12, "three stages, by hand");
