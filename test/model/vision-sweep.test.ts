@@ -12,7 +12,13 @@ import { at0 } from "../../lib/tensor.js";
 const fixtures = join(import.meta.dirname, "../../../test/fixtures/vision");
 const metric = logProb(5);
 
-for (const variant of ["llava-default", "gemma3-window", "qwen3_vl-deep"]) {
+for (const variant of [
+  "llava-default",
+  "llava_next-vicuna",
+  "gemma3-window",
+  "qwen3_vl-deep",
+  "qwen3_vl_moe-top2",
+]) {
   describe(`prompts with pictures, ${variant}`, () => {
     const { cases } = JSON.parse(readFileSync(join(fixtures, variant, "golden.json"), "utf8"));
     const given: { prompts: string[]; images: string[][] } = cases.batch;
@@ -68,8 +74,7 @@ for (const variant of ["llava-default", "gemma3-window", "qwen3_vl-deep"]) {
     });
 
     it("have the derivatives that finite differences say", async () => {
-      // The activations of some towers know float32 only, so the language model's stream is moved, not the picture.
-      const { model, batch } = await opened();
+      const { model, batch } = await opened({ float: "float64" });
       const hooks = ["blocks.0.attn.hook_v", "blocks.1.hook_resid_pre"];
       hooks.push(...model.hooks.filter((h) => /^blocks.*deepstack/.test(h)));
       const { gradients: found } = await gradients(model, batch, [metric], { wrt: hooks });
@@ -80,10 +85,10 @@ for (const variant of ["llava-default", "gemma3-window", "qwen3_vl-deep"]) {
           const { logits } = await model.run(batch, { edits: { [hook]: add(along) }, logits: "last" });
           return metric.value(logits!).reduce((a, b) => a + b, 0);
         };
-        const want = ((await value(1e-2)) - (await value(-1e-2))) / 2e-2;
+        const want = ((await value(1e-5)) - (await value(-1e-5))) / 2e-5;
         const got = data.reduce((sum, g, i) => sum + g * Math.cos(i), 0);
         assert.ok(
-          Math.abs(got - want) <= 5e-3 * Math.max(0.1, Math.abs(want)),
+          Math.abs(got - want) <= 1e-5 * Math.max(0.1, Math.abs(want)),
           `${hook}: ${got} against ${want}`,
         );
       }
