@@ -25,6 +25,8 @@ export interface Kernel {
   receive(message: Message, socket: Router): Promise<void>;
   /** The header of the request whose cell runs, and who sent it: where input is asked for. */
   executing(): Message | undefined;
+  /** Resolves once every cell that was sent has its reply. */
+  settled(): Promise<void>;
 }
 
 interface Pending {
@@ -38,6 +40,7 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
   let executing: Message | undefined;
   let queue: Pending[] = [];
   let working = false;
+  let whenSettled: (() => void)[] = [];
 
   async function reply({ message, socket }: Pending, content: Content): Promise<void> {
     const type = message.header.msg_type.replace(/_request$/, "_reply");
@@ -87,6 +90,8 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
       for (const pending of aborted) await abort(pending);
     }
     working = false;
+    for (const resolve of whenSettled) resolve();
+    whenSettled = [];
   }
 
   async function abort(pending: Pending): Promise<void> {
@@ -210,7 +215,11 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
     },
   };
 
-  return { receive, executing: () => executing };
+  return {
+    receive,
+    executing: () => executing,
+    settled: () => (working ? new Promise((resolve) => whenSettled.push(resolve)) : Promise.resolve()),
+  };
 }
 
 const ok: { error?: ErrorContent } & Outcome = { status: "ok" };

@@ -74,6 +74,7 @@ async function startKernel(connection: Connection): Promise<void> {
   async function onDeath(error: ErrorContent): Promise<void> {
     process.stderr.write(`${error.evalue}\n`);
     exitCode = 1;
+    await kernel.settled();
     // A moment for the cell's reply to leave.
     setTimeout(() => void shutDown(), 500);
   }
