@@ -4,8 +4,8 @@ import { Command } from "commander";
 import { didYouMean, ModalscopeError } from "../lib/errors.js";
 import { makeReport } from "./report-command.js";
 import { explain, untilSignal } from "./runner/command.js";
-import { runNotebook } from "./runner/run.js";
 import { progressReporter, seconds } from "./runner/progress.js";
+import { runNotebook } from "./runner/run.js";
 import { packageRoot } from "./typescript/package-root.js";
 
 export function studiesCommand(): Command {
