@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import { familyOf } from "../families/index.js";
+import { familyOf, type TextConfig } from "../families/index.js";
 import { savedName, writeSafetensors } from "../weights/index.js";
 import { trainingGraph } from "./graph.js";
 import type { Weights } from "./trainer.js";
@@ -29,7 +29,19 @@ export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: num
     else if (gain) data.fill(addedToOne && !name.startsWith("vision_tower.") ? 0 : 1);
     made.set(name, { data, shape });
   }
+  for (const [name, w] of idleWeights(config)) made.set(name, w);
   return made;
+}
+
+/** What transformers saves though nothing reads it: the norm at the end of CLIP's tower. */
+function idleWeights({ vision_config: vision }: TextConfig): [string, Tensor][] {
+  if (vision?.model_type !== "clip_vision_model") return [];
+  const shape = [vision.hidden_size];
+  const ones = new Float32Array(vision.hidden_size).fill(1);
+  return [
+    ["vision_tower.post_layernorm.weight", { data: ones, shape }],
+    ["vision_tower.post_layernorm.bias", { data: new Float32Array(vision.hidden_size), shape }],
+  ];
 }
 
 /** Writes config.json and model.safetensors as Hugging Face does. */

@@ -1,0 +1,71 @@
+/** The model card: what was trained, on what, and what was measured. */
+import type { Estimate } from "../../../lib/analysis/index.js";
+import type { Curves } from "./driver.js";
+import type { Accuracy, TrialResult } from "./evaluate.js";
+import type { Recipe, Trial } from "./recipe.js";
+
+const percent = (x: number): string => (100 * x).toFixed(1);
+const interval = ({ estimate, low, high }: Estimate): string =>
+  `${percent(estimate)} (${percent(low)}–${percent(high)})`;
+
+/** README.md of a checkpoint. */
+export function modelCard(
+  recipe: Recipe,
+  curves: Curves,
+  trials: readonly Trial[],
+  results: readonly TrialResult[],
+  command: string,
+): string {
+  const stages = curves.stages.map(({ name, steps, rows, rate, seconds, loss }) => {
+    const last = loss[loss.length - 1]?.[1] ?? Number.NaN;
+    return `| ${name} | ${steps} | ${rows} | ${rate} | ${last.toFixed(3)} | ${(seconds / 60).toFixed(0)} |`;
+  });
+  const sections = results.map((result, i) => section(trials[i], result));
+  return `---
+license: mit
+language: [en]
+pipeline_tag: image-text-to-text
+---
+# ${recipe.name}
+
+${recipe.description}
+
+${(curves.parameters / 1e6).toFixed(2)} million parameters. It serves to show methods on a laptop; it knows nothing but the tasks below.
+Trained from random weights with the project's own gradients, seed ${curves.seed}:
+
+    ${command}
+
+| stage | steps | rows a step | largest rate | last loss, nats | minutes |
+|---|---|---|---|---|---|
+${stages.join("\n")}
+
+\`training.json\` has the curves, \`evaluation.json\` the numbers below.
+
+## Held-out questions
+
+Accuracy in per cent with 95 % Wilson intervals. *Withheld* is the same question without its picture; *commonest* is
+what always giving the most frequent answer to this type of question would score.
+
+${sections.join("\n\n")}
+`;
+}
+
+function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): string {
+  const rows = accuracy.map(
+    ({ type, seen, blind, commonest }: Accuracy) =>
+      `| ${type} | ${seen.n} | ${interval(seen)} | ${interval(blind)} | ${percent(commonest)} |`,
+  );
+  const table =
+    rows.length === 0
+      ? []
+      : ["| type | questions | with the picture | withheld | commonest |", "|---|---|---|---|---|", ...rows];
+  const described = descriptions
+    ? [
+        "",
+        `${descriptions.count} descriptions, scored as AMBER scores them: something that is not there in ${interval(descriptions.hallucinating)} % of them (Hal);`,
+        `CHAIR ${percent(descriptions.chair)}, Cover ${percent(descriptions.cover)}, Cog ${percent(descriptions.cog)}.`,
+      ]
+    : [];
+  const published = trial.published ? ["", trial.published] : [];
+  return [`### ${name}`, "", ...table, ...described, ...published].join("\n");
+}

@@ -1,0 +1,128 @@
+/** What the LLaVA checkpoints share: the language model's size, and what is learnt. */
+import type { Random } from "../../../lib/random.js";
+import { captions, drawTasks, loadEasyVqa, scenes, type WORLDS } from "../../../lib/tasks/index.js";
+import { LLAVA_WORDS } from "./frames.js";
+import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
+import { anyOf, easyVqa, type Showing, synthetic, syntheticTexts } from "./texts.js";
+
+/** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
+export const SIZE = 48;
+export const PATCH = 8;
+
+/** Llama, deep and narrow. */
+export function llamaConfig(vocabulary: number, id: (token: string) => number): Record<string, unknown> {
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    dtype: "float32",
+    vocab_size: vocabulary,
+    hidden_size: 64,
+    intermediate_size: 176,
+    num_hidden_layers: 12,
+    num_attention_heads: 4,
+    num_key_value_heads: 4,
+    head_dim: 16,
+    hidden_act: "silu",
+    max_position_embeddings: 256,
+    rms_norm_eps: 1e-5,
+    rope_parameters: { rope_type: "default", rope_theta: 10_000 },
+    tie_word_embeddings: false,
+    initializer_range: 0.08,
+    bos_token_id: id("<s>"),
+    eos_token_id: id("</s>"),
+    pad_token_id: id("<pad>"),
+  };
+}
+
+/** CLIP's tower for pictures of `image` pixels. */
+export function clipConfig(image: number): Record<string, unknown> {
+  return {
+    model_type: "clip_vision_model",
+    hidden_size: 64,
+    intermediate_size: 128,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    num_channels: 3,
+    image_size: image,
+    patch_size: PATCH,
+    hidden_act: "quick_gelu",
+    layer_norm_eps: 1e-5,
+    projection_dim: 64,
+  };
+}
+
+/** How LLaVA reads its tower: after its last block, through two layers. */
+export function llavaConfig(vocabulary: number, id: (token: string) => number): Record<string, unknown> {
+  return {
+    dtype: "float32",
+    image_token_index: id("<image>"),
+    projector_hidden_act: "gelu",
+    multimodal_projector_bias: true,
+    vision_feature_layer: -1,
+    vision_feature_select_strategy: "default",
+    tie_word_embeddings: false,
+    text_config: llamaConfig(vocabulary, id),
+  };
+}
+
+export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promise<string[]> {
+  const real = await loadEasyVqa(folder, { split: "train" });
+  return [
+    ...LLAVA_WORDS,
+    ...real.flatMap(({ prompt, answers }) => [`\n${prompt}`, ` ${answers[0]}`]),
+    ...syntheticTexts([captions, scenes] as (typeof WORLDS)[string][], seed, " "),
+  ];
+}
+
+/** Language first, from words alone; then everything with pictures. */
+export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
+  const real = easyVqa(folder, "train");
+  const drawn = (random: Random, share: number, showing: Showing): Source[] => {
+    const of = (types: readonly string[]): Source["draw"] =>
+      synthetic(captions, random, { size: SIZE, showing, types });
+    return [
+      { share: 0.5 * share, draw: of(["caption", "detail"]) },
+      { share: 0.2 * share, draw: of(["exists", "place", "color"]) },
+      { share: 0.3 * share, draw: synthetic(scenes, random, { size: SIZE, showing }) },
+    ];
+  };
+  return [
+    {
+      name: "language",
+      part: "language",
+      steps: 300,
+      rows: 48,
+      rate: 3e-3,
+      sources: async (random) => [
+        ...drawn(random, 0.55, "words"),
+        ...drawn(random, 0.3, "blind"),
+        { share: 0.15, draw: anyOf(await real, random, "blind") },
+      ],
+    },
+    {
+      name: "visual",
+      part: "whole",
+      steps: 1200,
+      rows: 48,
+      rate: 2e-3,
+      sources: async (random) => [
+        { share: 0.4, draw: anyOf(await real, random) },
+        ...drawn(random, 0.55, "picture"),
+        ...drawn(random, 0.05, "words"),
+      ],
+    },
+  ];
+}
+
+export async function llavaTrials({ easyVqa: folder, seed }: DataOptions): Promise<Trial[]> {
+  return [
+    {
+      name: "easy-VQA, its own test split",
+      tasks: await easyVqa(folder, "test"),
+      published:
+        "Published: 99.5 %, by the data set's authors (README of https://github.com/vzhou842/easy-VQA-keras), with a larger network and twice the training pictures.",
+    },
+    { name: "scenes", tasks: drawTasks(scenes, { split: "heldout", count: 700, size: SIZE, seed }) },
+    { name: "captions", tasks: drawTasks(captions, { split: "heldout", count: 500, size: SIZE, seed }) },
+  ];
+}

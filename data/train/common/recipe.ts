@@ -1,0 +1,61 @@
+import type { Random } from "../../../lib/random.js";
+import type { VisualTask } from "../../../lib/tasks/index.js";
+import type { TokenFrame } from "./words.js";
+
+/** One task to learn from or to be tried on: its picture may be withheld, or said in words. */
+export type Draw = () => VisualTask;
+
+/** A source of training tasks and how often it is drawn from, relative to the others. */
+export interface Source {
+  readonly share: number;
+  readonly draw: Draw;
+}
+
+/** A part of the training with its own data and learning rate. */
+export interface Stage {
+  readonly name: string;
+  /** Which model of the recipe is trained: the whole, or its language model alone. */
+  readonly part: "language" | "whole";
+  readonly steps: number;
+  /** Rows of a step. */
+  readonly rows: number;
+  /** Largest learning rate; it warms up and falls along a cosine. */
+  readonly rate: number;
+  /** How much the experts' balance counts. */
+  readonly balance?: number;
+  /** Weights that stay as they are, by patterns of their names. */
+  readonly frozen?: readonly string[];
+  /** Made anew, with a generator of its own, every few steps: so training can go on anywhere. */
+  sources(random: Random): Promise<readonly Source[]>;
+}
+
+/** Questions on which a checkpoint is measured. */
+export interface Trial {
+  readonly name: string;
+  readonly tasks: readonly VisualTask[];
+  /** What others report on it, with where they say so. */
+  readonly published?: string;
+}
+
+/** Everything that makes a checkpoint. */
+export interface Recipe {
+  readonly name: string;
+  readonly description: string;
+  /** Of weights and data, unless another is asked for. */
+  readonly seed: number;
+  readonly frame: TokenFrame;
+  /** Texts whose words are tokens. */
+  texts(options: DataOptions): Promise<Iterable<string>>;
+  /** config.json, from the tokenizer's sizes and ids. */
+  config(vocabulary: number, id: (token: string) => number): Record<string, unknown>;
+  /** Files of the processor beside it, by name. */
+  readonly files: Readonly<Record<string, Record<string, unknown>>>;
+  stages(options: DataOptions): readonly Stage[];
+  trials(options: DataOptions): Promise<readonly Trial[]>;
+}
+
+export interface DataOptions {
+  readonly seed: number;
+  /** Folder of easy-VQA's package. */
+  readonly easyVqa: string;
+}

@@ -1,0 +1,15 @@
+/** Writes what the engine computes of one question about one picture, for `check.py`: `node dist/data/train/logits.js FOLDER PICTURE QUESTION`. */
+import { loadModel } from "../../lib/model/load.js";
+
+const [folder, picture, text] = process.argv.slice(2);
+const model = await loadModel(folder, { threads: 1 });
+const sees = model.config.vision_config !== undefined;
+const question = { type: "text" as const, text };
+const batch = await model.prepare([
+  [{ role: "user", content: sees ? [{ type: "image", image: picture }, question] : [question] }],
+]);
+const { logits } = await model.run(batch);
+console.log(
+  JSON.stringify({ ids: Array.from(batch.ids), shape: logits!.shape, logits: Array.from(logits!.data) }),
+);
+await model.close();

@@ -1,0 +1,84 @@
+import { QWEN, QWEN_WORDS } from "../common/frames.js";
+import { qwenFiles } from "../common/processors.js";
+import type { Recipe } from "../common/recipe.js";
+import { fromWorlds } from "../common/worlds.js";
+
+const SIZE = 48;
+const PATCH = 4;
+const MERGE = 2;
+const BALANCE = 0.01;
+
+export const recipe: Recipe = {
+  name: "tiny-qwen3-vl-moe",
+  description:
+    "Qwen3-VL-MoE's layout, deep and narrow, two of sixteen experts for each token, on charts, documents and scene text.",
+  seed: 4,
+  frame: QWEN,
+  config: (vocabulary, id) => ({
+    architectures: ["Qwen3VLMoeForConditionalGeneration"],
+    model_type: "qwen3_vl_moe",
+    dtype: "float32",
+    image_token_id: id("<|image_pad|>"),
+    video_token_id: id("<|video_pad|>"),
+    vision_start_token_id: id("<|vision_start|>"),
+    vision_end_token_id: id("<|vision_end|>"),
+    tie_word_embeddings: true,
+    text_config: {
+      model_type: "qwen3_vl_moe_text",
+      dtype: "float32",
+      vocab_size: vocabulary,
+      hidden_size: 64,
+      intermediate_size: 176,
+      moe_intermediate_size: 32,
+      num_experts: 16,
+      num_experts_per_tok: 2,
+      decoder_sparse_step: 1,
+      mlp_only_layers: [],
+      router_aux_loss_coef: BALANCE,
+      num_hidden_layers: 12,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+      head_dim: 16,
+      hidden_act: "silu",
+      attention_bias: false,
+      max_position_embeddings: 256,
+      rms_norm_eps: 1e-6,
+      rope_parameters: {
+        rope_type: "default",
+        rope_theta: 10_000,
+        mrope_section: [4, 2, 2],
+        mrope_interleaved: true,
+      },
+      tie_word_embeddings: true,
+      initializer_range: 0.08,
+      bos_token_id: null,
+      eos_token_id: id("<|im_end|>"),
+      pad_token_id: id("<|endoftext|>"),
+    },
+    vision_config: {
+      model_type: "qwen3_vl_moe_vision",
+      hidden_size: 64,
+      intermediate_size: 128,
+      depth: 4,
+      num_heads: 4,
+      in_channels: 3,
+      patch_size: PATCH,
+      temporal_patch_size: 2,
+      spatial_merge_size: MERGE,
+      num_position_embeddings: (SIZE / PATCH) ** 2,
+      out_hidden_size: 64,
+      deepstack_visual_indexes: [0, 1, 2],
+      hidden_act: "gelu_pytorch_tanh",
+      initializer_range: 0.08,
+    },
+  }),
+  files: qwenFiles(PATCH, MERGE, SIZE ** 2, (2 * SIZE) ** 2),
+  ...fromWorlds({
+    worlds: ["charts", "documents", "scene-text"],
+    size: SIZE,
+    words: QWEN_WORDS,
+    steps: 2000,
+    rate: 2e-3,
+    balance: BALANCE,
+  }),
+};
