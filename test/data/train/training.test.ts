@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { PreTrainedTokenizer } from "@huggingface/transformers";
+import { trainRecipe } from "../../../data/train/common/driver.js";
+import { evaluate } from "../../../data/train/common/evaluate.js";
+import { GEMMA, LLAVA, QWEN } from "../../../data/train/common/frames.js";
+import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common/llava.js";
+import { llavaFiles } from "../../../data/train/common/processors.js";
+import type { Recipe } from "../../../data/train/common/recipe.js";
+import { batchesOf, learning } from "../../../data/train/common/rows.js";
+import { synthetic, syntheticTexts } from "../../../data/train/common/texts.js";
+import { wordTokenizer } from "../../../data/train/common/words.js";
+import { loadModel } from "../../../lib/model/load.js";
+import { drawTasks, scenes, type World } from "../../../lib/tasks/index.js";
+
+const folder = mkdtempSync(join(tmpdir(), "modalscope-training-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** A recipe of four steps on a model of one block. */
+const small: Recipe = {
+  name: "small",
+  description: "For a test.",
+  seed: 1,
+  frame: LLAVA,
+  texts: async ({ seed }) => [
+    "USER: ",
+    "\n ASSISTANT:",
+    ...syntheticTexts([scenes as World<unknown>], seed, " "),
+  ],
+  config(vocabulary, id) {
+    const whole = llavaConfig(vocabulary, id);
+    const one = { hidden_size: 16, head_dim: 4, intermediate_size: 24, num_hidden_layers: 1 };
+    return {
+      model_type: "llava",
+      ...whole,
+      text_config: { ...(whole.text_config as object), ...one },
+      vision_config: { ...clipConfig(SIZE), hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1 },
+    };
+  },
+  files: llavaFiles(SIZE, PATCH),
+  stages: () => [
+    {
+      name: "all",
+      part: "whole",
+      steps: 4,
+      rows: 4,
+      rate: 1e-2,
+      sources: async (random) => [{ share: 1, draw: synthetic(scenes, random, { size: SIZE }) }],
+    },
+  ],
+  trials: async () => [],
+};
+
+const options = (name: string): Parameters<typeof trainRecipe>[1] => ({
+  out: join(folder, name),
+  work: join(folder, `${name}-work`),
+  seed: 1,
+  threads: 1,
+  scale: 1,
+  every: 0,
+  easyVqa: "",
+});
+
+const weights = (name: string): Buffer => readFileSync(join(folder, name, "model.safetensors"));
+
+/** Stops a training before a step. */
+function stopBefore(step: number): AbortSignal {
+  let asked = 0;
+  return {
+    throwIfAborted() {
+      if (asked++ === step) throw new Error("stopped");
+    },
+  } as AbortSignal;
+}
+
+describe("training a recipe", () => {
+  before(() => trainRecipe(small, options("whole")));
+
+  it("gives the same weights for the same seed, and others for another", async () => {
+    await trainRecipe(small, options("again"));
+    assert.ok(weights("again").equals(weights("whole")));
+    await trainRecipe(small, { ...options("other"), seed: 2 });
+    assert.ok(!weights("other").equals(weights("whole")));
+  });
+
+  it("interrupted and gone on with, ends where it would have", async () => {
+    await assert.rejects(trainRecipe(small, { ...options("halves"), signal: stopBefore(2) }), /stopped/);
+    await trainRecipe(small, options("halves"));
+    assert.ok(weights("halves").equals(weights("whole")));
+  });
+
+  it("counts the answer and the end token after it", async () => {
+    const model = await loadModel(join(folder, "whole"), { threads: 1 });
+    const tasks = await batchesOf(small.stages(options(""))[0], 1)(0);
+    const { batch, targets, counts } = await learning(model, tasks);
+    tasks.forEach((task, row) => {
+      const cells = [...counts.keys()].filter((i) => Math.floor(i / batch.time) === row && counts[i] > 0);
+      const said = model.tokenizer!.decode(cells.map((i) => targets[i]));
+      assert.equal(said.trim(), `${task.answers[0]}</s>`);
+      assert.equal(batch.visual[row].length, (SIZE / PATCH) ** 2);
+    });
+    await model.close();
+  });
+
+  it("is measured with and without pictures", async () => {
+    const model = await loadModel(join(folder, "whole"), { threads: 1 });
+    const tasks = drawTasks(scenes, { split: "heldout", count: 14, size: SIZE, seed: 3 });
+    const { accuracy } = await evaluate(model, { name: "scenes", tasks });
+    assert.deepEqual(
+      accuracy.map(({ type }) => type),
+      [...Object.keys(scenes.types), "all"],
+    );
+    assert.equal(accuracy[accuracy.length - 1].seen.n, 14);
+    assert.equal(accuracy[accuracy.length - 1].blind.n, 14);
+    await model.close();
+  });
+});
+
+describe("word tokenizers", () => {
+  const texts = [
+    "\nwhat color is the 12 th star?",
+    " a red star, and a blue one.",
+    "user\n",
+    "a red star, and a blue one.",
+  ];
+  for (const [name, frame] of Object.entries({ LLAVA, GEMMA, QWEN })) {
+    it(`of ${name}: a word is a token, and text comes back as it was`, () => {
+      const files = wordTokenizer(frame, texts);
+      const tokenizer = new PreTrainedTokenizer(files.tokenizer, files.tokenizerConfig);
+      const text = "a red star, and a blue one.";
+      const ids = tokenizer.encode(text, { add_special_tokens: false });
+      assert.equal(ids.length, 8 + 1);
+      assert.equal(tokenizer.decode(ids), text);
+      const [end] = tokenizer.encode(frame.end, { add_special_tokens: false });
+      assert.equal(end, files.id(frame.end));
+    });
+
+    it(`of ${name}: a word that was never seen falls into letters`, () => {
+      const files = wordTokenizer(frame, texts);
+      const tokenizer = new PreTrainedTokenizer(files.tokenizer, files.tokenizerConfig);
+      const ids = tokenizer.encode("zebra", { add_special_tokens: false });
+      assert.ok(ids.length >= 5 && !ids.includes(files.id(frame.unknown)));
+      assert.equal(tokenizer.decode(ids), "zebra");
+    });
+  }
+});
