@@ -8,7 +8,7 @@ import { needsAllQueries, type Plan } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 
 /** Scores, their mask and the pattern are in memory together. */
-const SCORE_COPIES = 3;
+export const SCORE_COPIES = 3;
 
 /** Bytes by what they are for. */
 export type Demand = Readonly<Record<string, number>>;

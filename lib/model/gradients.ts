@@ -19,7 +19,7 @@ import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
 import { keptShapes } from "./reductions.js";
 import { matchRunning, runsIn } from "./running.js";
-import { backThroughSeen, type Entrance } from "./vision-gradients.js";
+import { backThroughSeen, type Entrance, seenMemory } from "./vision-gradients.js";
 import { isVisual, passOf } from "./vision-rows.js";
 
 export interface GradientOptions extends LongCall {
@@ -72,6 +72,7 @@ export async function gradients(
   const runs = runsIn({ skip, sees: looks(engine, batch) });
   const wanted = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
   const counted = passOf(engine, batch, pass);
+  const visual = wanted.some(isVisual);
   const { frozen, values } = frozenHooks(engine, options.frozen ?? [], counted);
   const edits = withValues(options.edits ?? {}, values);
   const plan = planEdits(engine.hooks, edits, runs);
@@ -79,6 +80,7 @@ export async function gradients(
   checkMemory(engine, {
     derivatives: metrics.length * bytesOf(engine, wanted, counted),
     "attention scores and their cotangents": scoreMemory(engine, pass, metrics.length),
+    ...(visual ? seenMemory(engine, batch.images!, metrics.length) : {}),
   });
   const first = firstLayer(wanted);
   const capture = model.layers.filter((l) => l >= first).map((l) => `blocks.${l}.hook_resid_pre`);
@@ -93,7 +95,6 @@ export async function gradients(
   );
   let g = await backThroughHead(back, run.residual, run.logitColumns, cotangent);
   const layers = engine.config.num_hidden_layers;
-  const visual = wanted.some(isVisual);
   const injected = new Set(engine.config.vision_config?.readouts.map(({ into }) => into));
   const seen = new Map<Entrance, Tensor>();
   for (let l = layers - 1; l >= first; l--) {

@@ -5,8 +5,11 @@ import { type Tensor, zerosLike } from "../tensor.js";
 import { type Backward, backThrough, throughStream } from "./backward.js";
 import type { BatchImage } from "./batch.js";
 import { Sink } from "./capture.js";
+import type { Engine } from "./engine.js";
+import { type Demand, SCORE_COPIES } from "./estimate.js";
 import type { Readout } from "./families/index.js";
 import type { Hook } from "./hooks.js";
+import { ELEMENT_BYTES } from "./pool.js";
 import { type VisionPieceId, visionPieces } from "./program.js";
 import { look, NEWLINE, tokenRows } from "./vision.js";
 import { countRows, type Rows } from "./vision-rows.js";
@@ -70,6 +73,23 @@ export async function backThroughSeen(
   if (first > 0) return;
   const patches = await through("vision.embed", streams.get(-1)!);
   throughStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
+}
+
+/** Bytes of the streams that a backward pass keeps, and of one block's scores with their cotangents. */
+export function seenMemory(
+  { config, float }: Engine,
+  images: readonly BatchImage[],
+  targets: number,
+): Demand {
+  const vision = config.vision_config!;
+  const { size, time } = countRows(vision, images).tower;
+  const element = ELEMENT_BYTES[float];
+  const streams = (vision.num_hidden_layers + 1) * size * time * vision.hidden_size * element;
+  const scores = size * vision.num_attention_heads * time ** 2 * element;
+  return {
+    "streams of the vision tower": streams,
+    "attention scores of the vision tower and their cotangents": scores * (SCORE_COPIES + 2 * targets),
+  };
 }
 
 /** Place among the pieces of the earliest that a cotangent must reach. */

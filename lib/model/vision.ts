@@ -2,13 +2,18 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../tensor.js";
 import type { BatchImage } from "./batch.js";
+import { Sink } from "./capture.js";
 import { joinRows, rowsOf } from "./columns.js";
+import type { Edit, PlacedEdit } from "./edits.js";
 import { type Engine, type Feeding, floats } from "./engine.js";
 import type { Readout, VisionConfig } from "./families/index.js";
 import { atStream, type Company, runPiece } from "./forward.js";
+import type { Hook } from "./hooks.js";
 import { hiddenPairs } from "./intervene.js";
 import { HIDDEN, hideKeys, type Pass } from "./pass.js";
 import { patchRows, placesOf, turnsOf } from "./patches.js";
+import type { Plan } from "./plan.js";
+import { ELEMENT_BYTES } from "./pool.js";
 import type { VisionPieceId } from "./program.js";
 import { countRows, keptClassTokens, type Rows } from "./vision-rows.js";
 
@@ -108,39 +113,83 @@ async function runTower(
   return streams;
 }
 
-/** One block, over as many rows at once as the limit on scores allows, unless something inside is looked at. */
+/** One block, over as many rows at once as the limit on scores allows, unless an edit mixes rows. */
 async function runTowerBlock(
   engine: Engine,
   vision: VisionConfig,
   layer: number,
   x: Tensor,
-  shared: Readonly<Record<string, Tensor>>,
+  shared: Readonly<Record<"cos" | "sin" | "mask", Tensor>>,
   pass: Pass,
   company: Company,
   visit?: Visit,
 ): Promise<Tensor> {
   const id = `vision.blocks.${layer}` as const;
-  const scores = `${id}.attn.hook_attn_scores`;
-  const hidden = hiddenPairs(company.plan.get(scores) ?? [], pass);
-  const mask =
-    hidden.length > 0
-      ? hideKeys(wholeMask(engine, shared.mask, pass), vision.num_attention_heads, hidden)
-      : shared.mask;
-  visit?.(id, { ...shared, x, mask });
-  const inner = engine.hooks.filter((h) => h.piece === id && !h.local.startsWith("hook_resid_p"));
-  const touched = inner.some(({ name }) => company.plan.has(name) || company.sink.wants(name));
-  const perRow = vision.num_attention_heads * pass.time ** 2 * 4;
-  const rows = touched ? pass.size : Math.max(1, Math.floor(engine.scoreLimit / perRow));
-  if (rows >= pass.size) return (await runPiece(engine, id, { ...shared, x, mask }, pass, company, [])).out;
-  const parts: Tensor[] = [];
+  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const mixes = inner.some(({ name }) => company.plan.get(name)?.some(({ edit }) => mixesRows(edit)));
+  const perRow = vision.num_attention_heads * pass.time ** 2 * ELEMENT_BYTES[engine.float];
+  const rows = mixes ? pass.size : Math.max(1, Math.floor(engine.scoreLimit / perRow));
+  visit?.(id, { ...shared, x, mask: withHidden(engine, vision, id, shared.mask, pass, company.plan) });
+  if (rows >= pass.size) {
+    const mask = withHidden(engine, vision, id, shared.mask, pass, company.plan);
+    return (await runPiece(engine, id, { ...shared, x, mask }, pass, company, [])).out;
+  }
+  const wanted = inner.filter(({ name }) => company.sink.wants(name));
+  const parts: Record<string, Tensor>[] = [];
   for (let from = 0; from < pass.size; from += rows) {
     const cut = (t: Tensor): Tensor => (t.shape[0] === pass.size ? rowsOf(t, from, from + rows) : t);
-    const feeds = Object.fromEntries(Object.entries(shared).map(([name, t]) => [name, cut(t)]));
-    parts.push((await runPiece(engine, id, { ...feeds, x: cut(x) }, pass, company, [])).out);
+    const part = somePass(pass, from, Math.min(pass.size, from + rows));
+    const own = { plan: fromRow(company.plan, inner, from), sink: new Sink(engine.hooks, []) };
+    const mask = withHidden(engine, vision, id, cut(shared.mask), part, own.plan);
+    const feeds = { cos: cut(shared.cos), sin: cut(shared.sin), mask, x: cut(x) };
+    const taps = wanted.map(({ local }) => local);
+    parts.push(await runPiece(engine, id, feeds, part, own, taps));
     company.signal?.throwIfAborted();
     await nextTurn();
   }
-  return joinRows(parts);
+  for (const { name, local } of wanted) company.sink.take(name, joinRows(parts.map((p) => p[local])), pass);
+  return joinRows(parts.map(({ out }) => out));
+}
+
+/** Whether an edit at a row may read others. */
+function mixesRows({ kind }: Edit): boolean {
+  return kind === "apply" || kind === "resample";
+}
+
+/** Rows `from` … `to`−1 of a pass of the tower. */
+function somePass(pass: Pass, from: number, to: number): Pass {
+  const { time } = pass;
+  return {
+    ...pass,
+    size: to - from,
+    keyMask: pass.keyMask.subarray(from * time, to * time),
+    columns: pass.columns.slice(from, to),
+    last: pass.last.slice(from, to),
+  };
+}
+
+/** The edits of some hooks as rows see them that are counted from `from`. */
+function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
+  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
+    edit,
+    valueRow: (b) => valueRow(b + from),
+  });
+  return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
+}
+
+/** The mask of a block with what its edits hide. */
+function withHidden(
+  engine: Engine,
+  vision: VisionConfig,
+  id: string,
+  mask: Tensor,
+  pass: Pass,
+  plan: Plan,
+): Tensor {
+  const hidden = hiddenPairs(plan.get(`${id}.attn.hook_attn_scores`) ?? [], pass);
+  return hidden.length > 0
+    ? hideKeys(wholeMask(engine, mask, pass), vision.num_attention_heads, hidden)
+    : mask;
 }
 
 /** What the tower's blocks share: the turns of rows and columns, and which patches are looked at. */

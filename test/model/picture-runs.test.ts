@@ -6,6 +6,7 @@ import { it } from "node:test";
 import { directLogitAttribution } from "../../lib/model/attribution.js";
 import type { Batch } from "../../lib/model/batch.js";
 import { Cache } from "../../lib/model/cache.js";
+import { add, at, hide, mean, noise, onRows, scale } from "../../lib/model/edits.js";
 import { loadModel } from "../../lib/model/load.js";
 import { logitDifference } from "../../lib/model/metrics.js";
 import { Model } from "../../lib/model/model.js";
@@ -141,10 +142,10 @@ for (const variant of variants) {
     });
     const some = part.cache.get(`${block}.attn.hook_z`);
     assert.deepEqual(some.shape, [counts.length, 2, 1, z.shape[3]]);
-    const at = ((z.shape[1] + 2) * heads + heads - 1) * z.shape[3];
+    const from = ((z.shape[1] + 2) * heads + heads - 1) * z.shape[3];
     assert.deepEqual(
       some.data.subarray(3 * z.shape[3], 4 * z.shape[3]),
-      z.data.subarray(at, at + z.shape[3]),
+      z.data.subarray(from, from + z.shape[3]),
     );
     const resid = cache.get(`${block}.hook_resid_pre`);
     const average = part.cache.get(`${block}.hook_resid_pre/mean`);
@@ -167,6 +168,18 @@ for (const variant of variants) {
     } finally {
       rmSync(folder, { recursive: true });
     }
+    // A row at a time, with captures and edits inside.
+    const parts = new Model({ ...model.engine, scoreLimit: 1 }, model.tokenizer, model.path);
+    const edits = {
+      [`${block}.attn.hook_z`]: [at([1], add(0.5)), onRows([1], mean())],
+      [`${block}.attn.hook_attn_scores`]: [onRows([1], at([2], hide([0]))), scale(0.5)],
+      [`${block}.hook_mlp_out`]: noise(0.3, 2),
+    };
+    const capture = [...hooks, `${block}.hook_mlp_out`];
+    const whole = (await model.run(batch, { capture, edits, logits: "none" })).cache;
+    const apart = (await parts.run(batch, { capture, edits, logits: "none" })).cache;
+    for (const name of whole.names)
+      assert.ok(drift(apart.get(name).data, whole.get(name).data) <= 1e-5, name);
     const few = new Model({ ...model.engine, captureLimit: 100 }, model.tokenizer, model.path);
     await assert.rejects(few.run(batch, { capture: hooks, logits: "none" }), /captures would take/);
     await model.close();
