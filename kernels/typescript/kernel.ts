@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Router } from "zeromq";
 import { type CodePosition, fromCodePoints, toCodePoints } from "./code-points.js";
 import { type History, inputHistory } from "./history.js";
@@ -81,13 +82,7 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
   async function work(): Promise<void> {
     working = true;
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const failed = await executeRequest(next);
-      if (!failed || next.message.content.stop_on_error === false) continue;
-      // What the client had sent before it could know of the error is not run.
-      await new Promise((resolve) => setImmediate(resolve));
-      const aborted = queue;
-      queue = [];
-      for (const pending of aborted) await abort(pending);
+      for (const pending of await executeRequest(next)) await abort(pending);
     }
     working = false;
     for (const resolve of whenSettled) resolve();
@@ -101,8 +96,8 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
     await iopub.status("idle", header);
   }
 
-  /** True when the cell failed. */
-  async function executeRequest(pending: Pending): Promise<boolean> {
+  /** Gives the cells that are not to be run, because this one has failed. */
+  async function executeRequest(pending: Pending): Promise<Pending[]> {
     const { header, content } = pending.message;
     const code = String(content.code);
     const silent = content.silent === true;
@@ -119,6 +114,7 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
     const { error } = outcome;
     if (error !== undefined && !silent) await iopub.send("error", { ...error }, header);
     const expressions = error === undefined ? await userExpressions(content.user_expressions) : {};
+    const aborted = error !== undefined && content.stop_on_error !== false ? await takeQueue() : [];
     executing = undefined;
     await iopub.flush();
     await reply(pending, {
@@ -128,7 +124,15 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
       ...(error === undefined ? { status: "ok" } : { status: "error", ...error }),
     });
     await iopub.status("idle", header);
-    return error !== undefined;
+    return aborted;
+  }
+
+  /** What the client had sent before it could know of the error: it may still be on its way through the socket. */
+  async function takeQueue(): Promise<Pending[]> {
+    await delay(onItsWayMs);
+    const taken = queue;
+    queue = [];
+    return taken;
   }
 
   function runCell(
@@ -221,6 +225,8 @@ export function createKernel({ session, iopub, key, sessionId, shutDown }: Kerne
     settled: () => (working ? new Promise((resolve) => whenSettled.push(resolve)) : Promise.resolve()),
   };
 }
+
+const onItsWayMs = 10;
 
 const ok: { error?: ErrorContent } & Outcome = { status: "ok" };
 
