@@ -2,6 +2,7 @@
 import { ModalscopeError } from "../errors.js";
 import { type Hook, matchHooks } from "./hooks.js";
 import { HEAD } from "./program.js";
+import { isVisual } from "./vision-rows.js";
 
 export interface Course {
   /** First block, whose stream is given; undefined where the run begins with the embedding. */
@@ -47,9 +48,16 @@ export function matchRunning(
   const named = matchHooks(hooks, pattern);
   const found = named.filter(runs);
   if (found.length > 0) return found;
+  if (named.every((hook) => isVisual(hook) || hook.local === "hook_deepstack")) {
+    throw new ModalscopeError(
+      `Nothing would happen at "${pattern}".`,
+      `${named.length === 1 ? "This hook is" : `These ${named.length} hooks are`} passed only where the run looks at a picture: the batch has no picture, or the run starts, stops or skips so that none is looked at there.`,
+      "Give prompts with pictures, or do not ask for it.",
+    );
+  }
   throw new ModalscopeError(
     `Nothing would happen at "${pattern}".`,
-    `${named.length === 1 ? "This hook does" : `Its ${named.length} hooks do`} not run: the run starts after it, stops before it, has no picture, or leaves its block or the language head out.`,
+    `${named.length === 1 ? "This hook does" : `Its ${named.length} hooks do`} not run: the run starts after it, stops before it, or leaves its block or the language head out.`,
     "Change start, stop, skip or logits, or do not ask for it.",
   );
 }
