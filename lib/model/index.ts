@@ -2,6 +2,7 @@ export { type Attribution, directLogitAttribution } from "./attribution.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
 export { Cache } from "./cache.js";
 export type { CaptureRequest, CaptureSpec } from "./capture.js";
+export { continued } from "./continued.js";
 export {
   add,
   apply,
