@@ -19,7 +19,7 @@ interface Case {
   readonly above?: number;
 }
 
-const sizes: Record<string, number> = { batch: 2, time: 3, keys: 5, past: 2 };
+const sizes: Record<string, number> = { batch: 2, time: 3, keys: 5, past: 2, "time and one": 4 };
 
 const one = (build: (x: Node) => Node, above?: number): Case => ({
   shapes: [["batch", "time", 4]],
@@ -133,6 +133,7 @@ const cases: Record<string, Case> = {
   },
   slice: one((x) => ops.slice(x, -1, 1, 3)),
   pad: one((x) => ops.pad(x, -1, 1, 2)),
+  "pad before a length that is not known": one((x) => ops.pad(x, -2, 1, 0, "time and one")),
   expandLike: {
     shapes: [
       ["batch", 1, 4],
@@ -236,6 +237,61 @@ describe("vector–Jacobian products agree with finite differences", () => {
     });
     await session.release();
   });
+});
+
+it("rows that are looked up get back the sum of what came of them", async (t) => {
+  const x = input("x", ["batch", "time", 2]);
+  const y = ops.gather(ops.rows(x, "cells"), input("index", ["queries", "each"], "int64"));
+  const [d] = pullback(new Map([[y, input("g", y.shape)]]), [x]);
+  const [again] = pullback(new Map([[d!, input("h", x.shape)]]), [y]);
+  assert.equal(again, undefined, "the derivative does not hang on the values");
+  const outputs = { y, d: d! };
+  const session = await createSession(
+    emitOnnx(outputs, { float: "float64", bind: () => ({ kind: "input" }) }),
+    {
+      threads: 2,
+    },
+  );
+  t.after(() => session.release());
+  const float = (dims: number[], values: number[]) => ({
+    type: "float64",
+    dims,
+    data: Float64Array.from(values),
+  });
+  const index = [5, 0, 5, 2, 5, 0];
+  const g = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+  const feeds = {
+    x: float([2, 3, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+    index: { type: "int64", dims: [2, 3], data: BigInt64Array.from(index, BigInt) },
+    g: float([2, 3, 2], g),
+  };
+  const found = await session.run(feeds, ["y", "d"]);
+  assert.deepEqual([...(found.y.data as Float64Array)], [10, 11, 0, 1, 10, 11, 4, 5, 10, 11, 0, 1]);
+  assert.deepEqual(
+    [...(found.d.data as Float64Array)],
+    [3 + 11, 4 + 12, 0, 0, 7, 8, 0, 0, 0, 0, 1 + 5 + 9, 2 + 6 + 10],
+  );
+  assert.deepEqual(found.d.dims, [2, 3, 2]);
+});
+
+it("an addition to rows is undone by looking them up", async (t) => {
+  const matrix = input("matrix", ["cells", 2]);
+  const index = input("index", ["queries"], "int64");
+  const g = input("g", ["queries", 2]);
+  const [back] = pullback(new Map([[ops.scatterSum(g, index, matrix), input("h", matrix.shape)]]), [g]);
+  const session = await createSession(
+    emitOnnx({ back: back! }, { float: "float64", bind: () => ({ kind: "input" }) }),
+    { threads: 1 },
+  );
+  t.after(() => session.release());
+  const { back: found } = await session.run(
+    {
+      index: { type: "int64", dims: [3], data: BigInt64Array.of(2n, 0n, 2n) },
+      h: { type: "float64", dims: [3, 2], data: Float64Array.of(1, 2, 3, 4, 5, 6) },
+    },
+    ["back"],
+  );
+  assert.deepEqual([...(found.data as Float64Array)], [5, 6, 1, 2, 5, 6]);
 });
 
 describe("the builder refuses what cannot be computed", () => {
