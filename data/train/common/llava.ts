@@ -102,12 +102,20 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     {
       name: "visual",
       part: "whole",
-      steps: 1200,
-      rows: 48,
-      rate: 2e-3,
+      steps: 1800,
+      rows: 32,
+      rate: 3e-3,
       sources: async (random) => [
-        { share: 0.4, draw: anyOf(await real, random) },
-        ...drawn(random, 0.55, "picture"),
+        { share: 0.2, draw: anyOf(await real, random) },
+        // Three in four of its questions want yes or no, which can mostly be told without looking.
+        {
+          share: 0.3,
+          draw: anyOf(
+            (await real).filter(({ type }) => type !== "yes-no"),
+            random,
+          ),
+        },
+        ...drawn(random, 0.45, "picture"),
         ...drawn(random, 0.05, "words"),
       ],
     },
