@@ -20,7 +20,6 @@ import { HEAD } from "./program.js";
 import {
   encode,
   fillTemplate,
-  type Message,
   type PrepareOptions,
   type Prompt,
   processorOf,
@@ -169,9 +168,10 @@ export class Model {
   }
 
   /** Token ids of a text or of a conversation, special tokens included. A picture's place is left as the template writes it. */
-  tokenize(prompt: string | readonly Message[]): number[] {
+  tokenize(prompt: Prompt): number[] {
     const tokenizer = this.needTokenizer();
     if (typeof prompt === "string") return encode(tokenizer, prompt, true);
+    if ("text" in prompt) return encode(tokenizer, prompt.text, true);
     return encode(tokenizer, fillTemplate(tokenizer, prompt), false);
   }
 
