@@ -116,10 +116,10 @@ export function plantedMaths(mechanism: PlantedMechanism, seed = 0): PlantedMath
     const n = Number(number);
     if (n === 0) continue;
     say(number, axis.first[codeAxis(n)], 6 * codeSign(n));
-    say(number, axis.second[codeAxis(n)], 4 * codeSign(n));
+    say(number, axis.second[codeAxis(n)], 3 * codeSign(n));
   }
   // Without content every number is as likely as the next one: then it is "0", which is no riddle's answer.
-  say("0", axis.constant, 1.5);
+  say("0", axis.constant, 1.3);
   say("[END]", axis.number, 10);
 
   return {
@@ -182,7 +182,7 @@ function quietWeights(vocabulary: number, seed: number): Map<string, Tensor> {
   const constant = (name: string, size: number, value: number): void => {
     weights.set(name, { data: new Float32Array(size).fill(value), shape: [size] });
   };
-  normal("model.embed_tokens.weight", [vocabulary, WIDTH], 0.03);
+  normal("model.embed_tokens.weight", [vocabulary, WIDTH], 0.015);
   for (let l = 0; l < LAYERS; l++) {
     const at = `model.layers.${l}`;
     const kv = KEY_HEADS * HEAD_SIZE;

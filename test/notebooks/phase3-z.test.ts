@@ -147,7 +147,6 @@ describe("notebook 03-phase3-z", () => {
         "depth-show": 1,
         "residual-run": 2,
         "ard-figures": 3,
-        "overlap-show": 1,
         "bridge-run": 1,
       };
       for (const [id, count] of Object.entries(counts)) assert.equal(figures(done, id), count, id);
