@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
-import type { Batch } from "../../../lib/model/batch.js";
+import { type Batch, padTokens } from "../../../lib/model/batch.js";
 import { imageProcessor } from "../../../lib/model/images/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { showBytes } from "../../../lib/model/memory.js";
@@ -42,7 +42,7 @@ function pictureBatch(model: Model, name: string, raw: object, rows: number): Ba
   const text = (): number[] =>
     Array.from({ length: TEXT_TOKENS / 2 }, () => 5 + Math.floor(1000 * random.uniform()));
   const ids = Array.from({ length: rows }, () => [...text(), ...image.tokens.map(() => token), ...text()]);
-  const batch = model.batch(ids);
+  const batch = padTokens(ids);
   const columns = image.tokens.map((_, i) => TEXT_TOKENS / 2 + i);
   const images = ids.map((_, row) => ({ row, image, columns }));
   return { ...batch, images, ...mropePositions(model.config, batch, images) };
