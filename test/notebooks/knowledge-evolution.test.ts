@@ -140,7 +140,7 @@ describe("notebook 05-knowledge-evolution", () => {
   it("finds entities, hallucinations and a planted mutation on the trained checkpoint", {
     skip: embeddedModels().includes(trained) ? false : `${trained} is not there`,
   }, async () => {
-    const done = await run("trained", { model: trained, captionCount: 12 });
+    const done = await run("trained", { model: trained, captionCount: 16, nullCount: 16 });
     checkInstruments(done);
     assert.doesNotMatch(shown(done, "verdict-table"), /nothing was hallucinated|no entities/);
     assert.match(shown(done, "verdict-text"), /planted as built; random weights as built/);
