@@ -4,7 +4,9 @@ import { Command } from "commander";
 import { didYouMean, ModalscopeError } from "../lib/errors.js";
 import { makeReport } from "./report-command.js";
 import { explain, untilSignal } from "./runner/command.js";
+import { notebookParameters } from "./runner/parameters/inject.js";
 import { progressReporter, seconds } from "./runner/progress.js";
+import { readNotebook } from "./runner/read.js";
 import { runNotebook } from "./runner/run.js";
 import { packageRoot } from "./typescript/package-root.js";
 
@@ -15,8 +17,8 @@ export function studiesCommand(): Command {
     .option("-o, --output <folder>", "where executed notebooks and the report go", "out")
     .option("--notebooks <folder>", "where the notebooks are", join(packageRoot(), "notebooks"))
     .action(async (names: string[], { output, notebooks }: { output: string; notebooks: string }) => {
-      process.exitCode = await untilSignal((signal) =>
-        runStudies(findNotebooks(notebooks, names), output, signal),
+      process.exitCode = await untilSignal(async (signal) =>
+        runStudies(await withModels(findNotebooks(notebooks, names)), output, signal),
       );
     });
 }
@@ -39,8 +41,25 @@ function findNotebooks(folder: string, names: readonly string[]): string[] {
   return chosen.map((file) => join(folder, file));
 }
 
+/** Those whose checkpoint is in the package; it is said which are left out. */
+async function withModels(inputs: readonly string[]): Promise<string[]> {
+  const { embeddedModels } = await import("../lib/model/load.js");
+  const embedded = embeddedModels();
+  return inputs.filter((input) => {
+    const parameter = notebookParameters(readNotebook(input)).find(({ name }) => name === "model");
+    const wanted = parameter?.initialiser?.replace(/^"(.*)"$/, "$1");
+    if (wanted === undefined || embedded.includes(wanted)) return true;
+    process.stderr.write(
+      `${basename(input)} is left out: its checkpoint "${wanted}" is not in this package. ` +
+        `Run it with another: modalscope run ${input} OUT.ipynb -p model FOLDER\n`,
+    );
+    return false;
+  });
+}
+
 /** Runs them one after the other, all of them even when one fails; gives the exit code. */
 async function runStudies(inputs: readonly string[], folder: string, signal: AbortSignal): Promise<number> {
+  if (inputs.length === 0) throw new ModalscopeError("None of these studies has its checkpoint here.");
   const outputs: string[] = [];
   const failed: string[] = [];
   for (const input of inputs) {
