@@ -19,6 +19,7 @@ interface Options {
   readonly memory: string;
   readonly rows: string;
   readonly tokens: string;
+  readonly picture: string;
   readonly folder: string;
   readonly keep: boolean;
 }
@@ -26,7 +27,7 @@ interface Options {
 const TEXT_TOKENS = 40;
 
 /** Rows of one photograph-sized picture and a question each, of random pixels and tokens. */
-function pictureBatch(model: Model, name: string, raw: object, rows: number): Batch {
+function pictureBatch(model: Model, name: string, raw: object, { rows, picture }: Options): Batch {
   const files = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../../../test/fixtures/images/configs.json"), "utf8"),
   )[name] as { preprocessor: object; processor: object };
@@ -35,13 +36,17 @@ function pictureBatch(model: Model, name: string, raw: object, rows: number): Ba
     config: raw,
   });
   const random = seeded(2);
-  const [width, height] = [1024, 768];
+  const [width, height] = picture.split("x").map(Number);
   const data = Uint8Array.from({ length: 3 * width * height }, () => 255 * random.uniform());
   const image = processor.process({ width, height, data });
   const token = model.config.vision_config!.image_token_id;
   const text = (): number[] =>
     Array.from({ length: TEXT_TOKENS / 2 }, () => 5 + Math.floor(1000 * random.uniform()));
-  const ids = Array.from({ length: rows }, () => [...text(), ...image.tokens.map(() => token), ...text()]);
+  const ids = Array.from({ length: Number(rows) }, () => [
+    ...text(),
+    ...image.tokens.map(() => token),
+    ...text(),
+  ]);
   const batch = padTokens(ids);
   const columns = image.tokens.map((_, i) => TEXT_TOKENS / 2 + i);
   const images = ids.map((_, row) => ({ row, image, columns }));
@@ -117,7 +122,7 @@ async function main(name: string, options: Options): Promise<void> {
       loadModel(folder, { memory: options.memory, cache: false }),
     );
     const layers = model.config.num_hidden_layers;
-    const batch = pictureBatch(model, name, raw, Number(options.rows));
+    const batch = pictureBatch(model, name, raw, options);
     const tower = model.config.vision_config!.num_hidden_layers;
     console.log(
       `${name}: ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.time} tokens; budget ${options.memory}`,
@@ -145,6 +150,7 @@ await new Command("bench:scale")
   .option("--layers <n>", "blocks of the language model (default: all)")
   .option("--memory <size>", "the budget", "8GB")
   .option("--rows <n>", "prompts, with a picture each", "4")
+  .option("--picture <size>", "each picture's width and height in pixels", "640x480")
   .option("--tokens <n>", "tokens to generate", "4")
   .option("--folder <path>", "where the checkpoint is written", join(process.cwd(), ".scale"))
   .option("--keep", "leave the checkpoint there", false)
