@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { loadavg, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type KernelSpec, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
@@ -109,7 +109,11 @@ function headless(folder: string, kernel: "modalscope" | "python3", command: rea
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function bench({ python, rounds }: Options): Promise<void> {
+/** A Python that is a path; kernels start in other folders. A bare name is looked up in PATH as it is. */
+const pathOfPython = (python: string): string => (basename(python) === python ? python : resolve(python));
+
+async function bench({ python: given, rounds }: Options): Promise<void> {
+  const python = given && pathOfPython(given);
   const folder = mkdtempSync(join(tmpdir(), "modalscope-bench-"));
   const runners: Record<string, () => number> = {
     "modalscope run": () =>
