@@ -3,7 +3,16 @@ import type { Random } from "../../../lib/random.js";
 import { captions, drawTasks, loadEasyVqa, scenes, type WORLDS } from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./frames.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
-import { anyOf, easyVqa, type Showing, synthetic, syntheticTexts } from "./texts.js";
+import {
+  DESCRIBE,
+  describing,
+  easyVqa,
+  easyVqaDescribing,
+  easyVqaTalks,
+  type Showing,
+  synthetic,
+  syntheticTexts,
+} from "./texts.js";
 
 /** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
 export const SIZE = 48;
@@ -69,54 +78,61 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   const real = await loadEasyVqa(folder, { split: "train" });
   return [
     ...LLAVA_WORDS,
-    ...real.flatMap(({ prompt, answers }) => [`\n${prompt}`, ` ${answers[0]}`]),
+    `\n${DESCRIBE}`,
+    ...real.flatMap(({ prompt, answers }) => [`\n${prompt}`, ` ${prompt}`, ` ${answers[0]}`]),
     ...syntheticTexts([captions, scenes] as (typeof WORLDS)[string][], seed, " "),
   ];
 }
 
-/** Language first, from words alone; then everything with pictures. */
+/** Language first, from words alone; then what pictures show; then questions about them. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   const real = easyVqa(folder, "train");
-  const drawn = (random: Random, share: number, showing: Showing): Source[] => {
+  const drawn = (random: Random, share: number, showing: Showing, turns: number): Source[] => {
     const of = (types: readonly string[]): Source["draw"] =>
-      synthetic(captions, random, { size: SIZE, showing, types });
+      synthetic(captions, random, { size: SIZE, showing, types, turns });
     return [
-      { share: 0.5 * share, draw: of(["caption", "detail"]) },
+      { share: 0.4 * share, draw: of(["caption", "detail"]) },
       { share: 0.2 * share, draw: of(["exists", "place", "color"]) },
-      { share: 0.3 * share, draw: synthetic(scenes, random, { size: SIZE, showing }) },
+      { share: 0.4 * share, draw: synthetic(scenes, random, { size: SIZE, showing, turns }) },
     ];
   };
+  const described = async (random: Random, share: number): Promise<Source[]> => [
+    { share: 0.25 * share, draw: easyVqaDescribing(await real, random) },
+    { share: 0.3 * share, draw: describing(captions, random, SIZE) },
+    { share: 0.45 * share, draw: describing(scenes, random, SIZE) },
+  ];
   return [
     {
       name: "language",
       part: "language",
       steps: 300,
-      rows: 48,
+      rows: 32,
       rate: 3e-3,
       sources: async (random) => [
-        ...drawn(random, 0.55, "words"),
-        ...drawn(random, 0.3, "blind"),
-        { share: 0.15, draw: anyOf(await real, random, "blind") },
+        ...drawn(random, 0.55, "words", 2),
+        ...drawn(random, 0.3, "blind", 2),
+        { share: 0.15, draw: easyVqaTalks(await real, random, "blind") },
       ],
+    },
+    {
+      name: "describing",
+      part: "whole",
+      steps: 1500,
+      rows: 32,
+      rate: 3e-3,
+      sources: (random) => described(random, 1),
     },
     {
       name: "visual",
       part: "whole",
-      steps: 1800,
+      steps: 1500,
       rows: 32,
       rate: 3e-3,
       sources: async (random) => [
-        { share: 0.2, draw: anyOf(await real, random) },
-        // Three in four of its questions want yes or no, which can mostly be told without looking.
-        {
-          share: 0.3,
-          draw: anyOf(
-            (await real).filter(({ type }) => type !== "yes-no"),
-            random,
-          ),
-        },
-        ...drawn(random, 0.45, "picture"),
-        ...drawn(random, 0.05, "words"),
+        { share: 0.3, draw: easyVqaTalks(await real, random) },
+        ...drawn(random, 0.5, "picture", 4),
+        ...(await described(random, 0.15)),
+        ...drawn(random, 0.05, "words", 2),
       ],
     },
   ];

@@ -2,8 +2,11 @@ import type { Random } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
 import type { TokenFrame } from "./words.js";
 
-/** One task to learn from or to be tried on: its picture may be withheld, or said in words. */
-export type Draw = () => VisualTask;
+/** What is asked about one picture, a turn each: the first shows it, says it in words, or withholds it. */
+export type Conversation = readonly VisualTask[];
+
+/** Draws one more conversation to learn from. */
+export type Draw = () => Conversation;
 
 /** A source of training tasks and how often it is drawn from, relative to the others. */
 export interface Source {

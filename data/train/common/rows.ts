@@ -3,7 +3,7 @@ import type { Message, Model, PromptPart } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/train.js";
 import { type Random, seeded } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
-import type { Source, Stage } from "./recipe.js";
+import type { Conversation, Source, Stage } from "./recipe.js";
 
 /** Batches of a lot are drawn together and sorted by length, so that little is filled up. */
 const LOT = 8;
@@ -15,15 +15,18 @@ export function asked({ images, passage, prompt }: VisualTask): Message {
   return { role: "user", content: [...pictures, { type: "text", text }] };
 }
 
-/** A task with its (first) answer. */
-export function answered(task: VisualTask): Message[] {
-  return [asked(task), { role: "assistant", content: [{ type: "text", text: task.answers[0] }] }];
+/** All turns with their (first) answers; the picture goes with the first. */
+export function answered(tasks: Conversation): Message[] {
+  return tasks.flatMap((task, turn): Message[] => [
+    turn === 0 ? asked(task) : { role: "user", content: [{ type: "text", text: task.prompt }] },
+    { role: "assistant", content: [{ type: "text", text: task.answers[0] }] },
+  ]);
 }
 
 /** The batches of a stage by step: equal seeds give equal batches, wherever one begins. */
-export function batchesOf(stage: Stage, seed: number): (step: number) => Promise<readonly VisualTask[]> {
+export function batchesOf(stage: Stage, seed: number): (step: number) => Promise<readonly Conversation[]> {
   let at = -1;
-  let lot: VisualTask[][] = [];
+  let lot: Conversation[][] = [];
   return async (step) => {
     const wanted = Math.floor(step / LOT);
     if (wanted !== at) {
@@ -34,16 +37,17 @@ export function batchesOf(stage: Stage, seed: number): (step: number) => Promise
   };
 }
 
-async function drawLot(stage: Stage, random: Random): Promise<VisualTask[][]> {
+async function drawLot(stage: Stage, random: Random): Promise<Conversation[][]> {
   const sources = await stage.sources(random);
-  const tasks = Array.from({ length: stage.rows * LOT }, () => pick(sources, random).draw());
-  const length = ({ prompt, passage = "", answers, images }: VisualTask): number =>
-    words(`${passage} ${prompt} ${answers[0]}`) + 40 * images.length;
-  tasks.sort((a, b) => length(a) - length(b));
-  const batches = Array.from({ length: LOT }, (_, i) => tasks.slice(i * stage.rows, (i + 1) * stage.rows));
+  const rows = Array.from({ length: stage.rows * LOT }, () => pick(sources, random).draw());
+  const length = (row: Conversation): number =>
+    40 * row[0].images.length + words(row[0].passage ?? "") + words(row.map(written).join());
+  rows.sort((a, b) => length(a) - length(b));
+  const batches = Array.from({ length: LOT }, (_, i) => rows.slice(i * stage.rows, (i + 1) * stage.rows));
   return random.shuffle(batches);
 }
 
+const written = ({ prompt, answers }: VisualTask): string => `${prompt} ${answers[0]}`;
 const words = (text: string): number => text.split(/\b/).length;
 
 function pick(sources: readonly Source[], random: Random): Source {
@@ -55,18 +59,32 @@ function pick(sources: readonly Source[], random: Random): Source {
   return sources[sources.length - 1];
 }
 
-/** Token ids and pictures of tasks, padded on the right; the answer and the end token after it are to be predicted. */
-export async function learning(model: Model, tasks: readonly VisualTask[]): Promise<TrainingBatch> {
-  const batch = await model.prepare(tasks.map(answered), { side: "right" });
+/** Token ids and pictures, padded on the right; of each turn the answer and the end token after it are to be predicted. */
+export async function learning(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
+  const batch = await model.prepare(rows.map(answered), { side: "right" });
   const targets = new Int32Array(batch.ids.length);
   const counts = new Float32Array(batch.ids.length);
-  batch.answer.forEach((columns, row) => {
-    const first = columns[0] ?? batch.last[row];
-    for (let c = first; c <= batch.last[row]; c++) {
-      const cell = row * batch.time + c - 1;
-      targets[cell] = batch.ids[cell + 1];
-      counts[cell] = 1;
+  const opening = answerOpening(model);
+  for (let row = 0; row < batch.size; row++) {
+    const cells = batch.columns[row].map((column) => row * batch.time + column);
+    const ids = cells.map((cell) => batch.ids[cell]);
+    let answering = false;
+    for (let t = 1; t < cells.length; t++) {
+      answering ||= opening.every((id, i) => id === ids[t - opening.length + i]);
+      if (!answering) continue;
+      targets[cells[t - 1]] = ids[t];
+      counts[cells[t - 1]] = 1;
+      answering = !model.endTokens.includes(ids[t]);
     }
-  });
+  }
   return { batch, targets, counts };
+}
+
+/** The tokens after which the model's turn begins. */
+function answerOpening({ tokenizer }: Model): number[] {
+  const question = [{ role: "user", content: "" }];
+  const filled = (add_generation_prompt: boolean): string =>
+    tokenizer!.apply_chat_template(question, { tokenize: false, add_generation_prompt }) as string;
+  const opening = filled(true).slice(filled(false).length);
+  return Array.from(tokenizer!.encode(opening, { add_special_tokens: false }), Number);
 }

@@ -8,27 +8,58 @@ import {
   type EasyVqaAnnotation,
   inWords,
   loadEasyVqa,
+  type Raster,
   syntheticVocabulary,
   taskStream,
   type VisualTask,
   type World,
 } from "../../../lib/tasks/index.js";
-import type { Draw } from "./recipe.js";
+import type { Conversation, Draw } from "./recipe.js";
 
 /** How a drawn task is shown: with its picture, said in words, or withheld. */
 export type Showing = "picture" | "words" | "blind";
 
-/** Training tasks of a synthetic world without end. */
+export interface ShowingOptions {
+  /** Side of the pictures in pixels. */
+  readonly size: number;
+  readonly showing?: Showing;
+  readonly types?: readonly string[];
+  /** Questions of one picture at most, of one type. */
+  readonly turns?: number;
+}
+
+/** Training conversations on a synthetic world without end. */
 export function synthetic<Scene>(
   world: World<Scene>,
   random: Random,
-  { size, showing = "picture", types }: { size: number; showing?: Showing; types?: readonly string[] },
+  { size, showing = "picture", types, turns = 1 }: ShowingOptions,
 ): Draw {
   const next = taskStream(world, random, { split: "train", size, types });
   return () => {
     const task = next();
-    return showing === "words" ? inWords(world, task) : showing === "blind" ? blind(task) : task;
+    const asked = new Map([[task.prompt, task]]);
+    for (let turn = 1; turn < turns; turn++) {
+      const { prompt, answer } = world.question(task.annotation, task.type, random, "train");
+      asked.set(prompt, { ...task, prompt, answers: [answer] });
+    }
+    return [...asked.values()].map((turn) => shown(world, turn, showing));
   };
+}
+
+/** Pictures of a synthetic world, each said in words. */
+export function describing<Scene>(world: World<Scene>, random: Random, size: number): Draw {
+  const next = taskStream(world, random, { split: "train", size });
+  return () => {
+    const task = next();
+    return [{ ...task, prompt: DESCRIBE, answers: [world.passage(task.annotation)] }];
+  };
+}
+
+/** What asks for a picture's passage. */
+export const DESCRIBE = "what is in the picture?";
+
+function shown<Scene>(world: World<Scene>, task: VisualTask<Scene>, showing: Showing): VisualTask<Scene> {
+  return showing === "words" ? inWords(world, task) : showing === "blind" ? blind(task) : task;
 }
 
 /** Questions of easy-VQA, their pictures decoded once. */
@@ -43,9 +74,52 @@ export async function easyVqa(
   return tasks.map((task) => ({ ...task, images: [pictures.get(task.images[0] as string)!] }));
 }
 
-/** Draws from a list, each as often. */
-export function anyOf(tasks: readonly VisualTask[], random: Random, showing: Showing = "picture"): Draw {
-  return () => (showing === "blind" ? blind(random.pick(tasks)) : random.pick(tasks));
+/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, or what the picture is. */
+export function easyVqaTalks(
+  tasks: readonly VisualTask<EasyVqaAnnotation>[],
+  random: Random,
+  showing: "picture" | "blind" = "picture",
+): Draw {
+  const pictures = byPicture(tasks);
+  return () => {
+    const own = random.shuffle(random.pick(pictures));
+    const closed = (task: VisualTask): boolean => task.type === "yes-no";
+    const open = own.filter((task) => !closed(task));
+    const turns = random.shuffle([...open.slice(0, 2), ...own.filter(closed).slice(0, 2)]);
+    return showing === "blind" ? turns.map(blind) : mirrored(turns, random);
+  };
+}
+
+/** What the pictures of easy-VQA show, where questions tell both shape and colour. */
+export function easyVqaDescribing(tasks: readonly VisualTask<EasyVqaAnnotation>[], random: Random): Draw {
+  const pictures = byPicture(tasks).flatMap((own) => {
+    const answer = (type: string): string | undefined => own.find((task) => task.type === type)?.answers[0];
+    const [colour, shape] = [answer("color"), answer("shape")];
+    return colour && shape ? [{ ...own[0], prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] }] : [];
+  });
+  return () => mirrored([random.pick(pictures)], random);
+}
+
+function byPicture(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[][] {
+  const pictures = new Map<number, VisualTask[]>();
+  for (const task of tasks) {
+    const { imageId } = task.annotation;
+    pictures.set(imageId, [...(pictures.get(imageId) ?? []), task]);
+  }
+  return [...pictures.values()];
+}
+
+/** Left and right exchanged in half of the cases: no question of easy-VQA depends on it. */
+function mirrored(tasks: Conversation, random: Random): Conversation {
+  if (random.int(2) === 0) return tasks;
+  const { width, height, data } = tasks[0].images[0] as Raster;
+  const flipped = new Uint8Array(data.length);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const from = 3 * (y * width + x);
+      flipped.set(data.subarray(from, from + 3), 3 * (y * width + width - 1 - x));
+    }
+  return tasks.map((task) => ({ ...task, images: [{ width, height, data: flipped }] }));
 }
 
 /**

@@ -48,7 +48,7 @@ const small: Recipe = {
       steps: 4,
       rows: 4,
       rate: 1e-2,
-      sources: async (random) => [{ share: 1, draw: synthetic(scenes, random, { size: SIZE }) }],
+      sources: async (random) => [{ share: 1, draw: synthetic(scenes, random, { size: SIZE, turns: 3 }) }],
     },
   ],
   trials: async () => [],
@@ -92,14 +92,15 @@ describe("training a recipe", () => {
     assert.ok(weights("halves").equals(weights("whole")));
   });
 
-  it("counts the answer and the end token after it", async () => {
+  it("counts the answer of every turn and the end token after it", async () => {
     const model = await loadModel(join(folder, "whole"), { threads: 1 });
-    const tasks = await batchesOf(small.stages(options(""))[0], 1)(0);
-    const { batch, targets, counts } = await learning(model, tasks);
-    tasks.forEach((task, row) => {
+    const rows = await batchesOf(small.stages(options(""))[0], 1)(0);
+    assert.ok(rows.some((turns) => turns.length > 1));
+    const { batch, targets, counts } = await learning(model, rows);
+    rows.forEach((turns, row) => {
       const cells = [...counts.keys()].filter((i) => Math.floor(i / batch.time) === row && counts[i] > 0);
       const said = model.tokenizer!.decode(cells.map((i) => targets[i]));
-      assert.equal(said.trim(), `${task.answers[0]}</s>`);
+      assert.equal(said.trim(), turns.map(({ answers }) => `${answers[0]}</s>`).join(" "));
       assert.equal(batch.visual[row].length, (SIZE / PATCH) ** 2);
     });
     await model.close();
