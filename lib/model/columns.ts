@@ -1,5 +1,10 @@
-/** Cutting and joining streams along time and along rows. */
+/** Streams cut and joined along time and along rows, and added. */
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+
+/** Two streams of one shape, element by element. */
+export function sum({ data, shape }: Tensor, other: Tensor): Tensor {
+  return { data: data.map((v, i) => v + other.data[i]), shape };
+}
 
 /** Columns `from` … `to`−1 of (batch, time, …). */
 export function columns(x: Tensor, from: number, to: number): Tensor {

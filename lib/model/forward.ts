@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LongCall } from "../progress.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { Sink } from "./capture.js";
-import { columns, joinColumns } from "./columns.js";
+import { columns, joinColumns, sum } from "./columns.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
 import { type ExpertInputs, runExperts } from "./experts/run.js";
@@ -65,8 +65,7 @@ export async function runBlocks(
 function injected(engine: Engine, layer: number, x: Tensor, pass: Pass, company: Company): Tensor {
   const found = pass.injections?.get(layer);
   if (!found) return x;
-  const added = atStream(engine, `blocks.${layer}.hook_deepstack`, found, pass, company);
-  return { data: x.data.map((v, i) => v + added.data[i]), shape: x.shape };
+  return sum(x, atStream(engine, `blocks.${layer}.hook_deepstack`, found, pass, company));
 }
 
 /** Edits and captures a point between the pieces. */
@@ -105,8 +104,7 @@ async function withExperts(
   const nameOf = (local: string): string => `blocks.${layer}.${local}`;
   const at = (local: string, value: Tensor): Tensor => atStream(engine, nameOf(local), value, pass, company);
   const touches = (local: string): boolean => plan.has(nameOf(local)) || sink.wants(nameOf(local));
-  const added = at(MLP_OUT, await runExperts(engine, layer, pass, inputs, { at, touches, signal }));
-  return { data: x.data.map((v, i) => v + added.data[i]), shape: x.shape };
+  return sum(x, at(MLP_OUT, await runExperts(engine, layer, pass, inputs, { at, touches, signal })));
 }
 
 async function runBlock(

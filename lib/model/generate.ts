@@ -10,6 +10,7 @@ import { embedTokens, enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
 import { checkMemory, type Demand, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
 import { type Company, runBlocks } from "./forward.js";
+import type { Hook } from "./hooks.js";
 import { logitsAt } from "./logits.js";
 import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
@@ -82,9 +83,12 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
       "Ask for fewer: maxTokens.",
     );
   }
-  checkPlan(engine.hooks, plan, passOf(engine, batch, promptPass(batch)), maxTokens);
+  let pass = promptPass(batch);
+  const counted = passOf(engine, batch, pass);
+  checkPlan(engine.hooks, plan, counted, maxTokens);
   const sinkOf = (): Sink => new Sink(engine.hooks, options.capture ?? [], runs);
-  checkMemory(engine, demandOf(engine, batch, plan, sinkOf(), maxTokens, options.keepLogits));
+  sinkOf().check(counted);
+  checkMemory(engine, demandOf(engine, pass, counted, plan, sinkOf(), maxTokens, options.keepLogits));
   const ends = new Set(options.stopTokens ?? model.endTokens);
   const steps: Cache[] = [];
   const rows: Row[] = batch.columns.map((_, b) => ({
@@ -94,7 +98,6 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
     streamed: 0,
     random: seeded((options.seed ?? 0) + 1_000_003 * b),
   }));
-  let pass = promptPass(batch);
   let ids = batch.ids;
   for (let step = 0; step < maxTokens; step++) {
     options.signal?.throwIfAborted();
@@ -122,27 +125,25 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
 /** What a generation holds at its end, if no row ends before. */
 function demandOf(
   engine: Engine,
-  batch: Batch,
+  pass: Pass,
+  counted: (hook: Hook) => Pass,
   plan: Plan,
   sink: Sink,
   maxTokens: number,
   keepLogits = false,
 ): Demand {
-  const pass = promptPass(batch);
-  const whole = passOf(engine, batch, pass);
-  sink.check(whole);
-  const { size, time } = batch;
+  const { size, time } = pass;
   const element = ELEMENT_BYTES[engine.float];
   const captured = (start: number): number =>
     // Pictures are looked at once, with the prompt.
     sink.estimate(
-      (hook) => ({ size: whole(hook) === pass ? size : 0, time: 1, start, phase: "decoding" }),
+      (hook) => ({ size: counted(hook) === pass ? size : 0, time: 1, start, phase: "decoding" }),
       element,
     );
   // What a step keeps grows evenly with the keys, or not at all.
   const decoded = ((maxTokens - 1) * (captured(time) + captured(time + maxTokens - 2))) / 2;
   return {
-    captures: sink.estimate(whole, element) + decoded,
+    captures: sink.estimate(counted, element) + decoded,
     logits: logitBytes(engine, size, keepLogits ? maxTokens : 1),
     // Each step writes them anew, one position longer, before the last step's are let go.
     "keys and values": 2 * keyBytes(engine, size, time + maxTokens - 1),

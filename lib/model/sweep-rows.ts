@@ -5,7 +5,7 @@ import { type KeyValues, type Pass, subPass } from "./pass.js";
 
 /**
  * A pass over the columns from `column` on, of a copy of the batch for each of `copies`, on top of the clean keys of
- * block `l`. The copies differ in what their pictures bring.
+ * block `l`, to be run through that block. The copies differ in what their pictures bring.
  */
 export function copiesFrom(
   whole: Pass,
@@ -16,7 +16,6 @@ export function copiesFrom(
 ): Pass {
   const n = copies.length;
   const repeat = <T>(rows: readonly T[]): T[] => copies.flatMap(() => rows);
-  const brought = (layer: number): Tensor => joinRows(copies.map((c) => c.injections!.get(layer)!));
   const tiled: Pass = {
     ...whole,
     size: whole.size * n,
@@ -25,7 +24,9 @@ export function copiesFrom(
     columns: repeat(whole.columns),
     last: repeat(whole.last),
     spans: whole.spans && repeated(whole.spans, n),
-    injections: whole.injections && new Map([...whole.injections.keys()].map((k) => [k, brought(k)])),
+    injections: whole.injections?.has(l)
+      ? new Map([[l, joinRows(copies.map((c) => c.injections!.get(l)!))]])
+      : undefined,
   };
   const past: (KeyValues | undefined)[] = [];
   if (column > 0 && keys) {

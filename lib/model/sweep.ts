@@ -74,22 +74,23 @@ export async function sweep<const G extends Grid>(
 ): Promise<SweepResult> {
   const { engine } = model;
   const axes = axesOf(options.over);
+  const pass = batchPass(engine, batch);
+  const planned = planner(engine, batch, pass);
   const points = combinations(options.over).map((point, index) =>
-    pointOf(engine, batch, index, options.edit(point as GridPoint<G>)),
+    planned(index, options.edit(point as GridPoint<G>)),
   );
   const positions = options.positions ?? "last";
   const started = performance.now();
+  const brought = looks(engine, batch) ? engine.hooks.filter(({ local }) => local === "hook_deepstack") : [];
   const { cache, keys, logits, logitColumns } = await model.run(batch, {
-    capture: ["blocks.*.hook_resid_pre"],
+    capture: ["blocks.*.hook_resid_pre", ...brought.map(({ name }) => name)],
     logits: positions,
     keepKeys: true,
     signal: options.signal,
   });
-  // Of the pictures only what is added later on is looked at again.
-  const entered = { layer: 0, x: cache.get("blocks.0.hook_resid_pre") };
-  const { pass } = await enter(engine, batch, { plan: new Map(), sink: new Sink([], []) }, entered);
+  const injections = new Map(brought.map(({ piece, name }) => [piece as number, cache.get(name)]));
   const stop = Math.min(...logitColumns.flat());
-  const clean: Clean = { cache, keys, columns: logitColumns, batch, pass, stop };
+  const clean: Clean = { cache, keys, columns: logitColumns, batch, pass: { ...pass, injections }, stop };
   const groups = groupPoints(
     points,
     clean,
@@ -172,11 +173,19 @@ function combinations(grid: Grid): unknown[] {
   );
 }
 
-function pointOf(engine: Engine, batch: Batch, index: number, edits: Edits): Point {
+/** Makes points of edits, checked against the batch. */
+function planner(engine: Engine, batch: Batch, pass: Pass): (index: number, edits: Edits) => Point {
+  const runs = runsIn({ sees: looks(engine, batch) });
+  const counted = passOf(engine, batch, pass);
+  return (index, edits) => {
+    const plan = planEdits(engine.hooks, edits, runs);
+    checkPlan(engine.hooks, plan, counted);
+    return pointOf(engine, pass, index, edits, plan);
+  };
+}
+
+function pointOf(engine: Engine, pass: Pass, index: number, edits: Edits, plan: Plan): Point {
   const { hooks, config } = engine;
-  const pass = batchPass(engine, batch);
-  const plan = planEdits(hooks, edits, runsIn({ sees: looks(engine, batch) }));
-  checkPlan(hooks, plan, passOf(engine, batch, pass));
   const scoreBytes = wholeScoreBytes(engine, pass, plan);
   checkMemory(engine, { "attention scores of all queries at once": scoreBytes });
   const edited = hooks.filter(({ name }) => plan.has(name));
@@ -190,7 +199,7 @@ function pointOf(engine: Engine, batch: Batch, index: number, edits: Edits): Poi
     index,
     edits,
     layer: Math.min(config.num_hidden_layers, ...layers),
-    column: Math.min(batch.time, ...firsts),
+    column: Math.min(pass.time, ...firsts),
     seeing: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
     scoreBytes,
   };

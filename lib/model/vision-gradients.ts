@@ -5,6 +5,7 @@ import { type Tensor, zerosLike } from "../tensor.js";
 import { type Backward, backThrough, throughStream } from "./backward.js";
 import type { BatchImage } from "./batch.js";
 import { Sink } from "./capture.js";
+import { sum } from "./columns.js";
 import type { Engine } from "./engine.js";
 import { type Demand, SCORE_COPIES } from "./estimate.js";
 import type { Readout } from "./families/index.js";
@@ -137,5 +138,5 @@ function split({ after }: Readout, g: Tensor, streams: Map<number | "final", Ten
 
 function collect(streams: Map<number | "final", Tensor>, at: number | "final", g: Tensor): void {
   const before = streams.get(at);
-  streams.set(at, before ? { data: before.data.map((v, i) => v + g.data[i]), shape: g.shape } : g);
+  streams.set(at, before ? sum(before, g) : g);
 }

@@ -40,7 +40,7 @@ export async function see(engine: Engine, images: readonly BatchImage[], company
   const injections = new Map<number, Tensor[]>();
   await look(engine, images, rows, company, async (readout, feeds) => {
     const { out } = await runPiece(engine, readout.id, feeds, rows.tokens, company, []);
-    const found = images.map((_, i) => tokensOf(engine, images, i, out));
+    const found = pictureVectors(engine, images, out);
     if (readout.into === undefined) features.push(found);
     else injections.set(readout.into, found);
   });
@@ -237,19 +237,18 @@ function sideBySide({ after }: Readout, streams: Streams): Tensor {
   return { data, shape: [size, time, width * parts.length] };
 }
 
-/** The vectors of one picture's tokens, from the readout of all rows (rows, tokens, hidden_size). */
-function tokensOf(engine: Engine, images: readonly BatchImage[], index: number, out: Tensor): Tensor {
+/** By picture, the vectors of its tokens, from the readout of all rows (rows, tokens, hidden_size). */
+function pictureVectors(engine: Engine, images: readonly BatchImage[], out: Tensor): Tensor[] {
   const [, perRow, width] = out.shape;
-  const from = tokenRows(engine.config.vision_config!, images, perRow)[index];
-  const data = zerosLike(out.data, from.length * width);
-  from.forEach((row, i) => {
-    const vector =
-      row === NEWLINE
-        ? engine.checkpoint.read(engine.family.vision!.newline!)
-        : out.data.subarray(row * width, (row + 1) * width);
-    data.set(vector, i * width);
+  const { newline } = engine.family.vision!;
+  const between = newline === undefined ? undefined : engine.checkpoint.read(newline);
+  return tokenRows(engine.config.vision_config!, images, perRow).map((from) => {
+    const data = zerosLike(out.data, from.length * width);
+    from.forEach((row, i) => {
+      data.set(row === NEWLINE ? between! : out.data.subarray(row * width, (row + 1) * width), i * width);
+    });
+    return { data, shape: [from.length, width] };
   });
-  return { data, shape: [from.length, width] };
 }
 
 /** In place of a row's number: the token is the learned vector at the end of a row of patches. */

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
-import { type ImageProcessor, patchTokens, type Tile } from "./layout.js";
-import { levelTable, planes } from "./pixels.js";
+import { type ImageProcessor, patchTokens, tilesOf } from "./layout.js";
+import { levelTable } from "./pixels.js";
 import type { Region, RgbImage } from "./raster.js";
 import {
   agree,
@@ -19,7 +19,7 @@ import {
   processorFields,
   sizeOfField,
 } from "./settings.js";
-import { boxOf, cutView, resizeView, viewOf } from "./view.js";
+import { cutView, resizeView, viewOf } from "./view.js";
 
 /**
  * Gemma 3 (`Gemma3ImageProcessor`): the picture squeezed into a square; with `do_pan_and_scan` a long picture's crops
@@ -44,12 +44,8 @@ export function gemma3Processor(files: ProcessorFiles): ImageProcessor {
       return {
         width: image.width,
         height: image.height,
-        pixels: planes(
-          views.map((view) => view.image),
-          table,
-        ),
+        ...tilesOf(views, table),
         grid: [1, Math.floor(imageSize / cell.patch), Math.floor(imageSize / cell.patch)],
-        tiles: views.map((view, t): Tile => ({ kind: t === 0 ? "whole" : "part", box: boxOf(view) })),
         tokens: views.flatMap((view, t) => patchTokens(view, t, side, side, cell.side)),
       };
     },

@@ -1,4 +1,5 @@
 import type { Tensor } from "../../tensor.js";
+import { planes } from "./pixels.js";
 import type { Region } from "./raster.js";
 import { type Box, boxOf, hasArea, type View } from "./view.js";
 
@@ -70,6 +71,20 @@ export interface ImageProcessor {
     readonly height: number;
     readonly data: Uint8Array;
   }): ProcessedImage;
+}
+
+/** What a tower of one size sees: the whole picture and, after it, its parts. */
+export function tilesOf(
+  views: readonly View[],
+  table: Float32Array,
+): Pick<ProcessedImage, "pixels" | "tiles"> {
+  return {
+    pixels: planes(
+      views.map(({ image }) => image),
+      table,
+    ),
+    tiles: views.map((view, t) => ({ kind: t === 0 ? "whole" : "part", box: boxOf(view) })),
+  };
 }
 
 /** Tokens of a tile's `rows`×`columns` cells of `side` pixels, row by row. */

@@ -1,9 +1,9 @@
 import { checkFit, fit, fitSettings, tileTokens, towerOf } from "./clip.js";
-import type { ImageProcessor } from "./layout.js";
-import { levelTable, planes } from "./pixels.js";
+import { type ImageProcessor, tilesOf } from "./layout.js";
+import { levelTable } from "./pixels.js";
 import type { RgbImage } from "./raster.js";
 import { flag, kindOf, type Levels, type ProcessorFiles, preprocessorFields } from "./settings.js";
-import { boxOf, cutView, type View, viewOf } from "./view.js";
+import { cutView, type View, viewOf } from "./view.js";
 
 /** LLaVA 1.5: one picture, its shortest edge resized to the tower's size, the centre cropped (`CLIPImageProcessor`). */
 export function llavaProcessor(files: ProcessorFiles): ImageProcessor {
@@ -21,9 +21,8 @@ export function llavaProcessor(files: ProcessorFiles): ImageProcessor {
       return {
         width: image.width,
         height: image.height,
-        pixels: planes([view.image], table),
+        ...tilesOf([view], table),
         grid: [1, tower.side, tower.side],
-        tiles: [{ kind: "whole", box: boxOf(view) }],
         tokens: tileTokens(tower, view, 0),
       };
     },

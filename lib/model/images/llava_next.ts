@@ -1,7 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { checkFit, type FitSettings, fit, fitSettings, type Tower, tileTokens, towerOf } from "./clip.js";
-import { type ImageProcessor, patchToken, type Tile, type Unpad, type VisualToken } from "./layout.js";
-import { levelTable, planes } from "./pixels.js";
+import { type ImageProcessor, patchToken, tilesOf, type Unpad, type VisualToken } from "./layout.js";
+import { levelTable } from "./pixels.js";
 import {
   contradict,
   type Fields,
@@ -10,7 +10,7 @@ import {
   type ProcessorFiles,
   preprocessorFields,
 } from "./settings.js";
-import { boxOf, resizeView, type View, viewOf } from "./view.js";
+import { resizeView, type View, viewOf } from "./view.js";
 
 interface Resolution {
   readonly width: number;
@@ -56,12 +56,8 @@ export function llavaNextProcessor(files: ProcessorFiles): ImageProcessor {
       return {
         width: image.width,
         height: image.height,
-        pixels: planes(
-          views.map((view) => view.image),
-          table,
-        ),
+        ...tilesOf(views, table),
         grid: [1, tower.side, tower.side],
-        tiles: views.map((view, t): Tile => ({ kind: t === 0 ? "whole" : "part", box: boxOf(view) })),
         tokens: [...tileTokens(tower, views[0], 0), ...joinedTokens(tower, views, unpad)],
         unpad,
       };
