@@ -3,27 +3,12 @@ import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { ModalscopeError } from "../../lib/errors.js";
 import type { CaptureRequest } from "../../lib/model/capture.js";
 import { add, apply, at, during, fill, mean, onRows, scale, zero } from "../../lib/model/edits.js";
-import type { Model, RunOptions } from "../../lib/model/model.js";
+import type { RunOptions } from "../../lib/model/model.js";
 import type { Tensor } from "../../lib/tensor.js";
-import { batchOf, deviation, golden, open } from "./goldens.js";
-
-async function withModel(work: (model: Model) => Promise<void>, variant = "qwen2-tied"): Promise<void> {
-  const model = await open(variant);
-  try {
-    await work(model);
-  } finally {
-    await model.close();
-  }
-}
-
-const error = (what: RegExp) => (e: unknown) => {
-  assert.ok(e instanceof ModalscopeError, `${e}`);
-  assert.match(e.message, what);
-  return true;
-};
+import { says } from "../refusals.js";
+import { batchOf, deviation, golden, open, withModel } from "./goldens.js";
 
 /** Elements of scores that stand for no key at all are −3e38 however they are computed. */
 const seen = (x: Tensor) => (i: number) => x.data[i] > -1e30;
@@ -74,7 +59,7 @@ describe("queries taken in parts", () => {
         const got = await parts.run(batch, { edits });
         assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
         Object.assign(parts.engine, { captureLimit: 5e3 });
-        await assert.rejects(parts.run(batch, { edits, logits: "last" }), error(/all queries at once/));
+        await assert.rejects(parts.run(batch, { edits, logits: "last" }), says(/all queries at once/));
         await parts.close();
       }
     }));
@@ -96,15 +81,15 @@ describe("a capture of padding", () => {
       ] as const) {
         await assert.rejects(
           model.run(batch, { capture: [{ hook: "hook_embed", positions }] }),
-          error(message),
+          says(message),
         );
       }
-      await assert.rejects(model.run(batch, { logits: [0] }), error(/is padding/));
-      await assert.rejects(model.run(batch, { logits: [] }), error(/Logits are asked for at 0, 0 positions/));
-      await assert.rejects(model.run(batch, { logits: [[1], [2, 3]] }), error(/at 1, 2 positions/));
+      await assert.rejects(model.run(batch, { logits: [0] }), says(/is padding/));
+      await assert.rejects(model.run(batch, { logits: [] }), says(/Logits are asked for at 0, 0 positions/));
+      await assert.rejects(model.run(batch, { logits: [[1], [2, 3]] }), says(/at 1, 2 positions/));
       await assert.rejects(
         model.run(batch, { edits: { hook_embed: at([-3], zero()) } }),
-        error(/position -3, which row 1 does not have/),
+        says(/position -3, which row 1 does not have/),
       );
     }));
 
@@ -179,7 +164,7 @@ describe("what would not happen is refused", () => {
   ];
   for (const [name, options, message] of cases) {
     it(name, () =>
-      withModel((model) => assert.rejects(model.run(model.batch([[1]]), options), error(message))),
+      withModel((model) => assert.rejects(model.run(model.batch([[1]]), options), says(message))),
     );
   }
 
@@ -203,7 +188,7 @@ describe("what would not happen is refused", () => {
           captureTo: broken,
           edits: { "blocks.1.hook_mlp_out": apply(() => ({ data: new Float32Array(1), shape: [1] })) },
         }),
-        error(/must return that/),
+        says(/must return that/),
       );
       assert.deepEqual(readdirSync(folder), ["captures.safetensors"]);
     }));

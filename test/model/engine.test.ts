@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { ModalscopeError } from "../../lib/errors.js";
 import { padTokens } from "../../lib/model/batch.js";
 import { Cache } from "../../lib/model/cache.js";
 import {
@@ -26,25 +25,10 @@ import type { Model } from "../../lib/model/model.js";
 import { initialWeights, saveCheckpoint } from "../../lib/model/train.js";
 import { seeded } from "../../lib/random.js";
 import type { Tensor } from "../../lib/tensor.js";
-import { batchOf, deviation, fixture, golden, open, tensors } from "./goldens.js";
+import { says } from "../refusals.js";
+import { batchOf, deviation, fixture, golden, open, tensors, withModel } from "./goldens.js";
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), "modalscope-test-"));
-
-/** Opens a tiny model, and closes it whatever happens. */
-async function withModel(work: (model: Model) => Promise<void>, variant = "qwen2-tied"): Promise<void> {
-  const model = await open(variant);
-  try {
-    await work(model);
-  } finally {
-    await model.close();
-  }
-}
-
-const error = (what: RegExp) => (e: unknown) => {
-  assert.ok(e instanceof ModalscopeError, `${e}`);
-  assert.match(e.message, what);
-  return true;
-};
 
 describe("float64 shows what of a difference is rounding", () => {
   for (const variant of ["qwen2-tied", "llama-gqa2", "mistral-sliding", "gemma3_text-softcap"]) {
@@ -268,7 +252,7 @@ describe("edits", () => {
       assert.ok(deviation(closure.logits!, data.logits!) < 1e-6);
       await assert.rejects(
         model.run(batch, { edits: { [hook]: apply(() => ({ data: new Float32Array(2), shape: [2] })) } }),
-        error(/returned the shape/),
+        says(/returned the shape/),
       );
     }));
 
@@ -347,7 +331,7 @@ describe("memory", () => {
     assert.equal(parseBytes("4GB"), 4 * 2 ** 30);
     assert.equal(parseBytes("1.5 MiB"), 1.5 * 2 ** 20);
     assert.equal(parseBytes(100), 100);
-    assert.throws(() => parseBytes("much"), error(/no amount of memory/));
+    assert.throws(() => parseBytes("much"), says(/no amount of memory/));
     assert.equal(showBytes(1536), "1.5 kB");
   });
 
@@ -390,7 +374,7 @@ describe("memory", () => {
       Object.assign(model.engine, { captureLimit: 1000 });
       await assert.rejects(
         model.run(model.batch([[1, 2, 3]]), { capture: ["**"] }),
-        error(/captures would take/),
+        says(/captures would take/),
       );
     }));
 });
@@ -520,36 +504,36 @@ describe("bad input gets a clear error", () => {
     ],
   ];
   for (const [name, work, message] of cases) {
-    it(name, () => withModel((model) => assert.rejects(work(model), error(message))));
+    it(name, () => withModel((model) => assert.rejects(work(model), says(message))));
   }
 
   it("a model that is nowhere, an unknown architecture, a config that contradicts the weights", async () => {
-    await assert.rejects(loadModel("no-such-model"), error(/There is no model/));
+    await assert.rejects(loadModel("no-such-model"), says(/There is no model/));
     const folder = join(temporary(), "m");
     cpSync(fixture("qwen2-tied"), folder, { recursive: true });
     const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
     const change = (fields: object): void =>
       writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...fields }));
     change({ model_type: "qwen3000" });
-    await assert.rejects(loadModel(folder), error(/"qwen3000" is not known.*qwen2/s));
+    await assert.rejects(loadModel(folder), says(/"qwen3000" is not known.*qwen2/s));
     change({ intermediate_size: 47 });
-    await assert.rejects(loadModel(folder), error(/By config\.json it should be \(47, 32\)/));
+    await assert.rejects(loadModel(folder), says(/By config\.json it should be \(47, 32\)/));
     change({ num_hidden_layers: 1e9 });
-    await assert.rejects(loadModel(folder), error(/holds the weights of 3 blocks/));
+    await assert.rejects(loadModel(folder), says(/holds the weights of 3 blocks/));
     change({ tie_word_embeddings: false });
-    await assert.rejects(loadModel(folder), error(/lacks the weight "lm_head\.weight"/));
+    await assert.rejects(loadModel(folder), says(/lacks the weight "lm_head\.weight"/));
     change({ hidden_act: "swoosh" });
-    await assert.rejects(loadModel(folder), error(/activation "swoosh"/));
+    await assert.rejects(loadModel(folder), says(/activation "swoosh"/));
     change({ num_key_value_heads: 3 });
-    await assert.rejects(loadModel(folder), error(/multiple/));
+    await assert.rejects(loadModel(folder), says(/multiple/));
     change({ rope_parameters: { rope_type: "spiral", rope_theta: 1e4 } });
-    await assert.rejects(loadModel(folder), error(/rotary scaling "spiral"/));
+    await assert.rejects(loadModel(folder), says(/rotary scaling "spiral"/));
   });
 
   it("a device that the runtime does not offer", async () => {
     await assert.rejects(
       open("qwen2-tied", { device: "tpu" as "cpu" }),
-      error(/"tpu" is not available.*cpu/s),
+      says(/"tpu" is not available.*cpu/s),
     );
   });
 

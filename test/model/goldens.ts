@@ -67,6 +67,19 @@ export function open(variant: string, options: LoadOptions = {}): Promise<Model>
   return loadModel(fixture(variant), { threads: 1, ...options });
 }
 
+/** Opens a tiny model, and closes it whatever happens. */
+export async function withModel(
+  work: (model: Model) => Promise<void>,
+  variant = "qwen2-tied",
+): Promise<void> {
+  const model = await open(variant);
+  try {
+    await work(model);
+  } finally {
+    await model.close();
+  }
+}
+
 /** A golden's batch, padded as transformers had it. */
 export function batchOf(model: Model, given: Case): Batch {
   const rows = given.input_ids.map((ids, b) => ids.filter((_, t) => given.attention_mask[b][t] === 1));

@@ -3,13 +3,14 @@ import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type Notebook, notebookParameters, readNotebook, runNotebook } from "../../kernels/runner/index.js";
-import { hasTag, joined } from "../../kernels/runner/notebook.js";
+import { type Notebook, type Parameters, readNotebook } from "../../kernels/runner/index.js";
+import { joined } from "../../kernels/runner/notebook.js";
 import { embeddedModels, initialWeights, saveCheckpoint } from "../../lib/model/index.js";
 import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";
+import { checkFigures, executed, itIsClean, shipped, shown } from "./executed.js";
 
-const path = fileURLToPath(new URL("../../../notebooks/05-knowledge-evolution.ipynb", import.meta.url));
+const path = shipped("05-knowledge-evolution");
 const fixture = fileURLToPath(new URL("../../../test/fixtures/vision/llava-default", import.meta.url));
 const folder = temporaryFolder();
 
@@ -38,35 +39,8 @@ function untrained(): string {
   return model;
 }
 
-async function run(name: string, parameters: Record<string, unknown>): Promise<Notebook> {
-  const output = join(folder, `${name}.ipynb`);
-  const result = await runNotebook({ input: path, output, parameters: { ...small, ...parameters } });
-  const { status, error, notebook } = result;
-  assert.equal(status, "completed", `${error?.ename}: ${error?.evalue}`);
-  return notebook;
-}
-
-/** What a cell shows, as text. */
-function shown(notebook: Notebook, id: string): string {
-  const cell = notebook.cells.find((c) => c.id === id);
-  assert.ok(cell, `no cell ${id}`);
-  return (cell.outputs ?? [])
-    .map((output) => {
-      if (output.output_type === "stream") return joined(output.text as string | string[]);
-      const data = output.data as Record<string, string | string[]>;
-      return joined(data["text/markdown"] ?? data["text/plain"] ?? "");
-    })
-    .join("\n");
-}
-
-/** How many figures a cell shows, each with plotly's data and a picture for clients that cannot draw it. */
-function figures(notebook: Notebook, id: string): number {
-  const bundles = (notebook.cells.find((c) => c.id === id)?.outputs ?? [])
-    .map((output) => (output.data ?? {}) as Record<string, unknown>)
-    .filter((data) => "application/vnd.plotly.v1+json" in data);
-  for (const data of bundles)
-    assert.match(joined(data["text/html"] as string), /<img src="data:image\/png;base64,/);
-  return bundles.length;
+function run(name: string, parameters: Parameters): Promise<Notebook> {
+  return executed(path, join(folder, `${name}.ipynb`), { ...small, ...parameters });
 }
 
 /** Decoding is greedy, and one pass over a text must give what decoding gave. */
@@ -80,21 +54,7 @@ function checkInstruments(notebook: Notebook): void {
 describe("notebook 05-knowledge-evolution", () => {
   const notebook = readNotebook(path);
 
-  it("is a clean nbformat 4.5 notebook with explained parameters", () => {
-    assert.deepEqual([notebook.nbformat, notebook.nbformat_minor], [4, 5]);
-    assert.equal(notebook.metadata.kernelspec?.name, "modalscope");
-    assert.equal(new Set(notebook.cells.map((c) => c.id)).size, notebook.cells.length);
-    const code = notebook.cells.filter((c) => c.cell_type === "code");
-    assert.ok(hasTag(code[0], "parameters"));
-    for (const cell of code) assert.deepEqual([cell.outputs, cell.execution_count], [[], null]);
-    const parameters = notebookParameters(notebook);
-    for (const name of ["model", "data", "languageModel", "seed", ...Object.keys(small)])
-      assert.ok(
-        parameters.some((p) => p.name === name),
-        name,
-      );
-    for (const { name, help } of parameters) assert.ok(help.length > 10, `${name} is not explained`);
-  });
+  itIsClean(notebook, ["model", "data", "languageModel", "seed", ...Object.keys(small)]);
 
   it("answers every claim that data/studies has of the document", () => {
     const study = loadStudy<{ claims: { id: string; says: string; where: string }[] }>("knowledge-evolution");
@@ -124,15 +84,14 @@ describe("notebook 05-knowledge-evolution", () => {
     });
 
     it("draws its figures", () => {
-      const counts = {
+      checkFigures(done, {
         "exit-tokens": 2,
         "exit-kinds": 2,
         "norm-run": 1,
         "stages-show": 3,
         "tsne-show": 2,
         "paths-run": 1,
-      };
-      for (const [id, count] of Object.entries(counts)) assert.equal(figures(done, id), count, id);
+      });
     });
   });
 

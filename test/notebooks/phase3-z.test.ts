@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { type Notebook, notebookParameters, readNotebook, runNotebook } from "../../kernels/runner/index.js";
-import { hasTag, joined } from "../../kernels/runner/notebook.js";
+import { type Notebook, readNotebook } from "../../kernels/runner/index.js";
 import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/index.js";
 import { type PlantedMechanism, plantedMaths } from "../../lib/tasks/maths-planted.js";
 import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";
+import { checkFigures, executed, itIsClean, shipped, shown } from "./executed.js";
 
-const path = fileURLToPath(new URL("../../../notebooks/03-phase3-z.ipynb", import.meta.url));
+const path = shipped("03-phase3-z");
 const folder = temporaryFolder();
 
 /** Sizes at which every part of the study runs, in seconds. */
@@ -43,55 +42,15 @@ function write(mechanism: PlantedMechanism, random = false): { model: string; da
   return { model, data };
 }
 
-async function run(mechanism: PlantedMechanism, random = false): Promise<Notebook> {
+function run(mechanism: PlantedMechanism, random = false): Promise<Notebook> {
   const output = join(folder, `${random ? "random" : mechanism}.ipynb`);
-  const parameters = { ...small, ...write(mechanism, random) };
-  const { status, error, notebook } = await runNotebook({ input: path, output, parameters });
-  assert.equal(status, "completed", `${error?.ename}: ${error?.evalue}`);
-  return notebook;
-}
-
-/** What a cell shows, as text. */
-function shown(notebook: Notebook, id: string): string {
-  const cell = notebook.cells.find((c) => c.id === id);
-  assert.ok(cell, `no cell ${id}`);
-  return (cell.outputs ?? [])
-    .map((output) => {
-      if (output.output_type === "stream") return joined(output.text as string | string[]);
-      const data = output.data as Record<string, string | string[]>;
-      return joined(data["text/markdown"] ?? data["text/plain"] ?? "");
-    })
-    .join("\n");
-}
-
-/** How many figures a cell shows, each with plotly's data and a picture for clients that cannot draw it. */
-function figures(notebook: Notebook, id: string): number {
-  const bundles = (notebook.cells.find((c) => c.id === id)?.outputs ?? [])
-    .map((output) => (output.data ?? {}) as Record<string, unknown>)
-    .filter((data) => "application/vnd.plotly.v1+json" in data);
-  for (const data of bundles)
-    assert.match(joined(data["text/html"] as string), /<img src="data:image\/png;base64,/);
-  return bundles.length;
+  return executed(path, output, { ...small, ...write(mechanism, random) });
 }
 
 describe("notebook 03-phase3-z", () => {
   const notebook = readNotebook(path);
 
-  it("is a clean nbformat 4.5 notebook with explained parameters", () => {
-    assert.deepEqual([notebook.nbformat, notebook.nbformat_minor], [4, 5]);
-    assert.equal(notebook.metadata.kernelspec?.name, "modalscope");
-    assert.equal(new Set(notebook.cells.map((c) => c.id)).size, notebook.cells.length);
-    const code = notebook.cells.filter((c) => c.cell_type === "code");
-    assert.ok(hasTag(code[0], "parameters"));
-    for (const cell of code) assert.deepEqual([cell.outputs, cell.execution_count], [[], null]);
-    const parameters = notebookParameters(notebook);
-    for (const name of ["model", "data", "problemCount", "seed", ...Object.keys(small)])
-      assert.ok(
-        parameters.some((p) => p.name === name),
-        name,
-      );
-    for (const { name, help } of parameters) assert.ok(help.length > 10, `${name} is not explained`);
-  });
+  itIsClean(notebook, ["model", "data", "problemCount", "seed", ...Object.keys(small)]);
 
   it("reads what the document reports from data/studies", () => {
     const study = loadStudy<{ findings: { says: string; where: string }[]; done: Record<string, string[]> }>(
@@ -141,15 +100,14 @@ describe("notebook 03-phase3-z", () => {
     });
 
     it("draws its figures", () => {
-      const counts = {
+      checkFigures(done, {
         "phase12-figures": 3,
         "controls-table": 1,
         "depth-show": 1,
         "residual-run": 2,
         "ard-figures": 3,
         "bridge-run": 1,
-      };
-      for (const [id, count] of Object.entries(counts)) assert.equal(figures(done, id), count, id);
+      });
     });
   });
 

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
-import { ModalscopeError } from "../../../lib/errors.js";
 import {
   expandPrompt,
   IMAGE_TOKENS,
   imageProcessor,
   type ProcessedImage,
 } from "../../../lib/model/images/index.js";
+import { says } from "../../refusals.js";
 import { configs, fixture, golden, picture, sha256 } from "./goldens.js";
 
 const tokenizer = new PreTrainedTokenizer(JSON.parse(readFileSync(fixture("tokenizer.json"), "utf8")), {});
@@ -51,10 +51,7 @@ describe("prompts with images, as transformers' processors tokenize them", () =>
   it("refuses a prompt whose places are not its images", async () => {
     const [image] = await seen("llava-full", ["odd.png"]);
     const refuses = (family: string, text: string, images: ProcessedImage[], message: RegExp): void => {
-      assert.throws(
-        () => expandPrompt(family, text, images),
-        (error: unknown) => error instanceof ModalscopeError && message.test(error.message),
-      );
+      assert.throws(() => expandPrompt(family, text, images), says(message));
     };
     refuses("llava", "No place.", [image], /0 places for images and 1 image\b/);
     refuses("llava", "<image><image>", [image], /2 places for images and 1 image\b.*Pass an image for each/);

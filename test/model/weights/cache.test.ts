@@ -21,7 +21,8 @@ import {
   readSafetensors,
   writeSafetensors,
 } from "../../../lib/model/weights/index.js";
-import { bytesOf, fixture, says, temporaryFolder } from "./fixtures.js";
+import { says } from "../../refusals.js";
+import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";
 
 const folder = temporaryFolder();
 let count = 0;

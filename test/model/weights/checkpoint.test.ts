@@ -3,7 +3,8 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Checkpoint, openCheckpoint, readSafetensors } from "../../../lib/model/weights/index.js";
-import { bytesOf, fixture, says, temporaryFolder } from "./fixtures.js";
+import { says } from "../../refusals.js";
+import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";
 
 /** Fields of config.json that change what the model computes, per fixture. */
 const computing = [

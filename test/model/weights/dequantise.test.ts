@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { dequantise } from "../../../lib/model/weights/dequantise.js";
 import { layouts, type WeightDtype } from "../../../lib/model/weights/dtypes.js";
 import { readSafetensorsHeader } from "../../../lib/model/weights/index.js";
-import { fixture, says } from "./fixtures.js";
+import { says } from "../../refusals.js";
+import { fixture } from "./fixtures.js";
 
 const types: WeightDtype[] = [
   ...(["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"] as const),

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ModalscopeError } from "../../../lib/errors.js";
 
 const folder = fileURLToPath(new URL("../../../../test/fixtures/weights/", import.meta.url));
 
@@ -18,14 +17,6 @@ export function temporaryFolder(): string {
   const path = mkdtempSync(join(tmpdir(), "modalscope-weights-"));
   after(() => rmSync(path, { recursive: true, force: true }));
   return path;
-}
-
-/** For assert.throws: a ModalscopeError whose message says this. */
-export function says(pattern: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    if (error instanceof ModalscopeError && pattern.test(error.message)) return true;
-    throw new Error(`expected a ModalscopeError like ${pattern}, got ${error}`, { cause: error });
-  };
 }
 
 /** The numbers' bytes: equal bytes are equal down to the sign of zero and the payload of NaN. */

@@ -7,8 +7,9 @@ import { type GgufHeader, readGgufHeader } from "../../../lib/model/weights/gguf
 import { fieldsOf } from "../../../lib/model/weights/gguf-fields.js";
 import { ropeParameters } from "../../../lib/model/weights/gguf-rope.js";
 import { openCheckpoint } from "../../../lib/model/weights/index.js";
+import { says } from "../../refusals.js";
 import { Bytes, type GgufParts, ggufBytes } from "./build-files.js";
-import { fixture, says, temporaryFolder } from "./fixtures.js";
+import { fixture, temporaryFolder } from "./fixtures.js";
 
 const folder = temporaryFolder();
 

@@ -8,8 +8,9 @@ import {
   readSafetensorsHeader,
   writeSafetensors,
 } from "../../../lib/model/weights/index.js";
+import { says } from "../../refusals.js";
 import { Bytes, safetensorsBytes } from "./build-files.js";
-import { bytesOf, fixture, says, temporaryFolder } from "./fixtures.js";
+import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";
 
 const folder = temporaryFolder();
 

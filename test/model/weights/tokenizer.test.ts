@@ -9,7 +9,8 @@ import {
   type Tokenizer,
 } from "../../../lib/model/weights/index.js";
 import { mergesOf } from "../../../lib/model/weights/merges.js";
-import { fixture, says, temporaryFolder } from "./fixtures.js";
+import { says } from "../../refusals.js";
+import { fixture, temporaryFolder } from "./fixtures.js";
 
 interface Golden {
   texts: { text: string; ids: number[]; decoded: string; plain: string }[];
