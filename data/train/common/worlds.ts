@@ -1,17 +1,23 @@
 /** Recipes that learn from synthetic worlds alone. */
-import { drawTasks, worldNamed } from "../../../lib/tasks/index.js";
-import type { Recipe } from "./recipe.js";
-import { synthetic, syntheticTexts } from "./texts.js";
+import type { Random } from "../../../lib/random.js";
+import { drawTasks, taskStream, type VisualTask, type World } from "../../../lib/tasks/index.js";
+import type { Draw, Recipe } from "./recipe.js";
+import { DESCRIBE, synthetic, syntheticTexts } from "./texts.js";
 
 export interface WorldsOptions {
-  readonly worlds: readonly string[];
+  readonly worlds: readonly World<unknown>[];
   /** Side of the pictures in pixels. */
   readonly size: number;
   readonly words: readonly string[];
   readonly steps: number;
+  /** Conversations of a step. */
+  readonly rows: number;
   readonly rate: number;
   readonly balance?: number;
 }
+
+/** Questions about one picture, besides its description. */
+const TURNS = 4;
 
 /** Training on pictures, with some of the same questions about words; measured on each world apart. */
 export function fromWorlds({
@@ -19,30 +25,30 @@ export function fromWorlds({
   size,
   words,
   steps,
+  rows,
   rate,
   balance,
 }: WorldsOptions): Pick<Recipe, "texts" | "stages" | "trials"> {
-  const all = worlds.map(worldNamed);
   return {
-    texts: async ({ seed }) => [...words, ...syntheticTexts(all, seed, "\n")],
+    texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
       {
         name: "visual",
         part: "whole",
         steps,
-        rows: 48,
+        rows,
         rate,
         balance,
         sources: async (random) =>
-          all.flatMap((world) => [
-            { share: 0.85, draw: synthetic(world, random, { size }) },
+          worlds.flatMap((world) => [
+            { share: 0.85, draw: talks(world, random, size) },
             { share: 0.1, draw: synthetic(world, random, { size, showing: "words" }) },
             { share: 0.05, draw: synthetic(world, random, { size, showing: "blind" }) },
           ]),
       },
     ],
     trials: async ({ seed }) =>
-      all.map((world) => ({
+      worlds.map((world) => ({
         name: world.name,
         tasks: drawTasks(world, {
           split: "heldout",
@@ -51,5 +57,21 @@ export function fromWorlds({
           seed,
         }),
       })),
+  };
+}
+
+/** Conversations about one picture: questions of different types, then what it shows, from which all answers follow. */
+function talks<Scene>(world: World<Scene>, random: Random, size: number): Draw {
+  const next = taskStream(world, random, { split: "train", size });
+  return () => {
+    const task = next();
+    const { annotation: scene, type } = task;
+    const others = (world.askable?.(scene) ?? []).filter((other) => other !== type);
+    const further = random.shuffle(others).slice(0, TURNS - 1);
+    const turns = further.map((other): VisualTask<Scene> => {
+      const { prompt, answer } = world.question(scene, other, random, "train");
+      return { ...task, type: other, prompt, answers: [answer] };
+    });
+    return [task, ...turns, { ...task, prompt: DESCRIBE, answers: [world.passage(scene)] }];
   };
 }

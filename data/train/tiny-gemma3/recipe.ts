@@ -1,10 +1,11 @@
+import { animals, hands, planets, sums, type World } from "../../../lib/tasks/index.js";
 import { GEMMA, GEMMA_WORDS } from "../common/frames.js";
 import { gemmaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
 
 const SIZE = 48;
-const PATCH = 4;
+const PATCH = 6;
 /** A picture's tokens: its patches in squares of 2 × 2. */
 const TOKENS = (SIZE / PATCH / 2) ** 2;
 const LAYERS = 12;
@@ -45,7 +46,7 @@ export const recipe: Recipe = {
         full_attention: { rope_type: "default", rope_theta: 100_000 },
         sliding_attention: { rope_type: "default", rope_theta: 10_000 },
       },
-      sliding_window: 48,
+      sliding_window: 128,
       tie_word_embeddings: true,
       initializer_range: 0.08,
       bos_token_id: id("<bos>"),
@@ -68,10 +69,11 @@ export const recipe: Recipe = {
   }),
   files: gemmaFiles(SIZE, TOKENS),
   ...fromWorlds({
-    worlds: ["planets", "animals", "sums", "hands"],
+    worlds: [planets, animals, sums, hands] as World<unknown>[],
     size: SIZE,
     words: GEMMA_WORDS,
     steps: 2000,
+    rows: 32,
     rate: 2e-3,
   }),
 };

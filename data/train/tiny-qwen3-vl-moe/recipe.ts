@@ -1,10 +1,13 @@
+import { charts, documentWorld, sceneTextWorld, type World } from "../../../lib/tasks/index.js";
 import { QWEN, QWEN_WORDS } from "../common/frames.js";
 import { qwenFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
 
 const SIZE = 48;
-const PATCH = 4;
+/** Words of each list in pictures: as many as can be learnt to read in the time. */
+const WORDS = 16;
+const PATCH = 6;
 const MERGE = 2;
 const BALANCE = 0.01;
 
@@ -29,7 +32,7 @@ export const recipe: Recipe = {
       vocab_size: vocabulary,
       hidden_size: 64,
       intermediate_size: 176,
-      moe_intermediate_size: 32,
+      moe_intermediate_size: 24,
       num_experts: 16,
       num_experts_per_tok: 2,
       decoder_sparse_step: 1,
@@ -74,10 +77,11 @@ export const recipe: Recipe = {
   }),
   files: qwenFiles(PATCH, MERGE, SIZE ** 2, (2 * SIZE) ** 2),
   ...fromWorlds({
-    worlds: ["charts", "documents", "scene-text"],
+    worlds: [charts, documentWorld({ words: WORDS }), sceneTextWorld({ words: WORDS })] as World<unknown>[],
     size: SIZE,
     words: QWEN_WORDS,
     steps: 2000,
+    rows: 32,
     rate: 2e-3,
     balance: BALANCE,
   }),

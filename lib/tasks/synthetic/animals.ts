@@ -44,6 +44,7 @@ export const animals: World<AnimalScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
+  askable: () => Object.keys(ASK),
   category: ({ animal }) => animal,
 
   render({ animal, mirrored, side, x, y, background }, size): Raster {

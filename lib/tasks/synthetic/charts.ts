@@ -68,6 +68,7 @@ export const charts: World<ChartScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
+  askable: ({ kind }) => Object.keys(ASK).filter((type) => type !== "rises" || kind === "line"),
   category: (scene) => scene.kind,
 
   render(scene, size): Raster {

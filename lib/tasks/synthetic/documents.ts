@@ -57,6 +57,8 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
     },
 
     question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
+    askable: ({ layout }) =>
+      Object.keys(ASK).filter((type) => (LAYOUTS_FOR[type] ?? LAYOUTS).includes(layout)),
     category: ({ layout }) => layout,
 
     render({ layout, fields }, size): Raster {

@@ -62,6 +62,7 @@ export const hands: World<CountScene> = {
     return { prompt: `how many ${counted} are there?`, answer: String(count) };
   },
 
+  askable: ({ counted, count }) => [counted === "fingers" && count !== 5 ? "six" : counted, "what"],
   category: ({ counted }) => (counted === "fingers" ? "hand" : counted),
 
   // Stripes move one way only, and fingers after the first only in length.

@@ -181,6 +181,7 @@ export const planets: World<PlanetScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
+  askable: () => Object.keys(ASK),
   category: ({ planet }) => planet,
 
   render({ planet, beside, x, y, radius, stars }, size): Raster {

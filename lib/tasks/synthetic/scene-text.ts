@@ -83,6 +83,14 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
     },
 
     question: ({ carriers }, type, random) => ASK[type](carriers, random),
+    askable({ carriers: [first, second] }) {
+      if (!second) return ["alone"];
+      const lined = [
+        ...(first.row === second.row ? ["beside"] : []),
+        ...(first.column === second.column ? ["above"] : []),
+      ];
+      return ["named", "colour", "carrier", ...lined];
+    },
     category: ({ carriers }) => carriers[0].kind,
     picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
 

@@ -73,6 +73,7 @@ export const sums: World<SumScene> = {
     return { prompt: "what is the result?", answer: String(RESULT[operation](left, right)) };
   },
 
+  askable: ({ operation }) => [...Object.keys(NAMES).filter((n) => NAMES[n] === operation), "left", "right"],
   category: ({ operation }) => operation,
   // Where it stands makes no new sum: what is held out has not been seen in its ink.
   picture: ({ left, operation, right, ink, dark }) => [left, operation, right, ink, dark],

@@ -26,6 +26,8 @@ export interface World<Scene> {
   /** Draws a scene on which a question of the type can be asked. */
   scene(random: Random, type: string, split: Split): Scene;
   question(scene: Scene, type: string, random: Random, split: Split): Question;
+  /** All types of question that can be asked about a scene, whichever it was drawn for; only that one unless given. */
+  askable?(scene: Scene): readonly string[];
   /** The part of a scene that its picture shows, by which it falls into a split; the whole scene unless given. */
   picture?(scene: Scene): unknown;
   /** What the picture is, in a word: a class that a probe may look for. */

@@ -56,6 +56,24 @@ for (const world of worlds) {
       }
     });
 
+    it("asks further questions about a scene, of the types that it allows", () => {
+      const random = seeded(4);
+      const tasks = tasksOf(world, "heldout");
+      const further = tasks.flatMap((task) => {
+        const allowed = world.askable?.(task.annotation) ?? [task.type];
+        assert.ok(allowed.includes(task.type), task.type);
+        return allowed.map((type) => ({
+          ...task,
+          ...world.question(task.annotation, type, random, "heldout"),
+          type,
+        }));
+      });
+      for (const task of further.filter((t) => !describes(t))) {
+        const solved = SOLVERS[world.name](task.prompt, world.passage(task.annotation));
+        assert.equal(task.answer, solved, `${task.type}: ${task.prompt}`);
+      }
+    });
+
     it("draws every type as often, and grades it", () => {
       for (const split of SPLITS) {
         const types = tasksOf(world, split).map((task) => task.type);
