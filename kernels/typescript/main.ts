@@ -6,15 +6,8 @@ import { createKernel } from "./kernel.js";
 import type { ErrorContent } from "./messages.js";
 import { ioPub, newSessionId } from "./publisher.js";
 import { openSession } from "./session.js";
-import {
-  address,
-  type Connection,
-  decodeMessage,
-  encodeMessage,
-  type Message,
-  newHeader,
-  readConnection,
-} from "./wire.js";
+import { createKeyboard } from "./stdin.js";
+import { address, type Connection, decodeMessage, readConnection } from "./wire.js";
 
 /** Messages that may wait for a slow client before the cell that makes them waits too. */
 const queuedMessages = 200;
@@ -45,30 +38,21 @@ async function startKernel(connection: Connection): Promise<void> {
   ]);
 
   const iopub = ioPub(publisher, key, sessionId);
-  const session = openSession({ folder: notebookFolder(), cwd: process.cwd(), onDeath, onInput });
+  const keyboard = createKeyboard({
+    socket: stdin,
+    key,
+    sessionId,
+    executing: () => kernel.executing(),
+    flush: iopub.flush,
+  });
+  const session = openSession({
+    folder: notebookFolder(),
+    cwd: process.cwd(),
+    onDeath,
+    onInput: keyboard.ask,
+  });
   const kernel = createKernel({ session, iopub, key, sessionId, shutDown });
   let exitCode = 0;
-  let answerInput: ((line: string) => void) | undefined;
-
-  async function onInput(prompt: string, password: boolean): Promise<string> {
-    const asking = kernel.executing();
-    if (asking === undefined || asking.content.allow_stdin !== true) {
-      throw new Error("This client cannot be asked for input (allow_stdin is false).");
-    }
-    const message: Message = {
-      identities: asking.identities,
-      header: newHeader("input_request", sessionId),
-      parent: asking.header,
-      metadata: {},
-      content: { prompt, password },
-      buffers: [],
-    };
-    await iopub.flush();
-    await stdin.send(encodeMessage(message, key));
-    return new Promise((resolve) => {
-      answerInput = resolve;
-    });
-  }
 
   /** The cell that it died in has been told; the client sees the kernel go, and restarts it. */
   async function onDeath(error: ErrorContent): Promise<void> {
@@ -93,15 +77,6 @@ async function startKernel(connection: Connection): Promise<void> {
     }
   }
 
-  async function serveStdin(): Promise<void> {
-    for await (const frames of stdin) {
-      const message = decodeMessage(frames, key);
-      if (message?.header.msg_type !== "input_reply") continue;
-      answerInput?.(String(message.content.value));
-      answerInput = undefined;
-    }
-  }
-
   async function beat(): Promise<void> {
     for await (const frames of heartbeat) await heartbeat.send(frames);
   }
@@ -114,7 +89,7 @@ async function startKernel(connection: Connection): Promise<void> {
   process.on("SIGINT", () => session.interrupt());
   process.on("SIGTERM", () => void shutDown());
   void iopub.status("starting", {});
-  for (const loop of [serve(shell), serve(control), serveStdin(), beat()]) loop.catch(fail);
+  for (const loop of [serve(shell), serve(control), keyboard.serve(), beat()]) loop.catch(fail);
 }
 
 /** Where the notebook's imports resolve from: its own folder, as the client tells it, else the working folder. */

@@ -12,7 +12,7 @@ import { notebookModules } from "./modules.js";
 import { report } from "./pipe.js";
 import { currentRun, guardTimers, latestRun, type Run, sendOutput, startRun } from "./runs.js";
 import { cellPositions, installStackTraces } from "./stack.js";
-import { answerInput, captureStreams, captureWarnings, connectStdin, input } from "./streams.js";
+import { answerInput, captureStreams, captureWarnings, connectStdin, endStdin, input } from "./streams.js";
 import { ToldCell } from "./told.js";
 
 const folder = process.argv[2];
@@ -87,6 +87,7 @@ function succeed(
 
 function end(run: Run): void {
   run.active = false;
+  endStdin();
   Atomics.store(told, ToldCell.ended, run.id);
 }
 

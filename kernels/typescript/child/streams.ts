@@ -1,5 +1,7 @@
 import { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+// Not the global one, which belongs to the cells (runs.ts).
+import { setTimeout } from "node:timers";
 import { report } from "./pipe.js";
 import { currentRun, sendOutput } from "./runs.js";
 
@@ -51,25 +53,39 @@ export function answerInput(request: number, value: string | undefined, error: s
   else asked?.reject(new Error(error ?? "No input came."));
 }
 
-/** `process.stdin` asks the client for a line whenever it is read, so that `readline` works. */
+let stdin: Readable | undefined;
+
+/** `process.stdin` asks the client for a line whenever it is read, so that `readline` works. It ends with the cell. */
 export function connectStdin(): void {
-  let stdin: Readable | undefined;
-  const create = (): Readable => {
-    const stream = new Readable({
-      read() {
-        input().then(
-          (line) => stream.push(`${line}\n`),
-          (error) => stream.destroy(error),
-        );
-      },
-    });
-    return Object.assign(stream, { fd: 0, isTTY: false });
-  };
   Object.defineProperty(process, "stdin", {
     configurable: true,
     get: () => {
-      if (stdin === undefined || stdin.destroyed) stdin = create();
+      if (stdin === undefined || stdin.destroyed) stdin = createStdin();
       return stdin;
     },
   });
+}
+
+/** Who holds on to it in a later cell is told that it is closed, and does not wait for ever. */
+export function endStdin(): void {
+  stdin?.push(null);
+  stdin = undefined;
+}
+
+/** A stream that flows is read again as soon as it has given a line: only a cell that waits for the next one asks. */
+const readAgainMs = 50;
+
+function createStdin(): Readable {
+  const stream = new Readable({
+    read() {
+      setTimeout(() => {
+        if (stream !== stdin) return;
+        input().then(
+          (line) => stream === stdin && stream.push(`${line}\n`),
+          (error) => stream.destroy(error),
+        );
+      }, readAgainMs);
+    },
+  });
+  return Object.assign(stream, { fd: 0, isTTY: false });
 }

@@ -1,0 +1,72 @@
+import type { Router } from "zeromq";
+import { decodeMessage, encodeMessage, type Message, newHeader } from "./wire.js";
+
+/** Asks the person at the client for lines of input, one at a time. */
+export interface Keyboard {
+  /** @throws when the client that sent the running cell cannot be asked. */
+  ask(prompt: string, password: boolean): Promise<string>;
+  /** Takes the answers; ends with the socket. */
+  serve(): Promise<void>;
+}
+
+export interface KeyboardParts {
+  socket: Router;
+  key: string;
+  sessionId: string;
+  /** The request whose cell runs, and who sent it. */
+  executing(): Message | undefined;
+  /** What was printed comes before the question. */
+  flush(): Promise<void>;
+}
+
+interface Question {
+  asking: Message;
+  content: { prompt: string; password: boolean };
+  resolve(line: string): void;
+  reject(error: unknown): void;
+}
+
+export function createKeyboard({ socket, key, sessionId, executing, flush }: KeyboardParts): Keyboard {
+  /** The first one is at the client. */
+  let questions: Question[] = [];
+
+  function put({ asking, content, reject }: Question): void {
+    const message: Message = {
+      identities: asking.identities,
+      header: newHeader("input_request", sessionId),
+      parent: asking.header,
+      metadata: {},
+      content,
+      buffers: [],
+    };
+    flush()
+      .then(() => socket.send(encodeMessage(message, key)))
+      .catch(reject);
+  }
+
+  return {
+    async ask(prompt, password) {
+      const asking = executing();
+      if (asking === undefined) throw new Error("No cell runs, so nobody can be asked for input.");
+      if (asking.content.allow_stdin !== true) {
+        throw new Error("This client cannot be asked for input (allow_stdin is false).");
+      }
+      return new Promise((resolve, reject) => {
+        // A cell that was interrupted has left its questions behind.
+        questions = questions.filter((question) => question.asking === asking);
+        questions.push({ asking, content: { prompt, password }, resolve, reject });
+        if (questions.length === 1) put(questions[0]);
+      });
+    },
+    async serve() {
+      for await (const frames of socket) {
+        const message = decodeMessage(frames, key);
+        if (message?.header.msg_type !== "input_reply") continue;
+        // An answer to a cell that has ended is nobody's.
+        questions = questions.filter((question) => question.asking === executing());
+        questions.shift()?.resolve(String(message.content.value));
+        if (questions.length > 0) put(questions[0]);
+      }
+    },
+  };
+}
