@@ -29,10 +29,14 @@ async function main(name: string, options: Options): Promise<void> {
     results.push(await evaluate(model, { ...trial, tasks }, { progress: bar }));
     bar.done();
   }
+  const findings = (await recipe.findings?.(model, options)) ?? [];
   await model.close();
   const curves = JSON.parse(readFileSync(join(folder, "training.json"), "utf8")) as Curves;
-  const card = modelCard(recipe, curves, trials, results, `npm run train -- ${name}`);
-  writeFileSync(join(folder, "evaluation.json"), `${JSON.stringify(results, null, 1)}\n`);
+  const card = modelCard(recipe, curves, trials, results, findings, `npm run train -- ${name}`);
+  writeFileSync(
+    join(folder, "evaluation.json"),
+    `${JSON.stringify({ trials: results, findings }, null, 1)}\n`,
+  );
   writeFileSync(join(folder, "README.md"), card);
   console.log(card);
 }

@@ -2,7 +2,7 @@
 import type { Estimate } from "../../../lib/analysis/index.js";
 import type { Curves } from "./driver.js";
 import type { Accuracy, TrialResult } from "./evaluate.js";
-import type { Recipe, Trial } from "./recipe.js";
+import type { Finding, Recipe, Trial } from "./recipe.js";
 
 const percent = (x: number): string => (100 * x).toFixed(1);
 const interval = ({ estimate, low, high }: Estimate): string =>
@@ -14,6 +14,7 @@ export function modelCard(
   curves: Curves,
   trials: readonly Trial[],
   results: readonly TrialResult[],
+  findings: readonly Finding[],
   command: string,
 ): string {
   const stages = curves.stages.map(({ name, steps, rows, rate, seconds, loss }) => {
@@ -46,8 +47,19 @@ ${stages.join("\n")}
 Accuracy in per cent with 95 % Wilson intervals. *Withheld* is the same question without its picture; *commonest* is
 what always giving the most frequent answer to this type of question would score.
 
-${sections.join("\n\n")}
+${[...sections, ...findings.map(table)].join("\n\n")}
 `;
+}
+
+function table({ name, about, columns, rows }: Finding): string {
+  const cell = (x: string | number | Estimate): string =>
+    typeof x === "string"
+      ? x
+      : typeof x === "number"
+        ? String(Number(x.toFixed(3)))
+        : `${interval(x)} % of ${x.n}`;
+  const lines = [columns, columns.map(() => "---"), ...rows.map((row) => row.map(cell))];
+  return [`## ${name}`, "", about, "", ...lines.map((line) => `| ${line.join(" | ")} |`)].join("\n");
 }
 
 function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): string {

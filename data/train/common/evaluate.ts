@@ -36,7 +36,7 @@ export interface TrialResult {
 const ROWS = 48;
 
 /** Answers that are cut at the end token, in the tasks' order. */
-async function answers(
+export async function answers(
   model: Model,
   tasks: readonly VisualTask[],
   maxTokens: number,

@@ -1,3 +1,5 @@
+import type { Estimate } from "../../../lib/analysis/index.js";
+import type { Model } from "../../../lib/model/model.js";
 import type { Random } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
 import type { TokenFrame } from "./words.js";
@@ -40,6 +42,15 @@ export interface Trial {
   readonly published?: string;
 }
 
+/** What else is measured on a checkpoint: a table of its card. */
+export interface Finding {
+  readonly name: string;
+  readonly about: string;
+  readonly columns: readonly string[];
+  /** Estimates are shares, which the card gives in per cent with their intervals. */
+  readonly rows: readonly (readonly (string | number | Estimate)[])[];
+}
+
 /** Everything that makes a checkpoint. */
 export interface Recipe {
   readonly name: string;
@@ -55,6 +66,7 @@ export interface Recipe {
   readonly files: Readonly<Record<string, Record<string, unknown>>>;
   stages(options: DataOptions): readonly Stage[];
   trials(options: DataOptions): Promise<readonly Trial[]>;
+  findings?(model: Model, options: DataOptions): Promise<readonly Finding[]>;
 }
 
 export interface DataOptions {

@@ -5,7 +5,8 @@ import type { Draw, Recipe } from "./recipe.js";
 import { DESCRIBE, synthetic, syntheticTexts } from "./texts.js";
 
 export interface WorldsOptions {
-  readonly worlds: readonly World<unknown>[];
+  /** Each with how often it is drawn from, relative to the others. */
+  readonly worlds: readonly (readonly [world: World<unknown>, share: number])[];
   /** Side of the pictures in pixels. */
   readonly size: number;
   readonly words: readonly string[];
@@ -21,7 +22,7 @@ const TURNS = 4;
 
 /** Training on pictures, with some of the same questions about words; measured on each world apart. */
 export function fromWorlds({
-  worlds,
+  worlds: shares,
   size,
   words,
   steps,
@@ -29,6 +30,7 @@ export function fromWorlds({
   rate,
   balance,
 }: WorldsOptions): Pick<Recipe, "texts" | "stages" | "trials"> {
+  const worlds = shares.map(([world]) => world);
   return {
     texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
@@ -40,10 +42,10 @@ export function fromWorlds({
         rate,
         balance,
         sources: async (random) =>
-          worlds.flatMap((world) => [
-            { share: 0.85, draw: talks(world, random, size) },
-            { share: 0.1, draw: synthetic(world, random, { size, showing: "words" }) },
-            { share: 0.05, draw: synthetic(world, random, { size, showing: "blind" }) },
+          shares.flatMap(([world, share]) => [
+            { share: 0.85 * share, draw: talks(world, random, size) },
+            { share: 0.1 * share, draw: synthetic(world, random, { size, showing: "words" }) },
+            { share: 0.05 * share, draw: synthetic(world, random, { size, showing: "blind" }) },
           ]),
       },
     ],
@@ -52,6 +54,7 @@ export function fromWorlds({
         name: world.name,
         tasks: drawTasks(world, {
           split: "heldout",
+          types: Object.keys(world.types).filter((type) => !world.heldOutTypes?.includes(type)),
           count: 100 * Object.keys(world.types).length,
           size,
           seed,

@@ -1,8 +1,9 @@
-import { animals, hands, planets, sums, type World } from "../../../lib/tasks/index.js";
+import { animals, hands, planets, sums } from "../../../lib/tasks/index.js";
 import { GEMMA, GEMMA_WORDS } from "../common/frames.js";
 import { gemmaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
+import { countsOf } from "./fingers.js";
 
 const SIZE = 48;
 const PATCH = 6;
@@ -30,7 +31,7 @@ export const recipe: Recipe = {
       dtype: "float32",
       vocab_size: vocabulary,
       hidden_size: 64,
-      intermediate_size: 176,
+      intermediate_size: 128,
       num_hidden_layers: LAYERS,
       num_attention_heads: 4,
       num_key_value_heads: 2,
@@ -68,12 +69,18 @@ export const recipe: Recipe = {
     },
   }),
   files: gemmaFiles(SIZE, TOKENS),
+  findings: async (model, { seed }) => [await countsOf(model, SIZE, seed)],
   ...fromWorlds({
-    worlds: [planets, animals, sums, hands] as World<unknown>[],
+    worlds: [
+      [planets, 1],
+      [animals, 1.5],
+      [sums, 2],
+      [hands, 2],
+    ],
     size: SIZE,
     words: GEMMA_WORDS,
-    steps: 2000,
-    rows: 32,
-    rate: 2e-3,
+    steps: 4000,
+    rows: 16,
+    rate: 3e-3,
   }),
 };

@@ -1,14 +1,16 @@
-import { charts, documentWorld, sceneTextWorld, type World } from "../../../lib/tasks/index.js";
+import { charts, documentWorld, sceneTextWorld } from "../../../lib/tasks/index.js";
 import { QWEN, QWEN_WORDS } from "../common/frames.js";
 import { qwenFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
+import { routing } from "./routing.js";
 
 const SIZE = 48;
 /** Words of each list in pictures: as many as can be learnt to read in the time. */
 const WORDS = 16;
 const PATCH = 6;
 const MERGE = 2;
+const EXPERTS = 16;
 const BALANCE = 0.01;
 
 export const recipe: Recipe = {
@@ -33,7 +35,7 @@ export const recipe: Recipe = {
       hidden_size: 64,
       intermediate_size: 176,
       moe_intermediate_size: 24,
-      num_experts: 16,
+      num_experts: EXPERTS,
       num_experts_per_tok: 2,
       decoder_sparse_step: 1,
       mlp_only_layers: [],
@@ -76,13 +78,27 @@ export const recipe: Recipe = {
     },
   }),
   files: qwenFiles(PATCH, MERGE, SIZE ** 2, (2 * SIZE) ** 2),
+  async findings(model, options) {
+    const trials = await recipe.trials(options);
+    return [
+      await routing(
+        model,
+        trials.flatMap(({ tasks }) => tasks.slice(0, 200)),
+        EXPERTS,
+      ),
+    ];
+  },
   ...fromWorlds({
-    worlds: [charts, documentWorld({ words: WORDS }), sceneTextWorld({ words: WORDS })] as World<unknown>[],
+    worlds: [
+      [charts, 1],
+      [documentWorld({ words: WORDS }), 1],
+      [sceneTextWorld({ words: WORDS }), 1],
+    ],
     size: SIZE,
     words: QWEN_WORDS,
     steps: 2000,
-    rows: 32,
-    rate: 2e-3,
+    rows: 16,
+    rate: 3e-3,
     balance: BALANCE,
   }),
 };
