@@ -64,12 +64,16 @@ export {
   sweep,
 } from "./sweep.js";
 export {
+  type AdamState,
+  freshState,
   initialWeights,
   saveCheckpoint,
   Trainer,
+  type TrainerOptions,
   type TrainingBatch,
   type TrainOptions,
   train,
+  type WeightGradients,
   type Weights,
 } from "./train.js";
 export { unembedding } from "./unembedding.js";
