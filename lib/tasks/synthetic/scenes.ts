@@ -3,7 +3,7 @@ import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/
 import { blank, type Colour, paint, placed } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
-import { listed, numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
+import { numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
 
 /** One object in a cell of a 3×3 grid, nudged by hundredths of a cell. */
 export interface SceneObject {
@@ -26,6 +26,8 @@ type Kind = Pick<SceneObject, "shape" | "colour">;
 
 const BACKGROUNDS: readonly Colour[] = [WHITE, LIGHT, [250, 240, 214], [220, 238, 226]];
 const MOST = 5;
+const ROWS = ["top", "middle", "bottom"];
+const COLUMNS = ["left", "center", "right"];
 const DIRECTIONS = { left: "right", above: "below" } as const;
 
 /**
@@ -51,8 +53,8 @@ export const scenes: World<ObjectScene> = {
     ...COLOUR_NAMES,
     ...numerals(0, MOST),
     "what color is the? is the shape a or an? how many shapes are there?",
-    "left right above below of in the top middle bottom row, yes no",
-    "are the and the the same color? is there a and a? in the row.",
+    "left right above below of top middle bottom center, yes no",
+    "are the and the the same color? is there a and a?.",
   ),
 
   scene(random, type) {
@@ -92,15 +94,12 @@ export const scenes: World<ObjectScene> = {
     return raster;
   },
 
-  passage(scene) {
-    const rows = ["top", "middle", "bottom"].map((name, row) => {
-      const objects = scene.objects.filter((o) => o.row === row);
-      const phrases = objects
-        .sort((a, b) => a.column - b.column)
-        .map((o) => `${withArticle(named(o))} ${["left", "middle", "right"][o.column]}`);
-      return objects.length === 0 ? "" : `in the ${name} row ${listed(phrases)}.`;
-    });
-    return rows.filter(Boolean).join(" ");
+  // The place before the object: a description can be learnt by looking there.
+  passage({ objects }) {
+    const phrases = [...objects]
+      .sort((a, b) => a.row - b.row || a.column - b.column)
+      .map((o) => `${ROWS[o.row]} ${COLUMNS[o.column]} ${withArticle(named(o))}`);
+    return `${phrases.join(", ")}.`;
   },
 };
 

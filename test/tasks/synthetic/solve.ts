@@ -126,20 +126,13 @@ const sceneText: Solve = (prompt, passage) => {
 };
 
 const scenes: Solve = (prompt, passage) => {
-  const things = passage
-    .split(".")
-    .filter(Boolean)
-    .flatMap((sentence) => {
-      const row = ["top", "middle", "bottom"].findIndex((name) => sentence.includes(`in the ${name} row`));
-      const places = ["left", "middle", "right"];
-      const phrases = sentence.replace(/.* row /, "").matchAll(/an? (\w+) (\w+) (left|middle|right)/g);
-      return [...phrases].map(([, colour, shape, column]) => ({
-        colour,
-        shape,
-        row,
-        column: places.indexOf(column),
-      }));
-    });
+  const places = /(top|middle|bottom) (left|center|right) an? (\w+) (\w+)[,.]/g;
+  const things = [...passage.matchAll(places)].map(([, row, column, colour, shape]) => ({
+    colour,
+    shape,
+    row: ["top", "middle", "bottom"].indexOf(row),
+    column: ["left", "center", "right"].indexOf(column),
+  }));
   const called = (colour: string, shape: string) =>
     things.find((t) => t.colour === colour && t.shape === shape);
   const only = (test: (thing: (typeof things)[number]) => boolean) => {
