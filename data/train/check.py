@@ -1,6 +1,7 @@
-"""Loads checkpoints with transformers and compares tokens and logits with the engine's: python check.py FOLDER …
+"""Loads checkpoints with transformers and compares tokens and logits with the engine's: python check.py [FOLDER …]
 
-Run it in the repository's root after `npm run build`, with torch, transformers and pillow.
+Without folders it takes every checkpoint in data/models that sees. Run it after `npm run build`, with torch,
+transformers and pillow.
 """
 
 import json
@@ -73,7 +74,13 @@ def check(folder: Path) -> bool:
     return drift <= TOLERANCE
 
 
+def seeing() -> list[Path]:
+    """The embedded checkpoints with a vision tower."""
+    configs = sorted((ROOT / "data/models").glob("*/config.json"))
+    return [path.parent for path in configs if "vision_config" in json.loads(path.read_text())]
+
+
 if __name__ == "__main__":
-    folders = [Path(name) for name in sys.argv[1:]]
+    folders = [Path(name) for name in sys.argv[1:]] or seeing()
     results = [check(folder) for folder in folders]
     sys.exit(0 if results and all(results) else 1)
