@@ -81,6 +81,6 @@ export const recipe: Recipe = {
     words: GEMMA_WORDS,
     steps: 4000,
     rows: 16,
-    rate: 3e-3,
+    rate: 2e-3,
   }),
 };

@@ -34,7 +34,7 @@ export const recipe: Recipe = {
       vocab_size: vocabulary,
       hidden_size: 64,
       intermediate_size: 176,
-      moe_intermediate_size: 24,
+      moe_intermediate_size: 16,
       num_experts: EXPERTS,
       num_experts_per_tok: 2,
       decoder_sparse_step: 1,
@@ -98,7 +98,7 @@ export const recipe: Recipe = {
     words: QWEN_WORDS,
     steps: 2000,
     rows: 16,
-    rate: 3e-3,
+    rate: 2e-3,
     balance: BALANCE,
   }),
 };

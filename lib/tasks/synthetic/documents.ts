@@ -18,7 +18,7 @@ const LAYOUTS: readonly Layout[] = ["form", "letter", "table", "receipt"];
 const AGES = numerals(10, 79);
 
 export interface WordOptions {
-  /** How many words of each list are written into pictures, the commonest first; all unless given. */
+  /** How many words and ages of each list are written into pictures, the first of them; all unless given. */
   readonly words?: number;
 }
 
@@ -42,7 +42,6 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
     vocabulary: wordSet(
       ...Object.values(lists).flat(),
       ...MONTHS,
-      ...AGES,
       ...numerals(0, 31),
       "what kind of document is this? form letter table receipt",
       "what is the name? city age job day month total. who is the letter to? from",
@@ -76,11 +75,17 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
 
 type Fields = PageScene["fields"];
 
-type Lists = Readonly<Record<"names" | "cities" | "jobs" | "goods", readonly string[]>>;
+type Lists = Readonly<Record<"names" | "cities" | "jobs" | "goods" | "ages", readonly string[]>>;
 
 function listsOf(words?: number): Lists {
   const first = (list: readonly string[]) => list.slice(0, words);
-  return { names: first(NAMES), cities: first(CITIES), jobs: first(JOBS), goods: first(GOODS) };
+  return {
+    names: first(NAMES),
+    cities: first(CITIES),
+    jobs: first(JOBS),
+    goods: first(GOODS),
+    ages: first(AGES),
+  };
 }
 
 const LAYOUTS_FOR: Readonly<Record<string, readonly Layout[]>> = {
@@ -98,7 +103,7 @@ const FIELDS: Readonly<Record<Layout, (random: Random, lists: Lists) => Fields>>
     const all = [
       ["name", random.pick(lists.names)],
       ["city", random.pick(lists.cities)],
-      ["age", random.pick(AGES)],
+      ["age", random.pick(lists.ages)],
       ["job", random.pick(lists.jobs)],
     ] as const;
     return some(random, all, 3 + random.int(2));
@@ -112,7 +117,7 @@ const FIELDS: Readonly<Record<Layout, (random: Random, lists: Lists) => Fields>>
       ["from", from],
     ];
   },
-  table: (random, lists) => paired(some(random, lists.names, 3), some(random, AGES, 3)),
+  table: (random, lists) => paired(some(random, lists.names, 3), some(random, lists.ages, 3)),
   receipt: (random, lists) => paired(some(random, lists.goods, 3), some(random, numerals(1, 9), 3)),
 };
 
