@@ -9,6 +9,7 @@ import {
   runNotebook,
 } from "../../kernels/runner/index.js";
 import { hasTag, joined } from "../../kernels/runner/notebook.js";
+import { formatted } from "./format.js";
 
 /** Path of a shipped notebook. */
 export const shipped = (name: string): string =>
@@ -46,8 +47,8 @@ export function checkFigures(notebook: Notebook, counts: Readonly<Record<string,
   }
 }
 
-/** The notebook as it lies in the repository: nothing executed, and parameters that say what they are. */
-export function itIsClean(notebook: Notebook, parameterNames: readonly string[]): void {
+/** The notebook as it lies in the repository: nothing executed, parameters that say what they are, tidy code. */
+export function itIsTidy(notebook: Notebook, parameterNames: readonly string[]): void {
   it("is a clean nbformat 4.5 notebook with explained parameters", () => {
     assert.deepEqual([notebook.nbformat, notebook.nbformat_minor], [4, 5]);
     assert.equal(notebook.metadata.kernelspec?.name, "modalscope");
@@ -59,5 +60,10 @@ export function itIsClean(notebook: Notebook, parameterNames: readonly string[])
     const names = parameters.map(({ name }) => name);
     for (const name of parameterNames) assert.ok(names.includes(name), name);
     for (const { name, help } of parameters) assert.ok(help.length > 10, `${name} is not explained`);
+  });
+
+  it("has its code formatted: npm run format", () => {
+    for (const cell of notebook.cells.filter((c) => c.cell_type === "code"))
+      assert.equal(joined(cell.source), formatted(joined(cell.source)), cell.id);
   });
 }

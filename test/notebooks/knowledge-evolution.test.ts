@@ -8,7 +8,7 @@ import { joined } from "../../kernels/runner/notebook.js";
 import { embeddedModels, initialWeights, saveCheckpoint } from "../../lib/model/index.js";
 import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";
-import { checkFigures, executed, itIsClean, shipped, shown } from "./executed.js";
+import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
 
 const path = shipped("05-knowledge-evolution");
 const fixture = fileURLToPath(new URL("../../../test/fixtures/vision/llava-default", import.meta.url));
@@ -54,12 +54,12 @@ function checkInstruments(notebook: Notebook): void {
 describe("notebook 05-knowledge-evolution", () => {
   const notebook = readNotebook(path);
 
-  itIsClean(notebook, ["model", "data", "languageModel", "seed", ...Object.keys(small)]);
+  itIsTidy(notebook, ["model", "data", "languageModel", "seed", ...Object.keys(small)]);
 
   it("answers every claim that data/studies has of the document", () => {
     const study = loadStudy<{ claims: { id: string; says: string; where: string }[] }>("knowledge-evolution");
     const verdict = joined(notebook.cells.find((c) => c.id === "verdict-table")!.source);
-    const answered = new Set([...verdict.matchAll(/\{ id: "(\w+)"/g)].map(([, id]) => id));
+    const answered = new Set([...verdict.matchAll(/\bid: "(\w+)"/g)].map(([, id]) => id));
     assert.deepEqual([...answered], [...study.claims.map(({ id }) => id)]);
     for (const { says, where } of study.claims) assert.ok(says !== "" && where !== "");
   });

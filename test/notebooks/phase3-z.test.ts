@@ -7,7 +7,7 @@ import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/in
 import { type PlantedMechanism, plantedMaths } from "../../lib/tasks/maths-planted.js";
 import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";
-import { checkFigures, executed, itIsClean, shipped, shown } from "./executed.js";
+import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
 
 const path = shipped("03-phase3-z");
 const folder = temporaryFolder();
@@ -50,7 +50,7 @@ function run(mechanism: PlantedMechanism, random = false): Promise<Notebook> {
 describe("notebook 03-phase3-z", () => {
   const notebook = readNotebook(path);
 
-  itIsClean(notebook, ["model", "data", "problemCount", "seed", ...Object.keys(small)]);
+  itIsTidy(notebook, ["model", "data", "problemCount", "seed", ...Object.keys(small)]);
 
   it("reads what the document reports from data/studies", () => {
     const study = loadStudy<{ findings: { says: string; where: string }[]; done: Record<string, string[]> }>(
