@@ -95,7 +95,7 @@ export class Sink {
     this.file = { path, writer: createSafetensors(path, listed) };
   }
 
-  /** `pass` tells which columns the tensor's time axis stands for: all, or a part of those of `pass.whole`. */
+  /** `pass` tells which rows and columns the tensor holds: all, or a part of those of `pass.whole`, which come in order. */
   take(name: string, x: Tensor, pass: Pass): void {
     const wanted = this.wanted.get(name);
     if (!wanted) return;
@@ -108,7 +108,8 @@ export class Sink {
     const zeros = (n: number): Float32Array => zerosLike(x.data, n);
     const kept = this.pending.get(name) ?? wanted.map(({ request }) => new Kept(hook, request, whole, zeros));
     for (const one of kept) one.add(x, pass);
-    if (pass.start + pass.time < whole.start + whole.time) {
+    const { firstRow = 0, keys = whole.start + whole.time } = pass;
+    if (firstRow + pass.size < whole.size || pass.start + pass.time < keys) {
       this.pending.set(name, kept);
       return;
     }

@@ -22,8 +22,10 @@ export interface Engine {
   readonly resident: boolean;
   /** Bytes that the captures of one run may take. */
   readonly captureLimit: number;
-  /** Bytes that attention scores of one call may take before the queries are taken in parts. */
+  /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */
   readonly scoreLimit: number;
+  /** Whether attention can be one operation where nothing inside it is asked for. */
+  readonly fuses: boolean;
 }
 
 /** What the inputs of a model are made with. */

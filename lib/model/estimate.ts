@@ -1,14 +1,17 @@
 /** What a run will hold in memory, reckoned before it starts. */
 import { ModalscopeError } from "../errors.js";
 import type { Engine } from "./engine.js";
-import { scoreBytes } from "./forward.js";
 import { showBytes } from "./memory.js";
-import type { Pass } from "./pass.js";
+import { keyCount, type Pass } from "./pass.js";
 import { needsAllQueries, type Plan } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 
 /** Scores, their mask and the pattern are in memory together. */
-export const SCORE_COPIES = 3;
+const SCORE_COPIES = 3;
+/** A block holds its stream, normed streams and sums; queries, keys and values, some of them turned; the MLP's inner values. */
+const STREAM_COPIES = 6;
+const HEAD_COPIES = 2;
+const INNER_COPIES = 4;
 
 /** Bytes by what they are for. */
 export type Demand = Readonly<Record<string, number>>;
@@ -24,16 +27,44 @@ export function keyBytes({ config, float }: Engine, size: number, columns: numbe
   return 2 * layers * size * heads * columns * head_dim * ELEMENT_BYTES[float];
 }
 
-/** Attention scores where an edit needs all queries at once, though they are too many to be taken so otherwise. */
-export function wholeScoreBytes(engine: Engine, pass: Pass, plan: Plan): number {
-  const needed = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
-  return needed ? scoreMemory(engine, pass) : 0;
+/** The lengths that a block's memory follows from. */
+export interface BlockWidths {
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads?: number;
+  readonly head_dim: number;
 }
 
-/** Attention scores of all queries at once, with their cotangents; nothing where they are few. */
-export function scoreMemory(engine: Engine, pass: Pass, targets = 0): number {
-  const bytes = scoreBytes(engine, pass) * pass.time;
-  return bytes <= engine.scoreLimit ? 0 : bytes * (SCORE_COPIES + 2 * targets);
+/** Bytes that a block holds for each token, attention scores apart. */
+export function tokenBytes(widths: BlockWidths, element: number): number {
+  const { hidden_size, intermediate_size, num_attention_heads: heads, head_dim } = widths;
+  const turned = (heads + 2 * (widths.num_key_value_heads ?? heads)) * head_dim;
+  return element * (STREAM_COPIES * hidden_size + HEAD_COPIES * turned + INNER_COPIES * intermediate_size);
+}
+
+/** Bytes of the scores of one query of every row, with their copies. */
+export function queryScoreBytes(heads: number, size: number, keys: number, element: number): number {
+  return SCORE_COPIES * size * heads * keys * element;
+}
+
+/** Bytes that a block of the language model works with for each column of a pass, all rows together. */
+export function columnBytes({ config, float }: Engine, pass: Pass): number {
+  const element = ELEMENT_BYTES[float];
+  const scores = queryScoreBytes(config.num_attention_heads, pass.size, keyCount(pass), element);
+  return scores + pass.size * tokenBytes(config, element);
+}
+
+/** Bytes that one call of a block works with: its queries are taken in parts, unless an edit needs all of them. */
+export function blockBytes(engine: Engine, pass: Pass, plan: Plan): number {
+  const column = columnBytes(engine, pass);
+  const whole = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
+  return whole ? column * pass.time : Math.min(column * pass.time, Math.max(column, engine.scoreLimit));
+}
+
+/** Bytes that a block works with when cotangents go back through it, which takes all columns at once. */
+export function backwardBytes(engine: Engine, pass: Pass, targets: number): number {
+  return pass.time * columnBytes(engine, pass) * (1 + targets);
 }
 
 /** @throws ModalscopeError when what is asked for does not fit into the share of the memory that is left for it */

@@ -4,14 +4,14 @@ import { sizeOf, type Tensor } from "../tensor.js";
 import type { Sink } from "./capture.js";
 import { columns, joinColumns, sum } from "./columns.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import { columnBytes } from "./estimate.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
 import { type ExpertInputs, runExperts } from "./experts/run.js";
 import type { Hook } from "./hooks.js";
 import { asInputs, asReplacement, edited, hiddenPairs, isAffine } from "./intervene.js";
-import { hideKeys, type KeyValues, type Pass, SharedFeeds, subPass } from "./pass.js";
+import { hideKeys, type KeyValues, keyCount, type Pass, SharedFeeds, subPass } from "./pass.js";
 import { needsAllQueries, type Plan } from "./plan.js";
-import { ELEMENT_BYTES } from "./pool.js";
-import { HEAD, type PieceId, type Variant } from "./program.js";
+import { HEAD, type PieceId, type Variant, visionBlock } from "./program.js";
 
 /** What happens besides computing while a pass runs. */
 export interface Company extends LongCall {
@@ -142,15 +142,10 @@ async function runBlock(
   return { x: joined((part) => part.x), keys: past, experts };
 }
 
-/** How many queries are taken together, so that their scores stay below the limit. */
+/** How many queries are taken together, so that what a block works with stays below the limit. */
 function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan }: Company): number {
   const whole = engine.hooks.some((h) => h.piece === layer && needsAllQueries(h, plan));
-  return whole ? pass.time : Math.max(1, Math.floor(engine.scoreLimit / scoreBytes(engine, pass)));
-}
-
-/** Bytes of the scores of one query. */
-export function scoreBytes({ config, float }: Engine, { size, start, time }: Pass): number {
-  return size * config.num_attention_heads * (start + time) * ELEMENT_BYTES[float];
+  return whole ? pass.time : Math.max(1, Math.floor(engine.scoreLimit / columnBytes(engine, pass)));
 }
 
 /** Where a part of the queries ends at the earliest: a picture's tokens see each other and stay together. */
@@ -272,16 +267,23 @@ export async function settledEdits(
   return { variant, inputs };
 }
 
-function runVariant(
+/** Runs a piece's graph; its inputs are all that it needs. */
+export function runVariant(
   engine: Engine,
   id: PieceId,
   variant: Variant,
   inputs: Readonly<Record<string, Tensor>>,
   outputs: readonly string[],
 ): Promise<Record<string, Tensor>> {
-  const many = id !== HEAD || sizeOf(inputs.x.shape.slice(0, 2)) >= HEAD_ROWS;
-  const prepack = engine.resident && many && !variant.edited;
+  const prepack = engine.resident && isUsual(engine, id, variant, sizeOf(inputs.x.shape.slice(0, 2)));
   return withPiece(engine, id, variant, (session) => runSession(engine, session, inputs, outputs), prepack);
+}
+
+/** Whether a graph is the one that most runs need of a piece: that one's weights are repacked. */
+function isUsual({ fuses }: Engine, id: PieceId, variant: Variant, rows: number): boolean {
+  if (variant.edited) return false;
+  if (id === HEAD) return rows >= HEAD_ROWS;
+  return visionBlock(id) === undefined || fuses === (variant.fused ?? false);
 }
 
 /** The lengths of a hook's tensor in this pass. */
@@ -292,7 +294,7 @@ export function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
     time: hook.piece === "vision.embed" ? pass.time : x.shape[1],
     patches: x.shape[1],
     tokens: pass.time,
-    keys: pass.start + pass.time,
+    keys: keyCount(pass),
   };
   return hook.shape.map((d) => (typeof d === "number" ? d : lengths[d]));
 }

@@ -8,7 +8,7 @@ import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { embedTokens, enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
-import { checkMemory, type Demand, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
+import { blockBytes, checkMemory, type Demand, keyBytes, logitBytes } from "./estimate.js";
 import { type Company, runBlocks } from "./forward.js";
 import type { Hook } from "./hooks.js";
 import { logitsAt } from "./logits.js";
@@ -17,6 +17,7 @@ import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { checkPlan, type Plan, planEdits } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { runsIn } from "./running.js";
+import { towerBytes } from "./tower.js";
 import { passOf } from "./vision-rows.js";
 
 export interface GenerateOptions extends LongCall {
@@ -88,7 +89,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
   checkPlan(engine.hooks, plan, counted, maxTokens);
   const sinkOf = (): Sink => new Sink(engine.hooks, options.capture ?? [], runs);
   sinkOf().check(counted);
-  checkMemory(engine, demandOf(engine, pass, counted, plan, sinkOf(), maxTokens, options.keepLogits));
+  checkMemory(engine, demandOf(engine, batch, pass, counted, plan, sinkOf(), maxTokens, options.keepLogits));
   const ends = new Set(options.stopTokens ?? model.endTokens);
   const steps: Cache[] = [];
   const rows: Row[] = batch.columns.map((_, b) => ({
@@ -125,6 +126,7 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
 /** What a generation holds at its end, if no row ends before. */
 function demandOf(
   engine: Engine,
+  batch: Batch,
   pass: Pass,
   counted: (hook: Hook) => Pass,
   plan: Plan,
@@ -147,7 +149,7 @@ function demandOf(
     logits: logitBytes(engine, size, keepLogits ? maxTokens : 1),
     // Each step writes them anew, one position longer, before the last step's are let go.
     "keys and values": 2 * keyBytes(engine, size, time + maxTokens - 1),
-    "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),
+    "values inside a block": Math.max(blockBytes(engine, pass, plan), towerBytes(engine, batch, plan, sink)),
   };
 }
 

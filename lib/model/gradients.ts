@@ -8,7 +8,7 @@ import { Cache } from "./cache.js";
 import { type Edit, type Edits, fill } from "./edits.js";
 import { batchPass, looks } from "./embed.js";
 import { type Engine, floats } from "./engine.js";
-import { checkMemory, scoreMemory } from "./estimate.js";
+import { backwardBytes, checkMemory } from "./estimate.js";
 import { EXPERT_INDICES, EXPERT_POST } from "./experts/graph.js";
 import { type Hook, matchHooks } from "./hooks.js";
 import type { Metric } from "./metrics.js";
@@ -79,7 +79,7 @@ export async function gradients(
   checkDifferentiable(engine, wanted, plan);
   checkMemory(engine, {
     derivatives: metrics.length * bytesOf(engine, wanted, counted),
-    "attention scores and their cotangents": scoreMemory(engine, pass, metrics.length),
+    "values inside a block and their cotangents": backwardBytes(engine, pass, metrics.length),
     ...(visual ? seenMemory(engine, batch.images!, metrics.length) : {}),
   });
   const first = firstLayer(wanted);

@@ -39,7 +39,7 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
     };
     const inner = (): void => {
       for (const [local, { shape }] of buildPiece(family, config, id).taps) {
-        if (!local.startsWith("present.") && local !== EXPERT_INPUT) add(local, shape, true);
+        if (!local.startsWith("present.") && local !== EXPERT_INPUT) add(local, withKeys(shape), true);
       }
     };
     const residual = (width: number): Dim[] => ["batch", "time", width];
@@ -61,6 +61,11 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
     if (width !== undefined) add("hook_resid_post", residual(width));
   }
   return hooks;
+}
+
+/** Scores of the tower's blocks are (batch, heads, time, keys), as those of all blocks. */
+function withKeys(shape: readonly Dim[]): readonly Dim[] {
+  return shape.lastIndexOf("time") === 3 ? [...shape.slice(0, 3), "keys"] : shape;
 }
 
 /** Length of the stream's vectors through a block; undefined for other pieces. */

@@ -13,7 +13,7 @@ import {
 } from "./edits.js";
 import { axesOf, type Hook, overKeys } from "./hooks.js";
 import { fillPadding } from "./padding.js";
-import type { Pass } from "./pass.js";
+import { keyCount, type Pass } from "./pass.js";
 
 /** The cells of a hook's tensor that an edit holds at in this pass. */
 export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit, pass: Pass): Cell[] {
@@ -236,7 +236,7 @@ export function hiddenPairs(
   pass: Pass,
 ): { row: number; head: number | "all"; query: number; key: number }[] {
   const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
-  const keys = pass.start + pass.time;
+  const keys = keyCount(pass);
   for (const placed of edits) {
     const { edit, valueRow } = placed;
     if (edit.kind !== "mask") continue;
@@ -259,8 +259,9 @@ export function hiddenPairs(
   return pairs;
 }
 
-function allColumns({ size, start, time, keyMask }: Pass): number[][] {
-  const keys = start + time;
+function allColumns(pass: Pass): number[][] {
+  const { size, keyMask } = pass;
+  const keys = keyCount(pass);
   return Array.from({ length: size }, (_, b) =>
     Array.from({ length: keys }, (_, k) => k).filter((k) => keyMask[b * keys + k] === 1),
   );

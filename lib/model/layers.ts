@@ -14,6 +14,8 @@ export interface Scope {
    * they do so outside the block's graph.
    */
   mixture(stream: Node, x: Node, weights: Node, experts: Experts): Node;
+  /** Attention in one operation, where every query sees every key: its scores and pattern are not hooks then. */
+  readonly fused?: boolean;
 }
 
 /** What a decoder's block is given besides the residual stream. */
@@ -27,6 +29,11 @@ export interface BlockInputs {
   readonly mask: Node;
   /** Rotated keys and values of earlier positions, (batch, key-value heads, past, head_dim) each. */
   readonly past?: { readonly key: Node; readonly value: Node };
+  /**
+   * Rotated queries of these columns, (batch, time, heads, head_dim), and keys and values of all,
+   * (batch, key-value heads, keys, head_dim), where they are known before.
+   */
+  readonly known?: { readonly query: Node; readonly key: Node; readonly value: Node };
 }
 
 /** x / √(mean x² + ε) · gain. The scale and the normalised value before the gain are hooks. */
@@ -66,21 +73,27 @@ export function rotary(x: Node, cos: Node, sin: Node): Node {
 export function attention(
   scope: Scope,
   { q, k, v }: { q: Node; k: Node; v: Node },
-  { mask, past }: Pick<BlockInputs, "mask" | "past">,
+  { mask, past, known }: Pick<BlockInputs, "mask" | "past" | "known">,
   { scale }: { readonly scale: number },
 ): Node {
   const [batch, time, heads, size] = q.shape as [string, string, number, number];
+  if (scope.fused) {
+    const [query, key, value] = [q, k, v].map((x) => ops.reshape(x, [batch, time, heads * size]));
+    const z = splitHeads(ops.fusedAttention(query, key, value, { heads, scale }), heads, size);
+    return ops.reshape(scope.hook("attn.hook_z", z), [batch, time, heads * size]);
+  }
   const kvHeads = k.shape[2] as number;
-  const keys = past ? "keys" : time;
+  const keys = past || known ? "keys" : time;
   const join = (before: Node | undefined, x: Node): Node => {
     const own = ops.transpose(x, [0, 2, 1, 3]); // (batch, kvHeads, time, size)
     return before ? ops.concat([before, own], -2, keys) : own;
   };
-  const key = scope.hook("present.key", join(past?.key, k));
-  const value = scope.hook("present.value", join(past?.value, v));
+  const query = known?.query ?? scope.hook("present.query", q);
+  const key = known?.key ?? scope.hook("present.key", join(past?.key, k));
+  const value = known?.value ?? scope.hook("present.value", join(past?.value, v));
   // The queries of a group lie below each other, so that one product serves the group.
   const rows = heads === kvHeads ? time : `${heads / kvHeads}·${time}`;
-  const grouped = ops.reshape(ops.transpose(q, [0, 2, 1, 3]), [batch, kvHeads, rows, size]);
+  const grouped = ops.reshape(ops.transpose(query, [0, 2, 1, 3]), [batch, kvHeads, rows, size]);
   const products = ops.matmul(ops.mul(grouped, scale), ops.transpose(key, [0, 1, 3, 2]));
   const raw = ops.reshape(products, [batch, heads, time, keys]);
   const scores = scope.hook("attn.hook_attn_scores", ops.add(raw, mask, raw.shape));

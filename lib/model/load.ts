@@ -42,7 +42,10 @@ const CAPTURE_SHARE = 0.25;
 const PREPACK_OVERHEAD = 1.06;
 /** Of the share for sessions: for experts that were just used, where not all fit. */
 const EXPERT_SHARE = 0.5;
-const SCORE_LIMIT = 2 ** 28;
+/** A block works no faster on more at once. */
+const WORK_LIMIT = 2 ** 29;
+/** Of the memory, where that is less. */
+const WORK_SHARE = 0.1;
 
 /**
  * Opens a checkpoint: a Hugging Face folder, a .gguf file, or the name of an embedded model.
@@ -100,7 +103,8 @@ async function assemble(
     float,
     resident,
     captureLimit: memory * CAPTURE_SHARE,
-    scoreLimit: Math.min(SCORE_LIMIT, memory / 8),
+    scoreLimit: Math.min(WORK_LIMIT, memory * WORK_SHARE),
+    fuses: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);
 }

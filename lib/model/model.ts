@@ -7,7 +7,7 @@ import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
-import { checkMemory, keyBytes, logitBytes, wholeScoreBytes } from "./estimate.js";
+import { blockBytes, checkMemory, keyBytes, logitBytes } from "./estimate.js";
 import type { TextConfig } from "./families/index.js";
 import { type Company, runBlocks } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
@@ -26,6 +26,7 @@ import {
   readPrompts,
 } from "./prompts.js";
 import { runsIn } from "./running.js";
+import { towerBytes } from "./tower.js";
 import { passOf } from "./vision-rows.js";
 import type { Checkpoint, Tokenizer } from "./weights/index.js";
 import { weightTensor } from "./weights-access.js";
@@ -238,7 +239,8 @@ export class Model {
   ): { sink: Sink; plan: Plan } {
     const { engine } = this;
     const { logits = "all", start, stop, skip, captureTo, keepKeys } = options;
-    const course = { start: start?.layer, stop, skip, sees: looks(engine, batch, start?.layer) };
+    const sees = looks(engine, batch, start?.layer);
+    const course = { start: start?.layer, stop, skip, sees };
     const sink = new Sink(engine.hooks, options.capture ?? [], runsIn(course));
     sink.check(passOf);
     const head = logits !== "none" || sink.localNames(HEAD).length > 0;
@@ -250,7 +252,10 @@ export class Model {
       captures: captureTo === undefined ? sink.estimate(passOf, ELEMENT_BYTES[engine.float]) : 0,
       logits: logitBytes(engine, size, stop === undefined ? columns : 0),
       "keys and values": keepKeys ? keyBytes(engine, size, time) : 0,
-      "attention scores of all queries at once": wholeScoreBytes(engine, pass, plan),
+      "values inside a block": Math.max(
+        blockBytes(engine, pass, plan),
+        sees ? towerBytes(engine, batch, plan, sink) : 0,
+      ),
     });
     return { sink, plan };
   }

@@ -28,12 +28,21 @@ export interface Pass {
   readonly phase: "prompt" | "decoding";
   /** By layer; empty where `start` is 0. */
   readonly past: readonly (KeyValues | undefined)[];
-  /** The pass that this one reads a part of, when its queries are taken in parts. */
+  /** The pass that this one reads a part of, when its queries or rows are taken in parts. */
   readonly whole?: Pass;
+  /** Row of `whole` that its first one is (default 0). */
+  readonly firstRow?: number;
+  /** How many keys its queries see, where these need not lie before them: in the tower. */
+  readonly keys?: number;
   /** What is added to the stream after a block, (batch, time, hidden_size): DeepStack's visual features. */
   readonly injections?: ReadonlyMap<number, Tensor>;
   /** (batch, start + time): which picture a column belongs to, counted from 1; given where a picture's tokens all see each other. */
   readonly spans?: Int32Array;
+}
+
+/** How many keys there are for the queries of a pass. */
+export function keyCount({ start, time, keys }: Pick<Pass, "start" | "time" | "keys">): number {
+  return keys ?? start + time;
 }
 
 /** The pass that reads a whole batch. */

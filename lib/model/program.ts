@@ -2,7 +2,7 @@ import { denseMixture, EXPERT_INPUT } from "./experts/graph.js";
 import type { Family, ReadoutId, TextConfig, VisionConfig } from "./families/index.js";
 import { input, type Node, sorted, weight } from "./graph/node.js";
 import { add, mul } from "./graph/ops.js";
-import type { Scope } from "./layers.js";
+import type { BlockInputs, Scope } from "./layers.js";
 
 /** How one graph of a block differs from its plain one. */
 export interface Variant {
@@ -12,6 +12,10 @@ export interface Variant {
   readonly frozen?: readonly string[];
   /** Computes the named points only: of the head, what comes before its matrix. */
   readonly tapsOnly?: boolean;
+  /** Of the tower: attention in one operation, without its scores and pattern. */
+  readonly fused?: boolean;
+  /** Of the tower: rotated queries, keys and values are inputs, as `known.<name>`: there are more keys than queries. */
+  readonly known?: boolean;
   /** Leaves out the keys and values of earlier positions. */
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
@@ -81,6 +85,7 @@ export function buildPiece(
       return hooked;
     },
     weight: (name, shape) => weight(prefix + name, shape),
+    fused: variant.fused,
     mixture(stream, x, weights, experts) {
       if (variant.dense)
         return add(stream, scope.hook("hook_mlp_out", denseMixture(scope, x, weights, experts)));
@@ -128,11 +133,25 @@ function compute(
   if (id === "vision.final") return vision.final!(see, scope, x);
   const block = visionBlock(id);
   if (block === undefined) return scope.hook("hook_out", vision.readout(see, id as ReadoutId, scope, x));
+  const keys = variant.known ? "keys" : x.shape[1];
   return vision.block(see, block, scope, {
     x,
     ...angles(see.head_dim, variant, x),
-    mask: input(`${variant.inputPrefix ?? ""}mask`, ["mask rows", "mask heads", "queries", x.shape[1]]),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, ["mask rows", "mask heads", "queries", keys]),
+    known: variant.known ? knownInputs(see, x) : undefined,
   });
+}
+
+function knownInputs(
+  { num_attention_heads: heads, head_dim: size }: VisionConfig,
+  x: Node,
+): BlockInputs["known"] {
+  const [batch, time] = x.shape;
+  return {
+    query: input("known.query", [batch, time, heads, size]),
+    key: input("known.key", [batch, heads, "keys", size]),
+    value: input("known.value", [batch, heads, "keys", size]),
+  };
 }
 
 /** The lengths of what a block shares with others have the names of its stream's. */

@@ -113,12 +113,14 @@ export class Kept {
     const places = reduce === "mean" ? 1 : this.tensors[0][1].shape[time];
     const vectorAt = (index: number): Float32Array => x.data.subarray(index * width, (index + 1) * width);
     this.columns.forEach((row, b) => {
+      const own = b - (part.firstRow ?? 0);
+      if (own < 0 || own >= part.size) return;
       for (const { column, place } of row) {
         const t = column - part.start;
         if (t < 0 || t >= part.time) continue;
         heads.forEach((h, j) => {
           const headsFirst = head === 1;
-          const from = headsFirst ? (b * all + h) * part.time + t : (b * part.time + t) * all + h;
+          const from = headsFirst ? (own * all + h) * part.time + t : (own * part.time + t) * all + h;
           const to = headsFirst
             ? (b * heads.length + j) * places + place
             : (b * places + place) * heads.length + j;

@@ -7,7 +7,7 @@ import { columns, joinRows } from "./columns.js";
 import type { Edit, Edits } from "./edits.js";
 import { batchPass, type Entered, enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
-import { checkMemory, wholeScoreBytes } from "./estimate.js";
+import { blockBytes, checkMemory } from "./estimate.js";
 import { atStream, runBlocks } from "./forward.js";
 import { named } from "./intervene.js";
 import { logitsAt } from "./logits.js";
@@ -19,6 +19,7 @@ import { ELEMENT_BYTES } from "./pool.js";
 import { HEAD } from "./program.js";
 import { runsIn } from "./running.js";
 import { copiesFrom, spanStart } from "./sweep-rows.js";
+import { towerBytes } from "./tower.js";
 import { isVisual, passOf } from "./vision-rows.js";
 
 /** Points to visit: a list, or axes by name whose every combination is a point. */
@@ -120,15 +121,17 @@ const TOKENS_AT_ONCE = 2 ** 14;
 
 /** Rows of one batch, so that their streams, keys, logits and scores stay within the memory for captures. */
 function rowsAtOnce(
-  { config, float, captureLimit }: Engine,
+  { config, float, captureLimit, scoreLimit }: Engine,
   { size, time }: Batch,
   points: readonly Point[],
   logits: readonly (readonly number[])[],
 ): number {
   const stream = time * config.hidden_size * 2;
   const keys = 2 * time * config.num_key_value_heads * config.head_dim;
-  const scores = Math.max(...points.map((p) => p.scoreBytes)) / size;
-  const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + scores;
+  const most = Math.max(...points.map((p) => p.blockMemory));
+  // Beyond its limit a block's memory grows with the rows: an edit needs all queries at once.
+  const inside = most > scoreLimit ? most / size : 0;
+  const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + inside;
   return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, captureLimit / bytes)));
 }
 
@@ -141,8 +144,8 @@ interface Point {
   readonly column: number;
   /** The edits of what is seen: pictures are then looked at for this point alone. */
   readonly seeing: Plan;
-  /** Of attention scores, where its edits need all queries at once. */
-  readonly scoreBytes: number;
+  /** Bytes that a block works with for it; more where its edits need all queries at once. */
+  readonly blockMemory: number;
 }
 
 interface Clean {
@@ -180,14 +183,15 @@ function planner(engine: Engine, batch: Batch, pass: Pass): (index: number, edit
   return (index, edits) => {
     const plan = planEdits(engine.hooks, edits, runs);
     checkPlan(engine.hooks, plan, counted);
-    return pointOf(engine, pass, index, edits, plan);
+    const blockMemory = blockBytes(engine, pass, plan);
+    const seen = towerBytes(engine, batch, plan, new Sink(engine.hooks, []));
+    checkMemory(engine, { "values inside a block": Math.max(blockMemory, seen) });
+    return { ...pointOf(engine, pass, edits, plan), index, blockMemory };
   };
 }
 
-function pointOf(engine: Engine, pass: Pass, index: number, edits: Edits, plan: Plan): Point {
+function pointOf(engine: Engine, pass: Pass, edits: Edits, plan: Plan): Omit<Point, "index" | "blockMemory"> {
   const { hooks, config } = engine;
-  const scoreBytes = wholeScoreBytes(engine, pass, plan);
-  checkMemory(engine, { "attention scores of all queries at once": scoreBytes });
   const edited = hooks.filter(({ name }) => plan.has(name));
   const layers = edited.map(({ piece }) =>
     typeof piece === "number" ? piece : piece === HEAD ? config.num_hidden_layers : 0,
@@ -196,12 +200,10 @@ function pointOf(engine: Engine, pass: Pass, index: number, edits: Edits, plan: 
     plan.get(hook.name)!.map(({ edit }) => (isVisual(hook) ? 0 : firstColumn(edit, pass))),
   );
   return {
-    index,
     edits,
     layer: Math.min(config.num_hidden_layers, ...layers),
     column: Math.min(pass.time, ...firsts),
     seeing: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
-    scoreBytes,
   };
 }
 

@@ -4,14 +4,17 @@ import type { LongCall } from "../progress.js";
 import { type Tensor, zerosLike } from "../tensor.js";
 import { type Backward, backThrough, throughStream } from "./backward.js";
 import type { BatchImage } from "./batch.js";
+import { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
-import { sum } from "./columns.js";
+import { columns, joinColumns, rowsOf, sum } from "./columns.js";
 import type { Engine } from "./engine.js";
-import { type Demand, SCORE_COPIES } from "./estimate.js";
+import type { Demand } from "./estimate.js";
 import type { Readout } from "./families/index.js";
 import type { Hook } from "./hooks.js";
+import type { Pass } from "./pass.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { type VisionPieceId, visionPieces } from "./program.js";
+import { fromRow, rowBytes, rowsPass } from "./tower.js";
 import { look, NEWLINE, tokenRows } from "./vision.js";
 import { countRows, type Rows } from "./vision-rows.js";
 
@@ -61,7 +64,8 @@ export async function backThroughSeen(
   for (let l = layers - 1; l >= 0 && first <= l + 1; l--) {
     progress?.(layers - 1 - l, layers, `vision block ${l}`);
     const after = throughStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
-    const entering = await through(`vision.blocks.${l}`, after);
+    const id = `vision.blocks.${l}` as const;
+    const entering = await throughRows(tower, id, feeds.get(id)!, after, signal);
     if (l === 0) collect(streams, -1, entering);
     const before = throughStream(
       tower,
@@ -76,20 +80,60 @@ export async function backThroughSeen(
   throughStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
 }
 
-/** Bytes of the streams that a backward pass keeps, and of one block's scores with their cotangents. */
-export function seenMemory(
-  { config, float }: Engine,
-  images: readonly BatchImage[],
-  targets: number,
-): Demand {
-  const vision = config.vision_config!;
-  const { size, time } = countRows(vision, images).tower;
-  const element = ELEMENT_BYTES[float];
-  const streams = (vision.num_hidden_layers + 1) * size * time * vision.hidden_size * element;
-  const scores = size * vision.num_attention_heads * time ** 2 * element;
+/** Back through one block of the tower, as many rows at once as the limit on memory allows. */
+async function throughRows(
+  back: Backward,
+  id: VisionPieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  g: Tensor,
+  signal?: AbortSignal,
+): Promise<Tensor> {
+  const { engine, pass } = back;
+  const hooks = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const most = rowsAtOnce(engine, pass, g.shape[0]);
+  const parts: Tensor[] = [];
+  const found: Cache[] = [];
+  for (let from = 0; from < pass.size; from += most) {
+    signal?.throwIfAborted();
+    const to = Math.min(pass.size, from + most);
+    const cut = (x: Tensor): Tensor => (x.shape[0] === pass.size ? rowsOf(x, from, to) : x);
+    const cutAll = (given: Iterable<[string, Tensor]>): [string, Tensor][] =>
+      Array.from(given, ([name, x]) => [name, cut(x)]);
+    const part = {
+      ...back,
+      pass: rowsPass(pass, from, to, pass.time),
+      plan: fromRow(back.plan, hooks, from),
+      values: new Map(cutAll(back.values)),
+      found: new Cache(),
+    };
+    const own = Object.fromEntries(cutAll(Object.entries(feeds)));
+    parts.push(await backThrough(part, id, own, { out: columns(g, from, to) }));
+    found.push(part.found);
+    await nextTurn();
+  }
+  for (const name of found[0].names) back.found.set(name, joinColumns(found.map((part) => part.get(name))));
+  return joinColumns(parts);
+}
+
+/** Rows of the tower that a block takes backwards together. */
+function rowsAtOnce(engine: Engine, { size, time }: Pass, targets: number): number {
+  return Math.min(
+    size,
+    Math.max(1, Math.floor(engine.scoreLimit / (rowBytes(engine, time, time) * (1 + targets)))),
+  );
+}
+
+/** Bytes of the streams that a backward pass keeps, and of what one block works with. */
+export function seenMemory(engine: Engine, images: readonly BatchImage[], targets: number): Demand {
+  const vision = engine.config.vision_config!;
+  const { tower } = countRows(vision, images);
+  const { size, time } = tower;
+  const element = ELEMENT_BYTES[engine.float];
+  const rows = rowsAtOnce(engine, tower, targets);
   return {
-    "streams of the vision tower": streams,
-    "attention scores of the vision tower and their cotangents": scores * (SCORE_COPIES + 2 * targets),
+    "streams of the vision tower":
+      (vision.num_hidden_layers + 1) * size * time * vision.hidden_size * element,
+    "values inside its blocks and their cotangents": rows * rowBytes(engine, time, time) * (1 + targets),
   };
 }
 

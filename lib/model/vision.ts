@@ -2,19 +2,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../tensor.js";
 import type { BatchImage } from "./batch.js";
-import { Sink } from "./capture.js";
-import { joinRows, rowsOf } from "./columns.js";
-import type { Edit, PlacedEdit } from "./edits.js";
-import { type Engine, type Feeding, floats } from "./engine.js";
+import type { Engine, Feeding } from "./engine.js";
 import type { Readout, VisionConfig } from "./families/index.js";
 import { atStream, type Company, runPiece } from "./forward.js";
-import type { Hook } from "./hooks.js";
-import { hiddenPairs } from "./intervene.js";
-import { HIDDEN, hideKeys, type Pass } from "./pass.js";
+import type { Pass } from "./pass.js";
 import { patchRows, placesOf, turnsOf } from "./patches.js";
-import type { Plan } from "./plan.js";
-import { ELEMENT_BYTES } from "./pool.js";
 import type { VisionPieceId } from "./program.js";
+import { paddingMask, runTowerBlock, type TowerInputs, withHidden } from "./tower.js";
 import { countRows, keptClassTokens, type Rows } from "./vision-rows.js";
 
 /** What a batch's pictures become. */
@@ -100,7 +94,11 @@ async function runTower(
     company.progress?.(l, vision.num_hidden_layers, `vision block ${l}`);
     x = atStream(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
     if (l === 0) keep(-1, x);
-    x = await runTowerBlock(engine, vision, l, x, shared, pass, company, visit);
+    if (visit) {
+      const id = `vision.blocks.${l}` as const;
+      visit(id, { ...shared, x, mask: withHidden(engine, id, shared.mask, pass, company.plan) });
+    }
+    x = await runTowerBlock(engine, l, x, shared, pass, company);
     x = atStream(engine, `vision.blocks.${l}.hook_resid_post`, x, pass, company);
     keep(l, x);
     await nextTurn();
@@ -113,114 +111,9 @@ async function runTower(
   return streams;
 }
 
-/** One block, over as many rows at once as the limit on scores allows, unless an edit mixes rows. */
-async function runTowerBlock(
-  engine: Engine,
-  vision: VisionConfig,
-  layer: number,
-  x: Tensor,
-  shared: Readonly<Record<"cos" | "sin" | "mask", Tensor>>,
-  pass: Pass,
-  company: Company,
-  visit?: Visit,
-): Promise<Tensor> {
-  const id = `vision.blocks.${layer}` as const;
-  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
-  const mixes = inner.some(({ name }) => company.plan.get(name)?.some(({ edit }) => mixesRows(edit)));
-  const perRow = vision.num_attention_heads * pass.time ** 2 * ELEMENT_BYTES[engine.float];
-  const rows = mixes ? pass.size : Math.max(1, Math.floor(engine.scoreLimit / perRow));
-  visit?.(id, { ...shared, x, mask: withHidden(engine, vision, id, shared.mask, pass, company.plan) });
-  if (rows >= pass.size) {
-    const mask = withHidden(engine, vision, id, shared.mask, pass, company.plan);
-    return (await runPiece(engine, id, { ...shared, x, mask }, pass, company, [])).out;
-  }
-  const wanted = inner.filter(({ name }) => company.sink.wants(name));
-  const parts: Record<string, Tensor>[] = [];
-  for (let from = 0; from < pass.size; from += rows) {
-    const cut = (t: Tensor): Tensor => (t.shape[0] === pass.size ? rowsOf(t, from, from + rows) : t);
-    const part = somePass(pass, from, Math.min(pass.size, from + rows));
-    const own = { plan: fromRow(company.plan, inner, from), sink: new Sink(engine.hooks, []) };
-    const mask = withHidden(engine, vision, id, cut(shared.mask), part, own.plan);
-    const feeds = { cos: cut(shared.cos), sin: cut(shared.sin), mask, x: cut(x) };
-    const taps = wanted.map(({ local }) => local);
-    parts.push(await runPiece(engine, id, feeds, part, own, taps));
-    company.signal?.throwIfAborted();
-    await nextTurn();
-  }
-  for (const { name, local } of wanted) company.sink.take(name, joinRows(parts.map((p) => p[local])), pass);
-  return joinRows(parts.map(({ out }) => out));
-}
-
-/** Whether an edit at a row may read others. */
-function mixesRows({ kind }: Edit): boolean {
-  return kind === "apply" || kind === "resample";
-}
-
-/** Rows `from` … `to`−1 of a pass of the tower. */
-function somePass(pass: Pass, from: number, to: number): Pass {
-  const { time } = pass;
-  return {
-    ...pass,
-    size: to - from,
-    keyMask: pass.keyMask.subarray(from * time, to * time),
-    columns: pass.columns.slice(from, to),
-    last: pass.last.slice(from, to),
-  };
-}
-
-/** The edits of some hooks as rows see them that are counted from `from`. */
-function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
-  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
-    edit,
-    valueRow: (b) => valueRow(b + from),
-  });
-  return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
-}
-
-/** The mask of a block with what its edits hide. */
-function withHidden(
-  engine: Engine,
-  vision: VisionConfig,
-  id: string,
-  mask: Tensor,
-  pass: Pass,
-  plan: Plan,
-): Tensor {
-  const hidden = hiddenPairs(plan.get(`${id}.attn.hook_attn_scores`) ?? [], pass);
-  return hidden.length > 0
-    ? hideKeys(wholeMask(engine, mask, pass), vision.num_attention_heads, hidden)
-    : mask;
-}
-
 /** What the tower's blocks share: the turns of rows and columns, and which patches are looked at. */
-export function towerInputs(
-  engine: Feeding,
-  images: readonly BatchImage[],
-  pass: Pass,
-): { cos: Tensor; sin: Tensor; mask: Tensor } {
+export function towerInputs(engine: Feeding, images: readonly BatchImage[], pass: Pass): TowerInputs {
   return { ...turnsOf(engine, engine.config.vision_config!, images, pass), mask: paddingMask(engine, pass) };
-}
-
-/** (1 or rows, 1, 1, 1 or time): patches that fill a row up are not looked at. */
-function paddingMask(engine: Feeding, { size, time, keyMask }: Pass): Tensor {
-  if (keyMask.every((k) => k === 1)) return { data: floats(engine, 1), shape: [1, 1, 1, 1] };
-  const data = floats(engine, size * time);
-  keyMask.forEach((k, i) => {
-    if (!k) data[i] = HIDDEN;
-  });
-  return { data, shape: [size, 1, 1, time] };
-}
-
-/** A mask with a cell for every row, query and key. */
-function wholeMask(engine: Engine, mask: Tensor, { size, time }: Pass): Tensor {
-  const data = floats(engine, size * time * time);
-  if (mask.data.length > 1) {
-    for (let b = 0; b < size; b++) {
-      for (let q = 0; q < time; q++)
-        data.set(mask.data.subarray(b * time, (b + 1) * time), (b * time + q) * time);
-    }
-  }
-  return { data, shape: [size, 1, time, time] };
 }
 
 /** The streams that a readout reads, side by side along the last axis. */

@@ -130,14 +130,21 @@ describe("what a run holds is reckoned before it starts", () => {
   const keys = ({ config: c }: Model, columns: number): number =>
     2 * c.num_hidden_layers * 2 * c.num_key_value_heads * columns * c.head_dim * 4;
 
+  /** What a block holds of 2 rows' columns: scores, mask and pattern; streams; queries, keys and values; the MLP's values. */
+  const inside = ({ config: c }: Model, columns = 5): number => {
+    const scores = 3 * c.num_attention_heads * columns;
+    const turned = 2 * (c.num_attention_heads + 2 * c.num_key_value_heads) * c.head_dim;
+    return 2 * columns * (scores + 6 * c.hidden_size + turned + 4 * c.intermediate_size) * 4;
+  };
+
   it("logits at every position, and at chosen ones", async () => {
     await refused(
-      (m) => 2 * 5 * m.config.vocab_size * 4,
+      (m) => inside(m) + 2 * 5 * m.config.vocab_size * 4,
       (m) => m.run(m.batch(rows)),
       /logits would take/,
     );
     await refused(
-      (m) => 2 * 2 * m.config.vocab_size * 4,
+      (m) => inside(m) + 2 * 2 * m.config.vocab_size * 4,
       (m) => m.run(m.batch(rows), { logits: [-1, -2] }),
       /logits would take/,
     );
@@ -145,7 +152,7 @@ describe("what a run holds is reckoned before it starts", () => {
 
   it("kept keys and values", () =>
     refused(
-      (m) => keys(m, 5),
+      (m) => inside(m) + keys(m, 5),
       (m) => m.run(m.batch(rows), { logits: "none", keepKeys: true }),
       /keys and values would take/,
     ));
@@ -157,7 +164,7 @@ describe("what a run holds is reckoned before it starts", () => {
         // The prompt's patterns and 7 steps', of 6 to 12 keys.
         const patterns = 2 * heads * (5 * 5 + (6 + 7 + 8 + 9 + 10 + 11 + 12)) * 4;
         const streams = 2 * d * (2 + 7) * 4;
-        return 2 * keys(m, 12) + 8 * 2 * vocab_size * 4 + patterns + streams;
+        return inside(m) + 2 * keys(m, 12) + 8 * 2 * vocab_size * 4 + patterns + streams;
       },
       (m) =>
         m.generate(m.batch(rows), {
@@ -166,12 +173,12 @@ describe("what a run holds is reckoned before it starts", () => {
           keepLogits: true,
           capture: ["blocks.0.attn.hook_pattern", { hook: "blocks.1.hook_resid_pre", positions: [-1, -2] }],
         }),
-      /captures would take .* logits would take .* keys and values would take/,
+      /captures would take .* logits would take .* keys and values would take .* inside a block would take/,
     ));
 
   it("derivatives", () =>
     refused(
-      (m) => 3 * 2 * 5 * m.config.hidden_size * 4,
+      (m) => 4 * inside(m) + 3 * 2 * 5 * m.config.hidden_size * 4,
       (m) => {
         const metrics = [1, 2, 3].map((token) => logProb(token));
         return gradients(m, m.batch(rows), metrics, { wrt: ["ln_final.hook_normalized"] });

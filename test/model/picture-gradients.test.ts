@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { add, at, type Edits, hide, mean, scale } from "../../lib/model/edits.js";
+import { add, at, type Edits, hide, mean, onRows, scale } from "../../lib/model/edits.js";
 import { gradients } from "../../lib/model/gradients.js";
 import { logitDifference, logProb } from "../../lib/model/metrics.js";
+import { Model } from "../../lib/model/model.js";
 import { patchesOf } from "../../lib/model/patches.js";
 import { at0 } from "../../lib/tensor.js";
 import { drift, golden, open, prepared, tensors, variants } from "./pictures.js";
@@ -118,5 +119,29 @@ describe("derivatives at what is seen are finite differences", () => {
       assert.deepEqual(misses, []);
       await model.close();
     });
+  }
+});
+
+it("derivatives of several pictures are the same a row at a time", async () => {
+  for (const variant of ["qwen3_vl_moe-top2", "llava_next-vicuna"]) {
+    const model = await open(variant);
+    const { cases } = golden(variant);
+    const batch = await prepared(model, cases.batch ?? cases.turns);
+    const block = "vision.blocks.0";
+    const options = {
+      wrt: ["vision.hook_patches", `${block}.attn.hook_pattern`, `${block}.hook_mlp_out`],
+      edits: { [`${block}.attn.hook_z`]: [at([1], add(0.5)), onRows([1], scale(0.5))] },
+      frozen: ["vision.blocks.1.ln1.hook_scale"],
+    };
+    const metrics = [logProb(3), logProb(5)];
+    const whole = await gradients(model, batch, metrics, options);
+    const apart = new Model({ ...model.engine, scoreLimit: 1 }, model.tokenizer, model.path);
+    const rows = await gradients(apart, batch, metrics, options);
+    for (const name of options.wrt)
+      assert.ok(
+        drift(rows.gradients.get(name).data, whole.gradients.get(name).data) <= 1e-5,
+        `${variant} ${name}`,
+      );
+    await model.close();
   }
 });

@@ -108,7 +108,8 @@ function block(config: VisionConfig, _layer: number, scope: Scope, inputs: Block
 }
 
 /** One weight makes queries, keys and values. */
-function selfAttention(config: VisionConfig, scope: Scope, x: Node, { cos, sin, mask }: BlockInputs): Node {
+function selfAttention(config: VisionConfig, scope: Scope, x: Node, inputs: BlockInputs): Node {
+  const { cos, sin, mask, known } = inputs;
   const { hidden_size: d, head_dim: size, num_attention_heads: heads } = config;
   const all = projection(scope, "attn.qkv", x, 3 * d, true);
   const heading = (name: "q" | "k" | "v", n: number): Node => {
@@ -118,7 +119,8 @@ function selfAttention(config: VisionConfig, scope: Scope, x: Node, { cos, sin, 
   const rotated = (name: "q" | "k", n: number): Node =>
     scope.hook(`attn.hook_rot_${name}`, rotary(heading(name, n), cos, sin));
   const parts = { q: rotated("q", 0), k: rotated("k", 1), v: heading("v", 2) };
-  return projection(scope, "attn.proj", attention(scope, parts, { mask }, { scale: size ** -0.5 }), d, true);
+  const z = attention(scope, parts, { mask, known }, { scale: size ** -0.5 });
+  return projection(scope, "attn.proj", z, d, true);
 }
 
 /** A square of patches to one token: normed before they are put side by side, or after (DeepStack's). */

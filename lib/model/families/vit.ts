@@ -106,6 +106,6 @@ function selfAttention(config: VisionConfig, scope: Scope, x: Node, inputs: Bloc
     return scope.hook(`attn.hook_${name}`, splitHeads(projected, heads, size));
   };
   const parts = { q: heading("q"), k: heading("k"), v: heading("v") };
-  const z = attention(scope, parts, { mask: inputs.mask }, { scale: size ** -0.5 });
+  const z = attention(scope, parts, { mask: inputs.mask, known: inputs.known }, { scale: size ** -0.5 });
   return projection(scope, "self_attn.out_proj", z, d, true);
 }

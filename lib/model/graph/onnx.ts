@@ -41,7 +41,10 @@ export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitO
 type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 
 /** ONNX's numbers of the kinds of attribute. */
-const [INT, STRING, INTS] = [2, 3, 7];
+const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
+
+/** Where onnxruntime keeps operations of its own. */
+const CONTRIBUTED = "com.microsoft";
 
 class Emitter {
   private readonly nodes: object[] = [];
@@ -58,7 +61,10 @@ class Emitter {
     const graph = { name: "modalscope", node, initializer, input, output };
     const model = onnx.ModelProto.create({
       irVersion: 10,
-      opsetImport: [{ domain: "", version: 21 }],
+      opsetImport: [
+        { domain: "", version: 21 },
+        { domain: CONTRIBUTED, version: 1 },
+      ],
       graph,
     });
     return onnx.ModelProto.encode(model).finish();
@@ -210,6 +216,7 @@ class Emitter {
       const [g, x] = n.inputs.map((i) => this.flat(of(i), i.shape));
       return this.emit("Gemm", [g, x], { transA: 1 });
     },
+    Attention: (n, of) => this.attention(n, of),
     ReduceSum: (n, of) => this.reduce(n, of),
     ReduceMean: (n, of) => this.reduce(n, of),
     Reshape: (n, of) => {
@@ -275,6 +282,23 @@ class Emitter {
       name,
       input: [x, this.integers([k])],
       output: [`${name}.values`, name],
+    });
+    return name;
+  }
+
+  private attention(n: Node, of: (operand: Node) => string): string {
+    const { heads, scale } = n.attributes as { heads: number; scale: number };
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "MultiHeadAttention",
+      domain: CONTRIBUTED,
+      name,
+      input: n.inputs.map(of),
+      output: [name],
+      attribute: [
+        { name: "num_heads", type: INT, i: heads },
+        { name: "scale", type: FLOATING, f: scale },
+      ],
     });
     return name;
   }

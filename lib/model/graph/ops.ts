@@ -109,6 +109,20 @@ function reduce(op: string, x: Node, axes: readonly number[], keepdims: boolean)
   return node(op, [x], shape, { axes, keepdims });
 }
 
+/**
+ * softmax(scale · q kᵀ) v of each head, without keeping the scores; it has no derivative.
+ * @param q (batch, queries, heads · size); k, v: (batch, keys, heads · size)
+ * @returns (batch, queries, heads · size)
+ */
+export function fusedAttention(
+  q: Node,
+  k: Node,
+  v: Node,
+  { heads, scale }: { readonly heads: number; readonly scale: number },
+): Node {
+  return node("Attention", [q, k, v], q.shape, { heads, scale });
+}
+
 /** At most one named length may move to another axis or be new; the others stay where they are. */
 export function reshape(x: Node, shape: Shape): Node {
   return node("Reshape", [x], shape);
