@@ -107,6 +107,17 @@ describe("what a cell compiles to", () => {
   });
 });
 
+test("a package that is not there: how to get it", () => {
+  const [problem] = problems("import x from '@some/no-such-package/deep';");
+  assert.match(problem.message, /^Cannot find module '@some.*: npm install @some\/no-such-package\.$/);
+  const near = createCompiler("/");
+  const found = near.compile("import { DataFrame } from 'danfojs-node';", "In[1]");
+  assert.ok(!found.ok);
+  assert.match(found.problems[0].message, /npm install danfojs-node, with two overrides .*environment\.md/);
+  for (const specifier of ["./no-file", "node:no-such", "modalscope/nowhere"])
+    assert.doesNotMatch(problems(`import x from '${specifier}';`)[0].message, /npm install/);
+});
+
 test("the language service completes names, members, modules' names and paths", () => {
   compiled('const measure = { width: 1, height: 2 }; import { seeded as makeRandom } from "modalscope";');
   assert.deepEqual(compiler.complete("measure.wi", 10).matches, ["width"]);

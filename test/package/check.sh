@@ -33,6 +33,27 @@ npx --no-install modalscope run first.ipynb ran.ipynb
 grep -q 'The answer is 14' ran.ipynb
 npx --no-install modalscope doctor
 
+# Tables of data frames: without danfo.js it is said how to get it, and what is said works.
+cat > tables.ipynb <<'NOTEBOOK'
+{
+  "cells": [
+    {
+      "cell_type": "code", "id": "table", "metadata": {}, "outputs": [], "execution_count": null,
+      "source": "import { DataFrame } from \"danfojs-node\";\nimport { show, table } from \"modalscope\";\nconst frame = new DataFrame([{ name: \"<a>\", share: 1 / 3 }]);\nshow(table(frame), frame);"
+    }
+  ],
+  "metadata": { "kernelspec": { "name": "modalscope", "display_name": "TypeScript", "language": "typescript" } },
+  "nbformat": 4, "nbformat_minor": 5
+}
+NOTEBOOK
+if npx --no-install modalscope run tables.ipynb tabled.ipynb 2> said.txt; then exit 1; fi
+grep -q 'npm install danfojs-node, with two overrides' said.txt
+npm init --yes --silent >/dev/null
+bash -c "$(grep '^npm pkg set' node_modules/modalscope/environment.md)"
+npm install --silent --no-audit --no-fund --ignore-scripts danfojs-node
+npx --no-install modalscope run tables.ipynb tabled.ipynb
+test "$(grep -c '&lt;a&gt;' tabled.ipynb)" = 2
+
 npx --no-install modalscope kernel install --prefix "$folder/jupyter"
 grep -q "$folder/project/node_modules/modalscope" "$folder/jupyter/share/jupyter/kernels/modalscope/kernel.json"
 if [ -n "$jupyter" ]; then

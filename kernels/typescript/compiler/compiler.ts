@@ -10,6 +10,7 @@ import {
 import { isComplete } from "./complete-code.js";
 import { emitCell } from "./emit.js";
 import { completeString, stringBefore } from "./in-strings.js";
+import { adviceOnMissing, moduleNotFound } from "./missing-package.js";
 import { cellProgram } from "./program.js";
 import { quickInfoText } from "./quick-info.js";
 import { notebookScope, type Values } from "./scope.js";
@@ -100,8 +101,12 @@ export function createCompiler(folder: string): Compiler {
         const start = Math.min(d.start ?? 0, source.text.length);
         const length = Math.max(1, Math.min(d.length ?? 1, source.text.length - start));
         let message = ts.flattenDiagnosticMessageText(d.messageText, "\n");
+        const name = source.text.slice(start, start + length);
+        if (d.code === moduleNotFound) {
+          const advice = adviceOnMissing(name.slice(1, -1), folder);
+          if (advice !== undefined) message = `Cannot find module ${name}. ${advice}`;
+        }
         if (d.code === assignsToImport) {
-          const name = source.text.slice(start, start + length);
           const origin = scope.origins.get(name);
           if (origin?.assignable) return [];
           if (origin !== undefined && origin.statement === undefined)
