@@ -24,13 +24,26 @@ class Lab:
         options = [
             "--no-browser", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password=",
             "--ServerApp.port=0", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
-            "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
         ]
+        self.settings = self._settings()
         self.log = tempfile.NamedTemporaryFile("r", prefix="jupyterlab-", suffix=".log")
         with open(self.log.name, "w") as stderr:
-            self.server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stderr=stderr, cwd=folder)
+            environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": self.settings.name}
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *options], stderr=stderr, cwd=folder, env=environment
+            )
         self.address = self._address()
         self.browser = self._browser()
+
+    @staticmethod
+    def _settings():
+        """Nothing of the person's own, and no question about news in the way."""
+        folder = tempfile.TemporaryDirectory(prefix="jupyterlab-settings-")
+        extension = Path(folder.name) / "@jupyterlab" / "apputils-extension"
+        extension.mkdir(parents=True)
+        quiet = {"fetchNews": "false", "checkForUpdates": False}
+        (extension / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+        return folder
 
     def _address(self):
         end = time.monotonic() + patience
@@ -55,6 +68,7 @@ class Lab:
         self.server.terminate()
         self.server.wait(20)
         self.log.close()
+        self.settings.cleanup()
 
     def js(self, code, *args):
         """Runs `code` as an async function of `app`, the open `panel`, and `args`."""
@@ -71,8 +85,8 @@ class Lab:
             raise RuntimeError(done["error"])
         return done["value"]
 
-    def wait(self, what, condition):
-        end = time.monotonic() + patience
+    def wait(self, what, condition, seconds=patience):
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
                 value = condition()
@@ -82,7 +96,7 @@ class Lab:
                 value = error
             time.sleep(0.2)
         self.picture("failed")
-        raise AssertionError(f"{what} did not come within {patience} s: {value}")
+        raise AssertionError(f"{what} did not come within {seconds} s: {value}")
 
     def open(self, name):
         self.browser.get(f"{self.address}/lab/tree/{name}?reset")

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import yaml
-from notebooks import notebook, printed, write
+from notebooks import notebook, printed, problems_of, small_sizes, small_study, study, write
 
 lines = 20_000
 values = {
@@ -25,6 +25,8 @@ values = {
 
 
 class Headless(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="modalscope clients ")
         self.addCleanup(folder.cleanup)
@@ -100,6 +102,27 @@ class Headless(unittest.TestCase):
         self.command("nbconvert", "--to", "html", "--execute", source)
         page = (self.folder / "figure.html").read_text()
         self.assertIn("a &lt; b", page)
+
+    def test_papermill_runs_notebook_03(self):
+        (self.folder / "sizes.yaml").write_text(yaml.safe_dump(small_sizes))
+        # In the notebook's own folder, where its imports resolve.
+        self.command(
+            "papermill", study, self.folder / "out.ipynb", "-f", "sizes.yaml", "-p", "seed", "1", "--cwd", study.parent
+        )
+        out = nbformat.read(self.folder / "out.ipynb", 4)
+        nbformat.validate(out)
+        self.assertEqual(problems_of(out), [])
+        self.assertEqual(out.metadata.papermill.parameters, {**small_sizes, "seed": 1})
+
+    def test_nbconvert_runs_notebook_03(self):
+        source = small_study(self.folder)
+        self.command("nbconvert", "--to", "notebook", "--execute", source, "--output", "out")
+        out = nbformat.read(self.folder / "out.ipynb", 4)
+        nbformat.validate(out)
+        self.assertEqual(problems_of(out), [])
+        self.command("nbconvert", "--to", "html", "out.ipynb")
+        page = (self.folder / "out.html").read_text()
+        self.assertGreaterEqual(page.count('<img src="data:image/png;base64,'), 10)
 
 
 if __name__ == "__main__":

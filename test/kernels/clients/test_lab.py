@@ -10,15 +10,16 @@ import unittest
 from pathlib import Path
 
 from lab import Lab
+from nbformat import from_dict
 from nbformat.v4 import new_output
-from notebooks import notebook, write
+from notebooks import notebook, plotly, problems_of, small_study, study, write
 
 lines = 20_000
 figure = "import { heatmap, show } from 'modalscope';\nshow(heatmap([[1, 2], [3, 4]], { title: 'a heatmap' }));"
 
-# Whether pictures and drawings of figures are there to be seen.
+# How many pictures and drawings of figures are there to be seen in a cell.
 seen = """
-const area = panel.content.widgets[0].outputArea.node;
+const area = panel.content.widgets[args[0]].outputArea.node;
 const images = [...area.querySelectorAll('img')].filter((i) => i.complete && i.naturalWidth > 50 && i.clientWidth > 50);
 const drawings = [...area.querySelectorAll('.main-svg')].filter((d) => d.getBoundingClientRect().width > 50);
 return { images: images.length, drawings: drawings.length };
@@ -26,6 +27,8 @@ return { images: images.length, drawings: drawings.length };
 
 
 class InLab(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory(prefix="modalscope lab ")
@@ -34,6 +37,7 @@ class InLab(unittest.TestCase):
         write(notebook("const kept = 1;", "for (;;);", "kept"), cls.folder / "interrupt.ipynb")
         write(notebook(f"for (let i = 0; i < {lines}; i++) console.log(i);"), cls.folder / "lines.ipynb")
         write(notebook("import * as ms from 'modalscope';", "ms.heatm"), cls.folder / "deeper" / "complete.ipynb")
+        small_study(cls.folder)
         cls.lab = Lab(cls.folder, os.environ.get("SCREENSHOTS"))
 
     @classmethod
@@ -49,7 +53,7 @@ class InLab(unittest.TestCase):
         lab.open("figures.ipynb")
         lab.run_all()
         lab.wait("the last cell", lambda: self.outputs(1))
-        found = lab.wait("the figure", lambda: (f := lab.js(seen)) and (f["images"] or f["drawings"]) and f)
+        found = lab.wait("the figure", lambda: (f := lab.js(seen, 0)) and (f["images"] or f["drawings"]) and f)
         lab.picture("figure-trusted")
         self.assertGreater(found["images"] + found["drawings"], 0)
         self.assertEqual(self.outputs(1)[0]["data"]["text/plain"], "'two'")
@@ -62,7 +66,7 @@ class InLab(unittest.TestCase):
         write(nb, self.folder / "untrusted.ipynb")
         lab.open("untrusted.ipynb")
         self.assertFalse(lab.js("return panel.content.model.cells.get(0).trusted"))
-        lab.wait("the untrusted figure", lambda: (f := lab.js(seen)) and f["images"] + f["drawings"] > 0)
+        lab.wait("the untrusted figure", lambda: (f := lab.js(seen, 0)) and f["images"] + f["drawings"] > 0)
         lab.picture("figure-untrusted")
 
     def test_2_completion_and_tooltips_know_the_package(self):
@@ -129,6 +133,43 @@ class InLab(unittest.TestCase):
         self.assertEqual(text(), expected)
         lab.idle()
         lab.picture("lines")
+
+    def test_5_notebook_03_runs_to_its_end_and_draws_its_figures(self):
+        lab = self.lab
+        lab.open(study.name)
+        lab.run_all()
+        code = [i for i, cell in enumerate(lab.cells()) if cell["cell_type"] == "code"]
+
+        def ended():
+            cells = lab.cells()
+            failed = any(o["output_type"] == "error" for i in code for o in cells[i]["outputs"])
+            return failed or cells[code[-1]]["execution_count"]
+
+        lab.wait("the last cell", ended, 600)
+        lab.idle()
+        self.assertEqual(problems_of(from_dict({"cells": lab.cells()})), [])
+        for i in code:
+            figures = sum(plotly in o.get("data", {}) for o in self.outputs(i))
+            if figures == 0:
+                continue
+            # What is out of sight is not drawn.
+            lab.js("await panel.content.scrollToItem(args[0], 'start')", i)
+            lab.wait(
+                f"{figures} figures of cell {i}",
+                lambda i=i, figures=figures: sum(lab.js(seen, i).values()) >= figures,
+            )
+            lab.picture(f"study-{i}")
+
+    def test_6_the_launcher_offers_the_kernel(self):
+        lab = self.lab
+        lab.command("launcher:create")
+        card = ".jp-LauncherCard[data-category='Notebook'][title^='TypeScript']"
+        lab.wait("the card", lambda: lab.js("return !!document.querySelector(args[0])", card))
+        lab.picture("launcher")
+        lab.js("document.querySelector(args[0]).click()", card)
+        name = "return panel.sessionContext?.session?.kernel?.name"
+        self.assertEqual(lab.wait("a notebook's kernel", lambda: lab.js(name)), "modalscope")
+        lab.idle()
 
 
 if __name__ == "__main__":
