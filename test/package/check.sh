@@ -48,7 +48,6 @@ cat > tables.ipynb <<'NOTEBOOK'
 NOTEBOOK
 if npx --no-install modalscope run tables.ipynb tabled.ipynb 2> said.txt; then exit 1; fi
 grep -q 'npm install danfojs-node, with two overrides' said.txt
-npm init --yes --silent >/dev/null
 bash -c "$(grep '^npm pkg set' node_modules/modalscope/environment.md)"
 npm install --silent --no-audit --no-fund --ignore-scripts danfojs-node
 npx --no-install modalscope run tables.ipynb tabled.ipynb
