@@ -63,6 +63,8 @@ interface Progress {
 
 const WARM_UP = 60;
 const SMOOTHED = 20;
+/** Of the language model through which a tower alone learns. */
+const READER_BLOCKS = 2;
 
 /** Trains all stages, or what is left of them, and writes the checkpoint. */
 export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Promise<void> {
@@ -83,7 +85,8 @@ export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Pro
     await runStage(stage, raw, reader, progress, options);
     if (stage.part === "language")
       write(`${options.out}-language`, languageConfig(raw), languageWeights(progress.weights));
-    progress = { ...progress, stage: progress.stage + 1, state: freshState() };
+    const weights = stage.part === "tower" ? withTower(raw, progress) : progress.weights;
+    progress = { ...progress, weights, stage: progress.stage + 1, state: freshState() };
     keep(options.work, progress);
   }
   await reader.close();
@@ -99,8 +102,11 @@ async function runStage(
   { seed, threads, scale, every, work, signal }: TrainingOptions,
 ): Promise<void> {
   const steps = Math.max(1, Math.round(stage.steps * scale));
-  const config = stage.part === "language" ? languageConfig(raw) : raw;
-  const trainer = await Trainer.open(config, { threads, balance: stage.balance, frozen: stage.frozen });
+  const trainer = await Trainer.open(trained(stage, raw), {
+    threads,
+    balance: stage.balance,
+    frozen: stage.frozen,
+  });
   const draw = batchesOf(stage, seed);
   const { rows, rate, name } = stage;
   progress.curves.stages[progress.stage] ??= { name, steps, rows, rate, seconds: 0, loss: [] };
@@ -147,6 +153,21 @@ function fresh(raw: Readonly<Record<string, unknown>>, seed: number): Progress {
   residualScale(weights);
   const parameters = [...weights.values()].reduce((n, { data }) => n + data.length, 0);
   return { stage: 0, curves: { seed, parameters, stages: [] }, weights, state: freshState() };
+}
+
+/** The config.json of what a stage trains. */
+function trained({ part }: Stage, raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (part === "language") return languageConfig(raw);
+  if (part === "whole") return raw;
+  const language = languageConfig(raw);
+  const num_hidden_layers = Math.min(READER_BLOCKS, language.num_hidden_layers as number);
+  return { ...raw, text_config: { ...language, num_hidden_layers } };
+}
+
+/** Fresh weights around a tower that has learnt to see. */
+function withTower(raw: Readonly<Record<string, unknown>>, { weights, curves }: Progress): Weights {
+  const tower = [...weights].filter(([name]) => name.startsWith("vision_tower."));
+  return new Map([...fresh(raw, curves.seed).weights, ...tower]);
 }
 
 /** The language model inside, with a config.json of its own. */

@@ -84,7 +84,7 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   ];
 }
 
-/** Language first, from words alone; then what pictures show; then questions about them. */
+/** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   const real = easyVqa(folder, "train");
   const drawn = (random: Random, share: number, showing: Showing, turns: number): Source[] => {
@@ -103,6 +103,14 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   ];
   return [
     {
+      name: "tower",
+      part: "tower",
+      steps: 1500,
+      rows: 32,
+      rate: 3e-3,
+      sources: (random) => described(random, 1),
+    },
+    {
       name: "language",
       part: "language",
       steps: 300,
@@ -115,23 +123,15 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       ],
     },
     {
-      name: "describing",
-      part: "whole",
-      steps: 1500,
-      rows: 32,
-      rate: 3e-3,
-      sources: (random) => described(random, 1),
-    },
-    {
       name: "visual",
       part: "whole",
       steps: 1500,
       rows: 32,
       rate: 3e-3,
       sources: async (random) => [
-        { share: 0.3, draw: easyVqaTalks(await real, random) },
-        ...drawn(random, 0.5, "picture", 4),
-        ...(await described(random, 0.15)),
+        { share: 0.25, draw: easyVqaTalks(await real, random) },
+        ...drawn(random, 0.45, "picture", 4),
+        ...(await described(random, 0.25)),
         ...drawn(random, 0.05, "words", 2),
       ],
     },

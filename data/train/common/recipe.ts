@@ -19,8 +19,11 @@ export interface Source {
 /** A part of the training with its own data and learning rate. */
 export interface Stage {
   readonly name: string;
-  /** Which model of the recipe is trained: the whole, or its language model alone. */
-  readonly part: "language" | "whole";
+  /**
+   * Which model of the recipe is trained: the whole, its language model alone, or its tower alone, which says what it
+   * sees through a language model of two blocks that is thrown away (Tschannen et al. 2023, https://arxiv.org/abs/2306.07915).
+   */
+  readonly part: "tower" | "language" | "whole";
   readonly steps: number;
   /** Rows of a step. */
   readonly rows: number;

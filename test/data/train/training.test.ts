@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
 import { trainRecipe } from "../../../data/train/common/driver.js";
 import { evaluate } from "../../../data/train/common/evaluate.js";
@@ -14,6 +15,7 @@ import { batchesOf, learning } from "../../../data/train/common/rows.js";
 import { synthetic, syntheticTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
 import { loadModel } from "../../../lib/model/load.js";
+import { readSafetensors } from "../../../lib/model/weights/index.js";
 import { drawTasks, scenes, type World } from "../../../lib/tasks/index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "modalscope-training-"));
@@ -54,6 +56,9 @@ const small: Recipe = {
   trials: async () => [],
 };
 
+/** All of the tower but the norm that LLaVA leaves out. */
+const TOWER = /vision_tower\.(?!.*post_layernorm)/;
+
 const options = (name: string): Parameters<typeof trainRecipe>[1] => ({
   out: join(folder, name),
   work: join(folder, `${name}-work`),
@@ -90,6 +95,20 @@ describe("training a recipe", () => {
     await assert.rejects(trainRecipe(small, { ...options("halves"), signal: stopBefore(2) }), /stopped/);
     await trainRecipe(small, options("halves"));
     assert.ok(weights("halves").equals(weights("whole")));
+  });
+
+  it("of a tower changes the tower alone", async () => {
+    const towerOnly: Recipe = {
+      ...small,
+      stages: (o) => small.stages(o).map((stage) => ({ ...stage, part: "tower" })),
+    };
+    await trainRecipe(towerOnly, options("tower"));
+    await trainRecipe(towerOnly, { ...options("less"), scale: 0.5 });
+    const [more, less] = ["tower", "less"].map((name) =>
+      readSafetensors(join(folder, name, "model.safetensors")),
+    );
+    for (const [name, { data }] of more)
+      assert.equal(isDeepStrictEqual(data, less.get(name)!.data), !TOWER.test(name), name);
   });
 
   it("counts the answer of every turn and the end token after it", async () => {
