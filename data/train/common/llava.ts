@@ -97,9 +97,9 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     ];
   };
   const described = async (random: Random, share: number): Promise<Source[]> => [
-    { share: 0.25 * share, draw: easyVqaDescribing(await real, random) },
-    { share: 0.3 * share, draw: describing(captions, random, SIZE) },
-    { share: 0.45 * share, draw: describing(scenes, random, SIZE) },
+    { share: 0.35 * share, draw: easyVqaDescribing(await real, random) },
+    { share: 0.25 * share, draw: describing(captions, random, SIZE) },
+    { share: 0.4 * share, draw: describing(scenes, random, SIZE) },
   ];
   return [
     {

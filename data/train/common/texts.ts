@@ -13,6 +13,7 @@ import {
   taskStream,
   type VisualTask,
   type World,
+  wordsOf,
 } from "../../../lib/tasks/index.js";
 import type { Conversation, Draw } from "./recipe.js";
 
@@ -90,14 +91,25 @@ export function easyVqaTalks(
   };
 }
 
-/** What the pictures of easy-VQA show, where questions tell both shape and colour. */
+/** What the pictures of easy-VQA show, where its questions and answers tell both shape and colour. */
 export function easyVqaDescribing(tasks: readonly VisualTask<EasyVqaAnnotation>[], random: Random): Draw {
+  const named = (type: string): Set<string> =>
+    new Set(tasks.filter((task) => task.type === type).map(({ answers }) => answers[0]));
+  const [colours, shapes] = [named("color"), named("shape")];
   const pictures = byPicture(tasks).flatMap((own) => {
-    const answer = (type: string): string | undefined => own.find((task) => task.type === type)?.answers[0];
-    const [colour, shape] = [answer("color"), answer("shape")];
+    const told = own.flatMap(wordsThatHold);
+    const colour = told.find((word) => colours.has(word));
+    const shape = told.find((word) => shapes.has(word));
     return colour && shape ? [{ ...own[0], prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] }] : [];
   });
   return () => mirrored([random.pick(pictures)], random);
+}
+
+/** Words of a question that are true of the picture, and of its answer: none where what is asked for is not there. */
+function wordsThatHold({ prompt, answers: [answer], type }: VisualTask): string[] {
+  const words = wordsOf(prompt);
+  if (type !== "yes-no") return [answer, ...words];
+  return (answer === "yes") === words.includes("not") ? [] : words;
 }
 
 function byPicture(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[][] {
