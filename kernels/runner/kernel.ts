@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { ModalscopeError } from "../../lib/errors.js";
 import { languageInfo } from "../typescript/language-info.js";
 import type { ErrorContent, Output } from "../typescript/messages.js";
-import { type Outcome, openSession } from "../typescript/session.js";
+import { openSession } from "../typescript/session.js";
 
 /** What runs a notebook's cells, whatever its language. */
 export interface RunnerKernel {
@@ -41,14 +41,10 @@ export interface KernelStart {
 export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Promise<RunnerKernel> {
   signal.throwIfAborted();
   let death: ErrorContent | undefined;
-  let die: (error: ErrorContent) => void = () => {};
-  const died = new Promise<Outcome>((resolve) => {
-    die = (error) => {
-      death = error;
-      resolve({ status: "error", error, cause: "death" });
-    };
-  });
-  const session = openSession({ folder, cwd, onDeath: (error) => die(error) });
+  const onDeath = (error: ErrorContent): void => {
+    death = error;
+  };
+  const session = openSession({ folder, cwd, onDeath });
   const aborted = once(signal, "abort").then(() => undefined);
   // The first cell pays for the compiler's start: this one, so that the time of the first real one is its own.
   const first = await Promise.race([session.execute("void 0", { count: 0, onOutput() {} }), aborted]);
@@ -65,8 +61,7 @@ export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Prom
     },
     async execute(code, onOutput) {
       count++;
-      // A process that ends while the cell is being compiled never takes it.
-      const { error, cause } = await Promise.race([session.execute(code, { count, onOutput }), died]);
+      const { error, cause } = await session.execute(code, { count, onOutput });
       return { executionCount: count, error, died: cause === "death" };
     },
     interrupt: session.interrupt,

@@ -147,6 +147,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     readNative(stderr, "stderr"),
   ]).then(([[code, signal]]) => {
     dead = describeDeath({ code, signal, exitCalled, lastWords });
+    compiling?.cancel();
     running?.end({ status: "error", error: dead, cause: "death" }, []);
     if (!closing) options.onDeath?.(dead);
   });
@@ -159,6 +160,8 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     });
     const compiled = await Promise.race([compiler.compile(code, name), cancelled]);
     compiling = undefined;
+    // Its process may have ended meanwhile, and would never take it.
+    if (dead !== undefined) return { status: "error", error: dead, cause: "death" };
     if (compiled === "cancelled") return { status: "error", error: interruptedError, cause: "interrupt" };
     if (!compiled.ok)
       return { status: "error", error: compileError(code, name, compiled.problems), cause: "compiler" };

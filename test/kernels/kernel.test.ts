@@ -224,4 +224,19 @@ describe("a kernel that loses its cells' process", () => {
       assert.equal(lost.process.exitCode, 1);
     });
   }
+
+  test("killed while the next cell is being compiled says so there, and ends", async () => {
+    const lost = await start();
+    const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`);
+    let pid = 0;
+    await lost.execute("process.pid", (output) => {
+      if (output.type === "execute_result") pid = Number(output.content.data["text/plain"]);
+    });
+    setTimeout(() => process.kill(pid, "SIGKILL"), 50);
+    const { error } = await lost.execute(long.join("\n"), () => {});
+    assert.equal(error?.ename, "KernelDied");
+    assert.match(error?.evalue ?? "", /SIGKILL/);
+    await lost.close();
+    assert.equal(lost.process.exitCode, 1);
+  });
 });

@@ -235,3 +235,22 @@ test("what native code and child processes print is there", async () => {
   );
   assert.equal(text, "native\n");
 });
+
+test("a process that ends while the next cell is being compiled: that cell says so", async () => {
+  const doomed = openSession({ folder });
+  const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`).join(
+    "\n",
+  );
+  let printed = "";
+  await doomed.execute("console.log(process.pid)", {
+    count: 1,
+    onOutput: (output) => {
+      if (output.type === "stream") printed += output.content.text;
+    },
+  });
+  const outcome = doomed.execute(long, { count: 2, onOutput() {} });
+  process.kill(Number(printed), "SIGKILL");
+  assert.equal((await outcome).cause, "death");
+  assert.match((await outcome).error?.evalue ?? "", /SIGKILL/);
+  await doomed.close();
+});

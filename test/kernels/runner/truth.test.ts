@@ -148,6 +148,28 @@ test("a cell killed from outside, as the system does when memory is short", asyn
   assert.equal(textOf(notebook.cells[2]), "so far\n");
 });
 
+test("a process that ends while the next cell is being compiled", async () => {
+  const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`).join(
+    "\n",
+  );
+  const input = writeNotebook(join(folder, "compiling.ipynb"), ["process.pid", long, "1"], "modalscope");
+  const output = join(folder, "compiling-out.ipynb");
+  let pid = 0;
+  const result = await runNotebook({
+    input,
+    output,
+    onEvent(event) {
+      if (event.type === "output" && event.output.type === "execute_result")
+        pid = Number(event.output.content.data["text/plain"]);
+      if (event.type === "cell-start" && event.index === 1)
+        setTimeout(() => process.kill(pid, "SIGKILL"), 50);
+    },
+  });
+  assert.equal(result.status, "died");
+  assert.deepEqual(ofCode(load(output)), ["completed", "failed", "pending"]);
+  assert.match(recordIn(load(output)).error?.evalue ?? "", /SIGKILL/);
+});
+
 test("a cell that fills the heap", async () => {
   const input = writeNotebook(join(folder, "heap.ipynb"), [
     'console.log("so far"); const all: unknown[] = []; for (;;) all.push(new Array(1000).fill(all.length));',
