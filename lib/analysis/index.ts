@@ -127,7 +127,10 @@ export {
   type BootstrapOptions,
   bootstrap,
   bootstrapMean,
+  bootstrapRatio,
+  clusteredMean,
   type Estimate,
+  proportion,
   wilson,
 } from "./statistics/intervals.js";
 export { type LabelTest, type LabelTestOptions, labelTest } from "./statistics/labels.js";

@@ -18,6 +18,7 @@ export { type HeatmapOptions, heatmap } from "./heatmap.js";
 export { type HistogramOptions, histogram } from "./histogram.js";
 export type { Band } from "./intervals.js";
 export { type LinesOptions, lines, steps } from "./lines.js";
+export { intervalText, percentText, pText, shareText } from "./numbers.js";
 export { type ProgressBar, type ProgressOptions, progressBar } from "./progress.js";
 export { writeReport } from "./report/write.js";
 export { type Region, type Rule, regions, rules } from "./rules.js";
@@ -33,7 +34,6 @@ export {
   type Table,
   type TableOptions,
   table,
-  withInterval,
 } from "./table.js";
 export type { Theme } from "./theme.js";
 export type { Matrix, Values } from "./values.js";

@@ -62,11 +62,6 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
   };
 }
 
-/** "0.42 [0.31, 0.55]": a measured value with its interval. */
-export function withInterval(value: number, low: number, high: number, digits = 3): string {
-  return `${cellText(value, digits)} [${cellText(low, digits)}, ${cellText(high, digits)}]`;
-}
-
 export function tableHtml(table: Table): string {
   const align = (numeric: boolean) => `text-align:${numeric ? "right" : "left"}`;
   const head = table.columns.map(

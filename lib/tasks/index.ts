@@ -34,9 +34,11 @@ export { encodePng } from "./raster/png.js";
 export {
   type AmberAnnotation,
   type AmberCounts,
+  type AmberScore,
   type AmberScores,
   type AmberWords,
   amberCounts,
+  amberParts,
   amberScores,
 } from "./scoring/amber.js";
 export { anls } from "./scoring/anls.js";
@@ -45,4 +47,12 @@ export { exactMatch, scoreAnswer } from "./scoring/score.js";
 export { normaliseVqaAnswer, vqaAccuracy } from "./scoring/vqa.js";
 export { loadStudy } from "./studies.js";
 export * from "./synthetic/index.js";
-export type { Grade, Raster, ScoringRule, TaskImage, VisualTask } from "./visual.js";
+export {
+  asMessage,
+  type Grade,
+  type Raster,
+  type ScoringRule,
+  type TaskImage,
+  type TaskMessage,
+  type VisualTask,
+} from "./visual.js";

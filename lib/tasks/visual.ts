@@ -38,3 +38,19 @@ export interface VisualTask<Annotation = unknown> {
   /** What else is known: the publisher's fields, or the whole scene that a picture was drawn from. */
   readonly annotation: Annotation;
 }
+
+/** A user's turn, as the engine's prompts take it. */
+export interface TaskMessage {
+  readonly role: "user";
+  readonly content: readonly (
+    | { readonly type: "image"; readonly image: TaskImage }
+    | { readonly type: "text"; readonly text: string }
+  )[];
+}
+
+/** A task as a user asks it: its pictures, the text that stands in for them if any, the question. */
+export function asMessage({ images, passage, prompt }: VisualTask): TaskMessage {
+  const pictures = images.map((image) => ({ type: "image" as const, image }));
+  const text = passage === undefined ? prompt : `${passage} ${prompt}`;
+  return { role: "user", content: [...pictures, { type: "text", text }] };
+}

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { binomial, normalQuantile } from "../../lib/analysis/statistics/distributions.js";
-import { bootstrap, bootstrapMean, wilson } from "../../lib/analysis/statistics/intervals.js";
+import {
+  bootstrap,
+  bootstrapMean,
+  bootstrapRatio,
+  clusteredMean,
+  proportion,
+  wilson,
+} from "../../lib/analysis/statistics/intervals.js";
 import {
   groupDifferenceTest,
   mcnemar,
@@ -32,6 +39,43 @@ describe("intervals", () => {
       assert.deepEqual([found.estimate, found.n, found.level], [successes / n, n, 0.95]);
     }
     assert.throws(() => wilson(3, 2), /3 in 2/);
+  });
+  it("of flags are those of their count", () => {
+    assert.deepEqual(proportion([true, false, true, true]), wilson(3, 4));
+  });
+  it("of a ratio divide the sums, not the units' own ratios", () => {
+    const { estimate, low, high, n } = bootstrapRatio([
+      [1, 2],
+      [0, 0],
+      [3, 4],
+    ]);
+    assert.deepEqual([estimate, n], [4 / 6, 3]);
+    // Of any units that are drawn the ratio lies between the two that have one.
+    assert.ok(low >= 1 / 2 && high <= 3 / 4, `${low}, ${high}`);
+    assert.equal(bootstrapRatio([[2, 4]]).high, 0.5);
+    assert.throws(() => bootstrapRatio([[1, 0]]), /not a number in 2000 of 2000 draws/);
+  });
+  it("draw clusters whole", () => {
+    const random = seeded(2);
+    const means = Array.from({ length: 12 }, () => random.normal());
+    const one = clusteredMean(means, [...means.keys()]);
+    // A cluster of five equal values counts as one value does.
+    const five = clusteredMean(
+      means.flatMap((x) => Array<number>(5).fill(x)),
+      means.flatMap((_, c) => Array<number>(5).fill(c)),
+    );
+    const plain = bootstrapMean(means);
+    for (const found of [one, five])
+      assertClose(
+        [found.estimate, found.low, found.high],
+        [plain.estimate, plain.low, plain.high],
+        1e-12,
+        "",
+      );
+    assert.equal(five.n, 12);
+    const among = [true, false, true];
+    assert.equal(clusteredMean([1, 50, 3], [0, 0, 1], { among }).estimate, 2);
+    assert.throws(() => clusteredMean([1, 2], [0]), /clusteredMean/);
   });
   it("cover the true mean about as often as they say", () => {
     const random = seeded(1);

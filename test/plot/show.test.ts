@@ -10,11 +10,12 @@ import { html, markdown, picture, rawHtml, view } from "../../lib/plot/content.j
 import type { Bundle, Display } from "../../lib/plot/display.js";
 import { figure } from "../../lib/plot/figure.js";
 import { lines } from "../../lib/plot/lines.js";
+import { intervalText, pText, shareText } from "../../lib/plot/numbers.js";
 import { barLine, durationText, progressBar } from "../../lib/plot/progress.js";
 import { plotlySource, save } from "../../lib/plot/save.js";
 import { bundleOf, show } from "../../lib/plot/show.js";
 import { toPng } from "../../lib/plot/static.js";
-import { table, tableHtml, tableText, withInterval } from "../../lib/plot/table.js";
+import { table, tableHtml, tableText } from "../../lib/plot/table.js";
 
 const require = createRequire(import.meta.url);
 const KEY = Symbol.for("modalscope.display");
@@ -155,7 +156,11 @@ test("a table as text lines up, East Asian letters counted as two columns", () =
 test("tables take formats, data frames, and name wrong columns", () => {
   const share = (value: unknown) => `${Math.round(Number(value) * 100)}%`;
   assert.deepEqual(table([{ a: 0.25 }], { format: { a: share } }).cells, [["25%"]]);
-  assert.equal(withInterval(0.42, 0.3149, 0.55), "0.420 [0.315, 0.550]");
+  const measured = { estimate: 0.42, low: 0.3149, high: 0.55 };
+  assert.equal(intervalText(measured), "0.420 [0.315, 0.550]");
+  assert.equal(intervalText(measured, 2), "0.42 [0.31, 0.55]");
+  assert.equal(shareText({ ...measured, n: 50 }), "21/50 = 42% [31%, 55%]");
+  assert.deepEqual([0.0004, 0.001, 0.0456].map(pText), ["p < 0.001", "p = 0.001", "p = 0.046"]);
   const { DataFrame } = require("danfojs-node") as {
     DataFrame: new (data: object) => { columns: string[]; values: unknown };
   };

@@ -5,6 +5,7 @@ import type { LongCall } from "../../../lib/progress.js";
 import {
   type AmberScores,
   amberScores,
+  asMessage,
   blind,
   CAPTION_NOUNS,
   type CaptionScene,
@@ -13,7 +14,6 @@ import {
   type VisualTask,
 } from "../../../lib/tasks/index.js";
 import type { Trial } from "./recipe.js";
-import { asked } from "./rows.js";
 
 /** Accuracy on the questions of one kind. */
 export interface Accuracy {
@@ -44,7 +44,7 @@ export async function answers(
 ): Promise<string[]> {
   const found: string[] = [];
   for (let i = 0; i < tasks.length; i += ROWS) {
-    const prompts = tasks.slice(i, i + ROWS).map((task) => [asked(task)]);
+    const prompts = tasks.slice(i, i + ROWS).map((task) => [asMessage(task)]);
     const replies = await model.generate(prompts, { maxTokens });
     found.push(...replies.map(({ text }) => text));
     report?.(Math.min(i + ROWS, tasks.length), tasks.length, "answers");

@@ -1,24 +1,17 @@
 /** From tasks to what a step learns. */
-import type { Message, Model, PromptPart } from "../../../lib/model/index.js";
+import type { Message, Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/train.js";
 import { type Random, seeded } from "../../../lib/random.js";
-import type { VisualTask } from "../../../lib/tasks/index.js";
+import { asMessage, type VisualTask } from "../../../lib/tasks/index.js";
 import type { Conversation, Source, Stage } from "./recipe.js";
 
 /** Batches of a lot are drawn together and sorted by length, so that little is filled up. */
 const LOT = 8;
 
-/** A task as the user asks it. */
-export function asked({ images, passage, prompt }: VisualTask): Message {
-  const pictures = images.map((image): PromptPart => ({ type: "image", image }));
-  const text = passage === undefined ? prompt : `${passage} ${prompt}`;
-  return { role: "user", content: [...pictures, { type: "text", text }] };
-}
-
 /** All turns with their (first) answers; the picture goes with the first. */
 export function answered(tasks: Conversation): Message[] {
   return tasks.flatMap((task, turn): Message[] => [
-    turn === 0 ? asked(task) : { role: "user", content: [{ type: "text", text: task.prompt }] },
+    turn === 0 ? asMessage(task) : { role: "user", content: [{ type: "text", text: task.prompt }] },
     { role: "assistant", content: [{ type: "text", text: task.answers[0] }] },
   ]);
 }

@@ -1,6 +1,7 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
+import { checkSame } from "../linalg/matrix.js";
 import { normalQuantile } from "./distributions.js";
 
 /** A figure with its interval and what it rests on. */
@@ -60,6 +61,53 @@ export function bootstrap(
 export function bootstrapMean(values: ArrayLike<number>, options?: BootstrapOptions): Estimate {
   const all = Array.from(values);
   return bootstrap(all.length, (indices) => mean(Array.from(indices, (i) => all[i])), options);
+}
+
+/**
+ * Ratio of two sums over units, with its bootstrap interval; NaN where the second sum is 0.
+ * @param units each adds a part and a whole: of a text the hallucinated nouns and all of them, say.
+ */
+export function bootstrapRatio(
+  units: readonly (readonly [part: number, whole: number])[],
+  options?: BootstrapOptions,
+): Estimate {
+  const ratio = (indices: Int32Array): number => {
+    let part = 0;
+    let whole = 0;
+    for (const i of indices) {
+      part += units[i][0];
+      whole += units[i][1];
+    }
+    return whole === 0 ? Number.NaN : part / whole;
+  };
+  return bootstrap(units.length, ratio, options);
+}
+
+/**
+ * Mean of values that come in clusters, such as the tokens of texts: clusters are drawn for the interval, not values.
+ * @param clusters of each value, numbered from 0.
+ * @param among the values that count; default all.
+ */
+export function clusteredMean(
+  values: ArrayLike<number>,
+  clusters: ArrayLike<number>,
+  { among, ...options }: BootstrapOptions & { readonly among?: readonly boolean[] } = {},
+): Estimate {
+  checkSame("clusteredMean", clusters.length, values.length, "clusters");
+  const units: [sum: number, count: number][] = [];
+  for (let i = 0; i < values.length; i++) {
+    const counts = among?.[i] ?? true;
+    units[clusters[i]] ??= [0, 0];
+    if (!counts) continue;
+    units[clusters[i]][0] += values[i];
+    units[clusters[i]][1]++;
+  }
+  return bootstrapRatio(units.filter(Boolean), options);
+}
+
+/** Share of the flags that are true, with Wilson's interval. */
+export function proportion(flags: readonly boolean[], level = 0.95): Estimate {
+  return wilson(flags.filter(Boolean).length, flags.length, level);
 }
 
 /**

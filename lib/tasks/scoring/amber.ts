@@ -88,23 +88,43 @@ export function amberCounts(
   return { mentioned, hallucinated, covered, fancied };
 }
 
+/** AMBER's scores, each a part of a whole. */
+export type AmberScore = "chair" | "cover" | "hal" | "cog" | "cogOfMentions";
+
+/** What one description adds to the part and to the whole of each score. */
+export function amberParts({
+  mentioned,
+  hallucinated,
+  covered,
+  fancied,
+}: AmberCounts): Record<AmberScore, readonly [part: number, whole: number]> {
+  const yes = (flags: readonly boolean[]): number => flags.filter(Boolean).length;
+  return {
+    chair: [hallucinated.length, mentioned.length],
+    cover: [yes(covered), covered.length],
+    hal: [hallucinated.length > 0 ? 1 : 0, 1],
+    cog: [yes(fancied), fancied.length],
+    cogOfMentions: [yes(fancied), mentioned.length],
+  };
+}
+
 /** The scores over many descriptions, each a share from 0 to 1; NaN where there is nothing to count. */
 export function amberScores(
   descriptions: readonly { readonly text: string; readonly annotation: AmberAnnotation }[],
   words: AmberWords,
 ): AmberScores {
-  const counts = descriptions.map(({ text, annotation }) => amberCounts(text, annotation, words));
-  const total = (of: (count: AmberCounts) => readonly unknown[]): number =>
-    counts.reduce((sum, count) => sum + of(count).length, 0);
-  const mentions = total((c) => c.mentioned);
-  const fancied = total((c) => c.fancied.filter(Boolean));
+  const parts = descriptions.map(({ text, annotation }) => amberParts(amberCounts(text, annotation, words)));
+  const score = (name: AmberScore): number => {
+    const [part, whole] = [0, 1].map((of) => parts.reduce((sum, own) => sum + own[name][of], 0));
+    return part / whole;
+  };
   return {
-    chair: total((c) => c.hallucinated) / mentions,
-    cover: total((c) => c.covered.filter(Boolean)) / total((c) => c.covered),
-    hal: counts.filter((c) => c.hallucinated.length > 0).length / counts.length,
-    cog: fancied / total((c) => c.fancied),
-    cogOfMentions: fancied / mentions,
-    count: counts.length,
+    chair: score("chair"),
+    cover: score("cover"),
+    hal: score("hal"),
+    cog: score("cog"),
+    cogOfMentions: score("cogOfMentions"),
+    count: parts.length,
   };
 }
 
