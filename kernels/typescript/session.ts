@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { codeFrame } from "./code-frame.js";
 import { type CompilerThread, startCompiler } from "./compiler/thread.js";
@@ -134,18 +135,18 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     );
   }
 
-  const ended = Promise.all([
-    new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
-      child.on("exit", (code, signal) => resolve([code, signal]));
-      child.on("error", (error) => {
-        lastWords = error.message;
-        resolve([null, null]);
-      });
-    }),
-    readReports(),
-    readNative(stdout, "stdout"),
-    readNative(stderr, "stderr"),
-  ]).then(([[code, signal]]) => {
+  const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.on("exit", (code, signal) => resolve([code, signal]));
+    child.on("error", (error) => {
+      lastWords = error.message;
+      resolve([null, null]);
+    });
+  });
+  const printed = Promise.all([readNative(stdout, "stdout"), readNative(stderr, "stderr")]);
+  const ended = Promise.all([exited, readReports()]).then(async ([[code, signal]]) => {
+    // A process that a cell has started and left behind may hold these open for ever.
+    await Promise.race([printed, delay(lastPrintsMs, undefined, { ref: false })]);
+    for (const stream of [stdout, stderr]) stream.destroy();
     dead = describeDeath({ code, signal, exitCalled, lastWords });
     compiling?.cancel();
     running?.end({ status: "error", error: dead, cause: "death" }, []);
@@ -181,7 +182,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
       };
       send({ type: "run", run: id, code, cell: compiled.cell, count });
     });
-    await compiler.commit(declared);
+    if (dead === undefined) await compiler.commit(declared);
     return outcome;
   }
 
@@ -197,13 +198,18 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     async close() {
       closing = true;
       child.kill("SIGKILL");
-      await Promise.all([ended, compiler.close()]);
+      // In this order: a cell that is being compiled learns that its process is gone.
+      await ended;
+      await compiler.close();
     },
   };
 }
 
 /** For how many later cells what a cell left running may still print into it. */
 const keptOutputs = 1000;
+
+/** How long what native code has printed may take to come when its process has ended. */
+const lastPrintsMs = 1000;
 
 const noInput = "Nobody can answer here: this notebook runs without a person at the keyboard.";
 

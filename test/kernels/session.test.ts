@@ -236,6 +236,25 @@ test("what native code and child processes print is there", async () => {
   assert.equal(text, "native\n");
 });
 
+test("a process that leaves another one behind, which holds its streams: the cell still ends", async () => {
+  const doomed = openSession({ folder });
+  let text = "";
+  const { cause } = await doomed.execute(
+    `import { spawn } from "node:child_process";
+     spawn("sleep", ["20"], { stdio: "inherit", detached: true }).unref();
+     console.log("so far");
+     process.exit(4);`,
+    {
+      count: 1,
+      onOutput: (output) => {
+        if (output.type === "stream") text += output.content.text;
+      },
+    },
+  );
+  assert.deepEqual([cause, text], ["death", "so far\n"]);
+  await doomed.close();
+});
+
 test("a process that ends while the next cell is being compiled: that cell says so", async () => {
   const doomed = openSession({ folder });
   const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`).join(

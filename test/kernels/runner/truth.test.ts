@@ -148,6 +148,21 @@ test("a cell killed from outside, as the system does when memory is short", asyn
   assert.equal(textOf(notebook.cells[2]), "so far\n");
 });
 
+test("the package's own kernel, when a cell does not stop when asked", { timeout: 60_000 }, async () => {
+  const lock = new URL("../../../lib/native-lock.js", import.meta.url).href;
+  const cells = [
+    `const { enterNative } = await import(${JSON.stringify(lock)} as string);`,
+    // As a native call does that does not return.
+    'console.log("so far"); enterNative(); for (;;);',
+    "1",
+  ];
+  const { result, notebook } = await run(cells, { executionTimeout: 2 }, "modalscope");
+  assert.equal(result.status, "timeout");
+  assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
+  assert.match(recordIn(notebook).error?.evalue ?? "", /limit of 2 s.*did not stop when asked/);
+  assert.equal(textOf(notebook.cells[3]), "so far\n");
+});
+
 test("a process that ends while the next cell is being compiled", async () => {
   const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`).join(
     "\n",
