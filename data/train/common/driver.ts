@@ -166,7 +166,7 @@ function trained({ part }: Stage, raw: Readonly<Record<string, unknown>>): Recor
 
 /** Fresh weights around a tower that has learnt to see. */
 function withTower(raw: Readonly<Record<string, unknown>>, { weights, curves }: Progress): Weights {
-  const tower = [...weights].filter(([name]) => name.startsWith("vision_tower."));
+  const tower = [...weights].filter(([name]) => /^(vision_tower|visual)\./.test(name));
   return new Map([...fresh(raw, curves.seed).weights, ...tower]);
 }
 

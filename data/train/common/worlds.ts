@@ -1,8 +1,8 @@
 /** Recipes that learn from synthetic worlds alone. */
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, taskStream, type VisualTask, type World } from "../../../lib/tasks/index.js";
-import type { Draw, Recipe } from "./recipe.js";
-import { DESCRIBE, synthetic, syntheticTexts } from "./texts.js";
+import type { Draw, Recipe, Stage } from "./recipe.js";
+import { DESCRIBE, describing, synthetic, syntheticTexts } from "./texts.js";
 
 export interface WorldsOptions {
   /** Each with how often it is drawn from, relative to the others. */
@@ -10,6 +10,8 @@ export interface WorldsOptions {
   /** Side of the pictures in pixels. */
   readonly size: number;
   readonly words: readonly string[];
+  /** Steps in which the tower learns apart, by saying what pictures show. */
+  readonly towerSteps?: number;
   readonly steps: number;
   /** Conversations of a step. */
   readonly rows: number;
@@ -25,6 +27,7 @@ export function fromWorlds({
   worlds: shares,
   size,
   words,
+  towerSteps,
   steps,
   rows,
   rate,
@@ -34,6 +37,7 @@ export function fromWorlds({
   return {
     texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
+      ...(towerSteps ? [towerStage(shares, size, towerSteps, rate)] : []),
       {
         name: "visual",
         part: "whole",
@@ -60,6 +64,18 @@ export function fromWorlds({
           seed,
         }),
       })),
+  };
+}
+
+function towerStage(shares: WorldsOptions["worlds"], size: number, steps: number, rate: number): Stage {
+  return {
+    name: "tower",
+    part: "tower",
+    steps,
+    rows: 32,
+    rate,
+    sources: async (random) =>
+      shares.map(([world, share]) => ({ share, draw: describing(world, random, size) })),
   };
 }
 
