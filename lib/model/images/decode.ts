@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import sharp, { type Metadata } from "sharp";
+import type { Metadata } from "sharp";
 import { ModalscopeError } from "../../errors.js";
 import { checkRaster, type RgbImage } from "./raster.js";
 
@@ -38,6 +38,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     return source;
   }
   const { name, input } = await open(source);
+  const sharp = await libvips();
   const file = await reading(name, () =>
     sharp(input, { limitInputPixels: false, failOn: "error" }).metadata(),
   );
@@ -51,6 +52,11 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     throw new ModalscopeError(`${name} has levels of the type ${file.depth}.`, "8 or 16 bits are read.");
   checkPixels(name, file.width, file.height, options.maxPixels);
   return reading(name, () => decode(input, file, options.alpha ?? "drop"));
+}
+
+/** Loaded with the first picture: it takes a fifth of a second, which those who only read text need not wait for. */
+async function libvips(): Promise<typeof import("sharp").default> {
+  return (await import("sharp")).default;
 }
 
 async function open(source: string | Uint8Array): Promise<{ name: string; input: Uint8Array }> {
@@ -118,6 +124,7 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
 
 async function decode(input: Uint8Array, file: Metadata, alpha: "drop" | "white"): Promise<RgbImage> {
   // Profiles are ignored because Pillow ignores them; CMYK is kept apart from libvips' own conversion for the same reason.
+  const sharp = await libvips();
   let image = sharp(input, { limitInputPixels: false, failOn: "error", ignoreIcc: true, autoOrient: true });
   if (file.space === "cmyk") image = image.pipelineColourspace("cmyk").toColourspace("cmyk");
   const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });

@@ -2,7 +2,6 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { parseNotebook } from "./notebook.js";
-import { reportPage } from "./page.js";
 
 /**
  * Writes one page, `index.html`, with everything that executed notebooks show: interactive figures, tables,
@@ -25,6 +24,8 @@ export async function writeReport(notebookPaths: readonly string[], outDir: stri
       notebook: parseNotebook(await readFile(path, "utf8"), path),
     })),
   );
+  // Loaded only here: formulas and coloured code are for pages, and whoever imports the library would wait for them.
+  const { reportPage } = await import("./page.js");
   await mkdir(outDir, { recursive: true });
   const path = join(outDir, "index.html");
   // A reader never finds half a page.

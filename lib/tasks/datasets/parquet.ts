@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { ModalscopeError } from "../../errors.js";
 import { type DatasetOptions, Row } from "./files.js";
 
@@ -36,6 +35,7 @@ export async function parquetRows(
   { start = 0, limit = Number.POSITIVE_INFINITY }: DatasetOptions,
   columns?: readonly string[],
 ): Promise<Row[]> {
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
   const rows: Row[] = [];
   let passed = 0;
   for (const path of files) {
