@@ -13,6 +13,11 @@ export interface CaptureSpec {
   readonly hook: string | RegExp;
   /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
   readonly positions?: Positions;
+  /**
+   * Takes rows that name fewer positions than others, as prompts with one picture and with two do: what is kept is as
+   * long as the longest row's, and zero after the end of the shorter ones (`positions[row].length` of them count).
+   */
+  readonly ragged?: boolean;
   readonly heads?: readonly number[];
   /**
    * The mean over the chosen tokens (padding left out), kept as `<hook>/mean`; the norm of each vector, `<hook>/norm`;

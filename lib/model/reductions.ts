@@ -31,8 +31,8 @@ export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [str
 function countOf(positions: Positions, time: number): number {
   if (positions === "all") return time;
   if (positions === "last") return 1;
-  const [first] = positions;
-  return Array.isArray(first) ? first.length : positions.length;
+  if (!Array.isArray(positions[0])) return positions.length;
+  return Math.max(...(positions as readonly (readonly number[])[]).map((row) => row.length));
 }
 
 /** While tokens are generated, each pass has one column: that is the one that is kept. */
@@ -45,7 +45,7 @@ function positionsIn({ positions = "all" }: CaptureSpec, { phase }: Extent): Pos
  * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
  */
 export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void {
-  const { heads, reduce } = request;
+  const { heads, reduce, ragged = false } = request;
   const { head } = axesOf(hook);
   if (heads && head === undefined) {
     throw new ModalscopeError(`"${hook.name}" has no heads.`, "The capture asks for some.");
@@ -64,14 +64,19 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
   const positions = positionsIn(request, pass);
   if (typeof positions === "string") return;
   const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
-  if (columns.some((row) => row.length === 0)) {
-    throw new ModalscopeError(`The capture of "${hook.name}" names no positions.`);
+  const empty = columns.map((row) => row.length === 0);
+  if (empty.includes(true) && (!ragged || reduce === "mean" || !empty.includes(false))) {
+    throw new ModalscopeError(
+      `The capture of "${hook.name}" names no positions${columns.length > 1 ? ` in row ${empty.indexOf(true)}` : ""}.`,
+      "",
+      empty.includes(false) && reduce !== "mean" ? "Say ragged: true to keep zeros for such a row." : "",
+    );
   }
-  if (reduce !== "mean" && columns.some((row) => row.length !== columns[0].length)) {
+  if (!ragged && reduce !== "mean" && columns.some((row) => row.length !== columns[0].length)) {
     throw new ModalscopeError(
       "The rows name different numbers of positions.",
       "A captured tensor has one length for all rows.",
-      'Use reduce: "mean", or capture everything.',
+      'Say ragged: true to have the shorter ones end in zeros, use reduce: "mean", or capture everything.',
     );
   }
 }

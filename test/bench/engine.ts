@@ -1,8 +1,4 @@
 /** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { Command } from "commander";
 import { at, fill } from "../../lib/model/edits.js";
 import { loadModel } from "../../lib/model/load.js";
@@ -10,51 +6,8 @@ import { anonymousBytes, showBytes } from "../../lib/model/memory.js";
 import { logProb } from "../../lib/model/metrics.js";
 import type { Model } from "../../lib/model/model.js";
 import { sweep } from "../../lib/model/sweep.js";
+import { compare, Reference, timed } from "./beside.js";
 import { matmulLimit } from "./limit.js";
-
-interface Answer {
-  readonly seconds: number;
-  readonly bytes: number;
-  readonly logits: number[];
-  readonly values: number[];
-}
-
-/** The Python side: asks and waits. */
-class Reference {
-  private constructor(
-    private readonly child: ChildProcessByStdio<Writable, Readable, null>,
-    private readonly lines: AsyncIterator<string>,
-    readonly loaded: Answer,
-  ) {}
-
-  static async start(python: string, path: string, threads: number): Promise<Reference> {
-    const script = join(import.meta.dirname, "../../../test/bench/reference.py");
-    const child = spawn(python, [script, path, String(threads)], { stdio: ["pipe", "pipe", "inherit"] });
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    return new Reference(child, lines, await nextAnswer(lines));
-  }
-
-  async ask(command: object): Promise<Answer> {
-    this.child.stdin.write(`${JSON.stringify(command)}\n`);
-    return nextAnswer(this.lines);
-  }
-
-  stop(): void {
-    this.child.stdin.end();
-  }
-}
-
-/** Python libraries print other lines too: the answers are those that start with a brace. */
-async function nextAnswer(lines: AsyncIterator<string>): Promise<Answer> {
-  for (;;) {
-    const { value, done } = await lines.next();
-    if (done) throw new Error("The Python reference ended early; its error is above.");
-    if (value.startsWith("{")) return JSON.parse(value) as Answer;
-  }
-}
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 interface Options {
   readonly python?: string;
@@ -74,47 +27,17 @@ function tokensOf(size: number, time: number, vocabulary: number): number[][] {
   );
 }
 
-/** Runs both in turns and prints the median time of each, their ratio, and what was asked for. */
-async function compare(
-  name: string,
-  target: number,
-  rounds: number,
-  ours: () => Promise<number>,
-  theirs?: () => Promise<number>,
-  flops?: number,
-  limit?: number,
-): Promise<void> {
-  const own: number[] = [];
-  const other: number[] = [];
-  await ours();
-  await theirs?.();
-  for (let i = 0; i < rounds; i++) {
-    own.push(await ours());
-    if (theirs) other.push(await theirs());
-  }
-  const mine = median(own);
-  const rate = flops ? `  ${(flops / mine / 1e9).toFixed(0)} of ${(limit! / 1e9).toFixed(0)} GFLOP/s` : "";
-  const beside = other.length
-    ? `  reference ${median(other).toFixed(3)} s  ratio ${(median(other) / mine).toFixed(2)}× (aim ${target}×)`
-    : "";
-  console.log(`${name.padEnd(44)} ${mine.toFixed(3)} s${beside}${rate}`);
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
-}
-
 async function main(path: string, { python, rounds, threads }: Options): Promise<void> {
   const limit = await matmulLimit(threads);
   console.log(`matrix products here: ${(limit / 1e9).toFixed(0)} GFLOP/s on ${threads} threads`);
-  const cold = await timed(async () => (await loadModel(path, { threads })).close());
+  const { seconds: cold } = await timed(async () => (await loadModel(path, { threads })).close());
   let model!: Model;
-  const load = await timed(async () => {
+  const { seconds: load } = await timed(async () => {
     model = await loadModel(path, { threads });
   });
-  const reference = python ? await Reference.start(python, path, threads) : undefined;
+  const reference = python
+    ? await Reference.start(python, "reference.py", [path, String(threads)])
+    : undefined;
   console.log(
     `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${showBytes(anonymousBytes())} anonymous`,
   );
@@ -150,8 +73,7 @@ async function benchForward(
   const tokens = tokensOf(size, time, model.config.vocab_size);
   const batch = model.batch(tokens);
   const capture = ["blocks.*.hook_resid_pre"];
-  const theirs =
-    reference && (async (): Promise<number> => (await reference.ask({ op: "forward", tokens })).seconds);
+  const theirs = reference && (() => reference.ask({ op: "forward", tokens }));
   if (reference) {
     const expected = (await reference.ask({ op: "forward", tokens })).logits;
     const { logits } = await model.run(model.batch([tokens[0]]), { logits: "last" });
@@ -164,15 +86,10 @@ async function benchForward(
   ] as const) {
     const name = `${size}×${time}, residual cache, logits ${logits === "all" ? "everywhere" : "at one position"}`;
     const flops = flopsOf(model, size * time, logits === "all" ? size * time : size);
-    await compare(
-      name,
-      target,
-      rounds,
-      () => timed(() => model.run(batch, { capture, logits })),
-      theirs,
+    await compare(name, target, rounds, () => timed(() => model.run(batch, { capture, logits })), theirs, {
       flops,
       limit,
-    );
+    });
   }
 }
 
@@ -191,16 +108,14 @@ async function benchSweep(model: Model, reference: Reference | undefined, rounds
     [0, 1, 2, 3],
   ]) {
     const own = { values: [] as number[] };
-    const ours = (): Promise<number> =>
+    const ours = () =>
       timed(async () => {
         const edit = (l: unknown) => ({ [`blocks.${l}.hook_resid_pre`]: at(positions, fill(0)) });
         own.values = [
           ...(await sweep(model, batch, { over: model.layers, edit, metric: logProb(0) })).values.data,
         ];
       });
-    const theirs =
-      reference &&
-      (async (): Promise<number> => (await reference.ask({ op: "sweep", tokens, positions })).seconds);
+    const theirs = reference && (() => reference.ask({ op: "sweep", tokens, positions }));
     await compare(
       `sweep of ${model.layers.length} blocks, 64 tokens, at ${positions[0]}–${positions[3]}`,
       5,
@@ -227,7 +142,7 @@ async function benchStreaming(path: string, threads: number): Promise<void> {
   const watch = (): void => {
     peak = Math.max(peak, anonymousBytes());
   };
-  const seconds = await timed(() => model.run(batch, { logits: "last", progress: watch }));
+  const { seconds } = await timed(() => model.run(batch, { logits: "last", progress: watch }));
   const mode = model.resident ? "resident" : "streamed";
   console.log(
     `budget ${showBytes(bytes / 2)} for ${showBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +

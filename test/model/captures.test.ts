@@ -59,7 +59,10 @@ describe("queries taken in parts", () => {
         const got = await parts.run(batch, { edits });
         assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
         Object.assign(parts.engine, { captureLimit: 5e3 });
-        await assert.rejects(parts.run(batch, { edits, logits: "last" }), says(/values inside a block would take/));
+        await assert.rejects(
+          parts.run(batch, { edits, logits: "last" }),
+          says(/values inside a block would take/),
+        );
         await parts.close();
       }
     }));
@@ -91,6 +94,30 @@ describe("a capture of padding", () => {
         model.run(batch, { edits: { hook_embed: at([-3], zero()) } }),
         says(/position -3, which row 1 does not have/),
       );
+    }));
+
+  it("of different numbers of positions: refused, or zero after the end of the shorter rows", () =>
+    withModel(async (model) => {
+      const batch = model.batch(rows);
+      const hook = "blocks.0.attn.hook_q";
+      const positions = [[0, 2, 3], [3]];
+      await assert.rejects(model.run(batch, { capture: [{ hook, positions }] }), says(/Say ragged: true/));
+      const whole = (await model.run(batch, { capture: [hook] })).cache.get(hook);
+      const { cache } = await model.run(batch, { capture: [{ hook, positions, ragged: true }] });
+      const found = cache.get(hook);
+      const width = whole.shape[2] * whole.shape[3];
+      assert.deepEqual(found.shape, [2, 3, ...whole.shape.slice(2)]);
+      const vector = ({ data }: Tensor, cell: number) => data.slice(cell * width, (cell + 1) * width);
+      positions.forEach((row, b) => {
+        for (let i = 0; i < 3; i++) {
+          const want = i < row.length ? vector(whole, b * 4 + row[i]) : new Float32Array(width);
+          assert.deepEqual(vector(found, b * 3 + i), want, `row ${b}, place ${i}`);
+        }
+      });
+      const none = { hook, positions: [[1], []] };
+      await assert.rejects(model.run(batch, { capture: [none] }), says(/names no positions in row 1/));
+      const some = await model.run(batch, { capture: [{ ...none, ragged: true }] });
+      assert.deepEqual(some.cache.get(hook).shape.slice(0, 2), [2, 1]);
     }));
 
   it("is zero in whole tensors and in logits, and left out of means", () =>

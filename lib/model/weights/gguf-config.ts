@@ -13,6 +13,13 @@ export function architectureOf(path: string, header: GgufHeader): Architecture {
   const name = fieldsOf(path, header).optionalText("general.architecture");
   const architecture = supported.find((known) => known === name);
   if (architecture) return architecture;
+  if (name === "clip") {
+    throw new ModalscopeError(
+      `${path} holds a vision tower and its projector (an "mmproj" file),`,
+      "and that is half of a model: pictures are read from Hugging Face folders only (see lib/model/weights/GGUF.md).",
+      "For pictures open the model's Hugging Face folder; for text alone, the .gguf file that lies beside this one.",
+    );
+  }
   throw new ModalscopeError(
     `${path} holds a model of architecture ${name === undefined ? "unknown" : JSON.stringify(name)},`,
     `and supported in GGUF are ${supported.join(", ")} (llama covers Mistral).`,

@@ -1,56 +1,23 @@
 /** `npm run bench:scale -- MODEL`: a checkpoint of a real shape with random weights, streamed within a memory budget. */
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
-import { type Batch, padTokens } from "../../../lib/model/batch.js";
-import { imageProcessor } from "../../../lib/model/images/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { showBytes } from "../../../lib/model/memory.js";
-import type { Model } from "../../../lib/model/model.js";
-import { mropePositions } from "../../../lib/model/mrope.js";
-import { seeded } from "../../../lib/random.js";
+import { pictureBatch } from "../pictures.js";
 import { writeRandomCheckpoint } from "./random-checkpoint.js";
 import { shapes } from "./shapes.js";
 
 interface Options {
   readonly layers?: string;
+  readonly tower?: string;
   readonly memory: string;
   readonly rows: string;
   readonly tokens: string;
   readonly picture: string;
   readonly folder: string;
   readonly keep: boolean;
-}
-
-const TEXT_TOKENS = 40;
-
-/** Rows of one photograph-sized picture and a question each, of random pixels and tokens. */
-function pictureBatch(model: Model, name: string, raw: object, { rows, picture }: Options): Batch {
-  const files = JSON.parse(
-    readFileSync(join(import.meta.dirname, "../../../../test/fixtures/images/configs.json"), "utf8"),
-  )[name] as { preprocessor: object; processor: object };
-  const processor = imageProcessor(String((raw as { model_type: string }).model_type), {
-    ...files,
-    config: raw,
-  });
-  const random = seeded(2);
-  const [width, height] = picture.split("x").map(Number);
-  const data = Uint8Array.from({ length: 3 * width * height }, () => 255 * random.uniform());
-  const image = processor.process({ width, height, data });
-  const token = model.config.vision_config!.image_token_id;
-  const text = (): number[] =>
-    Array.from({ length: TEXT_TOKENS / 2 }, () => 5 + Math.floor(1000 * random.uniform()));
-  const ids = Array.from({ length: Number(rows) }, () => [
-    ...text(),
-    ...image.tokens.map(() => token),
-    ...text(),
-  ]);
-  const batch = padTokens(ids);
-  const columns = image.tokens.map((_, i) => TEXT_TOKENS / 2 + i);
-  const images = ids.map((_, row) => ({ row, image, columns }));
-  return { ...batch, images, ...mropePositions(model.config, batch, images) };
 }
 
 /** Watches this process's anonymous memory from another thread: the main one is inside native code most of the time. */
@@ -87,54 +54,122 @@ function bytesRead(): number {
   return Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))![1]);
 }
 
-/** Does some work and prints what it took. */
-async function measured<T>(
-  label: string,
-  watch: MemoryWatch,
-  per: { n: number; of: string },
-  work: () => Promise<T>,
-): Promise<T> {
-  watch.take();
-  const before = bytesRead();
-  const started = performance.now();
-  const result = await work();
-  const seconds = (performance.now() - started) / 1000;
-  await wait(120);
-  console.log(
-    `${label.padEnd(34)} ${seconds.toFixed(1).padStart(7)} s  ${(seconds / per.n).toFixed(2).padStart(6)} s per ${per.of}` +
-      `  read ${showBytes(bytesRead() - before).padStart(7)}  peak anonymous ${showBytes(watch.take())}`,
-  );
-  return result;
+/** What one stretch of work took. */
+interface Stretch {
+  blocks: number;
+  seconds: number;
+  /** Of the processor, all threads together: what other processes do does not count. */
+  cpu: number;
+  read: number;
+  peak: number;
+}
+
+/** Adds up what a run takes between the moments that its progress tells. */
+class Ledger {
+  private readonly stretches = new Map<string, Stretch>();
+  private label = "";
+  private at = performance.now();
+  private cpu = process.cpuUsage();
+  private read = bytesRead();
+
+  constructor(private readonly watch: MemoryWatch) {}
+
+  /** What follows belongs to `label`; what came before to the label before. */
+  turn(label: string): void {
+    const before = this.stretches.get(this.label) ?? { blocks: 0, seconds: 0, cpu: 0, read: 0, peak: 0 };
+    const { user, system } = process.cpuUsage(this.cpu);
+    const read = bytesRead();
+    this.stretches.set(this.label, {
+      blocks: before.blocks + 1,
+      seconds: before.seconds + (performance.now() - this.at) / 1000,
+      cpu: before.cpu + (user + system) / 1e6,
+      read: before.read + read - this.read,
+      peak: Math.max(before.peak, this.watch.take()),
+    });
+    this.label = label;
+    this.at = performance.now();
+    this.cpu = process.cpuUsage();
+    this.read = read;
+  }
+
+  print(): void {
+    for (const [label, { blocks, seconds, cpu, read, peak }] of this.stretches) {
+      if (label === "") continue;
+      console.log(
+        `  ${label.padEnd(28)} ${String(blocks).padStart(3)} × ${(seconds / blocks).toFixed(2).padStart(6)} s ` +
+          `(${(cpu / blocks).toFixed(2).padStart(6)} s of processors)  read ${showBytes(read / blocks).padStart(8)} each` +
+          `  peak anonymous ${showBytes(peak)}`,
+      );
+    }
+  }
+}
+
+/** The shape with fewer blocks; a tower's readouts follow its last ones. */
+function cutShape(
+  shape: Readonly<Record<string, unknown>>,
+  { layers, tower }: Options,
+): Record<string, unknown> {
+  const { text_config: text, vision_config: vision } = shape as Record<string, object>;
+  const blocks = Number(tower);
+  const readouts = [2, 1, 0].map((n) => Math.max(0, blocks - 2 - n));
+  const fewer = tower && { depth: blocks, num_hidden_layers: blocks, deepstack_visual_indexes: readouts };
+  return {
+    ...shape,
+    text_config: { ...text, ...(layers && { num_hidden_layers: Number(layers) }) },
+    vision_config: { ...vision, ...(fewer || {}) },
+  };
 }
 
 async function main(name: string, options: Options): Promise<void> {
   const shape = shapes[name];
-  const text = shape.text_config as object;
-  const raw = options.layers
-    ? { ...shape, text_config: { ...text, num_hidden_layers: Number(options.layers) } }
-    : shape;
-  const folder = join(options.folder, `${name}-${options.layers ?? "all"}`);
+  const raw = cutShape(shape, options);
+  const folder = join(options.folder, `${name}-${options.layers ?? "all"}-${options.tower ?? "all"}`);
   if (!existsSync(join(folder, "model.safetensors"))) writeRandomCheckpoint(folder, raw);
   const size = statSync(join(folder, "model.safetensors")).size;
   const watch = new MemoryWatch();
   try {
-    const model = await measured(`load ${showBytes(size)} in bfloat16`, watch, { n: 1, of: "load" }, () =>
-      loadModel(folder, { memory: options.memory, cache: false }),
+    const loading = performance.now();
+    const model = await loadModel(folder, { memory: options.memory, cache: false });
+    console.log(
+      `${name}: ${showBytes(size)} in bfloat16, opened in ${((performance.now() - loading) / 1000).toFixed(1)} s`,
     );
     const layers = model.config.num_hidden_layers;
-    const batch = pictureBatch(model, name, raw, options);
+    const [width, height] = options.picture.split("x").map(Number);
+    const batch = pictureBatch(model, {
+      config: raw,
+      processor: name,
+      rows: Number(options.rows),
+      picture: [width, height],
+      textTokens: 40,
+    });
     const tower = model.config.vision_config!.num_hidden_layers;
     console.log(
-      `${name}: ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.time} tokens; budget ${options.memory}`,
+      `  ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.time} tokens with a picture of ` +
+        `${options.picture}; budget ${options.memory}; ${model.resident ? "resident" : "streamed"}`,
     );
     const capture = [{ hook: "blocks.*.hook_resid_post", reduce: "mean" as const }];
-    await measured("pictures and prompt, captures", watch, { n: layers + tower, of: "block" }, () =>
-      model.run(batch, { logits: "last", capture }),
-    );
-    const tokens = Number(options.tokens);
-    await measured(`the same and ${tokens} tokens`, watch, { n: layers + tower, of: "block" }, () =>
-      model.generate(batch, { maxTokens: tokens, stopTokens: [] }),
-    );
+    const prompt = new Ledger(watch);
+    prompt.turn("embedding of patches");
+    await model.run(batch, {
+      logits: "last",
+      capture,
+      progress: (_, __, label = "") => {
+        if (label === "blocks") prompt.turn("norm, language head");
+        else if (label === "block 0") prompt.turn("projector, block 0");
+        else prompt.turn(label.startsWith("vision") ? "block of the tower" : "block");
+      },
+    });
+    prompt.turn("");
+    prompt.print();
+    const decoding = new Ledger(watch);
+    decoding.turn("prompt again, first token");
+    const maxTokens = Number(options.tokens);
+    await model.generate(batch, {
+      maxTokens,
+      stopTokens: [],
+      progress: () => decoding.turn("step of decoding"),
+    });
+    decoding.print();
     await model.close();
   } finally {
     await watch.stop();
@@ -148,6 +183,7 @@ await new Command("bench:scale")
   )
   .argument("<model>", Object.keys(shapes).join(", "))
   .option("--layers <n>", "blocks of the language model (default: all)")
+  .option("--tower <n>", "blocks of the vision tower (default: all)")
   .option("--memory <size>", "the budget", "8GB")
   .option("--rows <n>", "prompts, with a picture each", "4")
   .option("--picture <size>", "each picture's width and height in pixels", "640x480")

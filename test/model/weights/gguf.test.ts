@@ -228,6 +228,7 @@ const refused: [string, GgufParts, RegExp][] = [
     { metadata: named("mamba") },
     /architecture "mamba", and supported in GGUF are llama, qwen2, gemma3/,
   ],
+  ["is a vision tower", { metadata: named("clip") }, /"mmproj" file.*Hugging Face folder/],
   ["does not name its architecture", {}, /architecture unknown/],
   [
     "names its architecture by a number",

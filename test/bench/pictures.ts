@@ -1,0 +1,40 @@
+/** Prompts with a photograph-sized picture each, of random pixels and tokens. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Batch, padTokens } from "../../lib/model/batch.js";
+import { imageProcessor } from "../../lib/model/images/index.js";
+import type { Model } from "../../lib/model/model.js";
+import { mropePositions } from "../../lib/model/mrope.js";
+import { seeded } from "../../lib/random.js";
+
+export interface PicturePrompts {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Whose processor files, of test/fixtures/images/configs.json. */
+  readonly processor: string;
+  /** What its preprocessor_config.json says otherwise. */
+  readonly preprocessor?: object;
+  readonly rows: number;
+  readonly picture: readonly [width: number, height: number];
+  /** Half of them before the picture, half after it. */
+  readonly textTokens: number;
+}
+
+export function pictureBatch(model: Model, given: PicturePrompts): Batch {
+  const file = join(import.meta.dirname, "../../../test/fixtures/images/configs.json");
+  const { config, rows, picture, textTokens } = given;
+  const { [given.processor]: files } = JSON.parse(readFileSync(file, "utf8"));
+  const random = seeded(2);
+  const [width, height] = picture;
+  const data = Uint8Array.from({ length: 3 * width * height }, () => 255 * random.uniform());
+  const preprocessor = { ...files.preprocessor, ...given.preprocessor };
+  const processor = imageProcessor(String(config.model_type), { preprocessor, config });
+  const image = processor.process({ width, height, data });
+  const token = model.config.vision_config!.image_token_id;
+  const before = textTokens / 2;
+  const text = (): number[] => Array.from({ length: before }, () => 5 + Math.floor(1000 * random.uniform()));
+  const ids = Array.from({ length: rows }, () => [...text(), ...image.tokens.map(() => token), ...text()]);
+  const batch = padTokens(ids);
+  const columns = image.tokens.map((_, i) => before + i);
+  const images = ids.map((_, row) => ({ row, image, columns }));
+  return { ...batch, images, visual: ids.map(() => columns), ...mropePositions(model.config, batch, images) };
+}
