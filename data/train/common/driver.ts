@@ -161,7 +161,9 @@ function trained({ part }: Stage, raw: Readonly<Record<string, unknown>>): Recor
   if (part === "whole") return raw;
   const language = languageConfig(raw);
   const num_hidden_layers = Math.min(READER_BLOCKS, language.num_hidden_layers as number);
-  return { ...raw, text_config: { ...language, num_hidden_layers } };
+  const types = language.layer_types as readonly string[] | undefined;
+  const layer_types = types && { layer_types: types.slice(0, num_hidden_layers) };
+  return { ...raw, text_config: { ...language, num_hidden_layers, ...layer_types } };
 }
 
 /** Fresh weights around a tower that has learnt to see. */

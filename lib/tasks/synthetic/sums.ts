@@ -63,7 +63,7 @@ export const sums: World<SumScene> = {
       right,
       ink: random.pick(dark ? LIGHT_INKS : DARK_INKS),
       dark,
-      shift: [random.int(13) - 6, random.int(41) - 20],
+      shift: [random.int(5) - 2, random.int(17) - 8],
     };
   },
 
