@@ -80,7 +80,7 @@ export const recipe: Recipe = {
     size: SIZE,
     words: GEMMA_WORDS,
     towerSteps: 1500,
-    steps: 2200,
+    steps: 1800,
     rows: 16,
     rate: 2e-3,
   }),

@@ -97,7 +97,7 @@ export const recipe: Recipe = {
     size: SIZE,
     words: QWEN_WORDS,
     towerSteps: 1200,
-    steps: 1300,
+    steps: 1000,
     rows: 16,
     rate: 2e-3,
     balance: BALANCE,
