@@ -23,7 +23,7 @@ export interface Engine {
   /** Bytes that the captures of one run may take. */
   readonly captureLimit: number;
   /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */
-  readonly scoreLimit: number;
+  readonly workLimit: number;
   /** Whether attention can be one operation where nothing inside it is asked for. */
   readonly fuses: boolean;
 }

@@ -59,7 +59,7 @@ export function columnBytes({ config, float }: Engine, pass: Pass): number {
 export function blockBytes(engine: Engine, pass: Pass, plan: Plan): number {
   const column = columnBytes(engine, pass);
   const whole = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
-  return whole ? column * pass.time : Math.min(column * pass.time, Math.max(column, engine.scoreLimit));
+  return whole ? column * pass.time : Math.min(column * pass.time, Math.max(column, engine.workLimit));
 }
 
 /** Bytes that a block works with when cotangents go back through it, which takes all columns at once. */

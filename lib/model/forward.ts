@@ -145,7 +145,7 @@ async function runBlock(
 /** How many queries are taken together, so that what a block works with stays below the limit. */
 function queriesAtOnce(engine: Engine, layer: number, pass: Pass, { plan }: Company): number {
   const whole = engine.hooks.some((h) => h.piece === layer && needsAllQueries(h, plan));
-  return whole ? pass.time : Math.max(1, Math.floor(engine.scoreLimit / columnBytes(engine, pass)));
+  return whole ? pass.time : Math.max(1, Math.floor(engine.workLimit / columnBytes(engine, pass)));
 }
 
 /** Where a part of the queries ends at the earliest: a picture's tokens see each other and stay together. */

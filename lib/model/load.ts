@@ -103,7 +103,7 @@ async function assemble(
     float,
     resident,
     captureLimit: memory * CAPTURE_SHARE,
-    scoreLimit: Math.min(WORK_LIMIT, memory * WORK_SHARE),
+    workLimit: Math.min(WORK_LIMIT, memory * WORK_SHARE),
     fuses: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);

@@ -121,7 +121,7 @@ const TOKENS_AT_ONCE = 2 ** 14;
 
 /** Rows of one batch, so that their streams, keys, logits and scores stay within the memory for captures. */
 function rowsAtOnce(
-  { config, float, captureLimit, scoreLimit }: Engine,
+  { config, float, captureLimit, workLimit }: Engine,
   { size, time }: Batch,
   points: readonly Point[],
   logits: readonly (readonly number[])[],
@@ -130,7 +130,7 @@ function rowsAtOnce(
   const keys = 2 * time * config.num_key_value_heads * config.head_dim;
   const most = Math.max(...points.map((p) => p.blockMemory));
   // Beyond its limit a block's memory grows with the rows: an edit needs all queries at once.
-  const inside = most > scoreLimit ? most / size : 0;
+  const inside = most > workLimit ? most / size : 0;
   const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + inside;
   return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, captureLimit / bytes)));
 }

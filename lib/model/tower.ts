@@ -97,7 +97,7 @@ export function rowBytes({ config, float }: Engine, time: number, queries: numbe
 function queriesAtOnce(engine: Engine, { size, time }: Pass, { fused, whole, together }: Way): number {
   if (fused || whole || together) return time;
   const each = rowBytes(engine, time, 1) - rowBytes(engine, time, 0);
-  return Math.min(time, Math.max(1, Math.floor(engine.scoreLimit / (size * each))));
+  return Math.min(time, Math.max(1, Math.floor(engine.workLimit / (size * each))));
 }
 
 /** Rows of one length that follow each other, as many as the limit on memory allows. */
@@ -108,7 +108,7 @@ function partsOf(engine: Engine, pass: Pass, way: Way): Pass[] {
   for (let from = 0, to: number; from < pass.size; from = to) {
     const time = lengths[from];
     const bytes = rowBytes(engine, time, way.fused ? 0 : time);
-    const most = from + Math.max(1, Math.floor(engine.scoreLimit / bytes));
+    const most = from + Math.max(1, Math.floor(engine.workLimit / bytes));
     to = from + 1;
     while (to < pass.size && to < most && lengths[to] === time) to++;
     parts.push(rowsPass(pass, from, to, time));

@@ -119,7 +119,7 @@ async function throughRows(
 function rowsAtOnce(engine: Engine, { size, time }: Pass, targets: number): number {
   return Math.min(
     size,
-    Math.max(1, Math.floor(engine.scoreLimit / (rowBytes(engine, time, time) * (1 + targets)))),
+    Math.max(1, Math.floor(engine.workLimit / (rowBytes(engine, time, time) * (1 + targets)))),
   );
 }
 

@@ -35,7 +35,7 @@ describe("queries taken in parts", () => {
         };
         const whole = await model.run(batch, { capture, edits });
         const parts = await open("gemma3_text-tied");
-        Object.assign(parts.engine, { scoreLimit: 2 * batch.size * 4 * batch.time * 4 });
+        Object.assign(parts.engine, { workLimit: 2 * batch.size * 4 * batch.time * 4 });
         const cut = await parts.run(batch, { capture, edits });
         assert.deepEqual(cut.cache.names.sort(), whole.cache.names.sort());
         for (const name of whole.cache.names) {
@@ -55,7 +55,7 @@ describe("queries taken in parts", () => {
         const edits = { "blocks.1.attn.hook_pattern": at("last", edit) };
         const want = await model.run(batch, { edits });
         const parts = await open("qwen2-tied");
-        Object.assign(parts.engine, { scoreLimit: 100 });
+        Object.assign(parts.engine, { workLimit: 100 });
         const got = await parts.run(batch, { edits });
         assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
         Object.assign(parts.engine, { captureLimit: 5e3 });

@@ -162,7 +162,7 @@ describe("a run", () => {
       const batch = batchOf(model, golden("gemma3_text-tied").cases.left);
       const whole = await model.run(batch, { capture: ["blocks.*.hook_resid_post"] });
       const parts = await open("gemma3_text-tied");
-      Object.assign(parts.engine, { scoreLimit: 2 * batch.size * 4 * batch.time * 4 });
+      Object.assign(parts.engine, { workLimit: 2 * batch.size * 4 * batch.time * 4 });
       const cut = await parts.run(batch, { capture: ["blocks.*.hook_resid_post"] });
       for (const name of whole.cache.names)
         assert.ok(deviation(cut.cache.get(name), whole.cache.get(name)) < 1e-5, name);

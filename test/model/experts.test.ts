@@ -314,7 +314,7 @@ describe("experts at work", () => {
 
   it("queries in parts give the same, and the experts run on all of them together", async () => {
     const { model: streamed, reads } = await watched(0);
-    const parts = new Model({ ...streamed.engine, scoreLimit: 1 }, undefined, streamed.path);
+    const parts = new Model({ ...streamed.engine, workLimit: 1 }, undefined, streamed.path);
     agrees((await parts.run(batch)).logits!, plain, "logits", SAME);
     assert.equal(new Set(reads).size, reads.length, "no expert is read twice");
     await streamed.close();

@@ -135,7 +135,7 @@ it("derivatives of several pictures are the same a row at a time", async () => {
     };
     const metrics = [logProb(3), logProb(5)];
     const whole = await gradients(model, batch, metrics, options);
-    const apart = new Model({ ...model.engine, scoreLimit: 1 }, model.tokenizer, model.path);
+    const apart = new Model({ ...model.engine, workLimit: 1 }, model.tokenizer, model.path);
     const rows = await gradients(apart, batch, metrics, options);
     for (const name of options.wrt)
       assert.ok(

@@ -47,9 +47,9 @@ for (const variant of variants) {
     await exact.close();
 
     // Few queries at once: where a picture's tokens all see each other they stay together.
-    for (const scoreLimit of [1, 2000]) {
-      const parts = new Model({ ...model.engine, scoreLimit }, model.tokenizer, model.path);
-      same(await lastLogits(parts, variant), `scores of ${scoreLimit} bytes at once`);
+    for (const workLimit of [1, 2000]) {
+      const parts = new Model({ ...model.engine, workLimit }, model.tokenizer, model.path);
+      same(await lastLogits(parts, variant), `scores of ${workLimit} bytes at once`);
     }
 
     const batch = await mixed(model, variant);
@@ -170,7 +170,7 @@ for (const variant of variants) {
       rmSync(folder, { recursive: true });
     }
     // A row at a time, with captures and edits inside.
-    const parts = new Model({ ...model.engine, scoreLimit: 1 }, model.tokenizer, model.path);
+    const parts = new Model({ ...model.engine, workLimit: 1 }, model.tokenizer, model.path);
     const edits = {
       [`${block}.attn.hook_z`]: [at([1], add(0.5)), onRows([1], mean())],
       [`${block}.attn.hook_attn_scores`]: [onRows([1], at([2], hide([0]))), scale(0.5)],
