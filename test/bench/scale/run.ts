@@ -3,8 +3,10 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
+import type { Batch } from "../../../lib/model/batch.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { showBytes } from "../../../lib/model/memory.js";
+import type { Model } from "../../../lib/model/model.js";
 import { pictureBatch } from "../pictures.js";
 import { writeRandomCheckpoint } from "./random-checkpoint.js";
 import { shapes } from "./shapes.js";
@@ -104,6 +106,18 @@ class Ledger {
   }
 }
 
+/** The prompt once more, and the steps after it. */
+async function decode(model: Model, batch: Batch, maxTokens: number, watch: MemoryWatch): Promise<void> {
+  const ledger = new Ledger(watch);
+  ledger.turn("prompt again, first token");
+  await model.generate(batch, {
+    maxTokens,
+    stopTokens: [],
+    progress: () => ledger.turn("step of decoding"),
+  });
+  ledger.print();
+}
+
 /** The shape with fewer blocks; a tower's readouts follow its last ones. */
 function cutShape(
   shape: Readonly<Record<string, unknown>>,
@@ -161,15 +175,8 @@ async function main(name: string, options: Options): Promise<void> {
     });
     prompt.turn("");
     prompt.print();
-    const decoding = new Ledger(watch);
-    decoding.turn("prompt again, first token");
     const maxTokens = Number(options.tokens);
-    await model.generate(batch, {
-      maxTokens,
-      stopTokens: [],
-      progress: () => decoding.turn("step of decoding"),
-    });
-    decoding.print();
+    if (maxTokens > 0) await decode(model, batch, maxTokens, watch);
     await model.close();
   } finally {
     await watch.stop();
@@ -187,7 +194,7 @@ await new Command("bench:scale")
   .option("--memory <size>", "the budget", "8GB")
   .option("--rows <n>", "prompts, with a picture each", "4")
   .option("--picture <size>", "each picture's width and height in pixels", "640x480")
-  .option("--tokens <n>", "tokens to generate", "4")
+  .option("--tokens <n>", "tokens to generate; 0: the prompt alone", "4")
   .option("--folder <path>", "where the checkpoint is written", join(process.cwd(), ".scale"))
   .option("--keep", "leave the checkpoint there", false)
   .action(main)
