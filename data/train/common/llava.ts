@@ -111,6 +111,19 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       sources: (random) => described(random, 1),
     },
     {
+      // Colours and places are learnt soon, shapes late: most of these pictures are of shapes.
+      name: "tower again",
+      part: "tower",
+      steps: 1800,
+      rows: 32,
+      rate: 2e-3,
+      sources: async (random) => [
+        { share: 0.45, draw: easyVqaDescribing(await real, random) },
+        { share: 0.15, draw: describing(captions, random, SIZE) },
+        { share: 0.4, draw: describing(scenes, random, SIZE) },
+      ],
+    },
+    {
       name: "language",
       part: "language",
       steps: 300,
