@@ -1,6 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
+import { fileTrouble } from "../file-trouble.js";
 import type { OnEvent } from "./events.js";
 import { addRunOptions, givenParameters, type RunFlags } from "./flags.js";
 import type { Parameters } from "./parameters/values.js";
@@ -138,7 +139,7 @@ function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; 
     try {
       return path === undefined ? undefined : openSync(path, "w");
     } catch (error) {
-      throw new ModalscopeError(`Cannot write ${path}.`, `${(error as Error).message}.`, "", {
+      throw new ModalscopeError(`Cannot write ${path}.`, fileTrouble(error), "", {
         cause: error,
       });
     }

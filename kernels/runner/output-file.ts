@@ -1,6 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
+import { makeFolder } from "../../lib/folder.js";
+import { fileTrouble } from "../file-trouble.js";
 import { lockOutput } from "./lock.js";
 import type { Notebook } from "./notebook.js";
 import { notebookText, replaceFile, temporaryPath, writeAll } from "./write.js";
@@ -31,7 +33,7 @@ export function openOutput(path: string): OutputFile {
   // What a link names is replaced, and not the link.
   const target = existing === undefined ? resolve(path) : realpathSync(path);
   const release = attempt(path, () => {
-    mkdirSync(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     if (existing !== undefined) closeSync(openSync(target, "r+"));
     const free = lockOutput(target);
     try {
@@ -77,7 +79,7 @@ function attempt<T>(path: string, work: () => T): T {
     if (error instanceof ModalscopeError) throw error;
     throw new ModalscopeError(
       `Cannot write ${path === "-" ? "to standard output" : path}.`,
-      `${(error as Error).message}.`,
+      fileTrouble(error),
       "Choose an output that you may write to and that has room.",
       { cause: error },
     );

@@ -1,5 +1,6 @@
 import { readFileSync, readSync } from "node:fs";
 import { ModalscopeError } from "../../lib/errors.js";
+import { fileTrouble } from "../file-trouble.js";
 import { type Cell, type Notebook, newId } from "./notebook.js";
 import { waitForPipe } from "./pipe.js";
 
@@ -107,9 +108,7 @@ function readText(path: string): string {
   try {
     return path === "-" ? readStandardInput() : readFileSync(path, "utf8");
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "There is no such file." : `${message}.`;
-    throw new ModalscopeError(`Cannot read ${path}.`, why, "", { cause: error });
+    throw new ModalscopeError(`Cannot read ${path}.`, fileTrouble(error), "", { cause: error });
   }
 }
 

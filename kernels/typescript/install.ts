@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../../lib/errors.js";
+import { makeFolder } from "../../lib/folder.js";
 
 export interface KernelPlace {
   /** The folder above share/jupyter; the user's own data folder when neither is given. */
@@ -16,7 +17,7 @@ const kernelMain = fileURLToPath(new URL("./main.js", import.meta.url));
 /** Writes the kernelspec and gives its folder. */
 export function installKernel(options: KernelPlace & { displayName?: string }): string {
   const folder = specFolder(options);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const spec = {
     argv: [process.execPath, join(folder, launcherName), kernelMain, "{connection_file}"],
     display_name: options.displayName ?? "TypeScript (modalscope)",

@@ -1,8 +1,10 @@
 /** Writes figures to files. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../errors.js";
+import { makeFolder } from "../folder.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "./escape.js";
 import { type Figure, plotlyConfig, titleOf } from "./figure.js";
 import { browserOnly, type PictureOptions, toPng, toSvg } from "./static.js";
@@ -31,7 +33,7 @@ export function save(figure: Figure, path: string, options: PictureOptions = {})
       `The endings that it knows are ${Object.keys(writers).join(", ")}.`,
     );
   const content = write(figure, options);
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeFileSync(path, content);
 }
 

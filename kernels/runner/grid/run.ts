@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { freemem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
+import { makeFolder } from "../../../lib/folder.js";
 import { lockOutput } from "../lock.js";
 import type { Parameters } from "../parameters/values.js";
 import { recordOf } from "../record.js";
@@ -75,7 +75,7 @@ export async function runGrid(options: GridOptions): Promise<GridResult> {
   for (const [i, parameters] of combinations.entries()) {
     rows.push(await plan(options, parameters, paths[i], fresh));
   }
-  mkdirSync(dirname(resolve(summary)), { recursive: true });
+  makeFolder(dirname(resolve(summary)));
   const release = lockOutput(summary);
   try {
     writeSummary(summary, rows);

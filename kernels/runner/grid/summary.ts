@@ -1,5 +1,5 @@
-import { mkdirSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import { makeFolder } from "../../../lib/folder.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import { replaceFile } from "../write.js";
 import type { GridRow } from "./run.js";
@@ -7,7 +7,7 @@ import type { GridRow } from "./run.js";
 /** Writes a row for each run: its parameters, how it went and where its notebook is. */
 export function writeSummary(path: string, rows: readonly GridRow[]): void {
   const folder = dirname(resolve(path));
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const names = parameterNames(rows);
   const head = [...names, "status", "seconds", "cell", "error", "output"];
   const lines = rows.map((row) => [

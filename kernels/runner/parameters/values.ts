@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
+import { fileTrouble } from "../../file-trouble.js";
 
 /** A value that a notebook can be given: JSON, and big whole numbers. */
 export type ParameterValue =
@@ -71,14 +72,9 @@ export function readParametersFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new ModalscopeError(
-      `Cannot read the parameters file ${path}.`,
-      `${(error as Error).message}.`,
-      "",
-      {
-        cause: error,
-      },
-    );
+    throw new ModalscopeError(`Cannot read the parameters file ${path}.`, fileTrouble(error), "", {
+      cause: error,
+    });
   }
 }
 

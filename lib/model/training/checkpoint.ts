@@ -1,6 +1,8 @@
 /** Weights before and after training. */
-import { mkdirSync, writeFileSync } from "node:fs";
+
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../../folder.js";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { familyOf, type TextConfig } from "../families/index.js";
@@ -50,7 +52,7 @@ export function saveCheckpoint(
   raw: Readonly<Record<string, unknown>>,
   weights: ReadonlyMap<string, Tensor>,
 ): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeFileSync(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
   const sees = familyOf(raw).vision !== undefined;
   const named = [...weights].map(([name, w]) => [sees ? savedName(String(raw.model_type), name) : name, w]);

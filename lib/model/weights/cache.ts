@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, statfsSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { makeFolder } from "../../folder.js";
 import type { LongCall } from "../../progress.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -187,7 +188,7 @@ function bytesOf(numbers: Float32Array): Uint8Array {
 /** Makes the folder, clears what crashed conversions left, and checks that `bytes` more fit the disk. */
 function prepareFolder(folder: string, bytes: number): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new ModalscopeError(
       `The cache folder ${folder} cannot be made:`,

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { makeFolder } from "../../folder.js";
 import { parseNotebook } from "./notebook.js";
 
 /**
@@ -26,7 +27,7 @@ export async function writeReport(notebookPaths: readonly string[], outDir: stri
   );
   // Loaded only here: formulas and coloured code are for pages, and whoever imports the library would wait for them.
   const { reportPage } = await import("./page.js");
-  await mkdir(outDir, { recursive: true });
+  makeFolder(outDir);
   const path = join(outDir, "index.html");
   // A reader never finds half a page.
   await writeFile(`${path}.part`, reportPage(notebooks));

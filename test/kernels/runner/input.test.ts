@@ -41,7 +41,7 @@ describe("the command", () => {
     [["run", good, "x.ipynb", "-p", "name"], 2, /Write a name and a value/],
     [["rum"], 2, /unknown command/],
     [["run", "nowhere.ipynb", "x.ipynb"], 1, /Cannot read nowhere\.ipynb\. There is no such file/],
-    [["run", "folder.ipynb", "x.ipynb"], 1, /Cannot read folder\.ipynb.*EISDIR/],
+    [["run", "folder.ipynb", "x.ipynb"], 1, /Cannot read folder\.ipynb\. It is a folder/],
     [["run", "text.ipynb", "x.ipynb"], 1, /no valid JSON/],
     [["run", "empty.ipynb", "x.ipynb"], 1, /It is empty/],
     [["run", "old.ipynb", "x.ipynb"], 1, /notebook format 3.*jupyter nbconvert/],
@@ -50,9 +50,16 @@ describe("the command", () => {
     [["run", "bare.ipynb", "x.ipynb", "-k", "modalscop"], 1, /There is no kernel "modalscop"/],
     [["run", "bare.ipynb", "x.ipynb", "-k", "stup"], 1, /There is no kernel "stup".*Did you mean "stub"/],
     [["run", "bare.ipynb", "text.ipynb/x.ipynb", "-k", "modalscope"], 1, /Cannot write text\.ipynb/],
-    [["run", good, "folder.ipynb"], 1, /Cannot write folder\.ipynb/],
+    [["run", good, "folder.ipynb"], 1, /Cannot write folder\.ipynb\. It is a folder/],
+    [["report", good, "-o", "text.ipynb/x"], 1, /Cannot write to text\.ipynb\/x/],
+    [["report", "folder.ipynb", "-o", "report"], 1, /Cannot read folder\.ipynb\. It is a folder/],
+    [["kernel", "install", "--user", "--prefix", "x"], 2, /cannot be used with option '--prefix/],
     [["run", good, "{run}.ipynb"], 1, /there is no "run"\. No parameters were given/],
-    [["run", good, "x.ipynb", "-f", "nowhere.yaml"], 1, /Cannot read the parameters file nowhere\.yaml/],
+    [
+      ["run", good, "x.ipynb", "-f", "nowhere.yaml"],
+      1,
+      /Cannot read the parameters file nowhere\.yaml\. There is no such file/,
+    ],
     [["run", good, "x.ipynb", "-f", "list.yaml"], 1, /no mapping/],
     [["run", good, "x.ipynb", "-p", "a", "1"], 1, /takes no parameters, but was given a/],
     [["run", good, "-", "--resume"], 1, /cannot be resumed/],
@@ -101,6 +108,12 @@ describe("an output", () => {
     chmodSync(file("fixed.ipynb"), 0o444);
     await assert.rejects(runNotebook({ input: good, output: file("fixed.ipynb") }), /Cannot write/);
     assert.equal(readFileSync(file("fixed.ipynb"), "utf8"), "precious");
+  });
+
+  test("in a folder that cannot be made is refused", async () => {
+    writeFileSync(file("plain"), "");
+    for (const output of ["/proc/none/out.ipynb", file("plain/out.ipynb"), file("plain/below/out.ipynb")])
+      await assert.rejects(runNotebook({ input: good, output }), /Cannot write/, output);
   });
 
   test("is not touched by a run that is not possible", async () => {
