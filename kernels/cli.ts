@@ -14,14 +14,13 @@ const usageError = 2;
 const program = new Command("modalscope")
   .description("Look inside vision-language models: notebooks without a client, reports, the Jupyter kernel.")
   .version(packageVersion())
-  .exitOverride()
   .addCommand(runCommand())
   .addCommand(studiesCommand())
   .addCommand(reportCommand())
   .addCommand(kernelCommand())
   .addCommand(labCommand())
   .addCommand(doctorCommand());
-for (const command of program.commands) command.exitOverride();
+throwUsageErrors(program);
 
 try {
   await program.parseAsync(joinPairs(process.argv));
@@ -31,4 +30,10 @@ try {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   } else throw error;
+}
+
+/** So that wrong usage has its exit code, however deep the command. */
+function throwUsageErrors(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) throwUsageErrors(inner);
 }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { installKernel, listKernels, uninstallKernel } from "./typescript/install.js";
 
 interface PlaceFlags {
@@ -11,8 +11,13 @@ interface PlaceFlags {
 export function kernelCommand(): Command {
   const place = (command: Command): Command =>
     command
-      .option("--user", "for this user (the default)")
-      .option("--sys-prefix", "into the active Python environment (VIRTUAL_ENV or CONDA_PREFIX)")
+      .addOption(new Option("--user", "for this user (the default)").conflicts(["sysPrefix", "prefix"]))
+      .addOption(
+        new Option(
+          "--sys-prefix",
+          "into the active Python environment (VIRTUAL_ENV or CONDA_PREFIX)",
+        ).conflicts("prefix"),
+      )
       .option("--prefix <folder>", "under this folder, in share/jupyter/kernels")
       .option("--name <name>", "the kernel's name", "modalscope");
   return new Command("kernel")
@@ -27,8 +32,9 @@ export function kernelCommand(): Command {
     )
     .addCommand(
       new Command("list").description("Lists the kernels that Jupyter finds.").action(() => {
-        for (const { name, folder, state } of listKernels())
-          process.stdout.write(`${name}\t${folder}\t${state}\n`);
+        const kernels = listKernels();
+        if (kernels.length === 0) process.stderr.write("Jupyter finds no kernels here.\n");
+        for (const { name, folder, state } of kernels) process.stdout.write(`${name}\t${folder}\t${state}\n`);
       }),
     )
     .addCommand(

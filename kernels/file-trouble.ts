@@ -1,0 +1,13 @@
+const troubles: Readonly<Record<string, string>> = {
+  EACCES: "You may not do that there.",
+  EISDIR: "It is a folder.",
+  ENOENT: "There is no such file.",
+  ENOSPC: "There is no room left on the disk.",
+  EROFS: "It can only be read there.",
+};
+
+/** Why a file cannot be read or written, in words. */
+export function fileTrouble(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return troubles[code ?? ""] ?? `${message}.`;
+}
