@@ -14,6 +14,14 @@ const usageError = 2;
 const program = new Command("modalscope")
   .description("Look inside vision-language models: notebooks without a client, reports, the Jupyter kernel.")
   .version(packageVersion())
+  .addHelpText(
+    "after",
+    `
+To begin:
+  modalscope doctor      what works on this machine
+  modalscope studies     the studies on the embedded checkpoints, and a report of them
+  modalscope lab         the same notebooks in JupyterLab`,
+  )
   .addCommand(runCommand())
   .addCommand(studiesCommand())
   .addCommand(reportCommand())

@@ -1,8 +1,9 @@
 const troubles: Readonly<Record<string, string>> = {
   EACCES: "You may not do that there.",
   EISDIR: "It is a folder.",
-  ENOENT: "There is no such file.",
+  ENOENT: "There is no such file or folder.",
   ENOSPC: "There is no room left on the disk.",
+  ENOTDIR: "A part of its path is a file.",
   EROFS: "It can only be read there.",
 };
 

@@ -22,6 +22,10 @@ export function kernelCommand(): Command {
       .option("--name <name>", "the kernel's name", "modalscope");
   return new Command("kernel")
     .description("Installs, lists and removes the Jupyter kernel. Needs no Python.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  modalscope kernel install --user    then start Jupyter and choose TypeScript (modalscope)",
+    )
     .addCommand(
       place(new Command("install"))
         .description("Writes the kernelspec, so that Jupyter offers the kernel.")

@@ -52,6 +52,7 @@ describe("the command", () => {
     [["run", "bare.ipynb", "text.ipynb/x.ipynb", "-k", "modalscope"], 1, /Cannot write text\.ipynb/],
     [["run", good, "folder.ipynb"], 1, /Cannot write folder\.ipynb\. It is a folder/],
     [["report", good, "-o", "text.ipynb/x"], 1, /Cannot write to text\.ipynb\/x/],
+    [["report", good, "-o", "text.ipynb"], 1, /Cannot write to text\.ipynb\. A part of its path is a file/],
     [["report", "folder.ipynb", "-o", "report"], 1, /Cannot read folder\.ipynb\. It is a folder/],
     [["kernel", "install", "--user", "--prefix", "x"], 2, /cannot be used with option '--prefix/],
     [["run", good, "{run}.ipynb"], 1, /there is no "run"\. No parameters were given/],
