@@ -96,11 +96,6 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       { share: 0.4 * share, draw: synthetic(scenes, random, { size: SIZE, showing, turns }) },
     ];
   };
-  const described = async (random: Random, share: number): Promise<Source[]> => [
-    { share: 0.35 * share, draw: easyVqaDescribing(await real, random) },
-    { share: 0.25 * share, draw: describing(captions, random, SIZE) },
-    { share: 0.4 * share, draw: describing(scenes, random, SIZE) },
-  ];
   return [
     {
       name: "tower",
@@ -108,7 +103,11 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       steps: 1500,
       rows: 32,
       rate: 3e-3,
-      sources: (random) => described(random, 1),
+      sources: async (random) => [
+        { share: 0.35, draw: easyVqaDescribing(await real, random) },
+        { share: 0.25, draw: describing(captions, random, SIZE) },
+        { share: 0.4, draw: describing(scenes, random, SIZE) },
+      ],
     },
     {
       // Colours and places are learnt soon, shapes late: most of these pictures are of shapes.
@@ -138,13 +137,15 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     {
       name: "visual",
       part: "whole",
-      steps: 1500,
+      steps: 1900,
       rows: 32,
-      rate: 3e-3,
+      rate: 2e-3,
       sources: async (random) => [
-        { share: 0.25, draw: easyVqaTalks(await real, random) },
+        { share: 0.2, draw: easyVqaTalks(await real, random) },
         ...drawn(random, 0.45, "picture", 4),
-        ...(await described(random, 0.25)),
+        { share: 0.05, draw: easyVqaDescribing(await real, random) },
+        { share: 0.05, draw: describing(captions, random, SIZE) },
+        { share: 0.2, draw: describing(scenes, random, SIZE) },
         ...drawn(random, 0.05, "words", 2),
       ],
     },
