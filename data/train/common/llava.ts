@@ -137,16 +137,15 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     {
       name: "visual",
       part: "whole",
-      steps: 1900,
-      rows: 32,
+      steps: 1000,
+      rows: 16,
       rate: 2e-3,
       sources: async (random) => [
         { share: 0.2, draw: easyVqaTalks(await real, random) },
-        ...drawn(random, 0.45, "picture", 4),
+        ...drawn(random, 0.5, "picture", 4),
         { share: 0.05, draw: easyVqaDescribing(await real, random) },
         { share: 0.05, draw: describing(captions, random, SIZE) },
         { share: 0.2, draw: describing(scenes, random, SIZE) },
-        ...drawn(random, 0.05, "words", 2),
       ],
     },
   ];
