@@ -13,6 +13,7 @@ from lab import Lab
 from nbformat import from_dict
 from nbformat.v4 import new_output
 from notebooks import notebook, plotly, problems_of, small_study, study, write
+from selenium.webdriver.common.keys import Keys
 
 lines = 20_000
 figure = "import { heatmap, show } from 'modalscope';\nshow(heatmap([[1, 2], [3, 4]], { title: 'a heatmap' }));"
@@ -37,6 +38,7 @@ class InLab(unittest.TestCase):
         write(notebook("const kept = 1;", "for (;;);", "kept"), cls.folder / "interrupt.ipynb")
         write(notebook(f"for (let i = 0; i < {lines}; i++) console.log(i);"), cls.folder / "lines.ipynb")
         write(notebook("import * as ms from 'modalscope';", "ms.heatm"), cls.folder / "deeper" / "complete.ipynb")
+        write(notebook("const name = await input('Name? ');\nname"), cls.folder / "input.ipynb")
         small_study(cls.folder)
         cls.lab = Lab(cls.folder, os.environ.get("SCREENSHOTS"))
 
@@ -162,6 +164,7 @@ class InLab(unittest.TestCase):
 
     def test_6_the_launcher_offers_the_kernel(self):
         lab = self.lab
+        lab.open("figures.ipynb")
         lab.command("launcher:create")
         card = ".jp-LauncherCard[data-category='Notebook'][title^='TypeScript']"
         lab.wait("the card", lambda: lab.js("return !!document.querySelector(args[0])", card))
@@ -170,6 +173,17 @@ class InLab(unittest.TestCase):
         name = "return panel.sessionContext?.session?.kernel?.name"
         self.assertEqual(lab.wait("a notebook's kernel", lambda: lab.js(name)), "modalscope")
         lab.idle()
+
+    def test_7_a_cell_asks_for_a_line(self):
+        lab = self.lab
+        lab.open("input.ipynb")
+        lab.run_all()
+        field = lab.wait("the question", lambda: lab.browser.find_elements("css selector", ".jp-Stdin-input"))[0]
+        self.assertEqual(lab.text(".jp-Stdin-prompt"), "Name? ")
+        field.send_keys("Ada", Keys.ENTER)
+        lab.wait("the answer", lambda: any(o["output_type"] == "execute_result" for o in self.outputs(0)))
+        self.assertEqual(self.outputs(0)[-1]["data"]["text/plain"], "'Ada'")
+        lab.picture("input")
 
 
 if __name__ == "__main__":
