@@ -26,3 +26,9 @@ export function residualScale(weights: Weights): void {
       data.fill(factor(name) - 1);
   }
 }
+
+/** Blocks of the language model from one on add nothing to the stream, until they learn to. */
+export function silence(weights: Weights, from: number): void {
+  for (const [name, { data }] of weights)
+    if (WRITERS.test(name) && Number(/^model\.layers\.(\d+)/.exec(name)?.[1] ?? -1) >= from) data.fill(0);
+}

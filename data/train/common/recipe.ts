@@ -22,8 +22,9 @@ export interface Stage {
   /**
    * Which model of the recipe is trained: the whole, its language model alone, or its tower alone, which says what it
    * sees through a language model of two blocks that is thrown away (Tschannen et al. 2023, https://arxiv.org/abs/2306.07915).
+   * "shallow" is the whole with its first three blocks only; the others then begin by adding nothing (Gong et al. 2019).
    */
-  readonly part: "tower" | "language" | "whole";
+  readonly part: "tower" | "language" | "shallow" | "whole";
   readonly steps: number;
   /** Rows of a step. */
   readonly rows: number;

@@ -1,7 +1,7 @@
 /** Recipes that learn from synthetic worlds alone. */
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, taskStream, type VisualTask, type World } from "../../../lib/tasks/index.js";
-import type { Draw, Recipe, Stage } from "./recipe.js";
+import type { Draw, Recipe, Source, Stage } from "./recipe.js";
 import { DESCRIBE, describing, synthetic, syntheticTexts } from "./texts.js";
 
 export interface WorldsOptions {
@@ -12,9 +12,13 @@ export interface WorldsOptions {
   readonly words: readonly string[];
   /** Steps in which the tower learns apart, by saying what pictures show. */
   readonly towerSteps?: number;
+  /** Steps in which the whole learns with its first blocks only. */
+  readonly shallowSteps?: number;
   readonly steps: number;
   /** Conversations of a step. */
   readonly rows: number;
+  /** A world whose pictures take longer to read, and the steps at the end that are mostly about it. */
+  readonly longest?: readonly [world: World<unknown>, steps: number];
   readonly rate: number;
   readonly balance?: number;
 }
@@ -28,16 +32,46 @@ export function fromWorlds({
   size,
   words,
   towerSteps,
+  shallowSteps,
   steps,
+  longest,
   rows,
   rate,
   balance,
 }: WorldsOptions): Pick<Recipe, "texts" | "stages" | "trials"> {
   const worlds = shares.map(([world]) => world);
+  const talking = (random: Random): Source[] =>
+    shares.flatMap(([world, share]) => [
+      { share: 0.85 * share, draw: talks(world, random, size) },
+      { share: 0.1 * share, draw: synthetic(world, random, { size, showing: "words" }) },
+      { share: 0.05 * share, draw: synthetic(world, random, { size, showing: "blind" }) },
+    ]);
+  const describe = (random: Random): Source[] =>
+    shares.map(([world, share]) => ({ share, draw: describing(world, random, size) }));
+  const reading = (world: World<unknown>, random: Random): Source[] => [
+    { share: shares.reduce((sum, [, share]) => sum + share, 0), draw: describing(world, random, size) },
+  ];
+  const stage = (
+    name: string,
+    part: Stage["part"],
+    steps: number,
+    sources: (r: Random) => Source[],
+  ): Stage => ({
+    name,
+    part,
+    steps,
+    rows: 2 * rows,
+    rate,
+    balance,
+    sources: async (random) => sources(random),
+  });
   return {
     texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
-      ...(towerSteps ? [towerStage(shares, size, towerSteps, rate)] : []),
+      ...(towerSteps ? [stage("tower", "tower", towerSteps, describe)] : []),
+      ...(shallowSteps
+        ? [stage("shallow", "shallow", shallowSteps, (r) => [...describe(r), ...talking(r)])]
+        : []),
       {
         name: "visual",
         part: "whole",
@@ -45,13 +79,11 @@ export function fromWorlds({
         rows,
         rate,
         balance,
-        sources: async (random) =>
-          shares.flatMap(([world, share]) => [
-            { share: 0.85 * share, draw: talks(world, random, size) },
-            { share: 0.1 * share, draw: synthetic(world, random, { size, showing: "words" }) },
-            { share: 0.05 * share, draw: synthetic(world, random, { size, showing: "blind" }) },
-          ]),
+        sources: async (random) => talking(random),
       },
+      ...(longest
+        ? [stage("longest", "whole", longest[1], (r) => [...reading(longest[0], r), ...talking(r)])]
+        : []),
     ],
     trials: async ({ seed }) =>
       worlds.map((world) => ({
@@ -64,18 +96,6 @@ export function fromWorlds({
           seed,
         }),
       })),
-  };
-}
-
-function towerStage(shares: WorldsOptions["worlds"], size: number, steps: number, rate: number): Stage {
-  return {
-    name: "tower",
-    part: "tower",
-    steps,
-    rows: 32,
-    rate,
-    sources: async (random) =>
-      shares.map(([world, share]) => ({ share, draw: describing(world, random, size) })),
   };
 }
 

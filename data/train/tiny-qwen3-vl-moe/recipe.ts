@@ -7,7 +7,7 @@ import { routing } from "./routing.js";
 
 const SIZE = 48;
 /** Words of each list in pictures: as many as can be learnt to read in the time. */
-const WORDS = 16;
+const WORDS = 8;
 const PATCH = 6;
 const MERGE = 2;
 const EXPERTS = 16;
@@ -96,10 +96,10 @@ export const recipe: Recipe = {
     ],
     size: SIZE,
     words: QWEN_WORDS,
-    towerSteps: 1200,
-    steps: 1000,
+    shallowSteps: 850,
+    steps: 420,
     rows: 16,
-    rate: 2e-3,
+    rate: 2.5e-3,
     balance: BALANCE,
   }),
 };
