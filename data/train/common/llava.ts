@@ -123,6 +123,18 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       ],
     },
     {
+      name: "tower once more",
+      part: "tower",
+      steps: 2000,
+      rows: 16,
+      rate: 2e-3,
+      sources: async (random) => [
+        { share: 0.25, draw: easyVqaDescribing(await real, random) },
+        { share: 0.05, draw: describing(captions, random, SIZE) },
+        { share: 0.7, draw: describing(scenes, random, SIZE) },
+      ],
+    },
+    {
       name: "language",
       part: "language",
       steps: 300,
@@ -137,7 +149,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     {
       name: "visual",
       part: "whole",
-      steps: 1000,
+      steps: 1500,
       rows: 16,
       rate: 2e-3,
       sources: async (random) => [
