@@ -85,12 +85,14 @@ async function assemble(
   const experts = wide * bytes.experts;
   const resident = wide * (bytes.blocks + bytes.head) * PREPACK_OVERHEAD + experts <= budget;
   const forExperts = resident ? experts : experts > 0 ? budget * EXPERT_SHARE : 0;
+  // Weights that were let go are in memory until they are collected: beside the language head, the largest, others stay.
+  const lag = resident || mapped ? 0 : wide * bytes.head;
   const pool = new SessionPool({
     checkpoint,
     device,
     float,
     threads: options.threads,
-    budget: budget - forExperts,
+    budget: Math.max(0, budget - forExperts - lag),
   });
   const tokenizer = hasTokenizer(stored) ? await loadTokenizer(stored) : undefined;
   const engine = {

@@ -10,12 +10,22 @@ const COEFFICIENTS = [
   3.81e-16, 7.106e-15, -1.523e-15, -9.4e-17, 1.21e-16, -2.8e-17,
 ];
 
+type Emit = (op: string, inputs: string[]) => string;
+type Constant = (value: number) => string;
+
+/** GELU of elementary operations, exact or in its tanh form: onnxruntime has its own in float32 only. */
+export function doubleGelu(x: string, form: string, emit: Emit, constant: Constant): string {
+  const add = (a: string, b: string): string => emit("Add", [a, b]);
+  const mul = (a: string, b: string): string => emit("Mul", [a, b]);
+  const half = mul(x, constant(0.5));
+  if (form !== "tanh")
+    return mul(half, add(doubleErf(mul(x, constant(Math.SQRT1_2)), emit, constant), constant(1)));
+  const cubic = add(x, mul(mul(mul(x, x), x), constant(0.044715)));
+  return mul(half, add(emit("Tanh", [mul(cubic, constant(Math.sqrt(2 / Math.PI)))]), constant(1)));
+}
+
 /** The error function of elementary operations: onnxruntime has its own in float32 only. Returns the result's name. */
-export function doubleErf(
-  x: string,
-  emit: (op: string, inputs: string[]) => string,
-  constant: (value: number) => string,
-): string {
+export function doubleErf(x: string, emit: Emit, constant: Constant): string {
   const add = (a: string, b: string): string => emit("Add", [a, b]);
   const sub = (a: string, b: string): string => emit("Sub", [a, b]);
   const mul = (a: string, b: string): string => emit("Mul", [a, b]);

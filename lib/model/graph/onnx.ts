@@ -1,5 +1,5 @@
 import onnxProto from "onnx-proto";
-import { doubleErf } from "./erf.js";
+import { doubleErf, doubleGelu } from "./erf.js";
 import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
 import { fromEnd } from "./ops.js";
 
@@ -38,6 +38,15 @@ export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitO
   return emitter.finish();
 }
 
+interface OnnxNode {
+  readonly opType: string;
+  readonly domain?: string;
+  readonly name: string;
+  readonly input: string[];
+  readonly output: string[];
+  readonly attribute?: object[];
+}
+
 type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 
 /** ONNX's numbers of the kinds of attribute. */
@@ -47,17 +56,22 @@ const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
 const CONTRIBUTED = "com.microsoft";
 
 class Emitter {
-  private readonly nodes: object[] = [];
+  private readonly nodes: OnnxNode[] = [];
   private readonly initializers: object[] = [];
   private readonly inputs: object[] = [];
   private readonly outputs: object[] = [];
   private readonly memo = new Map<string, string>();
+  /** Values that nodes make, and the outputs that some of them are. */
+  private readonly made = new Set<string>();
+  private readonly renamed = new Map<string, string>();
   private count = 0;
 
   constructor(private readonly options: EmitOptions) {}
 
   finish(): Uint8Array {
-    const { nodes: node, initializers: initializer, inputs: input, outputs: output } = this;
+    const { initializers: initializer, inputs: input, outputs: output } = this;
+    const named = (names: readonly string[]): string[] => names.map((name) => this.renamed.get(name) ?? name);
+    const node = this.nodes.map((n) => ({ ...n, input: named(n.input), output: named(n.output) }));
     const graph = { name: "modalscope", node, initializer, input, output };
     const model = onnx.ModelProto.create({
       irVersion: 10,
@@ -71,7 +85,9 @@ class Emitter {
   }
 
   output(name: string, from: string, n: Node): void {
-    this.nodes.push({ opType: "Identity", name, input: [from], output: [name] });
+    // A value that a node makes takes the output's name: a copy under another would be made whether it is asked for or not.
+    if (this.made.has(from) && !this.renamed.has(from)) this.renamed.set(from, name);
+    else this.nodes.push({ opType: "Identity", name, input: [from], output: [name] });
     this.outputs.push(this.valueInfo(name, n.shape, n.type));
   }
 
@@ -97,6 +113,7 @@ class Emitter {
     });
     this.nodes.push({ opType, name, input, output: [name], attribute });
     this.memo.set(key, name);
+    this.made.add(name);
     return name;
   }
 
@@ -185,6 +202,17 @@ class Emitter {
       if (this.options.float === "float32") return this.emit("Erf", [x]);
       return doubleErf(
         x,
+        (op, inputs) => this.emit(op, inputs),
+        (value) => this.float(value),
+      );
+    },
+    Gelu: (n, of) => {
+      const x = of(n.inputs[0]);
+      const { approximate } = n.attributes as { approximate: string };
+      if (this.options.float === "float32") return this.emit("Gelu", [x], { approximate });
+      return doubleGelu(
+        x,
+        approximate,
         (op, inputs) => this.emit(op, inputs),
         (value) => this.float(value),
       );
@@ -300,6 +328,7 @@ class Emitter {
         { name: "scale", type: FLOATING, f: scale },
       ],
     });
+    this.made.add(name);
     return name;
   }
 

@@ -238,11 +238,10 @@ export function silu(x: Node): Node {
 
 /** x·Φ(x), with the error function. */
 export function gelu(x: Node): Node {
-  return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+  return node("Gelu", [x], x.shape, { approximate: "none" });
 }
 
 /** GELU's tanh form: ½x(1 + tanh(√(2/π)(x + 0.044715x³))). */
 export function geluTanh(x: Node): Node {
-  const cubic = add(x, mul(mul(mul(x, x), x), 0.044715));
-  return mul(mul(x, 0.5), add(tanh(mul(cubic, Math.sqrt(2 / Math.PI))), 1));
+  return node("Gelu", [x], x.shape, { approximate: "tanh" });
 }

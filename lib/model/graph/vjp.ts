@@ -79,6 +79,19 @@ function swapped(x: Node): Node {
   return ops.transpose(x, permutation);
 }
 
+/** GELU's derivative, of its exact or of its tanh form. */
+function geluSlope(x: Node, tanh: boolean): Node {
+  const square = mul(x, x);
+  if (!tanh) {
+    const share = mul(add(ops.erf(mul(x, Math.SQRT1_2)), 1), 0.5);
+    return add(share, mul(x, mul(ops.exp(mul(square, -0.5)), 1 / Math.sqrt(2 * Math.PI))));
+  }
+  const c = Math.sqrt(2 / Math.PI);
+  const t = ops.tanh(mul(mul(add(mul(square, 0.044715), 1), x), c));
+  const inner = mul(add(mul(square, 3 * 0.044715), 1), c / 2);
+  return add(mul(add(t, 1), 0.5), mul(mul(x, sub(1, mul(t, t))), inner));
+}
+
 const rules: Record<string, Rule> = {
   Add: (n, g, i, lead) => unbroadcast(g, n.inputs[i].shape, lead),
   Sub: (n, g, i, lead) => unbroadcast(i === 0 ? g : neg(g), n.inputs[i].shape, lead),
@@ -95,6 +108,7 @@ const rules: Record<string, Rule> = {
   Sigmoid: (n, g) => mul(g, mul(n, sub(1, n))),
   Tanh: (n, g) => mul(g, sub(1, mul(n, n))),
   Erf: (n, g) => mul(g, mul(ops.exp(neg(mul(n.inputs[0], n.inputs[0]))), 2 / Math.sqrt(Math.PI))),
+  Gelu: (n, g) => mul(g, geluSlope(n.inputs[0], n.attributes.approximate === "tanh")),
   Relu: (n, g) => mul(g, ops.step(n.inputs[0])),
   Step: () => undefined,
   Largest: () => undefined,

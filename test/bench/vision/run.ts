@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { Batch } from "../../../lib/model/batch.js";
 import { at, type Edits, fill } from "../../../lib/model/edits.js";
 import { loadModel } from "../../../lib/model/load.js";
@@ -19,12 +19,13 @@ interface Options {
   readonly python: string;
   readonly rounds: number;
   readonly threads: number;
+  readonly only?: string;
 }
 
 /** Shares that issue and README promise: of a forward pass with the residual cache, of a sweep over the layers. */
 const AIMS = { forward: 1.5, sweep: 5 };
 
-async function bench(name: string, { python, rounds, threads }: Options): Promise<void> {
+async function bench(name: string, { python, rounds, threads, only }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "modalscope-bench-"));
   try {
     const shape = shapes[name];
@@ -46,8 +47,8 @@ async function bench(name: string, { python, rounds, threads }: Options): Promis
       `${name}: ${model.layers.length} blocks, tower of ${model.config.vision_config!.num_hidden_layers}, ` +
         `a picture of ${width}×${height} pixels, ${batch.visual[0].length} of ${batch.time} tokens; ${threads} threads`,
     );
-    await forward(model, batch, reference, command, rounds);
-    await layers(model, batch, reference, command, rounds);
+    if (only !== "sweep") await forward(model, batch, reference, command, rounds);
+    if (only !== "forward") await layers(model, batch, reference, command, rounds);
     reference.stop();
     await model.close();
   } finally {
@@ -144,6 +145,7 @@ await new Command("bench:vision")
   .requiredOption("--python <path>", "a Python with torch and transformers 5", process.env.MODALSCOPE_PYTHON)
   .option("--rounds <n>", "timed rounds of each", Number, 3)
   .option("--threads <n>", "threads of both", Number, 2)
+  .addOption(new Option("--only <part>", "time this alone").choices(["forward", "sweep"]))
   .action(async (name: string | undefined, options: Options) => {
     for (const one of name === undefined ? Object.keys(shapes) : [name]) await bench(one, options);
   })
