@@ -78,6 +78,18 @@ function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): s
         `CHAIR ${percent(descriptions.chair)}, Cover ${percent(descriptions.cover)}, Cog ${percent(descriptions.cog)}.`,
       ]
     : [];
+  const whole = accuracy[accuracy.length - 1];
+  const worth = whole ? ["", worthOf(whole)] : [];
   const published = trial.published ? ["", trial.published] : [];
-  return [`### ${name}`, "", ...table, ...described, ...published].join("\n");
+  return [`### ${name}`, "", ...table, ...worth, ...described, ...published].join("\n");
+}
+
+/** Points between withheld and seen from which on a checkpoint is taken to use its pictures. */
+const NEEDED = 20;
+
+function worthOf({ seen, blind }: Accuracy): string {
+  const points = 100 * (seen.low - blind.estimate);
+  const verdict =
+    points >= NEEDED ? "so it uses them" : `**short of the ${NEEDED} that would show that it uses them**`;
+  return `Of all together, the interval with pictures begins ${points.toFixed(1)} points above the accuracy without: ${verdict}.`;
 }

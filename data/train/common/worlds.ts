@@ -17,8 +17,6 @@ export interface WorldsOptions {
   readonly steps: number;
   /** Conversations of a step. */
   readonly rows: number;
-  /** A world whose pictures take longer to read, and the steps at the end that are mostly about it. */
-  readonly longest?: readonly [world: World<unknown>, steps: number];
   readonly rate: number;
   readonly balance?: number;
 }
@@ -34,7 +32,6 @@ export function fromWorlds({
   towerSteps,
   shallowSteps,
   steps,
-  longest,
   rows,
   rate,
   balance,
@@ -48,16 +45,8 @@ export function fromWorlds({
     ]);
   const describe = (random: Random): Source[] =>
     shares.map(([world, share]) => ({ share, draw: describing(world, random, size) }));
-  const reading = (world: World<unknown>, random: Random): Source[] => [
-    { share: shares.reduce((sum, [, share]) => sum + share, 0), draw: describing(world, random, size) },
-  ];
-  const stage = (
-    name: string,
-    part: Stage["part"],
-    steps: number,
-    sources: (r: Random) => Source[],
-  ): Stage => ({
-    name,
+  const early = (part: Stage["part"], steps: number, sources: (r: Random) => Source[]): Stage => ({
+    name: part,
     part,
     steps,
     rows: 2 * rows,
@@ -68,10 +57,8 @@ export function fromWorlds({
   return {
     texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
-      ...(towerSteps ? [stage("tower", "tower", towerSteps, describe)] : []),
-      ...(shallowSteps
-        ? [stage("shallow", "shallow", shallowSteps, (r) => [...describe(r), ...talking(r)])]
-        : []),
+      ...(towerSteps ? [early("tower", towerSteps, describe)] : []),
+      ...(shallowSteps ? [early("shallow", shallowSteps, (r) => [...describe(r), ...talking(r)])] : []),
       {
         name: "visual",
         part: "whole",
@@ -81,9 +68,6 @@ export function fromWorlds({
         balance,
         sources: async (random) => talking(random),
       },
-      ...(longest
-        ? [stage("longest", "whole", longest[1], (r) => [...reading(longest[0], r), ...talking(r)])]
-        : []),
     ],
     trials: async ({ seed }) =>
       worlds.map((world) => ({

@@ -81,7 +81,6 @@ export const recipe: Recipe = {
     words: GEMMA_WORDS,
     towerSteps: 1500,
     steps: 1800,
-    longest: [sums, 450],
     rows: 16,
     rate: 2e-3,
   }),
