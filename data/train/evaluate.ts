@@ -26,7 +26,10 @@ async function main(name: string, options: Options): Promise<void> {
   for (const trial of trials) {
     const bar = progressBar(trial.name);
     const tasks = trial.tasks.slice(0, options.most);
-    results.push(await evaluate(model, { ...trial, tasks }, { progress: bar }));
+    const part =
+      tasks.length < trial.tasks.length ? `: the first ${tasks.length} of ${trial.tasks.length}` : "";
+    const asked = { ...trial, name: `${trial.name}${part}`, tasks };
+    results.push(await evaluate(model, asked, { progress: bar }));
     bar.done();
   }
   const findings = (await recipe.findings?.(model, options)) ?? [];
