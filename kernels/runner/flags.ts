@@ -82,16 +82,19 @@ export function addRunOptions(command: Command): Command {
 }
 
 const between = "\0";
+/** `name=value` in one argument is understood too: no name has an equals sign. */
+const assignment = /^([\p{L}_$][\p{L}\p{N}_$]*)=(.*)$/su;
 
 /**
  * `-p name value` takes two arguments, as papermill's does, which commander cannot express: this joins the two
- * into one, before it reads them.
+ * into one, before it reads them. `-p name=value` is one already.
  */
 export function joinPairs(argv: readonly string[]): string[] {
   const joined: string[] = [];
   for (let i = 0; i < argv.length; i++) {
     joined.push(argv[i]);
-    if (/^(-p|-r|--parameters|--parameters_raw)$/.test(argv[i]) && i + 2 < argv.length) {
+    const takesPair = /^(-p|-r|--parameters|--parameters_raw)$/.test(argv[i]);
+    if (takesPair && i + 2 < argv.length && !assignment.test(argv[i + 1])) {
       joined.push(`${argv[i + 1]}${between}${argv[i + 2]}`);
       i += 2;
     }
@@ -101,8 +104,10 @@ export function joinPairs(argv: readonly string[]): string[] {
 
 function pair(text: string): [string, string] {
   const at = text.indexOf(between);
-  if (at === -1) throw new InvalidArgumentError("Write a name and a value after it: -p name value.");
-  return [text.slice(0, at), text.slice(at + 1)];
+  if (at !== -1) return [text.slice(0, at), text.slice(at + 1)];
+  const assigned = assignment.exec(text);
+  if (assigned === null) throw new InvalidArgumentError("Write a name and a value after it: -p name value.");
+  return [assigned[1], assigned[2]];
 }
 
 function seconds(text: string): number {

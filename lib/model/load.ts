@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
@@ -136,7 +136,7 @@ function resolveModel(nameOrPath: string): string {
   if (embeddedModels().includes(nameOrPath)) return embedded;
   throw new ModalscopeError(
     `There is no model "${nameOrPath}".`,
-    `It is neither a folder or .gguf file nor an embedded model (${embeddedModels().join(", ") || "none here"}).`,
+    `${resolve(nameOrPath)} is no folder or .gguf file, and no embedded model has this name (${embeddedModels().join(", ") || "none here"}).`,
     didYouMean(nameOrPath, embeddedModels()),
   );
 }

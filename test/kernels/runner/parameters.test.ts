@@ -293,20 +293,7 @@ test("paths are filled from the parameters", () => {
 test("the command takes parameters from all sides, the last one winning, and fills paths", async () => {
   writeFileSync(join(folder, "given.yaml"), "count: 1\nlabel: file\nsizes: [9]\n");
   const base64 = Buffer.from("count: 0").toString("base64");
-  const given = [
-    "-b",
-    base64,
-    "-f",
-    "given.yaml",
-    "-y",
-    "label: yaml",
-    "-p",
-    "count",
-    "7",
-    "-r",
-    "label",
-    "8",
-  ];
+  const given = ["-b", base64, "-f", "given.yaml", "-y", "label: yaml", "-p", "count", "7", "-r", "label=8"];
   const { code, stderr } = await command(["run", input, "runs/{label}/{count}.ipynb", ...given], {
     cwd: folder,
   });
