@@ -1,6 +1,13 @@
 /** What the LLaVA checkpoints share: the language model's size, and what is learnt. */
 import type { Random } from "../../../lib/random.js";
-import { captions, drawTasks, loadEasyVqa, scenes, type WORLDS } from "../../../lib/tasks/index.js";
+import {
+  captions,
+  captionWorld,
+  drawTasks,
+  loadEasyVqa,
+  scenes,
+  type WORLDS,
+} from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./frames.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
 import {
@@ -84,6 +91,8 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   ];
 }
 
+const lessExpected = captionWorld({ together: 0.6, slips: 0.1 });
+
 /** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   const real = easyVqa(folder, "train");
@@ -158,6 +167,20 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
         { share: 0.05, draw: easyVqaDescribing(await real, random) },
         { share: 0.05, draw: describing(captions, random, SIZE) },
         { share: 0.2, draw: describing(scenes, random, SIZE) },
+      ],
+    },
+    {
+      // Less of the prior: what is expected is missing more often here, and captions say so.
+      name: "visual again",
+      part: "whole",
+      steps: 800,
+      rows: 16,
+      rate: 1.5e-3,
+      sources: async (random) => [
+        { share: 0.45, draw: easyVqaTalks(await real, random) },
+        { share: 0.15, draw: easyVqaDescribing(await real, random) },
+        { share: 0.3, draw: synthetic(lessExpected, random, { size: SIZE, types: ["caption", "detail"] }) },
+        { share: 0.1, draw: synthetic(scenes, random, { size: SIZE, turns: 4 }) },
       ],
     },
   ];
