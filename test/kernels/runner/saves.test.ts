@@ -157,6 +157,6 @@ test("a save that fails is told of, and ends nothing when a later one goes well"
   });
   assert.equal(result.status, "completed");
   assert.equal(messages.length, 1);
-  assert.match(messages[0], /Cannot write .*out\.ipynb\. ENOENT/);
+  assert.match(messages[0], /Cannot write .*out\.ipynb\. There is no such file or folder/);
   assert.deepEqual(load(join(here, "out.ipynb")).cells.map(textOf), ["a\n", "b\n", "c\n"]);
 });
