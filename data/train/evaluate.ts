@@ -35,7 +35,14 @@ async function main(name: string, options: Options): Promise<void> {
   const findings = (await recipe.findings?.(model, options)) ?? [];
   await model.close();
   const curves = JSON.parse(readFileSync(join(folder, "training.json"), "utf8")) as Curves;
-  const card = modelCard(recipe, curves, trials, results, findings, `npm run train -- ${name}`);
+  const card = modelCard(
+    recipe,
+    curves,
+    trials,
+    results,
+    findings,
+    `npm run train -- ${[name, recipe.needs].join(" ").trim()}`,
+  );
   writeFileSync(
     join(folder, "evaluation.json"),
     `${JSON.stringify({ trials: results, findings }, null, 1)}\n`,

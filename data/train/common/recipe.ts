@@ -68,6 +68,8 @@ export interface Recipe {
   config(vocabulary: number, id: (token: string) => number): Record<string, unknown>;
   /** Files of the processor beside it, by name. */
   readonly files: Readonly<Record<string, Record<string, unknown>>>;
+  /** Options that its training needs, such as a folder of data. */
+  readonly needs?: string;
   /** What a reader of the card should know of how the shipped weights came to be. */
   readonly remark?: string;
   stages(options: DataOptions): readonly Stage[];

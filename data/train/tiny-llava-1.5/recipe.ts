@@ -16,6 +16,7 @@ export const recipe: Recipe = {
   description:
     "LLaVA 1.5's layout, deep and narrow, on easy-VQA, scenes of coloured shapes, and captions of places in which some things nearly always come together.",
   seed: 1,
+  needs: "--easy-vqa DIR",
   frame: LLAVA,
   texts: llavaTexts,
   config: (vocabulary, id) => ({

@@ -24,6 +24,7 @@ export const recipe: Recipe = {
   description:
     "LLaVA 1.6's layout with the language model of tiny-llava-1.5 in size, its own tiling and its own seed, on the same tasks.",
   seed: 2,
+  needs: "--easy-vqa DIR",
   frame: { ...LLAVA, roles: { ...LLAVA.roles, processor_class: "LlavaNextProcessor" } },
   texts: llavaTexts,
   config: (vocabulary, id) => ({
