@@ -42,7 +42,7 @@ export async function runTowerBlock(
   company: Company,
 ): Promise<Tensor> {
   const id: BlockId = `vision.blocks.${layer}`;
-  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const inner = insideOf(engine, id);
   const way = wayOf(engine, inner, company);
   const parts = partsOf(engine, pass, way);
   if (parts.length === 1 && !parts[0].whole) return runRows(engine, id, x, shared, pass, company, way);
@@ -60,6 +60,11 @@ export async function runTowerBlock(
     await nextTurn();
   }
   return { data, shape: x.shape };
+}
+
+/** The hooks inside a block. */
+function insideOf({ hooks }: Engine, id: BlockId): Hook[] {
+  return hooks.filter((h) => h.piece === id && h.inside);
 }
 
 function wayOf(
@@ -200,7 +205,7 @@ async function knownOf(
   pass: Pass,
   plan: Plan,
 ): Promise<Record<"known.query" | "known.key" | "known.value", Tensor>> {
-  const inner = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const inner = insideOf(engine, id);
   const before = inner.slice(0, inner.findIndex(overKeys)).filter(({ name }) => plan.has(name));
   const own = new Map(before.map(({ name }) => [name, plan.get(name)!]));
   const { variant, inputs } = await settledEdits(engine, id, feeds, pass, own, {});
@@ -263,7 +268,7 @@ export function towerBytes(
   if (!vision || images.length === 0) return 0;
   const { tower } = countRows(vision, images);
   const bytes = Array.from({ length: vision.num_hidden_layers }, (_, l) => {
-    const inner = engine.hooks.filter((h) => h.piece === `vision.blocks.${l}` && h.inside);
+    const inner = insideOf(engine, `vision.blocks.${l}`);
     const way = wayOf(engine, inner, { plan, sink });
     return partsOf(engine, tower, way).map((part) => {
       const queries = way.fused ? 0 : queriesAtOnce(engine, part, way);

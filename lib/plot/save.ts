@@ -1,5 +1,4 @@
 /** Writes figures to files. */
-
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";

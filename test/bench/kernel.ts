@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type KernelSpec, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
 import { languageInfo } from "../../kernels/typescript/language-info.js";
+import { median } from "./beside.js";
 
 interface Options {
   readonly python?: string;
@@ -105,9 +106,6 @@ function headless(folder: string, kernel: "modalscope" | "python3", command: rea
   if (status !== 0) throw new Error(`${command.join(" ")} failed:\n${stderr}`);
   return performance.now() - begin;
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** A Python that is a path; kernels start in other folders. A bare name is looked up in PATH as it is. */
 const pathOfPython = (python: string): string => (basename(python) === python ? python : resolve(python));

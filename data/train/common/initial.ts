@@ -1,4 +1,5 @@
 import type { Weights } from "../../../lib/model/train.js";
+import type { Tensor } from "../../../lib/tensor.js";
 
 /** What writes into a stream: shrunk by √(2 · blocks), so that the sum of all starts at the size of one (GPT-2). */
 const WRITERS =
@@ -19,9 +20,12 @@ export function residualScale(weights: Weights): void {
     blocks.set(stream(name), known.add(/\.\d+\./.exec(name)![0]));
   }
   const factor = (name: string): number => 1 / Math.sqrt(2 * blocks.get(stream(name))!.size);
-  for (const [name, { data }] of written) for (let i = 0; i < data.length; i++) data[i] *= factor(name);
+  const scale = (data: Tensor["data"], by: number): void => {
+    for (let i = 0; i < data.length; i++) data[i] *= by;
+  };
+  for (const [name, { data }] of written) scale(data, factor(name));
   for (const [name, { data }] of weights) {
-    if (POSITIONS.test(name)) for (let i = 0; i < data.length; i++) data[i] *= POSITION_FACTOR;
+    if (POSITIONS.test(name)) scale(data, POSITION_FACTOR);
     if (WRITTEN.test(name) && weights.has(name.replace(/post_\w+/, "pre_feedforward_layernorm")))
       data.fill(factor(name) - 1);
   }

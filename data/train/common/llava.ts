@@ -15,6 +15,7 @@ import {
   describing,
   easyVqa,
   easyVqaDescribing,
+  easyVqaPictures,
   easyVqaTalks,
   type Showing,
   synthetic,
@@ -95,7 +96,7 @@ const lessExpected = captionWorld({ together: 0.6, slips: 0.1 });
 
 /** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
-  const real = easyVqa(folder, "train");
+  const real = easyVqa(folder, "train").then(easyVqaPictures);
   const drawn = (random: Random, share: number, showing: Showing, turns: number): Source[] => {
     const of = (types: readonly string[]): Source["draw"] =>
       synthetic(captions, random, { size: SIZE, showing, types, turns });
@@ -105,6 +106,14 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       { share: 0.4 * share, draw: synthetic(scenes, random, { size: SIZE, showing, turns }) },
     ];
   };
+  const described = async (
+    random: Random,
+    [easy, places, shapes]: readonly [easyVqa: number, captions: number, scenes: number],
+  ): Promise<Source[]> => [
+    { share: easy, draw: easyVqaDescribing(await real, random) },
+    { share: places, draw: describing(captions, random, SIZE) },
+    { share: shapes, draw: describing(scenes, random, SIZE) },
+  ];
   return [
     {
       name: "tower",
@@ -112,11 +121,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       steps: 1500,
       rows: 32,
       rate: 3e-3,
-      sources: async (random) => [
-        { share: 0.35, draw: easyVqaDescribing(await real, random) },
-        { share: 0.25, draw: describing(captions, random, SIZE) },
-        { share: 0.4, draw: describing(scenes, random, SIZE) },
-      ],
+      sources: (random) => described(random, [0.35, 0.25, 0.4]),
     },
     {
       // Colours and places are learnt soon, shapes late: most of these pictures are of shapes.
@@ -125,11 +130,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       steps: 1800,
       rows: 32,
       rate: 2e-3,
-      sources: async (random) => [
-        { share: 0.45, draw: easyVqaDescribing(await real, random) },
-        { share: 0.15, draw: describing(captions, random, SIZE) },
-        { share: 0.4, draw: describing(scenes, random, SIZE) },
-      ],
+      sources: (random) => described(random, [0.45, 0.15, 0.4]),
     },
     {
       name: "tower once more",
@@ -137,11 +138,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       steps: 2000,
       rows: 16,
       rate: 2e-3,
-      sources: async (random) => [
-        { share: 0.25, draw: easyVqaDescribing(await real, random) },
-        { share: 0.05, draw: describing(captions, random, SIZE) },
-        { share: 0.7, draw: describing(scenes, random, SIZE) },
-      ],
+      sources: (random) => described(random, [0.25, 0.05, 0.7]),
     },
     {
       name: "language",
@@ -164,9 +161,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
       sources: async (random) => [
         { share: 0.2, draw: easyVqaTalks(await real, random) },
         ...drawn(random, 0.5, "picture", 4),
-        { share: 0.05, draw: easyVqaDescribing(await real, random) },
-        { share: 0.05, draw: describing(captions, random, SIZE) },
-        { share: 0.2, draw: describing(scenes, random, SIZE) },
+        ...(await described(random, [0.05, 0.05, 0.2])),
       ],
     },
     {

@@ -77,11 +77,10 @@ export async function easyVqa(
 
 /** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, or what the picture is. */
 export function easyVqaTalks(
-  tasks: readonly VisualTask<EasyVqaAnnotation>[],
+  { pictures }: EasyVqaPictures,
   random: Random,
   showing: "picture" | "blind" = "picture",
 ): Draw {
-  const pictures = byPicture(tasks);
   return () => {
     const own = random.shuffle(random.pick(pictures));
     const closed = (task: VisualTask): boolean => task.type === "yes-no";
@@ -92,17 +91,31 @@ export function easyVqaTalks(
 }
 
 /** What the pictures of easy-VQA show, where its questions and answers tell both shape and colour. */
-export function easyVqaDescribing(tasks: readonly VisualTask<EasyVqaAnnotation>[], random: Random): Draw {
+export function easyVqaDescribing({ described }: EasyVqaPictures, random: Random): Draw {
+  return () => mirrored([random.pick(described)], random);
+}
+
+/** easy-VQA by its pictures. */
+export interface EasyVqaPictures {
+  /** The questions about each. */
+  readonly pictures: readonly (readonly VisualTask[])[];
+  /** For each whose shape and colour are told: to say them. */
+  readonly described: readonly VisualTask[];
+}
+
+/** Sorted once: sources are made anew every few steps. */
+export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[]): EasyVqaPictures {
   const named = (type: string): Set<string> =>
     new Set(tasks.filter((task) => task.type === type).map(({ answers }) => answers[0]));
   const [colours, shapes] = [named("color"), named("shape")];
-  const pictures = byPicture(tasks).flatMap((own) => {
+  const pictures = byPicture(tasks);
+  const described = pictures.flatMap((own) => {
     const told = own.flatMap(wordsThatHold);
     const colour = told.find((word) => colours.has(word));
     const shape = told.find((word) => shapes.has(word));
     return colour && shape ? [{ ...own[0], prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] }] : [];
   });
-  return () => mirrored([random.pick(pictures)], random);
+  return { pictures, described };
 }
 
 /** Words of a question that are true of the picture, and of its answer: none where what is asked for is not there. */

@@ -1,5 +1,4 @@
 /** Weights before and after training. */
-
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "../../folder.js";

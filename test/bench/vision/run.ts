@@ -22,7 +22,7 @@ interface Options {
   readonly only?: string;
 }
 
-/** Shares that issue and README promise: of a forward pass with the residual cache, of a sweep over the layers. */
+/** How many times as fast as transformers we mean to be: of a forward pass with the residual cache, of a sweep over the layers. */
 const AIMS = { forward: 1.5, sweep: 5 };
 
 async function bench(name: string, { python, rounds, threads, only }: Options): Promise<void> {
