@@ -3,7 +3,11 @@ import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
 
 /** Two streams of one shape, element by element. */
 export function sum({ data, shape }: Tensor, other: Tensor): Tensor {
-  return { data: data.map((v, i) => v + other.data[i]), shape };
+  const total = data.slice();
+  const added = other.data;
+  // A loop: a callback for each element takes ten times as long.
+  for (let i = 0; i < total.length; i++) total[i] += added[i];
+  return { data: total, shape };
 }
 
 /** Columns `from` … `to`−1 of (batch, time, …). */

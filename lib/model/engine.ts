@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor.js";
+import type { Tensor, TypedArray } from "../tensor.js";
 import type { ExpertStore } from "./experts/weights.js";
 import type { Family, TextConfig } from "./families/index.js";
 import type { Node } from "./graph/node.js";
@@ -15,7 +15,7 @@ export interface Engine {
   readonly checkpoint: Checkpoint;
   readonly hooks: readonly Hook[];
   readonly pool: SessionPool;
-  /** Weights of experts, which are inputs of one graph for all. */
+  /** Weights of experts where not all are held in memory: then they are inputs of one graph for all. */
   readonly experts: ExpertStore;
   readonly float: FloatType;
   /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
@@ -56,8 +56,9 @@ function plain({ edited, frozen }: Variant): boolean {
   return !edited?.length && !frozen?.length;
 }
 
-export function toValue(engine: Pick<Engine, "float">, x: Tensor): Value {
-  return { type: engine.float, dims: x.shape, data: x.data };
+/** Whole numbers as int64, all others as the engine's number type. */
+export function toValue(engine: Pick<Engine, "float">, { data, shape }: Tensor<TypedArray>): Value {
+  return { type: data instanceof BigInt64Array ? "int64" : engine.float, dims: shape, data };
 }
 
 export function fromValue(value: Value): Tensor {
@@ -68,7 +69,7 @@ export function fromValue(value: Value): Tensor {
 export async function runSession(
   engine: Pick<Engine, "float">,
   session: Session,
-  feeds: Readonly<Record<string, Tensor | undefined>>,
+  feeds: Readonly<Record<string, Tensor<TypedArray> | undefined>>,
   outputs: readonly string[],
 ): Promise<Record<string, Tensor>> {
   const values: Record<string, Value> = {};

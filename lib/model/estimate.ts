@@ -1,6 +1,7 @@
 /** What a run will hold in memory, reckoned before it starts. */
 import { ModalscopeError } from "../errors.js";
 import type { Engine } from "./engine.js";
+import type { Experts } from "./experts/graph.js";
 import { showBytes } from "./memory.js";
 import { keyCount, type Pass } from "./pass.js";
 import { needsAllQueries, type Plan } from "./plan.js";
@@ -12,6 +13,9 @@ const SCORE_COPIES = 3;
 const STREAM_COPIES = 6;
 const HEAD_COPIES = 2;
 const INNER_COPIES = 4;
+
+/** An expert's tokens are in memory as they are gathered and as each expert has them, what comes of them likewise. */
+const VISIT_COPIES = 4;
 
 /** Bytes by what they are for. */
 export type Demand = Readonly<Record<string, number>>;
@@ -55,16 +59,35 @@ export function columnBytes({ config, float }: Engine, pass: Pass): number {
   return scores + pass.size * tokenBytes(config, element);
 }
 
+/** Bytes that a token takes at one of its experts. */
+export function visitBytes({ config, float }: Engine, { inner }: Experts): number {
+  return VISIT_COPIES * (config.hidden_size + inner) * ELEMENT_BYTES[float];
+}
+
+/** Bytes that one call for experts works with, on `vectors` for each token; none where the model has no experts. */
+function expertBytes(engine: Engine, { size, time }: Pass, vectors = 1): number {
+  const { family, config, workLimit } = engine;
+  const blocks = Array.from({ length: config.num_hidden_layers }, (_, l) => {
+    const experts = family.experts?.(config, l);
+    return experts ? experts.perToken * visitBytes(engine, experts) : 0;
+  });
+  return Math.min(workLimit, size * time * vectors * Math.max(...blocks));
+}
+
 /** Bytes that one call of a block works with: its queries are taken in parts, unless an edit needs all of them. */
 export function blockBytes(engine: Engine, pass: Pass, plan: Plan): number {
   const column = columnBytes(engine, pass);
   const whole = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
-  return whole ? column * pass.time : Math.min(column * pass.time, Math.max(column, engine.workLimit));
+  const before = whole
+    ? column * pass.time
+    : Math.min(column * pass.time, Math.max(column, engine.workLimit));
+  return Math.max(before, expertBytes(engine, pass));
 }
 
 /** Bytes that a block works with when cotangents go back through it, which takes all columns at once. */
 export function backwardBytes(engine: Engine, pass: Pass, targets: number): number {
-  return pass.time * columnBytes(engine, pass) * (1 + targets);
+  const vectors = 1 + targets;
+  return Math.max(pass.time * columnBytes(engine, pass) * vectors, expertBytes(engine, pass, vectors));
 }
 
 /** @throws ModalscopeError when what is asked for does not fit into the share of the memory that is left for it */

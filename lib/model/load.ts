@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { ExpertStore, isExpert } from "./experts/weights.js";
+import { isExpert, withExpertParts } from "./experts/layout.js";
+import { ExpertStore } from "./experts/weights.js";
 import { familyOf } from "./families/index.js";
 import { input } from "./graph/node.js";
 import { emitOnnx } from "./graph/onnx.js";
@@ -75,20 +76,21 @@ async function assemble(
   const config = family.parse(stored.config);
   const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";
-  const mapped = options.cache !== false && float === "float32";
-  const checkpoint = mapped
-    ? await float32Checkpoint(stored, options.cache || undefined, { ...options, leave: isExpert })
-    : stored;
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const budget = memory * SESSION_SHARE;
   const wide = ELEMENT_BYTES[float] / ELEMENT_BYTES.float32;
-  const experts = wide * bytes.experts;
-  const resident = wide * (bytes.blocks + bytes.head) * PREPACK_OVERHEAD + experts <= budget;
-  const forExperts = resident ? experts : experts > 0 ? budget * EXPERT_SHARE : 0;
+  const resident = wide * (bytes.blocks + bytes.head + bytes.experts) * PREPACK_OVERHEAD <= budget;
+  const mapped = options.cache !== false && float === "float32";
+  // Experts that are read one by one are never mapped.
+  const leave = (name: string): boolean => !resident && isExpert(name);
+  const checkpoint = mapped
+    ? await float32Checkpoint(stored, options.cache || undefined, { ...options, leave })
+    : stored;
+  const forExperts = resident || bytes.experts === 0 ? 0 : budget * EXPERT_SHARE;
   // Weights that were let go are in memory until they are collected: beside the language head, the largest, others stay.
   const lag = resident || mapped ? 0 : wide * bytes.head;
   const pool = new SessionPool({
-    checkpoint,
+    checkpoint: withExpertParts(checkpoint),
     device,
     float,
     threads: options.threads,

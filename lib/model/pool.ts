@@ -10,7 +10,7 @@ export type FloatType = "float32" | "float64";
 export const ELEMENT_BYTES: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8 };
 
 export interface PoolOptions {
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: Pick<Checkpoint, "weights" | "read">;
   readonly device: Device;
   readonly float: FloatType;
   readonly threads?: number;

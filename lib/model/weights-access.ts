@@ -1,7 +1,7 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
+import { expertLayout, expertShapes } from "./experts/layout.js";
 import { placeOf } from "./experts/run.js";
-import { expertLayout, expertShapes } from "./experts/weights.js";
 import type { Family, TextConfig } from "./families/index.js";
 import { textPart } from "./families/nested.js";
 import { buildPiece, HEAD, pieces, weightsOf } from "./program.js";

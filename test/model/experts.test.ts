@@ -7,8 +7,9 @@ import { after, before, describe, it } from "node:test";
 import { directLogitAttribution } from "../../lib/model/attribution.js";
 import type { Batch } from "../../lib/model/batch.js";
 import { add, apply, at, type Edits, fill, onRows, scale, zero } from "../../lib/model/edits.js";
+import { expertLayout } from "../../lib/model/experts/layout.js";
 import { placeOf } from "../../lib/model/experts/run.js";
-import { ExpertStore, expertLayout } from "../../lib/model/experts/weights.js";
+import { ExpertStore } from "../../lib/model/experts/weights.js";
 import { gradients } from "../../lib/model/gradients.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import { logitDifference } from "../../lib/model/metrics.js";
@@ -320,6 +321,35 @@ describe("experts at work", () => {
     await streamed.close();
   });
 
+  for (const [how, calls, change] of [
+    ["in one call of each block", 2, {}],
+    ["in several calls", 6, { workLimit: 6_000 }],
+    ["each in a call of its own", 11, { workLimit: 1 }],
+    ["one at a time, streamed", 11, { resident: false }],
+  ] as const) {
+    it(`experts give the same ${how}, forwards and backwards`, async () => {
+      const engine = { ...model.engine, ...change };
+      let made = 0;
+      const use: Model["engine"]["pool"]["use"] = (request, work) =>
+        model.engine.pool.use(request, (session) => {
+          const run: typeof session.run = (feeds, outputs) => {
+            if (/expert.* forward/.test(request.key)) made++;
+            return session.run(feeds, outputs);
+          };
+          return work({ ...session, run });
+        });
+      const pool = Object.assign(Object.create(model.engine.pool), { use });
+      const other = new Model({ ...engine, pool }, undefined, model.path);
+      agrees((await other.run(batch)).logits!, plain, "logits", SAME);
+      assert.equal(made, calls);
+      const wrt = "blocks.0.hook_resid_pre";
+      const metric = logitDifference(...golden.difference);
+      const { gradients: found } = await gradients(other, batch, [metric], { wrt: [wrt] });
+      const reference = readSafetensors(join(fixtures, "normalised", "golden.safetensors"));
+      agrees(at0(found.get(wrt), 0), reference.get(`gradients/live/${wrt}`)!, wrt);
+    });
+  }
+
   it("padding on the other side changes nothing", async () => {
     const rows = golden.input_ids.map((row, b) => row.filter((_, t) => golden.attention_mask[b][t] === 1));
     const right = (await model.run(model.batch(rows, { side: "right" }))).logits!;
@@ -432,25 +462,32 @@ describe("experts at work", () => {
     assert.deepEqual(row.steps[1].get("blocks.0.mlp.hook_post").shape, [1, 1, 2, 12]);
   });
 
-  it("16-bit experts are read from where they lie: the float32 copy leaves them out", async () => {
+  it("16-bit experts are read from where they lie: the float32 copy has them where all fit into memory", async () => {
     const folder = join(scratch, "half");
     cpSync(join(fixtures, "normalised"), folder, { recursive: true });
     const source = readSafetensors(join(folder, "model.safetensors"));
     writeFileSync(join(folder, "model.safetensors"), asBfloat16(source));
     const cache = join(scratch, "cache");
-    const half = await loadModel(folder, { threads: 1, cache });
+    const little = { threads: 1, memory: 20_000 };
+    const half = await loadModel(folder, { ...little, cache });
     const rounded: Weights = new Map(
       [...half.engine.checkpoint.weights.keys()].map((n) => [n, half.weight(n)]),
     );
     saveCheckpoint(join(scratch, "rounded"), rawConfig("normalised"), rounded);
-    const whole = await loadModel(join(scratch, "rounded"), { threads: 1 });
-    assert.deepEqual((await half.run(batch)).logits!.data, (await whole.run(batch)).logits!.data);
-    const of = (name: string): { dtype: string; file: string } => half.engine.checkpoint.weights.get(name)!;
-    assert.equal(of("model.layers.0.mlp.experts.3.up_proj.weight").dtype, "BF16");
-    assert.equal(of("model.layers.0.mlp.gate.weight").dtype, "F32");
-    assert.ok(of("model.layers.0.mlp.gate.weight").file.startsWith(cache));
-    await half.close();
-    await whole.close();
+    const whole = await loadModel(join(scratch, "rounded"), little);
+    const tokens = half.batch([[7, 9, 11]]);
+    const { logits } = await whole.run(tokens);
+    assert.deepEqual((await half.run(tokens)).logits!.data, logits!.data);
+    const roomy = await loadModel(folder, { threads: 1, cache });
+    agrees((await roomy.run(tokens)).logits!, logits!, "all experts at once", SAME);
+    const stored = (model: Model, name: string): { dtype: string; copied: boolean } => {
+      const { dtype, file } = model.engine.checkpoint.weights.get(`model.layers.0.mlp.${name}.weight`)!;
+      return { dtype, copied: file.startsWith(cache) };
+    };
+    assert.deepEqual(stored(half, "experts.3.up_proj"), { dtype: "BF16", copied: false });
+    assert.deepEqual(stored(half, "gate"), { dtype: "F32", copied: true });
+    assert.deepEqual(stored(roomy, "experts.3.up_proj"), { dtype: "F32", copied: true });
+    for (const model of [half, whole, roomy]) await model.close();
   });
 
   it("training lowers the loss, and what it saves runs sparsely as it was trained densely", async () => {

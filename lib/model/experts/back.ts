@@ -2,8 +2,9 @@
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { type Engine, floats } from "../engine.js";
 import type { Pass } from "../pass.js";
+import { type ExpertInputs, forEachCall, type Visit } from "./calls.js";
 import { expertBackward } from "./graph.js";
-import { type ExpertInputs, forEachExpert, placeOf, type Visit, visitsOf } from "./run.js";
+import { placeOf, visitsOf } from "./run.js";
 
 /** Derivatives by what the experts of a block read. */
 export interface ExpertCotangents {
@@ -39,15 +40,18 @@ export async function backThroughExperts(
   };
   const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(perToken, inner) };
   const visits = visitsOf(inputs.weights, pass);
-  await forEachExpert(
+  const outputs = [...(frozenPost ? [] : ["d x"]), "d weight", "d post"];
+  await forEachCall(
     { engine, place, inputs, visits, signal },
     {
       name: frozenPost ? "back, inner values frozen" : "back",
-      build: (form) => expertBackward(experts, hidden, form, frozenPost),
+      build: (all) => expertBackward(experts, hidden, all, frozenPost),
+      outputs,
+      vectors: 1 + lead[0],
       feeds: (own) => ({ g: targetRows(engine, g, own) }),
-      take: (d, own, e) => {
+      take: (d, own) => {
         if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
-        scatter(d["d weight"], own, found.weights, ({ token }) => token * experts.count + e);
+        scatter(d["d weight"], own, found.weights, ({ token, expert }) => token * experts.count + expert);
         scatter(d["d post"], own, found.post, ({ token, slot }) => (token * perToken + slot) * inner);
       },
     },

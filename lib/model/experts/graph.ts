@@ -1,4 +1,4 @@
-/** Mixtures of experts as graphs: the router, one expert, and all experts at once for training. */
+/** Mixtures of experts as graphs: the router, experts on their tokens, and all on every token for training. */
 import { activation } from "../families/family.js";
 import { input, type Node, type Shape } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
@@ -73,44 +73,103 @@ export function matrixShapes(
   return form === "linear" ? { gate_up: up, down } : { gate_up: [up[1], up[0]], down: [down[1], down[0]] };
 }
 
-/** Which part of an expert a graph computes: all of it, up to `mlp.hook_post`, or from there on. */
-export type ExpertPart = "whole" | "inner" | "outer";
+/** An expert's matrices in a graph. */
+export interface Matrices {
+  readonly form: MatrixForm;
+  /** One, or gate's and up's. */
+  readonly gateUp: readonly Node[];
+  readonly down: Node;
+}
+
+/** One expert's matrices as inputs, `gate_up` and `down`. */
+export function fedMatrices(experts: Experts, hidden: number, form: MatrixForm): Matrices {
+  const shapes = matrixShapes(experts, hidden, form);
+  return { form, gateUp: [input("gate_up", shapes.gate_up)], down: input("down", shapes.down) };
+}
+
+/** An expert at its tokens: (tokens, hidden), (tokens, 1), (tokens, inner), (tokens, hidden). */
+interface AtTokens {
+  readonly x: Node;
+  readonly weight: Node;
+  readonly post: Node;
+  readonly out: Node;
+}
 
 /**
- * One expert on its tokens, its matrices being inputs: weight · down(act(gate x) · up x).
- * Inputs: `x` (tokens, hidden), `weight` (tokens, 1), `gate_up`, `down`; `post` (tokens, inner) for the outer part.
+ * Some experts, each on its own tokens, which follow each other in the order of the experts:
+ * weight · down(act(gate x) · up x).
+ * Inputs: `x` (tokens, hidden), `weight` (tokens, 1), and where there are several experts `counts`, how many tokens
+ * each has; `post` (tokens, inner) where what is before it is left out.
+ * @param from whether to compute from `x` or from `post` on
  */
 export function expertGraph(
   experts: Experts,
   hidden: number,
-  form: MatrixForm,
-  part: ExpertPart = "whole",
-): { x: Node; weight: Node; post: Node; out: Node } {
-  const { inner } = experts;
-  const shapes = matrixShapes(experts, hidden, form);
-  const times = form === "linear" ? ops.linear : ops.linearTransposed;
-  const x = input("x", ["tokens", hidden]);
-  const weight = input("weight", ["tokens", 1]);
-  const both = times(x, input("gate_up", shapes.gate_up));
-  const pre = ops.slice(both, -1, 0, inner);
-  const up = ops.slice(both, -1, inner, 2 * inner);
-  const computed = ops.mul(activation(experts.hidden_act)(pre), up);
-  const post = part === "outer" ? input("post", computed.shape) : computed;
-  return { x, weight, post, out: ops.mul(times(post, input("down", shapes.down)), weight) };
+  all: readonly Matrices[],
+  from: "x" | "post" = "x",
+): { post: Node; out: Node } {
+  const each = atTokens(experts, hidden, all, from);
+  return { post: together(each.map(({ post }) => post)), out: together(each.map(({ out }) => out)) };
 }
 
 /** The pullback of a cotangent `g` (targets, tokens, hidden): `d x`, `d weight` and `d post`. */
 export function expertBackward(
   experts: Experts,
   hidden: number,
-  form: MatrixForm,
+  all: readonly Matrices[],
   frozenPost: boolean,
 ): Record<string, Node> {
-  const { x, weight, post, out } = expertGraph(experts, hidden, form);
-  const g = input("g", ["targets", ...out.shape]);
-  const options = { targets: true, frozen: new Set(frozenPost ? [post] : []) };
-  const [dx, dWeight, dPost] = pullback(new Map([[out, g]]), [x, weight, post], options);
-  return { ...(dx && { "d x": dx }), "d weight": dWeight!, "d post": dPost! };
+  const g = input("g", ["targets", "tokens", hidden]);
+  const each = atTokens(experts, hidden, all).map(({ x, weight, post, out }, e) => {
+    const options = { targets: true, frozen: new Set(frozenPost ? [post] : []) };
+    return pullback(new Map([[out, own(g, all, e)]]), [x, weight, post], options);
+  });
+  const [dx, dWeight, dPost] = [0, 1, 2].map((i) => each.map((d) => d[i]!));
+  return {
+    ...(!frozenPost && { "d x": together(dx) }),
+    "d weight": together(dWeight),
+    "d post": together(dPost),
+  };
+}
+
+function atTokens(
+  experts: Experts,
+  hidden: number,
+  all: readonly Matrices[],
+  from: "x" | "post" = "x",
+): AtTokens[] {
+  const rows = (name: string, width: number): Node => input(name, ["tokens", width]);
+  const [x, weight, post] = [rows("x", hidden), rows("weight", 1), rows("post", experts.inner)];
+  return all.map((matrices, e) => {
+    const at = { x: own(x, all, e), weight: own(weight, all, e) };
+    const inside = from === "post" ? own(post, all, e) : innerValues(experts, matrices, at.x);
+    return { ...at, post: inside, out: ops.mul(product(inside, matrices.down, matrices.form), at.weight) };
+  });
+}
+
+/** The rows of one expert; all, where it is alone. */
+function own(rows: Node, all: readonly Matrices[], e: number): Node {
+  if (all.length === 1) return rows;
+  return ops.group(rows, input("counts", [all.length], "int64"), -2, e, `tokens of ${e}`);
+}
+
+/** The rows of all experts below each other again. */
+function together(parts: readonly Node[]): Node {
+  return parts.length === 1 ? parts[0] : ops.concat(parts, -2, "tokens");
+}
+
+/** act(gate x) · up x. */
+function innerValues({ inner, hidden_act }: Experts, { gateUp, form }: Matrices, x: Node): Node {
+  const products = gateUp.map((matrix) => product(x, matrix, form));
+  const [pre, up] =
+    products.length > 1
+      ? products
+      : [0, inner].map((start) => ops.slice(products[0], -1, start, start + inner));
+  return ops.mul(activation(hidden_act)(pre), up);
+}
+
+function product(x: Node, matrix: Node, form: MatrixForm): Node {
+  return form === "linear" ? ops.linear(x, matrix) : ops.linearTransposed(x, matrix);
 }
 
 /**

@@ -52,6 +52,9 @@ type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 /** ONNX's numbers of the kinds of attribute. */
 const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
 
+/** For reshaping to lengths of another value: 0 among them is a length, and not that of the same axis before. */
+const LITERALLY = { allowzero: 1 };
+
 /** Where onnxruntime keeps operations of its own. */
 const CONTRIBUTED = "com.microsoft";
 
@@ -187,7 +190,8 @@ class Emitter {
   private unflat(name: string, like: string, shape: Shape, last: number): string {
     if (shape.length === 2) return name;
     const lead = this.emit("Shape", [like], { start: 0, end: shape.length - 1 });
-    return this.emit("Reshape", [name, this.emit("Concat", [lead, this.integers([last])], { axis: 0 })]);
+    const whole = this.emit("Concat", [lead, this.integers([last])], { axis: 0 });
+    return this.emit("Reshape", [name, whole], LITERALLY);
   }
 
   private lengthOf(name: string, axis: number): string {
@@ -283,12 +287,18 @@ class Emitter {
       const [start, end] = [sum(lengths.slice(0, -1)), sum(lengths)];
       return this.emit("Slice", [of(x), start, end, this.integers([axis])]);
     },
+    Group: (n, of) => {
+      const [x, counts] = n.inputs;
+      const { axis, index } = n.attributes as { axis: number; index: number };
+      return `${this.split(of(x), of(counts), axis, counts.shape[0] as number)}.${index}`;
+    },
     Pad: (n, of) => {
       const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
       const widths = this.integers([before, after]);
       return this.emit("Pad", [of(n.inputs[0]), widths, this.float(0), this.integers([axis])]);
     },
-    ReshapeLike: (n, of) => this.emit("Reshape", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
+    ReshapeLike: (n, of) =>
+      this.emit("Reshape", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])], LITERALLY),
     Gather: (n, of) => this.emit("Gather", n.inputs.map(of), { axis: 0 }),
     ScatterSum: (n, of) => {
       const [g, index, matrix] = n.inputs;
@@ -301,6 +311,23 @@ class Emitter {
     },
     ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
   };
+
+  /** All groups by one operation: their common name, to which `.0`, `.1` … are added. */
+  private split(x: string, counts: string, axis: number, groups: number): string {
+    const key = `split ${x} ${counts} ${axis}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "Split",
+      name,
+      input: [x, counts],
+      output: Array.from({ length: groups }, (_, i) => `${name}.${i}`),
+      attribute: [{ name: "axis", type: INT, i: axis }],
+    });
+    this.memo.set(key, name);
+    return name;
+  }
 
   /** Where the k largest elements of the last axis are: the second result of TopK. */
   private largestPlaces(x: string, k: number): string {

@@ -188,6 +188,20 @@ export function part(x: Node, parts: readonly Node[], axis: number, index: numbe
   );
 }
 
+/**
+ * Elements of `axis` (from the end) taken apart: `counts` (groups), whole numbers that add up to its length, of which
+ * any may be zero, say how many are in each group. The `index`-th group; its length is called `length`.
+ */
+export function group(x: Node, counts: Node, axis: number, index: number, length: Dim): Node {
+  const i = fromEnd(axis, x.shape);
+  return node(
+    "Group",
+    [x, counts],
+    x.shape.map((d, j) => (j === i ? length : d)),
+    { axis, index },
+  );
+}
+
 /** Zeros before and after along `axis` (from the end); `length` names the new length where the old is not known. */
 export function pad(x: Node, axis: number, before: number, after: number, length?: Dim): Node {
   const i = fromEnd(axis, x.shape);

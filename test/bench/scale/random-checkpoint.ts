@@ -1,8 +1,8 @@
 /** Checkpoints of real shapes with random weights: what they say means nothing, what they cost is real. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expertShapes } from "../../../lib/model/experts/layout.js";
 import { placeOf } from "../../../lib/model/experts/run.js";
-import { expertShapes } from "../../../lib/model/experts/weights.js";
 import { familyOf } from "../../../lib/model/families/index.js";
 import { buildPiece, pieces, weightsOf } from "../../../lib/model/program.js";
 import { createSafetensors } from "../../../lib/model/weights/safetensors-writer.js";
