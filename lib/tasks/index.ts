@@ -50,6 +50,7 @@ export * from "./synthetic/index.js";
 export {
   asMessage,
   type Grade,
+  type Mark,
   type Raster,
   type ScoringRule,
   type TaskImage,

@@ -5,6 +5,17 @@ export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
+  /** What was drawn where, of a picture drawn here. */
+  readonly marks?: readonly Mark[];
+}
+
+/** Words for a part of a picture; its box is in pixels. */
+export interface Mark {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+  readonly words: readonly string[];
 }
 
 /** A picture: the path of an image file, the bytes of one, or a raster. */

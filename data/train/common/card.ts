@@ -40,7 +40,7 @@ Trained from random weights with the project's own gradients, seed ${curves.seed
 |---|---|---|---|---|---|
 ${stages.join("\n")}
 
-\`training.json\` has the curves, \`evaluation.json\` the numbers below.${recipe.remark ? ` ${recipe.remark}` : ""}
+\`training.json\` has the curves, \`evaluation.json\` the numbers below.
 
 ## Held-out questions
 

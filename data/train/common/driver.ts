@@ -63,10 +63,8 @@ interface Progress {
 
 const WARM_UP = 60;
 const SMOOTHED = 20;
-/** Of the language model through which a tower alone learns. */
-const READER_BLOCKS = 2;
-/** Of the whole while it is shallow: as many as DeepStack writes into. */
-const SHALLOW_BLOCKS = 3;
+/** Of the language model through which a tower alone learns: as many as DeepStack writes into. */
+const READER_BLOCKS = 3;
 
 /** Trains all stages, or what is left of them, and writes the checkpoint. */
 export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Promise<void> {
@@ -88,7 +86,6 @@ export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Pro
     if (stage.part === "language")
       write(`${options.out}-language`, languageConfig(raw), languageWeights(progress.weights));
     const weights = stage.part === "tower" ? withTower(raw, progress) : progress.weights;
-    if (stage.part === "shallow") silence(weights, SHALLOW_BLOCKS);
     progress = { ...progress, weights, stage: progress.stage + 1, state: freshState() };
     keep(options.work, progress);
   }
@@ -154,6 +151,7 @@ function rateAt(step: number, steps: number, largest: number): number {
 function fresh(raw: Readonly<Record<string, unknown>>, seed: number): Progress {
   const weights = initialWeights(raw, seed);
   residualScale(weights);
+  silence(weights, READER_BLOCKS);
   const parameters = [...weights.values()].reduce((n, { data }) => n + data.length, 0);
   return { stage: 0, curves: { seed, parameters, stages: [] }, weights, state: freshState() };
 }
@@ -163,8 +161,7 @@ function trained({ part }: Stage, raw: Readonly<Record<string, unknown>>): Recor
   if (part === "language") return languageConfig(raw);
   if (part === "whole") return raw;
   const language = languageConfig(raw);
-  const blocks = part === "tower" ? READER_BLOCKS : SHALLOW_BLOCKS;
-  const num_hidden_layers = Math.min(blocks, language.num_hidden_layers as number);
+  const num_hidden_layers = Math.min(READER_BLOCKS, language.num_hidden_layers as number);
   const types = language.layer_types as readonly string[] | undefined;
   const layer_types = types && { layer_types: types.slice(0, num_hidden_layers) };
   return { ...raw, text_config: { ...language, num_hidden_layers, ...layer_types } };

@@ -10,6 +10,9 @@ const POSITIONS = /pos(ition)?_embed(ding)?\.weight$/;
 /** So positions begin at about the size of the patches that they are added to: a tower tells places apart sooner. */
 const POSITION_FACTOR = 8;
 
+/** Of a language model, with the number of its block. */
+const BLOCK = /^model\.layers\.(\d+)\./;
+
 /** Changes fresh weights so that a deep and narrow model learns sooner. */
 export function residualScale(weights: Weights): void {
   const blocks = new Map<string, Set<string>>();
@@ -26,13 +29,23 @@ export function residualScale(weights: Weights): void {
   for (const [name, { data }] of written) scale(data, factor(name));
   for (const [name, { data }] of weights) {
     if (POSITIONS.test(name)) scale(data, POSITION_FACTOR);
-    if (WRITTEN.test(name) && weights.has(name.replace(/post_\w+/, "pre_feedforward_layernorm")))
-      data.fill(factor(name) - 1);
+    if (isWrittenNorm(weights, name)) data.fill(factor(name) - 1);
   }
 }
 
-/** Blocks of the language model from one on add nothing to the stream, until they learn to. */
+/**
+ * The language model's blocks from one on add nothing to the stream until they learn to: a deep model then begins to
+ * learn as fast as a shallow one (Bachlechner et al. 2020, https://arxiv.org/abs/2003.04887).
+ */
 export function silence(weights: Weights, from: number): void {
-  for (const [name, { data }] of weights)
-    if (WRITERS.test(name) && Number(/^model\.layers\.(\d+)/.exec(name)?.[1] ?? -1) >= from) data.fill(0);
+  const names = [...weights.keys()].filter((name) => Number(BLOCK.exec(name)?.[1] ?? -1) >= from);
+  const norms = names.filter((name) => isWrittenNorm(weights, name));
+  for (const name of norms) weights.get(name)!.data.fill(-1);
+  if (norms.length > 0) return;
+  for (const name of names.filter((name) => WRITERS.test(name))) weights.get(name)!.data.fill(0);
+}
+
+/** Whether a norm scales what a block writes, as Gemma's do; Llama's norm of the same name comes before the MLP. */
+function isWrittenNorm(weights: Weights, name: string): boolean {
+  return WRITTEN.test(name) && weights.has(name.replace(/post_\w+/, "pre_feedforward_layernorm"));
 }

@@ -1,13 +1,6 @@
 /** What the LLaVA checkpoints share: the language model's size, and what is learnt. */
 import type { Random } from "../../../lib/random.js";
-import {
-  captions,
-  captionWorld,
-  drawTasks,
-  loadEasyVqa,
-  scenes,
-  type WORLDS,
-} from "../../../lib/tasks/index.js";
+import { captions, drawTasks, loadEasyVqa, scenes, type WORLDS } from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./frames.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
 import {
@@ -18,8 +11,8 @@ import {
   easyVqaPictures,
   easyVqaTalks,
   type Showing,
-  synthetic,
   syntheticTexts,
+  talks,
 } from "./texts.js";
 
 /** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
@@ -92,91 +85,44 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   ];
 }
 
-const lessExpected = captionWorld({ together: 0.6, slips: 0.1 });
-
 /** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   const real = easyVqa(folder, "train").then(easyVqaPictures);
-  const drawn = (random: Random, share: number, showing: Showing, turns: number): Source[] => {
+  const described = async (random: Random): Promise<Source[]> => [
+    { share: 0.35, draw: easyVqaDescribing(await real, random) },
+    { share: 0.25, draw: describing(captions, random, SIZE) },
+    { share: 0.4, draw: describing(scenes, random, SIZE) },
+  ];
+  const asked = async (random: Random, showing: Showing, share: number): Promise<Source[]> => {
     const of = (types: readonly string[]): Source["draw"] =>
-      synthetic(captions, random, { size: SIZE, showing, types, turns });
+      talks(captions, random, { size: SIZE, showing, types, described: false });
     return [
-      { share: 0.4 * share, draw: of(["caption", "detail"]) },
-      { share: 0.2 * share, draw: of(["exists", "place", "color"]) },
-      { share: 0.4 * share, draw: synthetic(scenes, random, { size: SIZE, showing, turns }) },
+      { share: 0.3 * share, draw: easyVqaTalks(await real, random, showing) },
+      { share: 0.4 * share, draw: talks(scenes, random, { size: SIZE, showing }) },
+      { share: 0.15 * share, draw: of(["caption", "detail"]) },
+      { share: 0.15 * share, draw: of(["exists", "place", "color"]) },
     ];
   };
-  const described = async (
-    random: Random,
-    [easy, places, shapes]: readonly [easyVqa: number, captions: number, scenes: number],
-  ): Promise<Source[]> => [
-    { share: easy, draw: easyVqaDescribing(await real, random) },
-    { share: places, draw: describing(captions, random, SIZE) },
-    { share: shapes, draw: describing(scenes, random, SIZE) },
-  ];
   return [
-    {
-      name: "tower",
-      part: "tower",
-      steps: 1500,
-      rows: 32,
-      rate: 3e-3,
-      sources: (random) => described(random, [0.35, 0.25, 0.4]),
-    },
-    {
-      // Colours and places are learnt soon, shapes late: most of these pictures are of shapes.
-      name: "tower again",
-      part: "tower",
-      steps: 1800,
-      rows: 32,
-      rate: 2e-3,
-      sources: (random) => described(random, [0.45, 0.15, 0.4]),
-    },
-    {
-      name: "tower once more",
-      part: "tower",
-      steps: 2000,
-      rows: 16,
-      rate: 2e-3,
-      sources: (random) => described(random, [0.25, 0.05, 0.7]),
-    },
+    { name: "tower", part: "tower", steps: 1200, rows: 32, rate: 3e-3, sources: described },
     {
       name: "language",
       part: "language",
-      steps: 300,
+      steps: 600,
       rows: 32,
       rate: 3e-3,
       sources: async (random) => [
-        ...drawn(random, 0.55, "words", 2),
-        ...drawn(random, 0.3, "blind", 2),
-        { share: 0.15, draw: easyVqaTalks(await real, random, "blind") },
+        ...(await asked(random, "words", 0.7)),
+        ...(await asked(random, "blind", 0.3)),
       ],
     },
     {
       name: "visual",
       part: "whole",
-      steps: 1500,
+      steps: 3000,
       rows: 16,
       rate: 2e-3,
-      sources: async (random) => [
-        { share: 0.2, draw: easyVqaTalks(await real, random) },
-        ...drawn(random, 0.5, "picture", 4),
-        ...(await described(random, [0.05, 0.05, 0.2])),
-      ],
-    },
-    {
-      // Less of the prior: what is expected is missing more often here, and captions say so.
-      name: "visual again",
-      part: "whole",
-      steps: 800,
-      rows: 16,
-      rate: 1.5e-3,
-      sources: async (random) => [
-        { share: 0.45, draw: easyVqaTalks(await real, random) },
-        { share: 0.15, draw: easyVqaDescribing(await real, random) },
-        { share: 0.3, draw: synthetic(lessExpected, random, { size: SIZE, types: ["caption", "detail"] }) },
-        { share: 0.1, draw: synthetic(scenes, random, { size: SIZE, turns: 4 }) },
-      ],
+      sources: (random) => asked(random, "picture", 1),
     },
   ];
 }

@@ -21,10 +21,10 @@ export interface Stage {
   readonly name: string;
   /**
    * Which model of the recipe is trained: the whole, its language model alone, or its tower alone, which says what it
-   * sees through a language model of two blocks that is thrown away (Tschannen et al. 2023, https://arxiv.org/abs/2306.07915).
-   * "shallow" is the whole with its first three blocks only; the others then begin by adding nothing (Gong et al. 2019).
+   * sees through a language model of three blocks that is thrown away (Tschannen et al. 2023,
+   * https://arxiv.org/abs/2306.07915).
    */
-  readonly part: "tower" | "language" | "shallow" | "whole";
+  readonly part: "tower" | "language" | "whole";
   readonly steps: number;
   /** Rows of a step. */
   readonly rows: number;
@@ -70,8 +70,6 @@ export interface Recipe {
   readonly files: Readonly<Record<string, Record<string, unknown>>>;
   /** Options that its training needs, such as a folder of data. */
   readonly needs?: string;
-  /** What a reader of the card should know of how the shipped weights came to be. */
-  readonly remark?: string;
   stages(options: DataOptions): readonly Stage[];
   trials(options: DataOptions): Promise<readonly Trial[]>;
   findings?(model: Model, options: DataOptions): Promise<readonly Finding[]>;

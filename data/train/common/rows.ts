@@ -1,8 +1,9 @@
 /** From tasks to what a step learns. */
+import type { Batch, BatchImage } from "../../../lib/model/batch.js";
 import type { Message, Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/train.js";
 import { type Random, seeded } from "../../../lib/random.js";
-import { asMessage, type VisualTask } from "../../../lib/tasks/index.js";
+import { asMessage, type Mark, type Raster, type VisualTask } from "../../../lib/tasks/index.js";
 import type { Conversation, Source, Stage } from "./recipe.js";
 
 /** Batches of a lot are drawn together and sorted by length, so that little is filled up. */
@@ -52,7 +53,10 @@ function pick(sources: readonly Source[], random: Random): Source {
   return sources[sources.length - 1];
 }
 
-/** Token ids and pictures, padded on the right; of each turn the answer and the end token after it are to be predicted. */
+/**
+ * Token ids and pictures, padded on the right. Of each turn the answer and the end token after it are to be predicted,
+ * and at each visual token a word for what its part of the picture shows, where that is known.
+ */
 export async function learning(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
   const batch = await model.prepare(rows.map(answered), { side: "right" });
   const targets = new Int32Array(batch.ids.length);
@@ -70,7 +74,42 @@ export async function learning(model: Model, rows: readonly Conversation[]): Pro
       answering = !model.endTokens.includes(ids[t]);
     }
   }
+  for (const { cell, word } of named(rows, batch)) {
+    targets[cell] = model.tokenizer!.encode(` ${word}`, { add_special_tokens: false }).at(-1)!;
+    counts[cell] = 1;
+  }
   return { batch, targets, counts };
+}
+
+/** For the cells of visual tokens a word of what is there; neighbours say the words of one thing by turns. */
+function named(
+  rows: readonly Conversation[],
+  { images = [], time }: Batch,
+): { cell: number; word: string }[] {
+  return images.flatMap(({ row, columns, image }) => {
+    const { marks = [] } = rows[row][0].images[0] as Raster;
+    return image.tokens.flatMap((token, t) => {
+      const words = token.box && shown(marks, token.box)?.words;
+      return words
+        ? [{ cell: row * time + columns[t], word: words[(token.row + token.column) % words.length] }]
+        : [];
+    });
+  });
+}
+
+type Box = NonNullable<BatchImage["image"]["tokens"][number]["box"]>;
+
+/** The mark of which a box holds the largest part; none where it holds too little to tell what is there. */
+function shown(marks: readonly Mark[], [x0, y0, x1, y1]: Box): Mark | undefined {
+  const held = marks.map((mark) => {
+    const width = Math.min(x1, mark.right) - Math.max(x0, mark.left);
+    const height = Math.min(y1, mark.bottom) - Math.max(y0, mark.top);
+    const area = (mark.right - mark.left) * (mark.bottom - mark.top);
+    const common = width > 0 && height > 0 ? width * height : 0;
+    return { mark, part: common < Math.min(area, (x1 - x0) * (y1 - y0)) / 4 ? 0 : common / area };
+  });
+  const [largest] = held.sort((a, b) => b.part - a.part);
+  return largest?.part ? largest.mark : undefined;
 }
 
 /** The tokens after which the model's turn begins. */

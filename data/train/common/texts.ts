@@ -20,40 +20,50 @@ import type { Conversation, Draw } from "./recipe.js";
 /** How a drawn task is shown: with its picture, said in words, or withheld. */
 export type Showing = "picture" | "words" | "blind";
 
-export interface ShowingOptions {
+export interface TalkOptions {
   /** Side of the pictures in pixels. */
   readonly size: number;
   readonly showing?: Showing;
+  /** What may be asked; everything that can be unless given. */
   readonly types?: readonly string[];
-  /** Questions of one picture at most, of one type. */
-  readonly turns?: number;
+  /** Whether a picture's description comes last, from which all answers follow. */
+  readonly described?: boolean;
 }
 
-/** Training conversations on a synthetic world without end. */
-export function synthetic<Scene>(
+/** Questions about one picture, besides its description. */
+const TURNS = 4;
+
+/** Conversations about one picture of a synthetic world: questions of different types, then what it shows. */
+export function talks<Scene>(
   world: World<Scene>,
   random: Random,
-  { size, showing = "picture", types, turns = 1 }: ShowingOptions,
+  { size, showing = "picture", types, described = showing === "picture" }: TalkOptions,
 ): Draw {
   const next = taskStream(world, random, { split: "train", size, types });
   return () => {
     const task = next();
-    const asked = new Map([[task.prompt, task]]);
-    for (let turn = 1; turn < turns; turn++) {
-      const { prompt, answer } = world.question(task.annotation, task.type, random, "train");
-      asked.set(prompt, { ...task, prompt, answers: [answer] });
-    }
-    return [...asked.values()].map((turn) => shown(world, turn, showing));
+    const { annotation: scene, type } = task;
+    const others = (world.askable?.(scene) ?? []).filter(
+      (other) => other !== type && (types?.includes(other) ?? true),
+    );
+    const further = random.shuffle(others).slice(0, TURNS - 1);
+    const turns = further.map((other): VisualTask<Scene> => {
+      const { prompt, answer } = world.question(scene, other, random, "train");
+      return { ...task, type: other, prompt, answers: [answer] };
+    });
+    const asked = [task, ...turns].map((turn) => shown(world, turn, showing));
+    return described ? [...asked, description(world, task)] : asked;
   };
 }
 
 /** Pictures of a synthetic world, each said in words. */
 export function describing<Scene>(world: World<Scene>, random: Random, size: number): Draw {
   const next = taskStream(world, random, { split: "train", size });
-  return () => {
-    const task = next();
-    return [{ ...task, prompt: DESCRIBE, answers: [world.passage(task.annotation)] }];
-  };
+  return () => [description(world, next())];
+}
+
+function description<Scene>(world: World<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
+  return { ...task, prompt: DESCRIBE, answers: [world.passage(task.annotation)] };
 }
 
 /** What asks for a picture's passage. */
@@ -75,47 +85,57 @@ export async function easyVqa(
   return tasks.map((task) => ({ ...task, images: [pictures.get(task.images[0] as string)!] }));
 }
 
-/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, or what the picture is. */
+/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, then what the picture is. */
 export function easyVqaTalks(
-  { pictures }: EasyVqaPictures,
+  pictures: readonly EasyVqaPicture[],
   random: Random,
-  showing: "picture" | "blind" = "picture",
+  showing: Showing = "picture",
 ): Draw {
   return () => {
-    const own = random.shuffle(random.pick(pictures));
+    const { tasks, description } = random.pick(pictures);
+    const own = random.shuffle(tasks);
     const closed = (task: VisualTask): boolean => task.type === "yes-no";
     const open = own.filter((task) => !closed(task));
     const turns = random.shuffle([...open.slice(0, 2), ...own.filter(closed).slice(0, 2)]);
-    return showing === "blind" ? turns.map(blind) : mirrored(turns, random);
+    if (showing === "picture") return mirrored(description ? [...turns, description] : turns, random);
+    const passage = showing === "words" ? description?.answers[0] : undefined;
+    return turns.map((turn) => ({ ...blind(turn), passage }));
   };
 }
 
 /** What the pictures of easy-VQA show, where its questions and answers tell both shape and colour. */
-export function easyVqaDescribing({ described }: EasyVqaPictures, random: Random): Draw {
+export function easyVqaDescribing(pictures: readonly EasyVqaPicture[], random: Random): Draw {
+  const described = pictures.flatMap(({ description }) => description ?? []);
   return () => mirrored([random.pick(described)], random);
 }
 
-/** easy-VQA by its pictures. */
-export interface EasyVqaPictures {
-  /** The questions about each. */
-  readonly pictures: readonly (readonly VisualTask[])[];
-  /** For each whose shape and colour are told: to say them. */
-  readonly described: readonly VisualTask[];
+/** A picture of easy-VQA. */
+export interface EasyVqaPicture {
+  /** The questions about it. */
+  readonly tasks: readonly VisualTask[];
+  /** What it shows, where its questions tell both shape and colour. */
+  readonly description?: VisualTask;
 }
 
 /** Sorted once: sources are made anew every few steps. */
-export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[]): EasyVqaPictures {
+export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[]): EasyVqaPicture[] {
   const named = (type: string): Set<string> =>
     new Set(tasks.filter((task) => task.type === type).map(({ answers }) => answers[0]));
   const [colours, shapes] = [named("color"), named("shape")];
-  const pictures = byPicture(tasks);
-  const described = pictures.flatMap((own) => {
+  return byPicture(tasks).map((own) => {
     const told = own.flatMap(wordsThatHold);
     const colour = told.find((word) => colours.has(word));
     const shape = told.find((word) => shapes.has(word));
-    return colour && shape ? [{ ...own[0], prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] }] : [];
+    if (!colour || !shape) return { tasks: own };
+    const images = own[0].images.map((image) => marked(image as Raster, [shape, colour]));
+    const description = { ...own[0], images, prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] };
+    return { tasks: own.map((task) => ({ ...task, images })), description };
   });
-  return { pictures, described };
+}
+
+/** A picture of one thing, all of which is marked with what it is. */
+function marked(raster: Raster, words: readonly string[]): Raster {
+  return { ...raster, marks: [{ left: 0, top: 0, right: raster.width, bottom: raster.height, words }] };
 }
 
 /** Words of a question that are true of the picture, and of its answer: none where what is asked for is not there. */
@@ -137,14 +157,14 @@ function byPicture(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[
 /** Left and right exchanged in half of the cases: no question of easy-VQA depends on it. */
 function mirrored(tasks: Conversation, random: Random): Conversation {
   if (random.int(2) === 0) return tasks;
-  const { width, height, data } = tasks[0].images[0] as Raster;
+  const { width, height, data, marks } = tasks[0].images[0] as Raster;
   const flipped = new Uint8Array(data.length);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
       const from = 3 * (y * width + x);
       flipped.set(data.subarray(from, from + 3), 3 * (y * width + width - 1 - x));
     }
-  return tasks.map((task) => ({ ...task, images: [{ width, height, data: flipped }] }));
+  return tasks.map((task) => ({ ...task, images: [{ width, height, data: flipped, marks }] }));
 }
 
 /**

@@ -73,15 +73,15 @@ export const recipe: Recipe = {
   ...fromWorlds({
     worlds: [
       [planets, 1],
-      [animals, 1.5],
-      [sums, 2],
+      [animals, 1],
+      [sums, 3],
       [hands, 2],
     ],
     size: SIZE,
     words: GEMMA_WORDS,
-    towerSteps: 1500,
-    steps: 1800,
+    towerSteps: 2000,
+    steps: 2500,
     rows: 16,
-    rate: 2e-3,
+    rate: 3e-3,
   }),
 };

@@ -27,8 +27,6 @@ export const recipe: Recipe = {
     vision_config: clipConfig(SIZE),
   }),
   files: llavaFiles(SIZE, PATCH),
-  remark:
-    "The stages of these weights were run one by one, some of them again, while the recipe was found; a run from start to end has not been compared with them.",
   stages: llavaStages,
   trials: llavaTrials,
 };

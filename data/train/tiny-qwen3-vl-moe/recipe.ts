@@ -7,7 +7,7 @@ import { routing } from "./routing.js";
 
 const SIZE = 48;
 /** Words of each list in pictures: as many as can be learnt to read in the time. */
-const WORDS = 8;
+const WORDS = 16;
 const PATCH = 6;
 const MERGE = 2;
 const EXPERTS = 16;
@@ -96,8 +96,8 @@ export const recipe: Recipe = {
     ],
     size: SIZE,
     words: QWEN_WORDS,
-    shallowSteps: 850,
-    steps: 420,
+    towerSteps: 2000,
+    steps: 1500,
     rows: 16,
     rate: 2.5e-3,
     balance: BALANCE,

@@ -1,5 +1,5 @@
 import type { Raster } from "../visual.js";
-import type { Colour } from "./paint.js";
+import { box, type Colour, type Region } from "./paint.js";
 
 /** Height of a glyph, in dots; most are three wide. */
 export const GLYPH_HEIGHT = 5;
@@ -62,19 +62,31 @@ export function textWidth(text: string, scale = 1): number {
   return Math.max(0, dots) * scale;
 }
 
-/** Writes upper-case text with its top left corner at (x, y), whole pixels a dot, so that no edge is blurred. */
-export function write(raster: Raster, text: string, x: number, y: number, colour: Colour, scale = 1): void {
+/**
+ * Writes upper-case text with its top left corner at (x, y), whole pixels a dot, so that no edge is blurred.
+ * @returns where each character stands
+ */
+export function write(
+  raster: Raster,
+  text: string,
+  x: number,
+  y: number,
+  colour: Colour,
+  scale = 1,
+): Region[] {
   let left = Math.round(x);
   const top = Math.round(y);
-  for (const character of text) {
+  return [...text].map((character) => {
     const rows = glyph(character);
     rows.forEach((row, j) => {
       [...row].forEach((dot, i) => {
         if (dot === "#") fill(raster, left + i * scale, top + j * scale, scale, colour);
       });
     });
+    const place = box(left, top, rows[0].length * scale, GLYPH_HEIGHT * scale);
     left += (rows[0].length + 1) * scale;
-  }
+    return place;
+  });
 }
 
 /** Writes text around a point. */
@@ -85,8 +97,8 @@ export function writeCentred(
   y: number,
   colour: Colour,
   scale = 1,
-): void {
-  write(raster, text, x - textWidth(text, scale) / 2, y - (GLYPH_HEIGHT * scale) / 2, colour, scale);
+): Region[] {
+  return write(raster, text, x - textWidth(text, scale) / 2, y - (GLYPH_HEIGHT * scale) / 2, colour, scale);
 }
 
 function glyph(character: string): string[] {

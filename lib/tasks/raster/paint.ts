@@ -1,4 +1,4 @@
-import type { Raster } from "../visual.js";
+import type { Mark, Raster } from "../visual.js";
 
 /** Red, green and blue, 0–255. */
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -14,11 +14,21 @@ export interface Region {
 
 export type Point = readonly [x: number, y: number];
 
+/** A picture that is being drawn. */
+export interface Canvas extends Raster {
+  readonly marks: Mark[];
+}
+
 /** A picture of one colour. */
-export function blank(width: number, height: number, colour: Colour): Raster {
+export function blank(width: number, height: number, colour: Colour): Canvas {
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < data.length; i++) data[i] = colour[i % 3];
-  return { width, height, data };
+  return { width, height, data, marks: [] };
+}
+
+/** Keeps what a part of the picture shows: the truth that a model's visual tokens can be held against. */
+export function mark(canvas: Canvas, { left, top, right, bottom }: Region, words: readonly string[]): void {
+  canvas.marks.push({ left, top, right, bottom, words });
 }
 
 /** Samples along each axis of a pixel. Only sums of whole samples decide its colour, so that every machine agrees. */

@@ -1,5 +1,5 @@
 import type { Random } from "../../random.js";
-import { blank, type Colour } from "../raster/paint.js";
+import { blank, box, type Colour, mark } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { ANIMALS, LOOK_ALIKES } from "./animal-pictures.js";
 import { draw, mirror } from "./things.js";
@@ -52,6 +52,7 @@ export const animals: World<AnimalScene> = {
     const drawing = mirrored ? mirror(ANIMALS[animal]) : ANIMALS[animal];
     const unit = size / 100;
     draw(raster, drawing, x * unit, y * unit, side * unit);
+    mark(raster, box(x * unit, y * unit, side * unit, side * unit), [animal]);
     return raster;
   },
 

@@ -1,6 +1,6 @@
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName } from "../raster/colours.js";
-import { blank, box, paint } from "../raster/paint.js";
+import { blank, box, mark, paint } from "../raster/paint.js";
 import type { Split } from "../split.js";
 import type { Raster } from "../visual.js";
 import { HIGH, PLACES } from "./places.js";
@@ -91,6 +91,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
     },
 
     question: (scene, type, random, split) => ASK[type](scene, random, split),
+    askable: (scene) => Object.keys(ASK).filter((type) => CAN_ASK[type]?.(scene) ?? true),
     category: (scene) => scene.place,
     // What a caption wrongly says is no part of it.
     picture: ({ place, things }) => ({ place, things: things.map((thing) => JSON.stringify(thing)).sort() }),
@@ -99,6 +100,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
       const [above, below] = PLACES[place].background;
       const raster = blank(size, size, below);
       paint(raster, box(0, 0, size, size / 3), above);
+      mark(raster, box(0, 0, size, size), [place]);
       const cell = size / 3;
       for (const { name, colour, row, column, faint } of things) {
         const side = faint ? cell * 0.8 : cell;
@@ -106,6 +108,8 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
         // A small thing stands on the floor of its cell.
         const [left, top] = [column * cell + inset / 2, row * cell + inset];
         draw(raster, drawingOf(name, colour), left, top, side, side, faint ? faintness : 1);
+        // What is easily overlooked is not pointed out.
+        if (!faint) mark(raster, box(left, top, side, side), colour ? [name, colour] : [name]);
       }
       return raster;
     },

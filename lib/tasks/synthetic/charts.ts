@@ -1,7 +1,7 @@
 import type { Random } from "../../random.js";
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, inkOn, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, writeCentred } from "../raster/font.js";
-import { blank, box, disc, paint, slice, stroke } from "../raster/paint.js";
+import { blank, box, type Canvas, disc, mark, paint, slice, stroke } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
 
@@ -150,7 +150,7 @@ function ofTwo(
 }
 
 const DRAW: Readonly<
-  Record<ChartKind, (raster: Raster, scene: ChartScene, size: number, dot: number) => void>
+  Record<ChartKind, (raster: Canvas, scene: ChartScene, size: number, dot: number) => void>
 > = {
   bar(raster, { names, values }, size, dot) {
     const room = GLYPH_HEIGHT * dot + 2;
@@ -162,6 +162,7 @@ const DRAW: Readonly<
       const width = Math.round(step * 0.72);
       paint(raster, box(left, size - 1 - height, width, height), COLOURS[names[i] as ColourName]);
       writeCentred(raster, String(value), left + width / 2, size - 1 - height - room / 2, BLACK, dot);
+      mark(raster, box(left, size - 1 - height - room, width, height + room), [names[i], String(value)]);
     });
   },
   line(raster, { names, values, ink = "blue" }, size, dot) {
@@ -179,6 +180,7 @@ const DRAW: Readonly<
       paint(raster, disc(x, y, 1.8 * dot), COLOURS[ink]);
       writeCentred(raster, String(values[i]), x, y - room / 2 - 2 * dot, BLACK, dot);
       writeCentred(raster, names[i], x, size - room / 2, BLACK, dot);
+      mark(raster, box(x - step / 2, 0, step, size), [names[i], String(values[i])]);
     });
   },
   pie(raster, { names, values }, size, dot) {
@@ -193,6 +195,7 @@ const DRAW: Readonly<
       const reach = (centre - 1) * 0.68;
       const [x, y] = [centre + reach * Math.sin(middle), centre - reach * Math.cos(middle)];
       writeCentred(raster, String(value), x, y, inkOn(colour), dot);
+      mark(raster, disc(x, y, GLYPH_HEIGHT * dot), [names[i], String(value)]);
       from = to;
     });
   },

@@ -1,7 +1,7 @@
 import type { Random } from "../../random.js";
 import { BLACK, COLOURS, GRAY, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, textWidth, write } from "../raster/font.js";
-import { blank, box, paint } from "../raster/paint.js";
+import { blank, box, type Canvas, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { CITIES, GOODS, JOBS, MONTHS, NAMES } from "./words.js";
 import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
@@ -182,13 +182,14 @@ function ranked(fields: Fields): string[] {
 }
 
 /** Lays a page out on 48 units a side; `dot` pixels make one unit, and what is left over is margin. */
-const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: number, dot: number) => void>> = {
+const DRAW: Readonly<Record<Layout, (raster: Canvas, fields: Fields, size: number, dot: number) => void>> = {
   form(raster, fields, size, dot) {
     fields.forEach(([key, value], i) => {
       const y = (3 + i * 11) * dot;
       write(raster, key, 2 * dot, y, BLACK, dot);
       write(raster, value, 24 * dot, y, COLOURS.blue, dot);
       paint(raster, box(23 * dot, y + (GLYPH_HEIGHT + 1) * dot, size - 24 * dot, dot), GRAY);
+      line(raster, y, size, dot, [key, value]);
     });
   },
   letter(raster, fields, size, dot) {
@@ -196,11 +197,14 @@ const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: numbe
     const date = `${day} ${month}`;
     write(raster, date, size - textWidth(date, dot) - 2 * dot, 3 * dot, BLACK, dot);
     write(raster, `to ${to}`, 2 * dot, 13 * dot, BLACK, dot);
+    line(raster, 3 * dot, size, dot, [day, month]);
+    line(raster, 13 * dot, size, dot, ["to", to]);
     // Greeked lines stand for the body.
     for (let line = 0; line < 4; line++) {
       paint(raster, box(2 * dot, (22 + 4 * line) * dot, (line === 3 ? 24 : 44) * dot, 2 * dot), LIGHT);
     }
     write(raster, `from ${from}`, 2 * dot, size - 8 * dot, BLACK, dot);
+    line(raster, size - 8 * dot, size, dot, ["from", from]);
   },
   table(raster, fields, size, dot) {
     const rows = [["name", "age"] as const, ...fields];
@@ -209,6 +213,7 @@ const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: numbe
       const y = (3 + i * 11.5) * dot;
       write(raster, key, 3 * dot, y, BLACK, dot);
       write(raster, value, 32 * dot, y, BLACK, dot);
+      line(raster, y, size, dot, [key, value]);
       if (i < fields.length) paint(raster, box(0, Math.round(y + 8 * dot), size, dot), GRAY);
     });
     paint(raster, box(29 * dot, 0, dot, size), GRAY);
@@ -219,13 +224,20 @@ const DRAW: Readonly<Record<Layout, (raster: Raster, fields: Fields, size: numbe
       const y = (4 + i * 10) * dot;
       write(raster, key, 7 * dot, y, BLACK, dot);
       write(raster, value, 37 * dot, y, BLACK, dot);
+      line(raster, y, size, dot, [key, value]);
     });
     paint(raster, box(7 * dot, 34 * dot, 34 * dot, dot), BLACK);
     const sum = String(total(fields));
     write(raster, "total", 7 * dot, 38 * dot, COLOURS.red, dot);
     write(raster, sum, 41 * dot - textWidth(sum, dot), 38 * dot, COLOURS.red, dot);
+    line(raster, 38 * dot, size, dot, ["total", sum]);
   },
 };
+
+/** Marks a line of the page, a dot higher and lower than its text. */
+function line(raster: Canvas, y: number, size: number, dot: number, words: readonly string[]): void {
+  mark(raster, box(0, y - dot, size, (GLYPH_HEIGHT + 2) * dot), words);
+}
 
 /** The pages with all the words that there are. */
 export const documents: World<PageScene> = documentWorld();

@@ -5,6 +5,7 @@ import {
   box,
   type Colour,
   disc,
+  mark,
   paint,
   polygon,
   type Region,
@@ -198,7 +199,11 @@ export const planets: World<PlanetScene> = {
       const front = within(ring(x * unit, y * unit, radius * unit), box(0, y * unit, size, size));
       paint(raster, front, [196, 170, 120]);
     }
-    if (beside !== "nothing") draw(raster, BESIDE[beside], 66 * unit, 3 * unit, 30 * unit);
+    mark(raster, disc(x * unit, y * unit, radius * unit), [planet, PLANETS[planet].colour]);
+    if (beside !== "nothing") {
+      draw(raster, BESIDE[beside], 66 * unit, 3 * unit, 30 * unit);
+      mark(raster, box(66 * unit, 3 * unit, 30 * unit, 30 * unit), [beside]);
+    }
     return raster;
   },
 

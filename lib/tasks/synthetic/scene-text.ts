@@ -10,7 +10,7 @@ import {
   WHITE,
 } from "../raster/colours.js";
 import { writeCentred } from "../raster/font.js";
-import { blank, box, type Colour, disc, paint } from "../raster/paint.js";
+import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import type { WordOptions } from "./documents.js";
 import { SIGNS } from "./words.js";
@@ -102,11 +102,9 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
         const [width, height] = [size / 2, size / 3];
         const ink = COLOURS[colour];
         const board = BOARDS[kind];
-        paint(
-          raster,
-          box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height),
-          ink,
-        );
+        const face = box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height);
+        paint(raster, face, ink);
+        mark(raster, face, [word, colour, kind]);
         DRAW[kind](raster, ink, left, top, width, height);
         // A bus has wheels below its word.
         const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);

@@ -1,6 +1,6 @@
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/colours.js";
-import { blank, type Colour, paint, placed } from "../raster/paint.js";
+import { blank, type Colour, mark, paint, placed } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
 import { numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
@@ -76,6 +76,16 @@ export const scenes: World<ObjectScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
+  askable({ objects }) {
+    const alone = (of: "shape" | "colour", to: readonly SceneObject[]): boolean =>
+      to.every((a) => objects.every((b) => a === b || a[of] !== b[of]));
+    const several = objects.length > 1 && alone("shape", objects);
+    return [
+      "QueryCount",
+      ...(several ? ["QueryAttr", "ChooseAttr", "ChooseRel", "CompareAttr", "LogicalObj"] : []),
+      ...(several && alone("colour", objects.slice(0, 1)) ? ["ChooseCat"] : []),
+    ];
+  },
   category: (scene) => String(scene.objects.length),
   // A nudge makes no new scene: what is held out differs in what stands where.
   picture: ({ objects, background }) => [
@@ -89,7 +99,9 @@ export const scenes: World<ObjectScene> = {
     for (const { shape, colour, row, column, nudge } of scene.objects) {
       const left = (column + 0.08 + nudge[0] / 100) * cell;
       const top = (row + 0.08 + nudge[1] / 100) * cell;
-      paint(raster, placed(SHAPES[shape], left, top, cell * 0.84, cell * 0.84), COLOURS[colour]);
+      const region = placed(SHAPES[shape], left, top, cell * 0.84, cell * 0.84);
+      paint(raster, region, COLOURS[colour]);
+      mark(raster, region, [shape, colour]);
     }
     return raster;
   },

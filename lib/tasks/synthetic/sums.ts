@@ -1,6 +1,6 @@
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, WHITE } from "../raster/colours.js";
 import { textWidth, writeCentred } from "../raster/font.js";
-import { blank, box, type Colour, paint } from "../raster/paint.js";
+import { blank, box, type Colour, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual.js";
 import { numerals, type World, wordSet } from "./world.js";
 
@@ -83,7 +83,10 @@ export const sums: World<SumScene> = {
     const text = `${left}${operation}${right}=`;
     const dot = Math.floor((size * 0.84) / textWidth(text));
     const [x, y] = [size * (0.5 + shift[0] / 100), size * (0.5 + shift[1] / 100)];
-    writeCentred(raster, text, x, y, COLOURS[ink], Math.max(1, dot));
+    const written = writeCentred(raster, text, x, y, COLOURS[ink], Math.max(1, dot));
+    [...text].forEach((sign, i) => {
+      mark(raster, written[i], [sign]);
+    });
     frame(raster, size, dark ? COLOURS.orange : BLACK);
     return raster;
   },

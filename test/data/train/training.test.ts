@@ -12,7 +12,7 @@ import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common
 import { llavaFiles } from "../../../data/train/common/processors.js";
 import type { Recipe } from "../../../data/train/common/recipe.js";
 import { batchesOf, learning } from "../../../data/train/common/rows.js";
-import { synthetic, syntheticTexts } from "../../../data/train/common/texts.js";
+import { syntheticTexts, talks } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { readSafetensors } from "../../../lib/model/weights/index.js";
@@ -50,7 +50,7 @@ const small: Recipe = {
       steps: 4,
       rows: 4,
       rate: 1e-2,
-      sources: async (random) => [{ share: 1, draw: synthetic(scenes, random, { size: SIZE, turns: 3 }) }],
+      sources: async (random) => [{ share: 1, draw: talks(scenes, random, { size: SIZE }) }],
     },
   ],
   trials: async () => [],
@@ -117,11 +117,42 @@ describe("training a recipe", () => {
     assert.ok(rows.some((turns) => turns.length > 1));
     const { batch, targets, counts } = await learning(model, rows);
     rows.forEach((turns, row) => {
-      const cells = [...counts.keys()].filter((i) => Math.floor(i / batch.time) === row && counts[i] > 0);
+      const seen = new Set(batch.visual[row].map((column) => row * batch.time + column));
+      const cells = [...counts.keys()].filter(
+        (i) => Math.floor(i / batch.time) === row && counts[i] > 0 && !seen.has(i),
+      );
       const said = model.tokenizer!.decode(cells.map((i) => targets[i]));
       assert.equal(said.trim(), turns.map(({ answers }) => `${answers[0]}</s>`).join(" "));
       assert.equal(batch.visual[row].length, (SIZE / PATCH) ** 2);
     });
+    await model.close();
+  });
+
+  it("lets visual tokens name what is there, the words of one thing by turns", async () => {
+    const model = await loadModel(join(folder, "whole"), { threads: 1 });
+    const [task] = drawTasks(scenes, { split: "train", count: 1, size: SIZE });
+    // A cell is two patches wide: the first of the top, and the last of the bottom.
+    const annotation: typeof task.annotation = {
+      background: 0,
+      objects: [
+        { shape: "circle", colour: "red", row: 0, column: 0, nudge: [0, 0] },
+        { shape: "star", colour: "blue", row: 2, column: 2, nudge: [0, 0] },
+      ],
+    };
+    const images = [scenes.render(annotation, SIZE)];
+    const { batch, targets, counts } = await learning(model, [[{ ...task, images, annotation }]]);
+    const named = batch.visual[0].map((column) =>
+      counts[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
+    );
+    const rows = Array.from({ length: 6 }, (_, row) => named.slice(6 * row, 6 * row + 6));
+    assert.deepEqual(rows, [
+      ["circle", "red", "", "", "", ""],
+      ["red", "circle", "", "", "", ""],
+      ["", "", "", "", "", ""],
+      ["", "", "", "", "", ""],
+      ["", "", "", "", "star", "blue"],
+      ["", "", "", "", "blue", "star"],
+    ]);
     await model.close();
   });
 

@@ -10,12 +10,15 @@ import {
   drawTasks,
   encodePng,
   hands,
+  type Mark,
   type Raster,
   rasterOf,
   scenes,
   sceneText,
   sums,
+  type VisualTask,
   WORLDS,
+  type World,
 } from "../../../lib/tasks/index.js";
 import { DRAWABLE, GLYPH_HEIGHT, textWidth, write } from "../../../lib/tasks/raster/font.js";
 import { blank, box, disc, paint } from "../../../lib/tasks/raster/paint.js";
@@ -93,6 +96,62 @@ describe("scenes", () => {
       }
     });
   }
+});
+
+/** The part of a picture that a mark is about. */
+function marked(raster: Raster, { left, top, right, bottom }: Mark): Raster {
+  const [x0, y0] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
+  const width = Math.min(raster.width, Math.ceil(right)) - x0;
+  const height = Math.min(raster.height, Math.ceil(bottom)) - y0;
+  const rows = Array.from({ length: height }, (_, y) => {
+    const from = 3 * ((y0 + y) * raster.width + x0);
+    return [...raster.data.subarray(from, from + 3 * width)];
+  });
+  return { width, height, data: Uint8Array.from(rows.flat()) };
+}
+
+describe("marks", () => {
+  for (const world of Object.values(WORLDS) as World<unknown>[]) {
+    it(`are words of their world, about a part of the picture: ${world.name}`, () => {
+      for (const task of drawTasks(world, { count: 60, split: "heldout" })) {
+        const raster = rasterOf(task);
+        for (const { left, top, right, bottom, words } of raster.marks!) {
+          assert.ok(words.length > 0 && words.every((word) => world.vocabulary.includes(word)), `${words}`);
+          assert.ok(left < right && top < bottom);
+          assert.ok(right > 0 && bottom > 0 && left < raster.width && top < raster.height);
+        }
+      }
+    });
+  }
+
+  it("are where the text stands that they give", () => {
+    const drawn = [documents, sums, sceneText].flatMap((world): VisualTask[] =>
+      drawTasks(world as World<unknown>, { count: 40, split: "heldout" }),
+    );
+    for (const task of drawn) {
+      const raster = rasterOf(task);
+      for (const mark of raster.marks!) {
+        // A board's other words are its colour and what it is.
+        const written = task.dataset === "scene-text" ? mark.words.slice(0, 1) : mark.words;
+        for (const word of written)
+          assert.ok(
+            readings(marked(raster, mark), word, task.dataset === "sums" ? 2 : 1) > 0,
+            `${task.id}: ${word}`,
+          );
+      }
+    }
+  });
+
+  it("are of the colour that they give", () => {
+    for (const task of drawTasks(scenes, { count: 40, split: "heldout" })) {
+      const raster = rasterOf(task);
+      for (const mark of raster.marks!) {
+        const [, colour] = mark.words as [string, keyof typeof COLOURS];
+        const part = marked(raster, mark);
+        assert.ok(count(part, COLOURS[colour]) > 0.1 * part.width * part.height, `${task.id}: ${mark.words}`);
+      }
+    }
+  });
 });
 
 describe("charts", () => {

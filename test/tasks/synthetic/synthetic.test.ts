@@ -66,6 +66,7 @@ for (const world of worlds) {
           ...task,
           ...world.question(task.annotation, type, random, "heldout"),
           type,
+          scoring: world.scoring(type),
         }));
       });
       for (const task of further.filter((t) => !describes(t))) {
