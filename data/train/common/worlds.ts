@@ -1,7 +1,7 @@
 /** Recipes that learn from synthetic worlds alone. */
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, type World } from "../../../lib/tasks/index.js";
-import type { Recipe, Source } from "./recipe.js";
+import type { Recipe, Source, Stage } from "./recipe.js";
 import { DESCRIBE, describing, syntheticTexts, talks } from "./texts.js";
 
 export interface WorldsOptions {
@@ -13,6 +13,8 @@ export interface WorldsOptions {
   /** Steps in which the tower learns apart, by saying what pictures show. */
   readonly towerSteps: number;
   readonly steps: number;
+  /** What is learnt last: some steps in which most pictures are of this world, at half the rate. */
+  readonly last?: { readonly world: string; readonly steps: number };
   /** Conversations of a step. */
   readonly rows: number;
   readonly rate: number;
@@ -26,19 +28,33 @@ export function fromWorlds({
   words,
   towerSteps,
   steps,
+  last,
   rows,
   rate,
   balance,
 }: WorldsOptions): Pick<Recipe, "texts" | "stages" | "trials"> {
   const worlds = shares.map(([world]) => world);
-  const talking = (random: Random): Source[] =>
-    shares.flatMap(([world, share]) => [
-      { share: 0.85 * share, draw: talks(world, random, { size }) },
-      { share: 0.1 * share, draw: talks(world, random, { size, showing: "words" }) },
-      { share: 0.05 * share, draw: talks(world, random, { size, showing: "blind" }) },
-    ]);
+  const total = shares.reduce((sum, [, share]) => sum + share, 0);
+  const talking = (random: Random, most?: string): Source[] =>
+    shares.flatMap(([world, usual]) => {
+      const share = world.name === most ? total : usual;
+      return [
+        { share: 0.85 * share, draw: talks(world, random, { size }) },
+        { share: 0.1 * share, draw: talks(world, random, { size, showing: "words" }) },
+        { share: 0.05 * share, draw: talks(world, random, { size, showing: "blind" }) },
+      ];
+    });
   const describe = (random: Random): Source[] =>
     shares.map(([world, share]) => ({ share, draw: describing(world, random, size) }));
+  const visual = (name: string, steps: number, rate: number, most?: string): Stage => ({
+    name,
+    part: "whole",
+    steps,
+    rows,
+    rate,
+    balance,
+    sources: async (random) => talking(random, most),
+  });
   return {
     texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
     stages: () => [
@@ -51,15 +67,8 @@ export function fromWorlds({
         balance,
         sources: async (random) => describe(random),
       },
-      {
-        name: "visual",
-        part: "whole",
-        steps,
-        rows,
-        rate,
-        balance,
-        sources: async (random) => talking(random),
-      },
+      visual("visual", steps, rate),
+      ...(last ? [visual(last.world, last.steps, rate / 2, last.world)] : []),
     ],
     trials: async ({ seed }) =>
       worlds.map((world) => ({

@@ -81,6 +81,7 @@ export const recipe: Recipe = {
     words: GEMMA_WORDS,
     towerSteps: 2000,
     steps: 2500,
+    last: { world: sums.name, steps: 1500 },
     rows: 16,
     rate: 3e-3,
   }),
