@@ -88,10 +88,10 @@ export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, st
   columns.forEach((row, b) => {
     for (const column of row) {
       const token = b * time + column - start;
-      const weightOf = (e: number): number => data[token * count + e];
+      const weights = data.subarray(token * count, (token + 1) * count);
       const chosen: number[] = [];
-      for (let e = 0; e < count; e++) if (weightOf(e) !== 0) chosen.push(e);
-      chosen.sort((a, b) => weightOf(b) - weightOf(a));
+      for (let e = 0; e < count; e++) if (weights[e] !== 0) chosen.push(e);
+      chosen.sort((a, b) => weights[b] - weights[a]);
       chosen.forEach((expert, slot) => {
         byExpert[expert].push({ expert, token, slot });
       });
