@@ -40,7 +40,14 @@ export async function directLogitAttribution(
   const byHead = options.by === "head";
   const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
   const deepstack = model.hooks.filter((h) => batch.images && h.endsWith(".hook_deepstack"));
-  const capture = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out", ...deepstack, ...perHead];
+  const components = [
+    "hook_embed",
+    "blocks.*.hook_attn_out",
+    "blocks.*.hook_mlp_out",
+    ...deepstack,
+    ...perHead,
+  ];
+  const capture = [...components, finalStream(model)];
   const run = await model.run(batch, { capture, logits: "last", ...options });
   const { stream, heads } = await directCotangents(model, batch, run, metric, byHead, options);
   const labels: string[] = [];
@@ -111,6 +118,9 @@ interface DirectCotangents {
   readonly heads: readonly Tensor[];
 }
 
+/** Where the stream ends. */
+const finalStream = (model: Model): string => `blocks.${model.config.num_hidden_layers - 1}.hook_resid_post`;
+
 async function directCotangents(
   model: Model,
   batch: Batch,
@@ -135,7 +145,7 @@ async function directCotangents(
     values: new Map(),
   };
   const g = stacked(engine, [metric.gradient(run.logits!)]);
-  const stream = await backThroughHead(back, run.residual, run.logitColumns, g);
+  const stream = await backThroughHead(back, run.cache.get(finalStream(model)), run.logitColumns, g);
   const heads: Tensor[] = [];
   for (const { name, piece } of z) {
     signal?.throwIfAborted();

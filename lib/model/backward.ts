@@ -1,12 +1,13 @@
 /** One piece of the model backwards: its values computed again, and cotangents pulled back through it. */
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
+import { blockFeeds } from "./block.js";
 import type { Cache } from "./cache.js";
 import { Sink } from "./capture.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
 import { backThroughExperts } from "./experts/back.js";
 import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "./experts/graph.js";
-import { blockFeeds, settledEdits, shapeOf } from "./forward.js";
+import { settledEdits, shapeOf } from "./forward.js";
 import { input, type Node } from "./graph/node.js";
 import { pullback } from "./graph/vjp.js";
 import { axesOf, type Hook } from "./hooks.js";
@@ -58,7 +59,7 @@ export async function backThroughHead(
   const d = `d ${NORMALIZED}`;
   const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [d]));
   const spread = spreadColumns(results[d], columns, pass.time);
-  return backThrough(back, HEAD, { x }, { [NORMALIZED]: spread }, { tapsOnly: true });
+  return backThrough(back, HEAD, { x }, { [NORMALIZED]: spread }, { only: "taps" });
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Family, TextConfig } from "./families/index.js";
 import type { Node } from "./graph/node.js";
 import type { Hook } from "./hooks.js";
 import type { FloatType, SessionPool } from "./pool.js";
-import { buildPiece, type PieceId, type Variant } from "./program.js";
+import { buildPiece, KEYS, type PieceId, type Variant } from "./program.js";
 import type { Session, Value } from "./runtime/session.js";
 import type { Checkpoint } from "./weights/index.js";
 
@@ -24,6 +24,8 @@ export interface Engine {
   readonly captureLimit: number;
   /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */
   readonly workLimit: number;
+  /** About as many tokens as one call of a block runs fastest on. */
+  readonly tokensAtOnce: number;
   /** Whether attention can be one operation where nothing inside it is asked for. */
   readonly fuses: boolean;
 }
@@ -46,7 +48,8 @@ export function withPiece<T>(
 ): Promise<T> {
   const build = (): Record<string, Node> => {
     const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
-    return { ...Object.fromEntries(taps), ...(variant.tapsOnly ? {} : { out }) };
+    if (variant.only === "keys") return Object.fromEntries(KEYS.map((name) => [name, taps.get(name)!]));
+    return { ...Object.fromEntries(taps), ...(variant.only === "taps" ? {} : { out }) };
   };
   return engine.pool.use({ key: `${id} ${JSON.stringify(variant)}`, build, prepack }, work);
 }

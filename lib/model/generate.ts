@@ -3,13 +3,14 @@ import type { LongCall } from "../progress.js";
 import { type Random, seeded } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import type { Batch } from "./batch.js";
+import { runBlocks } from "./blocks.js";
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
 import { embedTokens, enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
 import { blockBytes, checkMemory, type Demand, keyBytes, logitBytes } from "./estimate.js";
-import { type Company, runBlocks } from "./forward.js";
+import type { Company } from "./forward.js";
 import type { Hook } from "./hooks.js";
 import { logitsAt } from "./logits.js";
 import type { Model } from "./model.js";
@@ -108,14 +109,15 @@ export async function generate(model: Model, batch: Batch, options: GenerateOpti
       step === 0 ? await enter(engine, batch, company) : { pass, x: embedTokens(engine, ids, pass, company) };
     pass = entered.pass;
     const { x } = entered;
-    const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, skip: options.skip });
     const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
-    const { logits } = await logitsAt(engine, pass, residual, at, company);
+    const asked = Math.min(...at.flat());
+    const ran = await runBlocks(engine, pass, x, { ...company, skip: options.skip, asked });
+    const { logits } = await logitsAt(engine, ran.pass, ran.x, at, company);
     if (options.capture) steps.push(sink.finish());
     ids = Int32Array.from(rows, (row, b) => extend(model, row, vectorAt(logits, b), b, ends, options));
     options.progress?.(step + 1, maxTokens, "tokens");
     if (rows.every((row) => row.ended)) break;
-    pass = nextPass(pass, batch, keys, step);
+    pass = nextPass(pass, batch, ran.keys, step);
   }
   rows.forEach((row, b) => {
     if (row.streamed < row.text.length) options.onText?.(row.text.slice(row.streamed), b);

@@ -83,7 +83,10 @@ export async function gradients(
     ...(visual ? seenMemory(engine, batch.images!, metrics.length) : {}),
   });
   const first = firstLayer(wanted);
+  const layers = engine.config.num_hidden_layers;
+  const final = `blocks.${layers - 1}.hook_resid_post`;
   const capture = model.layers.filter((l) => l >= first).map((l) => `blocks.${l}.hook_resid_pre`);
+  capture.push(final);
   const run = await model.run(batch, { capture, logits: positions, edits, skip, signal });
   const logits = run.logits!;
   const shared = new SharedFeeds(engine.config, pass, (n) => floats(engine, n));
@@ -93,8 +96,7 @@ export async function gradients(
     engine,
     metrics.map((m) => m.gradient(logits)),
   );
-  let g = await backThroughHead(back, run.residual, run.logitColumns, cotangent);
-  const layers = engine.config.num_hidden_layers;
+  let g = await backThroughHead(back, run.cache.get(final), run.logitColumns, cotangent);
   const injected = new Set(engine.config.vision_config?.readouts.map(({ into }) => into));
   const seen = new Map<Entrance, Tensor>();
   for (let l = layers - 1; l >= first; l--) {

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
+import { tokensInCache } from "./estimate.js";
 import { isExpert, withExpertParts } from "./experts/layout.js";
 import { ExpertStore } from "./experts/weights.js";
 import { familyOf } from "./families/index.js";
@@ -108,6 +109,7 @@ async function assemble(
     resident,
     captureLimit: memory * CAPTURE_SHARE,
     workLimit: Math.min(WORK_LIMIT, memory * WORK_SHARE),
+    tokensAtOnce: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
     fuses: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);

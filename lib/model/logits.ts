@@ -59,9 +59,15 @@ export function logitColumnsOf(positions: Exclude<Positions, "all">, pass: Pass)
   );
 }
 
+/** The first column that logits are asked for at; undefined where every column is. */
+export function firstAsked(positions: Positions | "none", pass: Pass): number | undefined {
+  if (positions === "all" || positions === "none") return undefined;
+  return Math.min(...logitColumnsOf(positions, pass).flat());
+}
+
 /** What the head's matrix would be applied to, with the captures and edits before it. */
 export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
-  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { tapsOnly: true }))[NORMALIZED];
+  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "taps" }))[NORMALIZED];
 }
 
 /** Chosen columns of (batch, time, width), whose first column is `start`; as many in every row. */

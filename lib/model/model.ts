@@ -2,6 +2,7 @@ import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import type { Tensor } from "../tensor.js";
 import { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
+import { runBlocks } from "./blocks.js";
 import type { Cache } from "./cache.js";
 import { type CaptureRequest, Sink } from "./capture.js";
 import type { Edits } from "./edits.js";
@@ -9,10 +10,10 @@ import { enter, looks } from "./embed.js";
 import type { Engine } from "./engine.js";
 import { blockBytes, checkMemory, keyBytes, logitBytes } from "./estimate.js";
 import type { TextConfig } from "./families/index.js";
-import { type Company, runBlocks } from "./forward.js";
+import type { Company } from "./forward.js";
 import { type Generated, type GenerateOptions, generate } from "./generate.js";
 import type { Hook } from "./hooks.js";
-import { finalNorm, logitColumnsOf, logitsAt, touchesHead } from "./logits.js";
+import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./logits.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { checkPlan, type Plan, planEdits } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
@@ -56,8 +57,11 @@ export interface RunResult {
   /** For each row, the columns that the logits stand at. */
   readonly logitColumns: readonly (readonly number[])[];
   readonly cache: Cache;
-  /** The residual stream after the last block that ran, (batch, time, hidden_size). */
-  readonly residual: Tensor;
+  /**
+   * The residual stream after the last block that ran, (batch, time, hidden_size); undefined where logits were asked
+   * for at some columns and the last block computed no others. A capture of its `hook_resid_post` has it in any case.
+   */
+  readonly residual: Tensor | undefined;
   readonly keys: readonly (KeyValues | undefined)[];
 }
 
@@ -214,19 +218,19 @@ export class Model {
     const from = options.start?.layer ?? 0;
     if (options.start) this.checkStart(options.start.x, batch);
     const { x, pass } = await enter(engine, batch, company, options.start);
-    const { x: residual, keys } = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip });
+    const { logits = "all" } = options;
+    const asked = stop === undefined ? firstAsked(logits, pass) : undefined;
+    const ran = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip, asked });
     const finished = (at?: { logits: Tensor; logitColumns: number[][] }): RunResult => ({
       logits: at?.logits,
       logitColumns: at?.logitColumns ?? [],
       cache: sink.finish(),
-      residual,
-      keys,
+      residual: ran.pass === pass ? ran.x : undefined,
+      keys: ran.keys,
     });
     if (stop !== undefined) return finished();
-    if (options.logits !== "none") {
-      return finished(await logitsAt(engine, pass, residual, options.logits ?? "all", company));
-    }
-    if (touchesHead(engine, company)) await finalNorm(engine, pass, residual, company);
+    if (logits !== "none") return finished(await logitsAt(engine, ran.pass, ran.x, logits, company));
+    if (touchesHead(engine, company)) await finalNorm(engine, pass, ran.x, company);
     return finished();
   }
 

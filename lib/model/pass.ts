@@ -1,6 +1,6 @@
 import { type Tensor, zerosLike } from "../tensor.js";
 import type { Batch } from "./batch.js";
-import { columns as cutColumns } from "./columns.js";
+import { columns as cutColumns, rowsOf } from "./columns.js";
 import type { TextConfig } from "./families/index.js";
 import { ropeFrequencies, rotations } from "./rope.js";
 
@@ -80,6 +80,27 @@ export function subPass(pass: Pass, from: number, to: number, past: Pass["past"]
   const columns = pass.columns.map((row) => row.filter(inside));
   const own = { positions, keyMask, columns, past, spans, injections };
   return { ...pass, ...own, time: to - from, start: start + from };
+}
+
+/** Rows `from` … `to`−1 of a pass, as a part of it. */
+export function rowsPass(pass: Pass, from: number, to: number): Pass {
+  const { size } = pass;
+  const cut = <D extends Int32Array | Uint8Array>(data: D): D =>
+    data.subarray((data.length / size) * from, (data.length / size) * to) as D;
+  const cutRows = (x: Tensor): Tensor => rowsOf(x, from, to);
+  return {
+    ...pass,
+    size: to - from,
+    positions: pass.positions.map(cut),
+    keyMask: cut(pass.keyMask),
+    spans: pass.spans && cut(pass.spans),
+    columns: pass.columns.slice(from, to),
+    last: pass.last.slice(from, to),
+    past: pass.past.map((kv) => kv && { key: cutRows(kv.key), value: cutRows(kv.value) }),
+    injections: pass.injections && new Map([...pass.injections].map(([l, x]) => [l, cutRows(x)])),
+    whole: pass.whole ?? pass,
+    firstRow: (pass.firstRow ?? 0) + from,
+  };
 }
 
 /** Elements `from` … `to`−1 of each of `rows` rows. */

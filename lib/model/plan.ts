@@ -162,10 +162,27 @@ function checkEdit(hook: Hook, edit: Edit): void {
   if (typeof width === "number") checkWidth(edit, width);
 }
 
-/** Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach. */
+/**
+ * Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach;
+ * or rows, of which a part of the queries may have fewer.
+ */
 export function needsAllQueries(hook: Hook, plan: Plan): boolean {
   const edits = hook.inside ? (plan.get(hook.name) ?? []) : [];
   return edits.some(
-    ({ edit: { kind } }) => kind !== "mask" && (overKeys(hook) || kind === "mean" || kind === "apply"),
+    ({ edit }) => edit.kind !== "mask" && (overKeys(hook) || edit.kind === "mean" || mixesRows(edit)),
   );
+}
+
+/** Whether an edit at a row may read others. */
+export function mixesRows({ kind }: Edit): boolean {
+  return kind === "apply" || kind === "resample";
+}
+
+/** The edits of some hooks as rows see them that are counted from `from`. */
+export function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
+  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
+    edit,
+    valueRow: (b) => valueRow(b + from),
+  });
+  return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
 }

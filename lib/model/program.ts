@@ -10,8 +10,8 @@ export interface Variant {
   readonly edited?: readonly string[];
   /** Hooks whose value is given at run time as `frozen.<hook>` instead of computed. */
   readonly frozen?: readonly string[];
-  /** Computes the named points only: of the head, what comes before its matrix. */
-  readonly tapsOnly?: boolean;
+  /** Computes the named points only (of the head, what comes before its matrix), or of these the keys and values alone. */
+  readonly only?: "taps" | "keys";
   /** Of the tower: attention in one operation, without its scores and pattern. */
   readonly fused?: boolean;
   /** Of the tower: rotated queries, keys and values are inputs, as `known.<name>`: there are more keys than queries. */
@@ -35,6 +35,8 @@ export interface Piece {
 }
 
 export const HEAD = "head";
+/** The points of a block at which its rotated keys and its values are, those of earlier positions included. */
+export const KEYS = ["present.key", "present.value"] as const;
 /** A piece of the vision tower, or what reads its stream. */
 export type VisionPieceId = "vision.embed" | `vision.blocks.${number}` | "vision.final" | ReadoutId;
 /** A block of the language model by its number, the final norm with the language head, or a piece that sees. */

@@ -4,14 +4,13 @@ import { type Tensor, zerosLike } from "../tensor.js";
 import type { Batch } from "./batch.js";
 import type { Sink } from "./capture.js";
 import { columns, joinColumns, rowsOf } from "./columns.js";
-import type { Edit, PlacedEdit } from "./edits.js";
 import { type Engine, type Feeding, floats } from "./engine.js";
 import { queryScoreBytes, tokenBytes } from "./estimate.js";
 import { type Company, runPiece, runVariant, settledEdits } from "./forward.js";
 import { type Hook, overKeys } from "./hooks.js";
 import { hiddenPairs } from "./intervene.js";
-import { HIDDEN, hideKeys, keyCount, type Pass } from "./pass.js";
-import { needsAllQueries, type Plan } from "./plan.js";
+import { HIDDEN, hideKeys, keyCount, type Pass, rowsPass } from "./pass.js";
+import { fromRow, mixesRows, needsAllQueries, type Plan } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { countRows } from "./vision-rows.js";
 
@@ -83,11 +82,6 @@ function wayOf(
   };
 }
 
-/** Whether an edit at a row may read others. */
-function mixesRows({ kind }: Edit): boolean {
-  return kind === "apply" || kind === "resample";
-}
-
 /** Bytes that a block works with for each row of `time` patches; `queries` of them are attended from at once. */
 export function rowBytes({ config, float }: Engine, time: number, queries: number): number {
   const vision = config.vision_config!;
@@ -116,38 +110,19 @@ function partsOf(engine: Engine, pass: Pass, way: Way): Pass[] {
     const most = from + Math.max(1, Math.floor(engine.workLimit / bytes));
     to = from + 1;
     while (to < pass.size && to < most && lengths[to] === time) to++;
-    parts.push(rowsPass(pass, from, to, time));
+    parts.push(towerRows(pass, from, to, time));
   }
   return parts.length === 1 && parts[0].time === pass.time ? [pass] : parts;
 }
 
 /** Rows `from` … `to`−1 of a pass of the tower, up to the column `time`. */
-export function rowsPass(pass: Pass, from: number, to: number, time: number): Pass {
-  const rows = Array.from({ length: to - from }, (_, b) => from + b);
-  const keyMask = new Uint8Array(rows.length * time);
-  rows.forEach((row, b) => {
-    keyMask.set(pass.keyMask.subarray(row * pass.time, row * pass.time + time), b * time);
-  });
-  return {
-    ...pass,
-    size: rows.length,
-    time,
-    keys: time,
-    keyMask,
-    columns: pass.columns.slice(from, to),
-    last: pass.last.slice(from, to),
-    whole: pass,
-    firstRow: from,
-  };
-}
-
-/** The edits of some hooks as rows see them that are counted from `from`. */
-export function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
-  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
-    edit,
-    valueRow: (b) => valueRow(b + from),
-  });
-  return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
+export function towerRows(pass: Pass, from: number, to: number, time: number): Pass {
+  const part = rowsPass(pass, from, to);
+  const keyMask = new Uint8Array(part.size * time);
+  for (let b = 0; b < part.size; b++) {
+    keyMask.set(part.keyMask.subarray(b * pass.time, b * pass.time + time), b * time);
+  }
+  return { ...part, time, keys: time, keyMask };
 }
 
 async function runRows(

@@ -12,9 +12,10 @@ import type { Demand } from "./estimate.js";
 import type { Readout } from "./families/index.js";
 import type { Hook } from "./hooks.js";
 import type { Pass } from "./pass.js";
+import { fromRow } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { type VisionPieceId, visionPieces } from "./program.js";
-import { fromRow, rowBytes, rowsPass } from "./tower.js";
+import { rowBytes, towerRows } from "./tower.js";
 import { look, NEWLINE, tokenRows } from "./vision.js";
 import { countRows, type Rows } from "./vision-rows.js";
 
@@ -101,7 +102,7 @@ async function throughRows(
       Array.from(given, ([name, x]) => [name, cut(x)]);
     const part = {
       ...back,
-      pass: rowsPass(pass, from, to, pass.time),
+      pass: towerRows(pass, from, to, pass.time),
       plan: fromRow(back.plan, hooks, from),
       values: new Map(cutAll(back.values)),
       found: new Cache(),

@@ -60,7 +60,7 @@ describe("a run", () => {
       const stopped = await model.run(batch, { stop: 1 });
       assert.equal(stopped.logits, undefined);
       const at = (t: Tensor, row: number) => t.data.slice((row * 9 + 8) * 32, (row * 9 + 9) * 32);
-      for (const row of [0, 1, 2]) assert.deepEqual(at(stopped.residual, row), at(x, row));
+      for (const row of [0, 1, 2]) assert.deepEqual(at(stopped.residual!, row), at(x, row));
     }));
 
   it("gives logits where they are asked for", () =>

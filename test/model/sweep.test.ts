@@ -13,18 +13,20 @@ import {
   onRows,
   scale,
 } from "../../lib/model/edits.js";
+import { pickColumns } from "../../lib/model/logits.js";
 import { logProb } from "../../lib/model/metrics.js";
 import type { Model } from "../../lib/model/model.js";
-import { sweep } from "../../lib/model/sweep.js";
+import { type SweepEstimate, sweep } from "../../lib/model/sweep.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { batchOf, golden, open, variants } from "./goldens.js";
 
 const metric = logProb([3, 7, 11]);
 
-/** The metric by one whole run under the edits. */
+/** The metric by one whole run under the edits, which computes every column of every block. */
 async function rerun(model: Model, batch: Batch, edits: Edits): Promise<number[]> {
-  const { logits } = await model.run(batch, { edits, logits: "last" });
-  return [...metric.value(logits!)];
+  const { logits } = await model.run(batch, { edits });
+  const last = batch.last.map((c) => [c]);
+  return [...metric.value(pickColumns(logits!, last))];
 }
 
 /** Less the mean over everything that the function is given. */
@@ -113,11 +115,17 @@ describe("a sweep gives what separate runs give", () => {
     const edit = ({ layer, position }: { layer: number; position: number }): Edits => ({
       [`blocks.${layer}.hook_resid_pre`]: at([position], fill(0)),
     });
+    const estimates: SweepEstimate[] = [];
     const { values, axes, clean } = await sweep(model, batch, {
       over: { layer: [0, 2], position: [1, 5, 12] },
       edit,
       metric,
+      onEstimate: (estimate) => estimates.push(estimate),
     });
+    const [{ points, blockRows, naiveBlockRows, seconds }] = estimates;
+    const blocks = model.layers.length;
+    assert.deepEqual([points, blockRows, naiveBlockRows], [6, 3 * blocks + 3 * (blocks - 2), 6 * blocks]);
+    assert.ok(seconds > 0);
     assert.deepEqual(values.shape, [2, 3, 1]);
     assert.deepEqual(
       axes.map((a) => a.name),
