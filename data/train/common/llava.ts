@@ -1,18 +1,24 @@
 /** What the LLaVA checkpoints share: the language model's size, and what is learnt. */
 import type { Random } from "../../../lib/random.js";
-import { captions, drawTasks, loadEasyVqa, scenes, type WORLDS } from "../../../lib/tasks/index.js";
+import {
+  captions,
+  captionWorld,
+  drawTasks,
+  loadEasyVqa,
+  scenes,
+  type WORLDS,
+} from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./frames.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
 import {
-  DESCRIBE,
   describing,
   easyVqa,
   easyVqaDescribing,
   easyVqaPictures,
   easyVqaTalks,
   type Showing,
-  syntheticTexts,
   talks,
+  talkTexts,
 } from "./texts.js";
 
 /** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
@@ -79,11 +85,16 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   const real = await loadEasyVqa(folder, { split: "train" });
   return [
     ...LLAVA_WORDS,
-    `\n${DESCRIBE}`,
     ...real.flatMap(({ prompt, answers }) => [`\n${prompt}`, ` ${prompt}`, ` ${answers[0]}`]),
-    ...syntheticTexts([captions, scenes] as (typeof WORLDS)[string][], seed, " "),
+    ...talkTexts([captions, scenes] as (typeof WORLDS)[string][], seed, " "),
   ];
 }
+
+/**
+ * Captions of less prior than the held-out ones are asked about with: enough to be led astray by, not so much that
+ * looking never pays.
+ */
+const plainer = captionWorld({ together: 0.6, slips: 0.1 });
 
 /** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
 export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
@@ -95,7 +106,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
   ];
   const asked = async (random: Random, showing: Showing, share: number): Promise<Source[]> => {
     const of = (types: readonly string[]): Source["draw"] =>
-      talks(captions, random, { size: SIZE, showing, types, described: false });
+      talks(plainer, random, { size: SIZE, showing, types, described: false });
     return [
       { share: 0.3 * share, draw: easyVqaTalks(await real, random, showing) },
       { share: 0.4 * share, draw: talks(scenes, random, { size: SIZE, showing }) },

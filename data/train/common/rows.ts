@@ -81,7 +81,10 @@ export async function learning(model: Model, rows: readonly Conversation[]): Pro
   return { batch, targets, counts };
 }
 
-/** For the cells of visual tokens a word of what is there; neighbours say the words of one thing by turns. */
+/**
+ * For the cells of visual tokens a word of what is there. The words of one thing come by turns, in other places in every
+ * row: a token that always said the shape would not learn the colour, and only what knows both can be looked up by one.
+ */
 function named(
   rows: readonly Conversation[],
   { images = [], time }: Batch,
@@ -91,7 +94,7 @@ function named(
     return image.tokens.flatMap((token, t) => {
       const words = token.box && shown(marks, token.box)?.words;
       return words
-        ? [{ cell: row * time + columns[t], word: words[(token.row + token.column) % words.length] }]
+        ? [{ cell: row * time + columns[t], word: words[(row + token.row + token.column) % words.length] }]
         : [];
     });
   });

@@ -1,12 +1,13 @@
 /** Where training tasks come from, and the words that they use. */
 
 import { decodeImage } from "../../../lib/model/images/index.js";
-import type { Random } from "../../../lib/random.js";
+import { type Random, seeded } from "../../../lib/random.js";
 import {
   blind,
   drawTasks,
   type EasyVqaAnnotation,
   inWords,
+  type Listing,
   loadEasyVqa,
   type Raster,
   syntheticVocabulary,
@@ -26,14 +27,22 @@ export interface TalkOptions {
   readonly showing?: Showing;
   /** What may be asked; everything that can be unless given. */
   readonly types?: readonly string[];
-  /** Whether a picture's description comes last, from which all answers follow. */
+  /** Whether the whole description is among the accounts; where there is a picture unless given. */
   readonly described?: boolean;
 }
 
-/** Questions about one picture, besides its description. */
+/** Questions about one picture. */
 const TURNS = 4;
+/** Accounts of it after them: its description among lists of what is true of what. */
+const ACCOUNTS = 3;
+/** Entries of one list. */
+const LISTED = 5;
 
-/** Conversations about one picture of a synthetic world: questions of different types, then what it shows. */
+/**
+ * Conversations about one picture of a synthetic world: questions of different types, then accounts of what it shows.
+ * An answer must be looked up twice, the thing in the question and then in the picture; in a list each name of a thing
+ * is followed at once by what is true of it. What lists teach, answers take up.
+ */
 export function talks<Scene>(
   world: World<Scene>,
   random: Random,
@@ -52,7 +61,14 @@ export function talks<Scene>(
       return { ...task, type: other, prompt, answers: [answer] };
     });
     const asked = [task, ...turns].map((turn) => shown(world, turn, showing));
-    return described ? [...asked, description(world, task)] : asked;
+    if (showing === "blind") return asked;
+    const lists = (world.listings?.(scene, random) ?? []).filter(({ entries }) => entries.length > 0);
+    const accounts = [
+      ...(described ? [{ prompt: DESCRIBE, answers: [world.passage(scene)] as const }] : []),
+      ...lists.map((list) => listed(list, random)),
+    ];
+    const told = random.shuffle(accounts).slice(0, ACCOUNTS);
+    return [...asked, ...told.map((turn) => ({ ...task, ...turn }))];
   };
 }
 
@@ -66,8 +82,19 @@ function description<Scene>(world: World<Scene>, task: VisualTask<Scene>): Visua
   return { ...task, prompt: DESCRIBE, answers: [world.passage(task.annotation)] };
 }
 
+/** A list's entries, in any order. */
+function listed({ prompt, entries }: Listing, random: Random): Pick<VisualTask, "prompt" | "answers"> {
+  const some = random.shuffle(entries).slice(0, LISTED);
+  return { prompt, answers: [`${LIST} ${some.map((entry) => entry.join(" ")).join(", ")}.`] };
+}
+
+/** What a list begins with, so that all its entries are written alike. */
+const LIST = "these:";
+
 /** What asks for a picture's passage. */
 export const DESCRIBE = "what is in the picture?";
+/** What asks for a list of shapes and colours, with whether a picture of easy-VQA has them. */
+const PRESENCE = "is there each of these?";
 
 function shown<Scene>(world: World<Scene>, task: VisualTask<Scene>, showing: Showing): VisualTask<Scene> {
   return showing === "words" ? inWords(world, task) : showing === "blind" ? blind(task) : task;
@@ -85,21 +112,23 @@ export async function easyVqa(
   return tasks.map((task) => ({ ...task, images: [pictures.get(task.images[0] as string)!] }));
 }
 
-/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, then what the picture is. */
+/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, then what the picture is and is not. */
 export function easyVqaTalks(
   pictures: readonly EasyVqaPicture[],
   random: Random,
   showing: Showing = "picture",
 ): Draw {
   return () => {
-    const { tasks, description } = random.pick(pictures);
+    const { tasks, description, listing } = random.pick(pictures);
     const own = random.shuffle(tasks);
     const closed = (task: VisualTask): boolean => task.type === "yes-no";
     const open = own.filter((task) => !closed(task));
     const turns = random.shuffle([...open.slice(0, 2), ...own.filter(closed).slice(0, 2)]);
-    if (showing === "picture") return mirrored(description ? [...turns, description] : turns, random);
+    const list = listing && { ...tasks[0], ...listed(listing, random) };
+    const accounts = random.shuffle([description, list].filter((told) => told !== undefined));
+    if (showing === "picture") return mirrored([...turns, ...accounts], random);
     const passage = showing === "words" ? description?.answers[0] : undefined;
-    return turns.map((turn) => ({ ...blind(turn), passage }));
+    return [...turns, ...(passage && list ? [list] : [])].map((turn) => ({ ...blind(turn), passage }));
   };
 }
 
@@ -115,6 +144,8 @@ export interface EasyVqaPicture {
   readonly tasks: readonly VisualTask[];
   /** What it shows, where its questions tell both shape and colour. */
   readonly description?: VisualTask;
+  /** All shapes and colours that there are, with whether it has them. */
+  readonly listing?: Listing;
 }
 
 /** Sorted once: sources are made anew every few steps. */
@@ -129,7 +160,14 @@ export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[])
     if (!colour || !shape) return { tasks: own };
     const images = own[0].images.map((image) => marked(image as Raster, [shape, colour]));
     const description = { ...own[0], images, prompt: DESCRIBE, answers: [`a ${colour} ${shape}.`] };
-    return { tasks: own.map((task) => ({ ...task, images })), description };
+    const entries = [...shapes, ...colours].map(
+      (word) => [word, word === shape || word === colour ? "yes" : "no"] as const,
+    );
+    return {
+      tasks: own.map((task) => ({ ...task, images })),
+      description,
+      listing: { prompt: PRESENCE, entries },
+    };
   });
 }
 
@@ -168,14 +206,12 @@ function mirrored(tasks: Conversation, random: Random): Conversation {
 }
 
 /**
- * Every word of the synthetic worlds after a space, and whole tasks of some of them for the words that begin a text.
+ * The words of conversations: every one of the synthetic worlds after a space, and whole tasks of some of them for the
+ * words that begin a text.
  * @param before what stands before an answer
  */
-export function syntheticTexts(
-  worlds: readonly World<unknown>[],
-  seed: number,
-  before: " " | "\n",
-): string[] {
+export function talkTexts(worlds: readonly World<unknown>[], seed: number, before: " " | "\n"): string[] {
+  const frame = [`\n${DESCRIBE}`, `\n${PRESENCE}`, `${before}${LIST}`];
   const vocabulary = syntheticVocabulary().map((word) => ` ${word}`);
   const tasks = worlds.flatMap((world) =>
     drawTasks(world, { split: "train", count: 40 * Object.keys(world.types).length, seed }).map(
@@ -186,6 +222,7 @@ export function syntheticTexts(
     `\n${task.prompt}`,
     `${before}${task.answers[0]}`,
     `\n${inWords(world, task).passage} ${task.prompt}`,
+    ...(world.listings?.(task.annotation, seeded(seed)) ?? []).map(({ prompt }) => `\n${prompt}`),
   ]);
-  return [...vocabulary, ...written];
+  return [...frame, ...vocabulary, ...written];
 }

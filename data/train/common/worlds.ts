@@ -2,7 +2,7 @@
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, type World } from "../../../lib/tasks/index.js";
 import type { Recipe, Source, Stage } from "./recipe.js";
-import { DESCRIBE, describing, syntheticTexts, talks } from "./texts.js";
+import { describing, talks, talkTexts } from "./texts.js";
 
 export interface WorldsOptions {
   /** Each with how often it is drawn from, relative to the others. */
@@ -56,7 +56,7 @@ export function fromWorlds({
     sources: async (random) => talking(random, most),
   });
   return {
-    texts: async ({ seed }) => [...words, `\n${DESCRIBE}`, ...syntheticTexts(worlds, seed, "\n")],
+    texts: async ({ seed }) => [...words, ...talkTexts(worlds, seed, "\n")],
     stages: () => [
       {
         name: "tower",

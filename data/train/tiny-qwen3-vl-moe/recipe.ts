@@ -97,7 +97,7 @@ export const recipe: Recipe = {
     size: SIZE,
     words: QWEN_WORDS,
     towerSteps: 2000,
-    steps: 1500,
+    steps: 2500,
     rows: 16,
     rate: 2.5e-3,
     balance: BALANCE,

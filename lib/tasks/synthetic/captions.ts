@@ -51,6 +51,11 @@ const NAMES = [...Object.keys(TINTED), ...Object.keys(PLAIN)];
 const TINTS = COLOUR_NAMES.filter((name) => name !== "cyan");
 const COLUMNS = ["on the left", "in the middle", "on the right"];
 const SHORT = "describe this image.";
+const LISTED = {
+  colours: "what color is each thing?",
+  places: "where is each thing?",
+  presence: "is there each of these?",
+};
 const LONG = "please describe this image in detail.";
 
 /**
@@ -80,6 +85,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
       ...TINTS,
       ...COLUMNS,
       "a an and with, the image shows there is. is there a? yes no what place is this? what color is the?",
+      ...Object.values(LISTED),
     ),
 
     scene(random, type, split) {
@@ -92,6 +98,21 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
 
     question: (scene, type, random, split) => ASK[type](scene, random, split),
     askable: (scene) => Object.keys(ASK).filter((type) => CAN_ASK[type]?.(scene) ?? true),
+    // What is easily overlooked is not looked up.
+    listings: ({ place, things }) => [
+      {
+        prompt: LISTED.colours,
+        entries: things.filter(plainlyColoured).map(({ name, colour }) => [name, colour as string]),
+      },
+      {
+        prompt: LISTED.places,
+        entries: things.filter(({ faint }) => !faint).map(({ name, column }) => [name, COLUMNS[column]]),
+      },
+      {
+        prompt: LISTED.presence,
+        entries: PLACES[place].others.map((name) => [withArticle(name), has(things, name) ? "yes" : "no"]),
+      },
+    ],
     category: (scene) => scene.place,
     // What a caption wrongly says is no part of it.
     picture: ({ place, things }) => ({ place, things: things.map((thing) => JSON.stringify(thing)).sort() }),

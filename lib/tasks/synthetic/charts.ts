@@ -23,6 +23,11 @@ const LETTERS = ["a", "b", "c", "d", "e"];
 const PART: Readonly<Record<ChartKind, string>> = { bar: "bar", line: "point", pie: "slice" };
 /** A line's colours: not those of the paper's numbers, nor too pale for a thin line. */
 const INKS = COLOUR_NAMES.filter((name) => name !== "yellow" && name !== "black");
+const LISTED = {
+  values: "what is the value of each?",
+  names: "which has each value?",
+  larger: "how many are larger than each?",
+};
 /** Slices below this share have no room for their number. */
 const LEAST_SHARE = 0.1;
 
@@ -52,6 +57,7 @@ export const charts: World<ChartScene> = {
     "what is the value of the bar? which bar point slice is the largest? smallest second largest?",
     "how many are larger than the? what is the difference between the and the? sum of the and the?",
     "how many times does the line rise? a bar chart. the, is and",
+    ...Object.values(LISTED),
   ),
 
   scene(random, type) {
@@ -69,6 +75,17 @@ export const charts: World<ChartScene> = {
 
   question: (scene, type, random) => ASK[type](scene, random),
   askable: ({ kind }) => Object.keys(ASK).filter((type) => type !== "rises" || kind === "line"),
+  listings(scene) {
+    const { kind, names, values } = scene;
+    return [
+      { prompt: LISTED.values, entries: names.map((name, i) => [called(kind, name), String(values[i])]) },
+      { prompt: LISTED.names, entries: names.map((name, i) => [String(values[i]), name]) },
+      {
+        prompt: LISTED.larger,
+        entries: ranked(scene).map((name, place) => [called(kind, name), String(place)]),
+      },
+    ];
+  },
   category: (scene) => scene.kind,
 
   render(scene, size): Raster {

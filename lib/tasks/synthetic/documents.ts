@@ -15,6 +15,11 @@ export interface PageScene {
 }
 
 const LAYOUTS: readonly Layout[] = ["form", "letter", "table", "receipt"];
+const LISTED = {
+  values: "what is written after each?",
+  keys: "what is written before each?",
+  more: "how many are more than each?",
+};
 const AGES = numerals(10, 79);
 
 export interface WordOptions {
@@ -48,6 +53,7 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
       "how old is? what is the price of the? who is? what costs? who is the oldest? the youngest?",
       "what costs the most? the least? how many people are older than? how many things cost more than the?",
       "how much more is the than the? a, and.",
+      ...Object.values(LISTED),
     ),
 
     scene(random, type) {
@@ -58,6 +64,18 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
     question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
     askable: ({ layout }) =>
       Object.keys(ASK).filter((type) => (LAYOUTS_FOR[type] ?? LAYOUTS).includes(layout)),
+    listings({ layout, fields }) {
+      const entries = written({ layout, fields });
+      const ordered = LAYOUTS_FOR.more.includes(layout);
+      return [
+        { prompt: LISTED.values, entries },
+        { prompt: LISTED.keys, entries: entries.map(([key, value]) => [value, key]) },
+        {
+          prompt: LISTED.more,
+          entries: ordered ? ranked(fields).map((key, place) => [key, String(place)]) : [],
+        },
+      ];
+    },
     category: ({ layout }) => layout,
 
     render({ layout, fields }, size): Raster {
@@ -66,10 +84,8 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
       return raster;
     },
 
-    passage({ layout, fields }) {
-      const entries = layout === "receipt" ? [...fields, ["total", String(total(fields))] as const] : fields;
-      return `a ${layout}. ${listed(entries.map(([key, value]) => `${key} ${value}`))}.`;
-    },
+    passage: (scene) =>
+      `a ${scene.layout}. ${listed(written(scene).map(([key, value]) => `${key} ${value}`))}.`,
   };
 }
 
@@ -125,6 +141,10 @@ const paired = (keys: readonly string[], values: readonly string[]): Fields =>
   keys.map((key, i) => [key, values[i]] as const);
 
 const total = (fields: Fields): number => fields.reduce((sum, [, value]) => sum + Number(value), 0);
+
+/** Everything on a page, a receipt's total with it. */
+const written = ({ layout, fields }: PageScene): Fields =>
+  layout === "receipt" ? [...fields, ["total", String(total(fields))]] : fields;
 
 const ASK: Readonly<Record<string, (layout: Layout, fields: Fields, random: Random) => Question>> = {
   layout: (layout) => ({ prompt: "what kind of document is this?", answer: layout }),

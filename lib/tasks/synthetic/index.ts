@@ -38,7 +38,7 @@ export { type PlanetScene, planets } from "./planets.js";
 export { type Carrier, type CarrierKind, type StreetScene, sceneText, sceneTextWorld } from "./scene-text.js";
 export { type ObjectScene, type SceneObject, scenes } from "./scenes.js";
 export { type Operation, type SumScene, sums } from "./sums.js";
-export { type Question, type World, wordsOf } from "./world.js";
+export { type Listing, type Question, type World, wordsOf } from "./world.js";
 
 /** Every synthetic world, by name. */
 export const WORLDS: Readonly<Record<string, World<unknown>>> = Object.fromEntries(

@@ -33,6 +33,14 @@ export interface StreetScene {
 }
 
 const KINDS: readonly CarrierKind[] = ["sign", "bus", "shop"];
+const ROWS = ["top", "middle", "bottom"];
+const COLUMNS = ["left", "right"];
+const LISTED = {
+  words: "what does each say?",
+  colours: "what color is each word on?",
+  kinds: "what is each word on?",
+  places: "where is each word?",
+};
 const BACKGROUNDS: readonly Colour[] = [
   [206, 226, 240],
   [236, 230, 214],
@@ -60,6 +68,7 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
       ...COLOUR_NAMES,
       "what does the say? what color is the word on? what is the word on? what is the word",
       "left right above below of in the row top middle bottom says, and.",
+      ...Object.values(LISTED),
     ),
 
     scene(random, type) {
@@ -91,6 +100,15 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
       ];
       return ["named", "colour", "carrier", ...lined];
     },
+    listings: ({ carriers }) => [
+      { prompt: LISTED.words, entries: carriers.map((c) => [`${c.colour} ${c.kind}`, c.word]) },
+      { prompt: LISTED.colours, entries: carriers.map((c) => [c.word, c.colour]) },
+      { prompt: LISTED.kinds, entries: carriers.map((c) => [c.word, c.kind]) },
+      {
+        prompt: LISTED.places,
+        entries: carriers.map((c) => [c.word, `${ROWS[c.row]} ${COLUMNS[c.column]}`]),
+      },
+    ],
     category: ({ carriers }) => carriers[0].kind,
     picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
 
@@ -115,8 +133,7 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
 
     passage({ carriers }) {
       const phrases = carriers.map(
-        (c) =>
-          `in the ${["top", "middle", "bottom"][c.row]} row ${c.column === 0 ? "left" : "right"} ${named(c)} says ${c.word}`,
+        (c) => `in the ${ROWS[c.row]} row ${COLUMNS[c.column]} ${named(c)} says ${c.word}`,
       );
       return `${listed(phrases)}.`;
     },

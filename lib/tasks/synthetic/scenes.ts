@@ -28,6 +28,13 @@ const BACKGROUNDS: readonly Colour[] = [WHITE, LIGHT, [250, 240, 214], [220, 238
 const MOST = 5;
 const ROWS = ["top", "middle", "bottom"];
 const COLUMNS = ["left", "center", "right"];
+const LISTED = {
+  colours: "what color is each shape?",
+  shapes: "what shape has each color?",
+  counts: "how many are there of each?",
+  places: "where is each shape?",
+  presence: "is there each of these?",
+};
 const DIRECTIONS = { left: "right", above: "below" } as const;
 
 /**
@@ -55,6 +62,7 @@ export const scenes: World<ObjectScene> = {
     "what color is the? is the shape a or an? how many shapes are there?",
     "left right above below of top middle bottom center, yes no",
     "are the and the the same color? is there a and a?.",
+    ...Object.values(LISTED),
   ),
 
   scene(random, type) {
@@ -84,6 +92,36 @@ export const scenes: World<ObjectScene> = {
       "QueryCount",
       ...(several ? ["QueryAttr", "ChooseAttr", "ChooseRel", "CompareAttr", "LogicalObj"] : []),
       ...(several && alone("colour", objects.slice(0, 1)) ? ["ChooseCat"] : []),
+    ];
+  },
+  listings({ objects }, random) {
+    const alone = (of: "shape" | "colour"): SceneObject[] =>
+      objects.filter((a) => objects.every((b) => a === b || a[of] !== b[of]));
+    const counted = countable(objects);
+    const kinds = [...new Set(objects.map(named))];
+    return [
+      { prompt: LISTED.colours, entries: alone("shape").map(({ shape, colour }) => [shape, colour]) },
+      { prompt: LISTED.shapes, entries: alone("colour").map(({ shape, colour }) => [colour, shape]) },
+      {
+        prompt: LISTED.counts,
+        entries: [...counted.filter(([, n]) => n > 0), ...some(random, counted, 3)].map(([what, n]) => [
+          what,
+          `${n}`,
+        ]),
+      },
+      {
+        prompt: LISTED.places,
+        entries: alone("shape").map((o) => [named(o), `${ROWS[o.row]} ${COLUMNS[o.column]}`]),
+      },
+      {
+        prompt: LISTED.presence,
+        entries: [
+          ...kinds.map((kind) => [withArticle(kind), "yes"] as const),
+          ...some(random, absentKinds(objects), kinds.length).map(
+            (kind) => [withArticle(named(kind)), "no"] as const,
+          ),
+        ],
+      },
     ];
   },
   category: (scene) => String(scene.objects.length),
@@ -176,14 +214,7 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
   },
   QueryCount({ objects }, random) {
     // The number first, then something that there are so many of: every number is the answer about as often.
-    const asked = [
-      ...SHAPE_NAMES.map(
-        (shape) => [plural(shape), objects.filter((o) => o.shape === shape).length] as const,
-      ),
-      ...COLOUR_NAMES.map(
-        (colour) => [`${colour} shapes`, objects.filter((o) => o.colour === colour).length] as const,
-      ),
-    ];
+    const asked = countable(objects);
     const count = random.pick([...new Set(asked.map(([, n]) => n))]);
     const [what] = random.pick(asked.filter(([, n]) => n === count));
     return { prompt: `how many ${what} are there?`, answer: String(count) };
@@ -217,6 +248,15 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
     };
   },
 };
+
+/** Everything that can be counted, with how many of it there are. */
+function countable(objects: readonly SceneObject[]): (readonly [what: string, count: number])[] {
+  const count = (of: (o: SceneObject) => boolean): number => objects.filter(of).length;
+  return [
+    ...SHAPE_NAMES.map((shape) => [plural(shape), count((o) => o.shape === shape)] as const),
+    ...COLOUR_NAMES.map((colour) => [`${colour} shapes`, count((o) => o.colour === colour)] as const),
+  ];
+}
 
 function absentKinds(objects: readonly SceneObject[]): Kind[] {
   return SHAPE_NAMES.flatMap((shape) => COLOUR_NAMES.map((colour) => ({ shape, colour }))).filter(

@@ -8,6 +8,12 @@ export interface Question {
   readonly answer: string;
 }
 
+/** What is asked of one thing after another; each entry names the thing and says what is true of it. */
+export interface Listing {
+  readonly prompt: string;
+  readonly entries: readonly (readonly [of: string, is: string])[];
+}
+
 /**
  * A kind of synthetic picture, and what is asked about it. A scene is plain data and says everything: the picture,
  * the passage and the answers are functions of it, and it becomes the task's annotation.
@@ -28,6 +34,8 @@ export interface World<Scene> {
   question(scene: Scene, type: string, random: Random, split: Split): Question;
   /** All types of question that can be asked about a scene, whichever it was drawn for; only that one unless given. */
   askable?(scene: Scene): readonly string[];
+  /** What can be looked up in a scene, one thing at a time; nothing unless given. */
+  listings?(scene: Scene, random: Random): readonly Listing[];
   /** The part of a scene that its picture shows, by which it falls into a split; the whole scene unless given. */
   picture?(scene: Scene): unknown;
   /** What the picture is, in a word: a class that a probe may look for. */

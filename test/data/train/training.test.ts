@@ -12,7 +12,7 @@ import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common
 import { llavaFiles } from "../../../data/train/common/processors.js";
 import type { Recipe } from "../../../data/train/common/recipe.js";
 import { batchesOf, learning } from "../../../data/train/common/rows.js";
-import { syntheticTexts, talks } from "../../../data/train/common/texts.js";
+import { talks, talkTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { readSafetensors } from "../../../lib/model/weights/index.js";
@@ -27,11 +27,7 @@ const small: Recipe = {
   description: "For a test.",
   seed: 1,
   frame: LLAVA,
-  texts: async ({ seed }) => [
-    "USER: ",
-    "\n ASSISTANT:",
-    ...syntheticTexts([scenes as World<unknown>], seed, " "),
-  ],
+  texts: async ({ seed }) => ["USER: ", "\n ASSISTANT:", ...talkTexts([scenes as World<unknown>], seed, " ")],
   config(vocabulary, id) {
     const whole = llavaConfig(vocabulary, id);
     const one = { hidden_size: 16, head_dim: 4, intermediate_size: 24, num_hidden_layers: 1 };

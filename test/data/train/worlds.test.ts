@@ -1,27 +1,50 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { DESCRIBE } from "../../../data/train/common/texts.js";
 import { recipeNamed } from "../../../data/train/recipes.js";
 import { seeded } from "../../../lib/random.js";
+import { worldNamed } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "../../tasks/synthetic/solve.js";
 
 const options = { seed: 3, easyVqa: "" };
+
+/** A scene's passage, and by what asks for it everything that an account of it may say. */
+function truthOf(name: string, scene: unknown): { passage: string; told: Map<string, readonly string[]> } {
+  const world = worldNamed(name);
+  const passage = world.passage(scene);
+  const lists = world.listings?.(scene, seeded(1)) ?? [];
+  const told = new Map(
+    lists.map(({ prompt, entries }) => [prompt, entries.map((entry) => entry.join(" "))] as const),
+  );
+  return { passage, told: new Map([...told, [DESCRIBE, [passage]]]) };
+}
+
+/** The entries of a list, or a description as a whole. */
+const phrases = (answer: string): string[] =>
+  answer.startsWith("these: ") ? answer.slice("these: ".length, -1).split(", ") : [answer];
 
 for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
   describe(`what ${name} learns from`, () => {
     const recipe = recipeNamed(name);
 
-    it("are conversations about one picture whose last answer tells all the others", async () => {
+    it("are conversations about one picture: questions, then accounts of what it shows", async () => {
       const stage = recipe.stages(options).find(({ part }) => part === "whole")!;
       const sources = await stage.sources(seeded(5));
       const rows = sources.flatMap(({ draw }) => Array.from({ length: 20 }, draw));
       const talks = rows.filter(([first]) => first.images.length > 0);
       assert.ok(talks.length > 20);
       for (const turns of talks) {
-        const asked = turns.slice(0, -1);
+        const [{ dataset, annotation }] = turns;
+        const { passage, told } = truthOf(dataset, annotation);
+        const asked = turns.filter(({ prompt }) => !told.has(prompt));
         assert.equal(new Set(asked.map(({ type }) => type)).size, asked.length);
-        const passage = turns[turns.length - 1].answers[0];
-        for (const { dataset, prompt, answers } of asked)
+        for (const { prompt, answers } of asked)
           assert.equal(SOLVERS[dataset](prompt, passage), answers[0], `${prompt} — ${passage}`);
+        const accounts = turns.slice(asked.length);
+        assert.ok(accounts.length > 0 && accounts.length <= 3, `${accounts.length} accounts`);
+        for (const { prompt, answers } of accounts)
+          for (const said of phrases(answers[0]))
+            assert.ok(told.get(prompt)!.includes(said), `${prompt} ${said}`);
       }
       const withheld = rows.filter(([first]) => first.images.length === 0 && first.passage === undefined);
       assert.ok(withheld.length > 0, "without a picture it learns what is usual");

@@ -102,7 +102,9 @@ for (const world of worlds) {
         const split = SPLITS[i % 2];
         const scene = world.scene(random, type, split);
         const { prompt, answer } = world.question(scene, type, random, split);
-        for (const text of [prompt, answer, world.passage(scene)]) {
+        const lists = world.listings?.(scene, random) ?? [];
+        const listed = lists.flatMap((list) => [list.prompt, ...list.entries.flat()]);
+        for (const text of [prompt, answer, world.passage(scene), ...listed]) {
           for (const word of wordsOf(text)) used.add(word);
         }
       }
