@@ -8,18 +8,11 @@ import {
   scenes,
   type WORLDS,
 } from "../../../lib/tasks/index.js";
+import { easyVqa, easyVqaDescribing, easyVqaPictures, easyVqaTalks } from "./easy-vqa.js";
 import { LLAVA_WORDS } from "./frames.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
-import {
-  describing,
-  easyVqa,
-  easyVqaDescribing,
-  easyVqaPictures,
-  easyVqaTalks,
-  type Showing,
-  talks,
-  talkTexts,
-} from "./texts.js";
+import { describing, type Showing, talks } from "./talks.js";
+import { talkTexts } from "./texts.js";
 
 /** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
 export const SIZE = 48;

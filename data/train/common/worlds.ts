@@ -2,7 +2,8 @@
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, type World } from "../../../lib/tasks/index.js";
 import type { Recipe, Source, Stage } from "./recipe.js";
-import { describing, talks, talkTexts } from "./texts.js";
+import { describing, talks } from "./talks.js";
+import { talkTexts } from "./texts.js";
 
 export interface WorldsOptions {
   /** Each with how often it is drawn from, relative to the others. */

@@ -12,7 +12,8 @@ import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common
 import { llavaFiles } from "../../../data/train/common/processors.js";
 import type { Recipe } from "../../../data/train/common/recipe.js";
 import { batchesOf, learning } from "../../../data/train/common/rows.js";
-import { talks, talkTexts } from "../../../data/train/common/texts.js";
+import { talks } from "../../../data/train/common/talks.js";
+import { talkTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { readSafetensors } from "../../../lib/model/weights/index.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DESCRIBE } from "../../../data/train/common/texts.js";
+import { DESCRIBE } from "../../../data/train/common/talks.js";
 import { recipeNamed } from "../../../data/train/recipes.js";
 import { seeded } from "../../../lib/random.js";
 import { worldNamed } from "../../../lib/tasks/index.js";
