@@ -85,23 +85,25 @@ export const scenes: World<ObjectScene> = {
 
   question: (scene, type, random) => ASK[type](scene, random),
   askable({ objects }) {
-    const alone = (of: "shape" | "colour", to: readonly SceneObject[]): boolean =>
-      to.every((a) => objects.every((b) => a === b || a[of] !== b[of]));
-    const several = objects.length > 1 && alone("shape", objects);
+    const several = objects.length > 1 && alone(objects, "shape").length === objects.length;
     return [
       "QueryCount",
       ...(several ? ["QueryAttr", "ChooseAttr", "ChooseRel", "CompareAttr", "LogicalObj"] : []),
-      ...(several && alone("colour", objects.slice(0, 1)) ? ["ChooseCat"] : []),
+      ...(several && alone(objects, "colour").includes(objects[0]) ? ["ChooseCat"] : []),
     ];
   },
   listings({ objects }, random) {
-    const alone = (of: "shape" | "colour"): SceneObject[] =>
-      objects.filter((a) => objects.every((b) => a === b || a[of] !== b[of]));
     const counted = countable(objects);
     const kinds = [...new Set(objects.map(named))];
     return [
-      { prompt: LISTED.colours, entries: alone("shape").map(({ shape, colour }) => [shape, colour]) },
-      { prompt: LISTED.shapes, entries: alone("colour").map(({ shape, colour }) => [colour, shape]) },
+      {
+        prompt: LISTED.colours,
+        entries: alone(objects, "shape").map(({ shape, colour }) => [shape, colour]),
+      },
+      {
+        prompt: LISTED.shapes,
+        entries: alone(objects, "colour").map(({ shape, colour }) => [colour, shape]),
+      },
       {
         prompt: LISTED.counts,
         entries: [...counted.filter(([, n]) => n > 0), ...some(random, counted, 3)].map(([what, n]) => [
@@ -111,7 +113,7 @@ export const scenes: World<ObjectScene> = {
       },
       {
         prompt: LISTED.places,
-        entries: alone("shape").map((o) => [named(o), `${ROWS[o.row]} ${COLUMNS[o.column]}`]),
+        entries: alone(objects, "shape").map((o) => [named(o), `${ROWS[o.row]} ${COLUMNS[o.column]}`]),
       },
       {
         prompt: LISTED.presence,
@@ -188,6 +190,10 @@ function kindsFor(random: Random, type: string): Kind[] {
   }
   return kinds;
 }
+
+/** The objects whose shape, or colour, no other has. */
+const alone = (objects: readonly SceneObject[], of: "shape" | "colour"): SceneObject[] =>
+  objects.filter((a) => objects.every((b) => a === b || a[of] !== b[of]));
 
 const named = (o: Kind): string => `${o.colour} ${o.shape}`;
 
