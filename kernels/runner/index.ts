@@ -5,8 +5,9 @@
 export type { ErrorContent, MimeBundle, Output } from "../typescript/messages.js";
 export type { OnEvent, RunEvent } from "./events.js";
 export { readGrid } from "./grid/combinations.js";
-export { type GridEvent, type GridOptions, type GridResult, type GridRow, runGrid } from "./grid/run.js";
+export { type GridEvent, type GridOptions, type GridResult, runGrid } from "./grid/run.js";
 export type { GridError } from "./grid/start.js";
+export type { GridRow } from "./grid/summary.js";
 export type { Cell, CellMetadata, CellOutput, Kernelspec, Notebook, NotebookMetadata } from "./notebook.js";
 export { type InspectedParameter, inspectNotebook } from "./parameters/help.js";
 export { notebookParameters } from "./parameters/inject.js";

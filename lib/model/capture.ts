@@ -1,30 +1,11 @@
 import { ModalscopeError } from "../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../tensor.js";
-import type { Positions } from "./batch.js";
 import { Cache } from "./cache.js";
 import type { Hook } from "./hooks.js";
 import type { Pass } from "./pass.js";
-import { checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
+import { type CaptureSpec, checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
 import { matchRunning } from "./running.js";
 import { createSafetensors, type SafetensorsWriter } from "./weights/index.js";
-
-/** What to keep of some hooks. */
-export interface CaptureSpec {
-  readonly hook: string | RegExp;
-  /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
-  readonly positions?: Positions;
-  /**
-   * Takes rows that name fewer positions than others, as prompts with one picture and with two do: what is kept is as
-   * long as the longest row's, and zero after the end of the shorter ones (`positions[row].length` of them count).
-   */
-  readonly ragged?: boolean;
-  readonly heads?: readonly number[];
-  /**
-   * The mean over the chosen tokens (padding left out), kept as `<hook>/mean`; the norm of each vector, `<hook>/norm`;
-   * or the largest elements and where they are, `<hook>/values` and `<hook>/indices`.
-   */
-  readonly reduce?: "mean" | "norm" | { readonly top: number };
-}
 
 /** What to keep of a run. A bare pattern keeps whole tensors. */
 export type CaptureRequest = string | RegExp | CaptureSpec;

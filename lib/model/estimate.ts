@@ -1,7 +1,7 @@
 /** What a run will hold in memory, reckoned before it starts. */
 import { ModalscopeError } from "../errors.js";
 import type { Engine } from "./engine.js";
-import type { Experts } from "./experts/graph.js";
+import type { Experts } from "./experts/experts.js";
 import { showBytes } from "./memory.js";
 import { keyCount, type Pass } from "./pass.js";
 import { needsAllQueries, type Plan } from "./plan.js";

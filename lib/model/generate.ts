@@ -13,13 +13,13 @@ import { blockBytes, checkMemory, type Demand, keyBytes, logitBytes } from "./es
 import type { Company } from "./forward.js";
 import type { Hook } from "./hooks.js";
 import { logitsAt } from "./logits.js";
-import type { Model } from "./model.js";
 import { type KeyValues, type Pass, promptPass } from "./pass.js";
 import { checkPlan, type Plan, planEdits } from "./plan.js";
 import { ELEMENT_BYTES } from "./pool.js";
 import { runsIn } from "./running.js";
 import { towerBytes } from "./tower.js";
 import { passOf } from "./vision-rows.js";
+import type { Tokenizer } from "./weights/index.js";
 
 export interface GenerateOptions extends LongCall {
   /** Tokens at most (default 100). */
@@ -57,6 +57,15 @@ export interface Generated {
   readonly steps: readonly Cache[];
 }
 
+/** What generating needs of a model. */
+interface Generator {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer | undefined;
+  /** Tokens that end a row unless others are given. */
+  readonly endTokens: readonly number[];
+  decode(ids: readonly number[]): string;
+}
+
 interface Row {
   readonly ids: number[];
   readonly logits: Tensor[];
@@ -72,12 +81,16 @@ interface Row {
  * @throws ModalscopeError for a hook that is unknown or does not run, an edit that does not fit, more tokens than the
  * model was made for, or more captures, logits and keys than the memory holds
  */
-export async function generate(model: Model, batch: Batch, options: GenerateOptions): Promise<Generated[]> {
+export async function generate(
+  model: Generator,
+  batch: Batch,
+  options: GenerateOptions,
+): Promise<Generated[]> {
   const { engine } = model;
   const maxTokens = options.maxTokens ?? 100;
   const runs = runsIn({ skip: options.skip, sees: looks(engine, batch) });
   const plan = planEdits(engine.hooks, options.edits ?? {}, runs);
-  const { max_position_embeddings: most } = model.config;
+  const { max_position_embeddings: most } = engine.config;
   if (batch.time + maxTokens > most) {
     throw new ModalscopeError(
       `${batch.time} tokens of prompt and ${maxTokens} more are too many.`,
@@ -157,7 +170,7 @@ function demandOf(
 
 /** Chooses a row's next token and returns it; a row that has ended goes on with padding nobody reads. */
 function extend(
-  model: Model,
+  model: Generator,
   row: Row,
   logits: Tensor,
   b: number,

@@ -1,7 +1,7 @@
 export { type Attribution, directLogitAttribution } from "./attribution.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
 export { Cache } from "./cache.js";
-export type { CaptureRequest, CaptureSpec } from "./capture.js";
+export type { CaptureRequest } from "./capture.js";
 export { continued } from "./continued.js";
 export {
   add,
@@ -45,6 +45,7 @@ export {
   steeringVectors,
 } from "./patching.js";
 export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
+export type { CaptureSpec } from "./reductions.js";
 export {
   type CellRange,
   type PictureRegion,

@@ -1,5 +1,5 @@
 /** The pieces that families are written with: each names its inner points by hooks. */
-import type { Experts } from "./experts/graph.js";
+import type { Experts } from "./experts/experts.js";
 import type { Node } from "./graph/node.js";
 import * as ops from "./graph/ops.js";
 

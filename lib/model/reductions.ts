@@ -2,9 +2,26 @@
 import { ModalscopeError } from "../errors.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../tensor.js";
 import { type Positions, resolvePositions } from "./batch.js";
-import type { CaptureSpec } from "./capture.js";
 import { axesOf, type Hook } from "./hooks.js";
 import { HIDDEN, type Pass } from "./pass.js";
+
+/** What to keep of some hooks. */
+export interface CaptureSpec {
+  readonly hook: string | RegExp;
+  /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
+  readonly positions?: Positions;
+  /**
+   * Takes rows that name fewer positions than others, as prompts with one picture and with two do: what is kept is as
+   * long as the longest row's, and zero after the end of the shorter ones (`positions[row].length` of them count).
+   */
+  readonly ragged?: boolean;
+  readonly heads?: readonly number[];
+  /**
+   * The mean over the chosen tokens (padding left out), kept as `<hook>/mean`; the norm of each vector, `<hook>/norm`;
+   * or the largest elements and where they are, `<hook>/values` and `<hook>/indices`.
+   */
+  readonly reduce?: "mean" | "norm" | { readonly top: number };
+}
 
 /** What the shapes of captures follow from. */
 export type Extent = Pick<Pass, "size" | "time" | "start" | "phase">;

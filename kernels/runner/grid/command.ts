@@ -4,8 +4,8 @@ import { fillPath } from "../path-template.js";
 import { seconds } from "../progress.js";
 import type { RunOptions } from "../run.js";
 import { readGrid, varyingNames } from "./combinations.js";
-import { type GridEvent, type GridRow, runGrid, sizeText } from "./run.js";
-import { summaryTable } from "./summary.js";
+import { type GridEvent, runGrid, sizeText } from "./run.js";
+import { type GridRow, summaryTable } from "./summary.js";
 
 export interface GridCommand {
   input: string;

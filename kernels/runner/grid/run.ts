@@ -5,14 +5,14 @@ import { makeFolder } from "../../../lib/folder.js";
 import { lockOutput } from "../lock.js";
 import type { Parameters } from "../parameters/values.js";
 import { recordOf } from "../record.js";
-import { finishedRun, type RunOptions, type RunStatus } from "../run.js";
+import { finishedRun, type RunOptions } from "../run.js";
 import { describeCombination, varyingNames } from "./combinations.js";
 import { allowedCores, canPin } from "./cores.js";
 import { commonFolder, outputPaths } from "./paths.js";
 import { recordEnd } from "./post-mortem.js";
 import { runScheduled } from "./schedule.js";
-import { type GridError, startWorker, type WorkerResult } from "./start.js";
-import { writeSummary } from "./summary.js";
+import { startWorker, type WorkerResult } from "./start.js";
+import { type GridRow, writeSummary } from "./summary.js";
 
 export interface GridOptions extends Omit<RunOptions, "output" | "parameters" | "onEvent" | "resume"> {
   /** A folder, or a path with `{name}` for the parameters. */
@@ -30,17 +30,6 @@ export interface GridOptions extends Omit<RunOptions, "output" | "parameters" | 
   /** Runs all anew; otherwise what an earlier call has completed with the same notebook is kept. */
   fresh?: boolean;
   onEvent?: (event: GridEvent) => void;
-}
-
-/** One run of a grid. */
-export interface GridRow {
-  parameters: Parameters;
-  output: string;
-  status: RunStatus | "not run";
-  /** Whether an earlier call has done it. */
-  kept: boolean;
-  seconds?: number;
-  error?: GridError;
 }
 
 export interface GridResult {

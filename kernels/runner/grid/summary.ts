@@ -1,8 +1,20 @@
 import { dirname, relative, resolve } from "node:path";
 import { makeFolder } from "../../../lib/folder.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
+import type { RunStatus } from "../run.js";
 import { replaceFile } from "../write.js";
-import type { GridRow } from "./run.js";
+import type { GridError } from "./start.js";
+
+/** One run of a grid. */
+export interface GridRow {
+  parameters: Parameters;
+  output: string;
+  status: RunStatus | "not run";
+  /** Whether an earlier call has done it. */
+  kept: boolean;
+  seconds?: number;
+  error?: GridError;
+}
 
 /** Writes a row for each run: its parameters, how it went and where its notebook is. */
 export function writeSummary(path: string, rows: readonly GridRow[]): void {

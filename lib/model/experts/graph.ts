@@ -4,21 +4,7 @@ import { input, type Node, type Shape } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
 import { pullback } from "../graph/vjp.js";
 import { projection, type Scope } from "../layers.js";
-
-/** Small gated MLPs beside each other, of which a router gives each token a few. */
-export interface Experts {
-  /** How many there are. */
-  readonly count: number;
-  /** How many each token gets. */
-  readonly perToken: number;
-  /** Length of the vectors inside an expert. */
-  readonly inner: number;
-  /** Whether the weights of a token's experts are divided by their sum. */
-  readonly normalised: boolean;
-  readonly hidden_act: string;
-  /** How transformers saves their weights in checkpoints of this family. */
-  readonly savedAs: "separate" | "linear";
-}
+import type { Experts } from "./experts.js";
 
 /** Inner points that the experts outside the block's graph need; not hooks. */
 export const EXPERT_INPUT = "experts.input";

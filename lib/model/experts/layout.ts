@@ -1,7 +1,8 @@
 /** Experts in a checkpoint: three layouts exist. */
 import { weight } from "../graph/node.js";
 import type { Checkpoint } from "../weights/index.js";
-import { type Experts, type Matrices, type MatrixForm, matrixShapes } from "./graph.js";
+import type { Experts } from "./experts.js";
+import { type Matrices, type MatrixForm, matrixShapes } from "./graph.js";
 
 /** Where a block's experts are and how large: the prefix of the block's weights, and the width of its stream. */
 export interface ExpertPlace {

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import { type RopeParameters, standardRope } from "../rope.js";
-import type { VisionConfig } from "./vision.js";
+import type { VisionConfig } from "./vision-config.js";
 
 /** The fields of a text model's config.json that the families read, defaults filled in. */
 export interface TextConfig {

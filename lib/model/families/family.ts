@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Experts } from "../experts/graph.js";
+import type { Experts } from "../experts/experts.js";
 import type { Node } from "../graph/node.js";
 import { gelu, geluTanh, mul, relu, sigmoid, silu } from "../graph/ops.js";
 import type { BlockInputs, Scope } from "../layers.js";

@@ -44,4 +44,5 @@ export function familyOf(raw: RawConfig): Family {
 
 export type { TextConfig } from "./config.js";
 export type { Family } from "./family.js";
-export type { Readout, ReadoutId, VisionConfig, VisionFamily } from "./vision.js";
+export type { VisionFamily } from "./vision.js";
+export type { Readout, ReadoutId, VisionConfig } from "./vision-config.js";

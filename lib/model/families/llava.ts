@@ -5,7 +5,8 @@ import { mlp, type Scope } from "../layers.js";
 import { embedClip, parseClip } from "./clip.js";
 import { count, field, type RawConfig, type TextConfig } from "./config.js";
 import { activation } from "./family.js";
-import type { VisionConfig, VisionFamily } from "./vision.js";
+import type { VisionFamily } from "./vision.js";
+import type { VisionConfig } from "./vision-config.js";
 import { vitBlock } from "./vit.js";
 
 interface LlavaConfig extends VisionConfig {

@@ -1,5 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
-import { type Experts, mixture } from "../experts/graph.js";
+import type { Experts } from "../experts/experts.js";
+import { mixture } from "../experts/graph.js";
 import type { Node } from "../graph/node.js";
 import { add } from "../graph/ops.js";
 import { gatedMlp } from "../layers.js";

@@ -4,7 +4,8 @@ import { add, matmul, reshape, slice } from "../graph/ops.js";
 import { attention, type BlockInputs, layerNorm, mlp, projection, rotary, type Scope } from "../layers.js";
 import { count, field, type RawConfig, type TextConfig } from "./config.js";
 import { activation } from "./family.js";
-import type { PatchInputs, Readout, ReadoutId, VisionConfig, VisionFamily } from "./vision.js";
+import type { PatchInputs, VisionFamily } from "./vision.js";
+import type { Readout, ReadoutId, VisionConfig } from "./vision-config.js";
 import { embedPatches } from "./vit.js";
 
 interface Qwen3VisionConfig extends VisionConfig {

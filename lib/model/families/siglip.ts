@@ -1,7 +1,8 @@
 import type { Node } from "../graph/node.js";
 import type { Scope } from "../layers.js";
 import type { RawConfig } from "./config.js";
-import type { PatchInputs, VisionConfig } from "./vision.js";
+import type { PatchInputs } from "./vision.js";
+import type { VisionConfig } from "./vision-config.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";
 
 /** `siglip_vision_model`: patches with learned positions, no class token. */

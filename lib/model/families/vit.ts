@@ -12,7 +12,7 @@ import {
 } from "../layers.js";
 import { count, field, type RawConfig } from "./config.js";
 import { activation } from "./family.js";
-import type { VisionConfig } from "./vision.js";
+import type { VisionConfig } from "./vision-config.js";
 
 /** What the tower itself says, without how the language model reads it. */
 export type TowerConfig = Omit<

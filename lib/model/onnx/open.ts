@@ -1,8 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import type { LongCall } from "../../progress.js";
-import type { Tensor, TypedArray } from "../../tensor.js";
 import type { Device, SessionOptions } from "../runtime/session.js";
-import type { Edit } from "./edits.js";
 import {
   listInputs,
   listTensors,
@@ -14,6 +12,7 @@ import {
 } from "./listing.js";
 import { scanOrigin } from "./patch.js";
 import { type NamePattern, picked } from "./pattern.js";
+import type { OnnxArray, OnnxRequest, OnnxResult } from "./request.js";
 import { resolveCut, runCut } from "./run.js";
 import { Sessions } from "./sessions.js";
 import { bytesOrigin, fileOrigin } from "./source.js";
@@ -34,22 +33,6 @@ export interface OnnxOptions {
   readonly infer?: boolean;
   /** For a model in memory: the folder of its side files. */
   readonly folder?: string;
-}
-
-export type OnnxArray = Tensor<TypedArray>;
-
-export interface OnnxRequest {
-  /** Tensors to capture, by name or pattern. */
-  readonly capture?: NamePattern | readonly NamePattern[];
-  /** Changes of float tensors, inputs or weights, by name or glob. */
-  readonly edits?: Readonly<Record<string, Edit>>;
-  /** The model's outputs to compute (default all); what only the others need is not run. */
-  readonly outputs?: readonly string[];
-}
-
-export interface OnnxResult {
-  readonly outputs: Record<string, OnnxArray>;
-  readonly captures: Record<string, OnnxArray>;
 }
 
 /** An ONNX model whose inner tensors can be listed, captured and edited. */

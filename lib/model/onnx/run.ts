@@ -5,9 +5,9 @@ import type { Value } from "../runtime/session.js";
 import { type Affine, checkedEdit, checkTensor, editFeeds, unfit } from "./edits.js";
 import { arrays, type Element, elementOf } from "./elements.js";
 import { type OnnxInput, type OnnxTensor, showShape, whyNot } from "./listing.js";
-import type { OnnxArray, OnnxRequest, OnnxResult } from "./open.js";
 import type { Cut, Port, Scanned } from "./patch.js";
 import { type NamePattern, picked } from "./pattern.js";
+import type { OnnxArray, OnnxRequest, OnnxResult } from "./request.js";
 import type { ValueType } from "./scan.js";
 import type { OpenCut, Sessions } from "./sessions.js";
 

@@ -1,7 +1,8 @@
 import { ModalscopeError } from "../../errors.js";
 import type { LongCall } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
-import type { Trainer, TrainingBatch, Weights } from "./trainer.js";
+import type { TrainingBatch } from "./feeds.js";
+import type { Trainer, Weights } from "./trainer.js";
 
 export interface TrainOptions extends LongCall {
   /** The step after the last. */

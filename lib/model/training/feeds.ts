@@ -9,7 +9,16 @@ import { patchRows, placesOf } from "../patches.js";
 import type { Value } from "../runtime/session.js";
 import { NEWLINE, tokenRows, towerInputs } from "../vision.js";
 import { countRows } from "../vision-rows.js";
-import type { TrainingBatch } from "./trainer.js";
+
+/** Rows to learn from: for each cell the token to predict next, and how much it counts. */
+export interface TrainingBatch {
+  /** With its pictures. */
+  readonly batch: Batch;
+  /** (batch, time): the token that should follow each column. */
+  readonly targets: Int32Array;
+  /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
+  readonly counts: Float32Array;
+}
 
 /** By the names of the graph's inputs; weights are apart. */
 export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingBatch): Record<string, Value> {

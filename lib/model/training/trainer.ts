@@ -1,25 +1,14 @@
 import type { Tensor } from "../../tensor.js";
-import type { Batch } from "../batch.js";
 import type { Feeding } from "../engine.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
 import { emitOnnx } from "../graph/onnx.js";
 import { globExpression } from "../hooks.js";
 import { createSession, type Session, type Value } from "../runtime/session.js";
-import { batchFeeds } from "./feeds.js";
+import { batchFeeds, type TrainingBatch } from "./feeds.js";
 import { trainingGraph } from "./graph.js";
 
 /** Weights by checkpoint name; training changes them in place. */
 export type Weights = Map<string, Tensor>;
-
-/** Rows to learn from: for each cell the token to predict next, and how much it counts. */
-export interface TrainingBatch {
-  /** With its pictures. */
-  readonly batch: Batch;
-  /** (batch, time): the token that should follow each column. */
-  readonly targets: Int32Array;
-  /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
-  readonly counts: Float32Array;
-}
 
 /** Loss and gradients of one batch. */
 export interface WeightGradients {

@@ -6,7 +6,7 @@ import { type Fields, fieldsOf } from "./gguf-fields.js";
 import { mergesOf } from "./merges.js";
 import { splitterFor } from "./pre-tokenizers.js";
 import { markTemplate } from "./token-marks.js";
-import type { TokenizerFiles } from "./tokenizer.js";
+import type { TokenizerFiles } from "./tokenizer-files.js";
 
 type Json = Record<string, unknown>;
 

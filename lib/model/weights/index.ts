@@ -1,8 +1,9 @@
 export { defaultCacheDir, float32Checkpoint } from "./cache.js";
-export { type Checkpoint, openCheckpoint, type WeightInfo } from "./checkpoint.js";
+export type { Checkpoint, WeightInfo } from "./checkpoint.js";
 export { dequantise } from "./dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./dtypes.js";
 export { savedName } from "./names.js";
+export { openCheckpoint } from "./open.js";
 export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors.js";
 export { openSafetensors, readSafetensors, type SafetensorsReader } from "./safetensors-file.js";
 export {

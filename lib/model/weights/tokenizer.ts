@@ -6,14 +6,7 @@ import { isFile, isObject, openFile, readJsonObject, readText, statOf } from "./
 import { readGgufHeader } from "./gguf.js";
 import { tokenizerOfGguf } from "./gguf-tokenizer.js";
 import { markTemplate } from "./token-marks.js";
-
-/** What a tokenizer of @huggingface/transformers is made from. */
-export interface TokenizerFiles {
-  /** tokenizer.json */
-  readonly json: Record<string, unknown>;
-  /** tokenizer_config.json, with the chat template */
-  readonly config: Record<string, unknown>;
-}
+import type { TokenizerFiles } from "./tokenizer-files.js";
 
 /**
  * What is promised of a tokenizer: the heart of `PreTrainedTokenizer` of @huggingface/transformers, which it is and
