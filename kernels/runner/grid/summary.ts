@@ -1,5 +1,4 @@
 import { dirname, relative, resolve } from "node:path";
-import { makeFolder } from "../../../lib/folder.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import type { RunStatus } from "../run.js";
 import { replaceFile } from "../write.js";
@@ -16,10 +15,9 @@ export interface GridRow {
   error?: GridError;
 }
 
-/** Writes a row for each run: its parameters, how it went and where its notebook is. */
+/** Writes into a folder that is there a row for each run: its parameters, how it went and where its notebook is. */
 export function writeSummary(path: string, rows: readonly GridRow[]): void {
   const folder = dirname(resolve(path));
-  makeFolder(folder);
   const names = parameterNames(rows);
   const head = [...names, "status", "seconds", "cell", "error", "output"];
   const lines = rows.map((row) => [
