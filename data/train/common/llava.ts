@@ -89,8 +89,11 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
  */
 const plainer = captionWorld({ together: 0.6, slips: 0.1 });
 
-/** The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures. */
-export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
+/**
+ * The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures.
+ * @param visual steps of the last stage
+ */
+export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): Stage[] {
   const real = easyVqa(folder, "train").then(easyVqaPictures);
   const described = async (random: Random): Promise<Source[]> => [
     { share: 0.35, draw: easyVqaDescribing(await real, random) },
@@ -123,7 +126,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions): Stage[] {
     {
       name: "visual",
       part: "whole",
-      steps: 3000,
+      steps: visual,
       rows: 16,
       rate: 2e-3,
       sources: (random) => asked(random, "picture", 1),

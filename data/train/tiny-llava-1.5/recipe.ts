@@ -27,6 +27,6 @@ export const recipe: Recipe = {
     vision_config: clipConfig(SIZE),
   }),
   files: llavaFiles(SIZE, PATCH),
-  stages: llavaStages,
+  stages: (options) => llavaStages(options, 3000),
   trials: llavaTrials,
 };

@@ -36,6 +36,7 @@ export const recipe: Recipe = {
     vision_config: clipConfig(TILE),
   }),
   files: llavaFiles(TILE, PATCH, PINPOINTS),
-  stages: llavaStages,
+  // Questions of yes or no come late: none were looked at after 3,000 steps.
+  stages: (options) => llavaStages(options, 4500),
   trials: llavaTrials,
 };
