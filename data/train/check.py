@@ -1,9 +1,9 @@
-"""Loads checkpoints with transformers and compares tokens and logits with the engine's: python check.py [FOLDER …]
+"""Loads checkpoints with transformers and compares tokens and logits with the engine's.
 
-Without folders it takes every checkpoint in data/models that sees. Run it after `npm run build`, with torch,
-transformers and pillow.
+Without folders it takes every embedded checkpoint. Run it after `npm run build`, with torch, transformers and pillow.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,6 +18,8 @@ from transformers.utils import is_torchvision_available
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "test/fixtures/vision/images/square.png"
 QUESTION = "what color is the star?"
+# Of each checkpoint, what transformers computes: test/data/embedded.test.ts compares without Python.
+GOLDENS = ROOT / "test/fixtures/embedded"
 TOLERANCE = 1e-4
 
 
@@ -40,8 +42,8 @@ def reference(folder: Path) -> tuple[list[int], torch.Tensor]:
     """Token ids and logits (time, vocabulary) as transformers has them, eager and in float32."""
     config = AutoConfig.from_pretrained(folder)
     sees = hasattr(config, "vision_config")
-    content = [{"type": "image", "image": Image.open(PICTURE)}] if sees else []
-    chat = [{"role": "user", "content": [*content, {"type": "text", "text": QUESTION}]}]
+    seen = [{"type": "image", "image": Image.open(PICTURE)}, {"type": "text", "text": QUESTION}]
+    chat = [{"role": "user", "content": seen if sees else QUESTION}]
     kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     model, loading = kind.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
@@ -62,7 +64,7 @@ def engine(folder: Path) -> tuple[list[int], torch.Tensor]:
     return found["ids"], torch.tensor(found["logits"]).reshape(found["shape"])
 
 
-def check(folder: Path) -> bool:
+def check(folder: Path, write: bool) -> bool:
     ids, expected = reference(folder)
     own, logits = engine(folder)
     if ids != own:
@@ -71,16 +73,22 @@ def check(folder: Path) -> bool:
     logits = logits.reshape(-1, logits.shape[-1])[-expected.shape[0]:]
     drift = float((logits - expected[-logits.shape[0]:]).abs().max() / expected.abs().max())
     print(f"{folder.name}: {len(ids)} tokens, logits differ by {drift:.1e} of the largest")
+    if write:
+        GOLDENS.mkdir(exist_ok=True)
+        last = [round(x, 6) for x in expected[-1].tolist()]
+        golden = {"transformers": transformers.__version__, "question": QUESTION, "ids": ids, "last": last}
+        (GOLDENS / f"{folder.name}.json").write_text(json.dumps(golden) + "\n")
     return drift <= TOLERANCE
 
 
-def seeing() -> list[Path]:
-    """The embedded checkpoints with a vision tower."""
-    configs = sorted((ROOT / "data/models").glob("*/config.json"))
-    return [path.parent for path in configs if "vision_config" in json.loads(path.read_text())]
+def embedded() -> list[Path]:
+    return [path.parent for path in sorted((ROOT / "data/models").glob("*/config.json"))]
 
 
 if __name__ == "__main__":
-    folders = [Path(name) for name in sys.argv[1:]] or seeing()
-    results = [check(folder) for folder in folders]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--write", action="store_true", help=f"keep what transformers computes in {GOLDENS.relative_to(ROOT)}")
+    options = parser.parse_args()
+    results = [check(folder, options.write) for folder in options.folders or embedded()]
     sys.exit(0 if results and all(results) else 1)

@@ -177,7 +177,8 @@ export class Model {
     const tokenizer = this.needTokenizer();
     if (typeof prompt === "string") return encode(tokenizer, prompt, true);
     if ("text" in prompt) return encode(tokenizer, prompt.text, true);
-    return encode(tokenizer, fillTemplate(tokenizer, prompt), false);
+    const sees = this.config.vision_config !== undefined;
+    return encode(tokenizer, fillTemplate(tokenizer, prompt, sees), false);
   }
 
   /**

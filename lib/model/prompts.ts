@@ -130,7 +130,11 @@ async function write(engine: Engine, reader: Reader, prompt: Prompt): Promise<Wr
   const sources = parts.flat().flatMap((p) => (p.type === "image" ? [p.image] : []));
   const images = await look(reader, sources);
   const answered = prompt[prompt.length - 1]?.role === "assistant";
-  const text = expanded(engine, fillTemplate(reader.tokenizer, prompt), images);
+  const text = expanded(
+    engine,
+    fillTemplate(reader.tokenizer, prompt, engine.config.vision_config !== undefined),
+    images,
+  );
   const answer = answered ? find(text, texts(parts[parts.length - 1]), text.length) : [];
   const user = prompt.findLastIndex(({ role }) => role === "user");
   const question = user < 0 ? [] : find(text, texts(parts[user]), answer[0]?.[0] ?? text.length);
@@ -154,15 +158,19 @@ async function look(reader: Reader, sources: readonly ImageSource[]): Promise<Pr
   return images;
 }
 
-/** A conversation as text: the chat template writes what the family puts where a picture belongs. */
-export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[]): string {
+/**
+ * A conversation as text: the chat template writes what the family puts where a picture belongs.
+ * @param sees whether the template knows of parts: those of language models take strings, and would write JSON
+ */
+export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[], sees: boolean): string {
   const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
+  const written = (parts: readonly PromptPart[]): string | object[] =>
+    !sees && parts.every(({ type }) => type === "text")
+      ? parts.map((p) => (p.type === "text" ? p.text : "")).join("")
+      : parts.map((p) => (p.type === "image" ? { type: "image" } : p));
   const bare = messages.map(({ role, content }) => ({
     role,
-    content:
-      typeof content === "string"
-        ? content
-        : content.map((p) => (p.type === "image" ? { type: "image" } : p)),
+    content: typeof content === "string" ? content : written(content),
   }));
   return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt }) as string;
 }
