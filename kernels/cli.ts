@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { ModalscopeError } from "../lib/errors.js";
-import { doctorCommand } from "./doctor/command.js";
-import { kernelCommand } from "./kernel-command.js";
-import { labCommand } from "./lab.js";
-import { reportCommand } from "./report-command.js";
-import { joinPairs, runCommand } from "./runner/command.js";
-import { studiesCommand } from "./studies-command.js";
-import { packageVersion } from "./typescript/package-root.js";
+import { packageVersion } from "../lib/package-root.js";
+import { doctorCommand } from "./commands/doctor/command.js";
+import { kernelCommand } from "./commands/kernel.js";
+import { labCommand } from "./commands/lab.js";
+import { reportCommand } from "./commands/report.js";
+import { joinPairs, runCommand } from "./commands/run.js";
+import { studiesCommand } from "./commands/studies.js";
 
 const usageError = 2;
 

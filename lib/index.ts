@@ -12,7 +12,7 @@ export {
 } from "./analysis/lens.js";
 export { ModalscopeError } from "./errors.js";
 export * from "./model/index.js";
-export * from "./model/onnx/index.js";
+export * from "./onnx/index.js";
 export * from "./plot/index.js";
 export type { LongCall, Progress } from "./progress.js";
 export { type ProvenanceRow, provenance, type RunFacts } from "./provenance.js";

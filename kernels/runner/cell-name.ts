@@ -1,4 +1,4 @@
-import { type Cell, joined } from "./notebook.js";
+import { type Cell, joined } from "./notebook/notebook.js";
 
 const longest = 60;
 

@@ -1,11 +1,11 @@
-import type { ErrorContent, Output } from "../typescript/messages.js";
-import type { Autosave } from "./autosave.js";
+import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { cellNames } from "./cell-name.js";
 import type { OnEvent } from "./events.js";
-import type { CellResult, RunnerKernel } from "./kernel.js";
-import { type Cell, hasTag, joined, type Notebook } from "./notebook.js";
+import type { CellResult, RunnerKernel } from "./kernels/kernel.js";
+import { type Cell, hasTag, joined, type Notebook } from "./notebook/notebook.js";
+import { endCell, type RecordedStatus, skipCell, startCell } from "./notebook/record.js";
+import type { Autosave } from "./output/autosave.js";
 import { outputKeeper } from "./outputs.js";
-import { endCell, type RecordedStatus, skipCell, startCell } from "./record.js";
 import type { Stopper } from "./stopper.js";
 
 /** Where and why a run ended before its last cell. */

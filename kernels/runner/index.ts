@@ -2,17 +2,24 @@
  * Runs notebooks without a client: `import { runNotebook } from "modalscope/runner"`.
  * @packageDocumentation
  */
-export type { ErrorContent, MimeBundle, Output } from "../typescript/messages.js";
+export type { ErrorContent, MimeBundle, Output } from "../protocol/outputs.js";
 export type { OnEvent, RunEvent } from "./events.js";
 export { readGrid } from "./grid/combinations.js";
 export { type GridEvent, type GridOptions, type GridResult, runGrid } from "./grid/run.js";
 export type { GridError } from "./grid/start.js";
 export type { GridRow } from "./grid/summary.js";
-export type { Cell, CellMetadata, CellOutput, Kernelspec, Notebook, NotebookMetadata } from "./notebook.js";
+export type {
+  Cell,
+  CellMetadata,
+  CellOutput,
+  Kernelspec,
+  Notebook,
+  NotebookMetadata,
+} from "./notebook/notebook.js";
+export { readNotebook } from "./notebook/read.js";
+export type { CellStatus, NotebookRecord, RecordedStatus } from "./notebook/record.js";
 export { type InspectedParameter, inspectNotebook } from "./parameters/help.js";
 export { notebookParameters } from "./parameters/inject.js";
 export type { DeclaredParameter } from "./parameters/translator.js";
 export type { Parameters, ParameterValue } from "./parameters/values.js";
-export { readNotebook } from "./read.js";
-export type { CellStatus, NotebookRecord, RecordedStatus } from "./record.js";
 export { type RunOptions, type RunResult, type RunStatus, runNotebook } from "./run.js";

@@ -1,5 +1,5 @@
-import type { Output } from "../typescript/messages.js";
-import { type Cell, type CellOutput, joined, type Notebook } from "./notebook.js";
+import type { Output } from "../protocol/outputs.js";
+import { type Cell, type CellOutput, joined, type Notebook } from "./notebook/notebook.js";
 
 /** Puts a cell's outputs where a client would show them; its state is one notebook's run. */
 export interface OutputKeeper {

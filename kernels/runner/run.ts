@@ -1,17 +1,15 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
-import type { ErrorContent } from "../typescript/messages.js";
-import { packageVersion } from "../typescript/package-root.js";
-import { autosave } from "./autosave.js";
+import { packageVersion } from "../../lib/package-root.js";
+import type { ErrorContent } from "../protocol/outputs.js";
 import { runCells, type Stop } from "./engine.js";
 import type { OnEvent } from "./events.js";
-import type { RunnerKernel } from "./kernel.js";
-import type { Cell, Notebook } from "./notebook.js";
-import { type OutputFile, openOutput } from "./output-file.js";
-import { forgetInjected } from "./parameters/injected.js";
-import { jsonParameters, type Parameters } from "./parameters/values.js";
-import { readNotebook } from "./read.js";
+import type { RunnerKernel } from "./kernels/kernel.js";
+import { type FoundKernel, findKernel } from "./kernels/start-kernel.js";
+import type { Cell, Notebook } from "./notebook/notebook.js";
+import { forgetInjected } from "./notebook/notebook.js";
+import { readNotebook } from "./notebook/read.js";
 import {
   addBanner,
   describeRun,
@@ -21,9 +19,11 @@ import {
   type RecordedStatus,
   recordOf,
   startRecord,
-} from "./record.js";
-import { adoptParameters, earlierRun, nothingDone, planResume, type Resumption } from "./resume.js";
-import { type FoundKernel, findKernel } from "./start-kernel.js";
+} from "./notebook/record.js";
+import { adoptParameters, earlierRun, nothingDone, planResume, type Resumption } from "./notebook/resume.js";
+import { autosave } from "./output/autosave.js";
+import { type OutputFile, openOutput } from "./output/output-file.js";
+import { jsonParameters, type Parameters } from "./parameters/values.js";
 import { watchRun } from "./stopper.js";
 
 export interface RunOptions {

@@ -1,5 +1,5 @@
-import type { ErrorContent } from "../typescript/messages.js";
-import type { RunnerKernel } from "./kernel.js";
+import type { ErrorContent } from "../protocol/outputs.js";
+import type { RunnerKernel } from "./kernels/kernel.js";
 
 /** What ends a run from outside its cells. */
 export interface StopCause {

@@ -1,4 +1,4 @@
-import type { ErrorContent } from "./messages.js";
+import type { ErrorContent } from "../protocol/outputs.js";
 
 /** Why the process that ran the cells ended, in words for the cell that it ended in. */
 export function describeDeath(end: {

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Router } from "zeromq";
+import { packageVersion } from "../../lib/package-root.js";
+import type { ErrorContent } from "../protocol/outputs.js";
+import { encodeMessage, type Header, type Message, newHeader, protocolVersion } from "../protocol/wire.js";
 import { type CodePosition, fromCodePoints, toCodePoints } from "./code-points.js";
 import { type History, inputHistory } from "./history.js";
 import { languageInfo } from "./language-info.js";
-import type { ErrorContent } from "./messages.js";
-import { packageVersion } from "./package-root.js";
 import type { IoPub } from "./publisher.js";
 import type { Outcome, Session } from "./session.js";
-import { encodeMessage, type Header, type Message, newHeader, protocolVersion } from "./wire.js";
 
 type Content = Record<string, unknown>;
 

@@ -2,12 +2,12 @@
 import "./compile-cache.js";
 import { dirname, isAbsolute } from "node:path";
 import { Publisher, Reply, Router } from "zeromq";
+import type { ErrorContent } from "../protocol/outputs.js";
+import { address, type Connection, decodeMessage, readConnection } from "../protocol/wire.js";
 import { createKernel } from "./kernel.js";
-import type { ErrorContent } from "./messages.js";
 import { ioPub, newSessionId } from "./publisher.js";
 import { openSession } from "./session.js";
 import { createKeyboard } from "./stdin.js";
-import { address, type Connection, decodeMessage, readConnection } from "./wire.js";
 
 /** Messages that may wait for a slow client before the cell that makes them waits too. */
 const queuedMessages = 200;

@@ -1,29 +1,6 @@
-/** What the kernel's parts say to each other: compiler, process that runs the cells, session. */
+/** Messages between the parts of the kernel: compiler, process that runs the cells, session. */
 
-/** An output as Jupyter shows it: the message type and its content, with no header yet. */
-export type Output =
-  | { type: "stream"; content: { name: "stdout" | "stderr"; text: string } }
-  | { type: "display_data" | "update_display_data"; content: DisplayContent }
-  | {
-      type: "execute_result";
-      content: { data: MimeBundle; metadata: Record<string, unknown>; execution_count: number };
-    }
-  | { type: "clear_output"; content: { wait: boolean } }
-  | { type: "error"; content: ErrorContent };
-
-export type MimeBundle = Record<string, unknown>;
-
-export interface DisplayContent {
-  data: MimeBundle;
-  metadata: Record<string, unknown>;
-  transient?: { display_id?: string };
-}
-
-export interface ErrorContent {
-  ename: string;
-  evalue: string;
-  traceback: string[];
-}
+import type { ErrorContent, Output } from "../protocol/outputs.js";
 
 /** A mistake that the compiler found; `line` and `column` count from 1 in the cell. */
 export interface Problem {

@@ -2,19 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { codeFrame } from "./code-frame.js";
 import { type CompilerThread, startCompiler } from "./compiler/thread.js";
 import { describeDeath } from "./death.js";
 import { encodeFrame, frameReader } from "./frames.js";
-import type {
-  Command,
-  CompletionResult,
-  ErrorContent,
-  IsComplete,
-  Output,
-  Problem,
-  Report,
-} from "./messages.js";
+import type { Command, CompletionResult, IsComplete, Problem, Report } from "./messages.js";
 
 export interface SessionOptions {
   /** The notebook's folder: its imports resolve from here. */

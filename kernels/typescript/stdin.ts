@@ -1,5 +1,5 @@
 import type { Router } from "zeromq";
-import { decodeMessage, encodeMessage, type Message, newHeader } from "./wire.js";
+import { decodeMessage, encodeMessage, type Message, newHeader } from "../protocol/wire.js";
 
 /** Asks the person at the client for lines of input, one at a time. */
 export interface Keyboard {

@@ -1,35 +1,22 @@
-export { type Alignment, alignSource, sameNormPatch } from "./alignment.js";
+export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./distance/divergence.js";
 export {
-  type ArdFit,
-  type ArdOptions,
-  type ArdPoint,
-  type ArdTask,
-  absoluteThreshold,
-  fitLengthscales,
-  survivingDimensions,
-  warmStart,
-} from "./ard.js";
-export type { ComparisonOptions } from "./ardData.js";
+  ardKernel,
+  type HeldOutSplit,
+  holdOut,
+  type MmdTest,
+  mmdPermutationTest,
+  mmdSquared,
+  type SamplePair,
+} from "./distance/mmd.js";
 export {
-  type Bridge,
-  type BridgeNull,
-  type BridgeOptions,
-  bridgePermutationTest,
-  fitBridge,
-} from "./bridge.js";
-export {
-  type CrossPatch,
-  type Dissociation,
-  dissociation,
-  type FlipTest,
-  flipTest,
-  type PatchEffect,
-  type ShiftCase,
-  type ShiftTest,
-  shiftTest,
-  type Verdict,
-} from "./dissociation.js";
-export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./divergence.js";
+  barycentricMap,
+  exactTransport,
+  type SinkhornOptions,
+  sinkhorn,
+  squaredDistanceCost,
+  type TransportPlan,
+  uniformWeights,
+} from "./distance/optimal-transport.js";
 export { type Affinities, affinities } from "./embedding/affinities.js";
 export { nearness, silhouette } from "./embedding/clusters.js";
 export { trustworthiness } from "./embedding/trust.js";
@@ -40,7 +27,7 @@ export {
   type EarlyExit,
   type EarlyExitOptions,
   earlyExit,
-} from "./evolution/earlyExit.js";
+} from "./evolution/early-exit.js";
 export {
   type MutationOptions,
   type Mutations,
@@ -51,7 +38,7 @@ export {
 export { type PathShape, pathShapes, type Spread, spread } from "./evolution/paths.js";
 export { type Approach, approach, approachTest } from "./evolution/prior.js";
 export { type Reclustering, reclustering } from "./evolution/reclustering.js";
-export { controlPlan, type SkipOptions, type SkipPlan, skipPlans } from "./evolution/skipPlans.js";
+export { controlPlan, type SkipOptions, type SkipPlan, skipPlans } from "./evolution/skip-plans.js";
 export {
   type CriticalBlock,
   criticalBlock,
@@ -63,8 +50,62 @@ export {
 } from "./evolution/stages.js";
 export { joinTokens, stackStates, statesOfSteps } from "./evolution/states.js";
 export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";
-export { type IntraclassCorrelation, intraclassCorrelation } from "./icc.js";
-export { type BackendName, describeBackend, type LearningBackend } from "./learn/backend.js";
+export { biasedHsic, linearCka, unbiasedHsic } from "./geometry/cka.js";
+export {
+  type EnergyShare,
+  effectiveRank,
+  effectiveRankOf,
+  energyInSubspace,
+  headKernelSpectra,
+  neighbourOverlaps,
+  type PairedSeparation,
+  pairedSeparation,
+  type SharpestDrop,
+  sharpestDrop,
+} from "./geometry/effective-rank.js";
+export { type IntraclassCorrelation, intraclassCorrelation } from "./geometry/icc.js";
+export { type Alignment, alignSource, sameNormPatch } from "./language-subspace/alignment.js";
+export {
+  type ArdFit,
+  type ArdOptions,
+  type ArdPoint,
+  type ArdTask,
+  absoluteThreshold,
+  fitLengthscales,
+  survivingDimensions,
+  warmStart,
+} from "./language-subspace/ard.js";
+export type { ComparisonOptions } from "./language-subspace/ard-data.js";
+export {
+  type Bridge,
+  type BridgeNull,
+  type BridgeOptions,
+  bridgePermutationTest,
+  fitBridge,
+} from "./language-subspace/bridge.js";
+export {
+  type CrossPatch,
+  type Dissociation,
+  dissociation,
+  type FlipTest,
+  flipTest,
+  type PatchEffect,
+  type ShiftCase,
+  type ShiftTest,
+  shiftTest,
+  type Verdict,
+} from "./language-subspace/dissociation.js";
+export { type ResidualRatios, residualRatios } from "./language-subspace/residual-ratio.js";
+export {
+  type AttentionWeights,
+  axisEnergy,
+  type KernelSide,
+  largestRankShare,
+  type ZMask,
+  type ZMaskOptions,
+  zMask,
+} from "./language-subspace/z-mask.js";
+export { type BackendName, describeBackend, type LearningBackend } from "./learn/tfjs.js";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./linalg/eigen.js";
 export {
   asFloat32,
@@ -98,30 +139,7 @@ export {
   type TopEigenOptions,
   topEigen,
   topRightSingular,
-} from "./linalg/topEigen.js";
-export {
-  ardKernel,
-  type HeldOutSplit,
-  holdOut,
-  type MmdTest,
-  mmdPermutationTest,
-  mmdSquared,
-  type SamplePair,
-} from "./mmd.js";
-export { type ResidualRatios, residualRatios } from "./residual.js";
-export { biasedHsic, linearCka, unbiasedHsic } from "./similarity.js";
-export {
-  type EnergyShare,
-  effectiveRank,
-  effectiveRankOf,
-  energyInSubspace,
-  headKernelSpectra,
-  neighbourOverlaps,
-  type PairedSeparation,
-  pairedSeparation,
-  type SharpestDrop,
-  sharpestDrop,
-} from "./spectrum.js";
+} from "./linalg/top-eigen.js";
 export { normalQuantile } from "./statistics/distributions.js";
 export {
   type BootstrapOptions,
@@ -144,6 +162,7 @@ export {
   shuffledPairingTest,
   signFlipTest,
   subsetOverlap,
+  trend,
 } from "./statistics/permutation.js";
 export {
   detectableMean,
@@ -152,22 +171,3 @@ export {
   type PowerOptions,
 } from "./statistics/power.js";
 export { type Segmentation, type SegmentOptions, segment } from "./statistics/segmentation.js";
-export { trend } from "./statistics/trend.js";
-export {
-  barycentricMap,
-  exactTransport,
-  type SinkhornOptions,
-  sinkhorn,
-  squaredDistanceCost,
-  type TransportPlan,
-  uniformWeights,
-} from "./transport.js";
-export {
-  type AttentionWeights,
-  axisEnergy,
-  type KernelSide,
-  largestRankShare,
-  type ZMask,
-  type ZMaskOptions,
-  zMask,
-} from "./zmask.js";

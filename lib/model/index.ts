@@ -1,8 +1,17 @@
-export { type Attribution, directLogitAttribution } from "./attribution.js";
-export { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
-export { Cache } from "./cache.js";
-export type { CaptureRequest } from "./capture.js";
-export { continued } from "./continued.js";
+export { type Device, offeredDevices } from "../runtime/session.js";
+export { continued } from "./batch/append-tokens.js";
+export { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
+export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./batch/prompts.js";
+export { Cache } from "./captures/activation-cache.js";
+export type { CaptureSpec } from "./captures/reductions.js";
+export type { CaptureRequest } from "./captures/sink.js";
+export {
+  type Checkpoint,
+  openCheckpoint,
+  readSafetensors,
+  type WeightInfo,
+  writeSafetensors,
+} from "./checkpoint/index.js";
 export {
   add,
   apply,
@@ -24,14 +33,14 @@ export {
   showEdit,
   type Where,
   zero,
-} from "./edits.js";
+} from "./edits/edits.js";
+export { anonymousBytes, parseBytes, showBytes } from "./engine/memory.js";
 export type { TextConfig } from "./families/index.js";
-export type { Generated, GenerateOptions } from "./generate.js";
-export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./gradients.js";
+export type { Generated, GenerateOptions } from "./forward/generate.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
-export { anonymousBytes, parseBytes, showBytes } from "./memory.js";
-export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
-export type { Model, RunOptions, RunResult } from "./model.js";
+export { type Attribution, directLogitAttribution } from "./methods/attribution.js";
+export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./methods/gradients.js";
+export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./methods/metrics.js";
 export {
   activationPatching,
   attributionPatching,
@@ -43,19 +52,7 @@ export {
   pathPatching,
   type SteeringOptions,
   steeringVectors,
-} from "./patching.js";
-export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./prompts.js";
-export type { CaptureSpec } from "./reductions.js";
-export {
-  type CellRange,
-  type PictureRegion,
-  patches,
-  projected,
-  type RegionOf,
-  seen,
-  visual,
-} from "./regions.js";
-export { type Device, offeredDevices } from "./runtime/session.js";
+} from "./methods/patching.js";
 export {
   type Grid,
   type GridPoint,
@@ -63,7 +60,9 @@ export {
   type SweepOptions,
   type SweepResult,
   sweep,
-} from "./sweep.js";
+} from "./methods/sweep.js";
+export { unembedding } from "./methods/unembedding.js";
+export type { Model, RunOptions, RunResult } from "./model.js";
 export {
   type AdamState,
   freshState,
@@ -76,12 +75,13 @@ export {
   train,
   type WeightGradients,
   type Weights,
-} from "./train.js";
-export { unembedding } from "./unembedding.js";
+} from "./training/index.js";
 export {
-  type Checkpoint,
-  openCheckpoint,
-  readSafetensors,
-  type WeightInfo,
-  writeSafetensors,
-} from "./weights/index.js";
+  type CellRange,
+  type PictureRegion,
+  patches,
+  projected,
+  type RegionOf,
+  seen,
+  visual,
+} from "./vision/regions.js";

@@ -3,26 +3,26 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
-import { tokensInCache } from "./estimate.js";
-import { isExpert, withExpertParts } from "./experts/layout.js";
-import { ExpertStore } from "./experts/weights.js";
-import { familyOf } from "./families/index.js";
-import { input } from "./graph/node.js";
-import { emitOnnx } from "./graph/onnx.js";
-import { neg } from "./graph/ops.js";
-import { listHooks } from "./hooks.js";
-import { defaultBudget, parseBytes } from "./memory.js";
-import { Model } from "./model.js";
-import { ELEMENT_BYTES, type FloatType, SessionPool } from "./pool.js";
-import { checkDevice, createSession, type Device } from "./runtime/session.js";
+import { checkDevice, createSession, type Device } from "../runtime/session.js";
 import {
   type Checkpoint,
   float32Checkpoint,
   hasTokenizer,
   loadTokenizer,
   openCheckpoint,
-} from "./weights/index.js";
-import { checkBlocks, checkWeights } from "./weights-access.js";
+} from "./checkpoint/index.js";
+import { checkBlocks, checkWeights } from "./engine/check-weights.js";
+import { tokensInCache } from "./engine/estimate.js";
+import { isExpert, withExpertParts } from "./engine/expert-layout.js";
+import { ExpertStore } from "./engine/expert-store.js";
+import { defaultBudget, parseBytes } from "./engine/memory.js";
+import { ELEMENT_BYTES, type FloatType, SessionPool } from "./engine/pool.js";
+import { familyOf } from "./families/index.js";
+import { emitOnnx } from "./graph/emit-onnx.js";
+import { input } from "./graph/node.js";
+import { neg } from "./graph/ops.js";
+import { listHooks } from "./hooks/hooks.js";
+import { Model } from "./model.js";
 
 export interface LoadOptions extends LongCall {
   readonly device?: Device;

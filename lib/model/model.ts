@@ -1,23 +1,8 @@
 import { ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import type { Tensor } from "../tensor.js";
-import { type Batch, type PadOptions, type Positions, padTokens } from "./batch.js";
-import { runBlocks } from "./blocks.js";
-import type { Cache } from "./cache.js";
-import { type CaptureRequest, Sink } from "./capture.js";
-import type { Edits } from "./edits.js";
-import { enter, looks } from "./embed.js";
-import type { Engine } from "./engine.js";
-import { blockBytes, checkMemory, keyBytes, logitBytes } from "./estimate.js";
-import type { TextConfig } from "./families/index.js";
-import type { Company } from "./forward.js";
-import { type Generated, type GenerateOptions, generate } from "./generate.js";
-import type { Hook } from "./hooks.js";
-import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./logits.js";
-import { type KeyValues, type Pass, promptPass } from "./pass.js";
-import { checkPlan, type Plan, planEdits } from "./plan.js";
-import { ELEMENT_BYTES } from "./pool.js";
-import { HEAD } from "./program.js";
+import { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
+import { type KeyValues, type Pass, promptPass } from "./batch/pass.js";
 import {
   encode,
   fillTemplate,
@@ -25,12 +10,27 @@ import {
   type Prompt,
   processorOf,
   readPrompts,
-} from "./prompts.js";
-import { runsIn } from "./running.js";
-import { towerBytes } from "./tower.js";
-import { passOf } from "./vision-rows.js";
-import type { Checkpoint, Tokenizer } from "./weights/index.js";
-import { weightTensor } from "./weights-access.js";
+} from "./batch/prompts.js";
+import type { Cache } from "./captures/activation-cache.js";
+import { type CaptureRequest, Sink } from "./captures/sink.js";
+import type { Checkpoint, Tokenizer } from "./checkpoint/index.js";
+import type { Edits } from "./edits/edits.js";
+import { checkPlan, type Plan, planEdits } from "./edits/plan.js";
+import { weightTensor } from "./engine/check-weights.js";
+import type { Engine } from "./engine/engine.js";
+import { blockBytes, checkMemory, keyBytes, logitBytes } from "./engine/estimate.js";
+import { ELEMENT_BYTES } from "./engine/pool.js";
+import type { Company } from "./engine/run-piece.js";
+import type { TextConfig } from "./families/index.js";
+import { HEAD } from "./families/pieces.js";
+import { runBlocks } from "./forward/blocks.js";
+import { enter, looks } from "./forward/embed.js";
+import { type Generated, type GenerateOptions, generate } from "./forward/generate.js";
+import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./forward/head.js";
+import type { Hook } from "./hooks/hooks.js";
+import { runsIn } from "./hooks/reach.js";
+import { passOf } from "./vision/rows.js";
+import { towerBytes } from "./vision/tower.js";
 
 /** What to do in one run besides computing. */
 export interface RunOptions extends LongCall {

@@ -1,5 +1,5 @@
 /** Measured numbers as text, for tables and sentences. */
-import { cellText } from "./table.js";
+import { cellText } from "./show/table.js";
 
 interface Measured {
   readonly estimate: number;

@@ -1,3 +1,10 @@
+export { loadAmber, loadAmberWords } from "./datasets/amber.js";
+export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/chartqa.js";
+export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";
+export { type EasyVqaAnnotation, easyVqaAnswers, loadEasyVqa } from "./datasets/easy-vqa.js";
+export type { DatasetOptions } from "./datasets/files.js";
+export { GQA_TASK_TYPES, type GqaAnnotation, loadGqa } from "./datasets/gqa.js";
+export { gradeTextVqa, loadTextVqa, type TextVqaAnnotation } from "./datasets/textvqa.js";
 export {
   CHINESE_AT_LEAST,
   cjkShare,
@@ -7,14 +14,7 @@ export {
   grade,
   languageOf,
   type TextLanguage,
-} from "./answers.js";
-export { loadAmber, loadAmberWords } from "./datasets/amber.js";
-export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/chartqa.js";
-export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";
-export { type EasyVqaAnnotation, easyVqaAnswers, loadEasyVqa } from "./datasets/easy-vqa.js";
-export type { DatasetOptions } from "./datasets/files.js";
-export { GQA_TASK_TYPES, type GqaAnnotation, loadGqa } from "./datasets/gqa.js";
-export { gradeTextVqa, loadTextVqa, type TextVqaAnnotation } from "./datasets/textvqa.js";
+} from "./maths/answers.js";
 export {
   BRIEFLY,
   type ChatMessage,
@@ -25,10 +25,10 @@ export {
   type MathsProblem,
   type PromptFrame,
   plainPrompt,
-} from "./maths.js";
-export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./maths-planted.js";
-export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths-synthetic.js";
-export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths-wordings.js";
+} from "./maths/maths.js";
+export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./maths/planted-model.js";
+export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths/synthetic.js";
+export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
 export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
 export { encodePng } from "./raster/png.js";
 export {
@@ -56,4 +56,4 @@ export {
   type TaskImage,
   type TaskMessage,
   type VisualTask,
-} from "./visual.js";
+} from "./visual-task.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { alignSource, sameNormPatch } from "../../lib/analysis/alignment.js";
+import { alignSource, sameNormPatch } from "../../lib/analysis/language-subspace/alignment.js";
 import { asMatrix, row, squaredNorm } from "../../lib/analysis/linalg/matrix.js";
 import { projectOnto, randomSubspace } from "../../lib/analysis/linalg/subspace.js";
 import { seeded } from "../../lib/random.js";

@@ -1,21 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
-  absoluteThreshold,
-  fitLengthscales,
-  survivingDimensions,
-  warmStart,
-} from "../../lib/analysis/ard.js";
-import { gatherComparisons } from "../../lib/analysis/ardData.js";
-import { describeBackend } from "../../lib/analysis/learn/backend.js";
-import { learningBackend } from "../../lib/analysis/learn/tfjs.js";
-import {
   ardKernel,
   holdOut,
   mmdPermutationTest,
   mmdSquared,
   type SamplePair,
-} from "../../lib/analysis/mmd.js";
+} from "../../lib/analysis/distance/mmd.js";
+import {
+  absoluteThreshold,
+  fitLengthscales,
+  survivingDimensions,
+  warmStart,
+} from "../../lib/analysis/language-subspace/ard.js";
+import { gatherComparisons } from "../../lib/analysis/language-subspace/ard-data.js";
+import { describeBackend, learningBackend } from "../../lib/analysis/learn/tfjs.js";
 import { seeded } from "../../lib/random.js";
 import { assertClose, goldens } from "./goldens.js";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bridgePermutationTest, fitBridge } from "../../lib/analysis/bridge.js";
+import { bridgePermutationTest, fitBridge } from "../../lib/analysis/language-subspace/bridge.js";
 import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
 import { multiply } from "../../lib/analysis/linalg/products.js";
 import { randomSubspace } from "../../lib/analysis/linalg/subspace.js";
-import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
+import { fillNormal } from "../../lib/analysis/linalg/top-eigen.js";
 import { seeded } from "../../lib/random.js";
 import { assertClose, goldens } from "./goldens.js";
 

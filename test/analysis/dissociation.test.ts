@@ -7,7 +7,7 @@ import {
   type PatchEffect,
   type ShiftCase,
   shiftTest,
-} from "../../lib/analysis/dissociation.js";
+} from "../../lib/analysis/language-subspace/dissociation.js";
 import { seeded } from "../../lib/random.js";
 
 /** `n` cases of which the first `changed` change their answer and the first `lost` their language. */

@@ -13,7 +13,7 @@ import {
   subspaceOverlap,
 } from "../../lib/analysis/linalg/subspace.js";
 import { singularValues, thinSvd } from "../../lib/analysis/linalg/svd.js";
-import { fillNormal, topEigen, topRightSingular } from "../../lib/analysis/linalg/topEigen.js";
+import { fillNormal, topEigen, topRightSingular } from "../../lib/analysis/linalg/top-eigen.js";
 import { seeded } from "../../lib/random.js";
 import { tensor } from "../../lib/tensor.js";
 import { assertClose, goldens } from "./goldens.js";

@@ -6,12 +6,12 @@ import {
   klDivergence,
   softmax,
   unexplainedVariance,
-} from "../../lib/analysis/divergence.js";
-import { intraclassCorrelation } from "../../lib/analysis/icc.js";
+} from "../../lib/analysis/distance/divergence.js";
+import { linearCka, unbiasedHsic } from "../../lib/analysis/geometry/cka.js";
+import { intraclassCorrelation } from "../../lib/analysis/geometry/icc.js";
 import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
 import { gram } from "../../lib/analysis/linalg/products.js";
-import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
-import { linearCka, unbiasedHsic } from "../../lib/analysis/similarity.js";
+import { fillNormal } from "../../lib/analysis/linalg/top-eigen.js";
 import { seeded } from "../../lib/random.js";
 import { assertClose, goldens } from "./goldens.js";
 

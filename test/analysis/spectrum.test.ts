@@ -1,9 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { zeros } from "../../lib/analysis/linalg/matrix.js";
-import { randomSubspace } from "../../lib/analysis/linalg/subspace.js";
-import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
-import { residualRatios } from "../../lib/analysis/residual.js";
 import {
   effectiveRank,
   effectiveRankOf,
@@ -11,7 +7,11 @@ import {
   neighbourOverlaps,
   pairedSeparation,
   sharpestDrop,
-} from "../../lib/analysis/spectrum.js";
+} from "../../lib/analysis/geometry/effective-rank.js";
+import { residualRatios } from "../../lib/analysis/language-subspace/residual-ratio.js";
+import { zeros } from "../../lib/analysis/linalg/matrix.js";
+import { randomSubspace } from "../../lib/analysis/linalg/subspace.js";
+import { fillNormal } from "../../lib/analysis/linalg/top-eigen.js";
 import { seeded } from "../../lib/random.js";
 import { tensor } from "../../lib/tensor.js";
 import { assertClose, goldens } from "./goldens.js";

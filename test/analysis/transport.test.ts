@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
 import {
   barycentricMap,
   exactTransport,
   sinkhorn,
   squaredDistanceCost,
   uniformWeights,
-} from "../../lib/analysis/transport.js";
+} from "../../lib/analysis/distance/optimal-transport.js";
+import { asMatrix, zeros } from "../../lib/analysis/linalg/matrix.js";
 import { seeded } from "../../lib/random.js";
 import { assertClose, goldens } from "./goldens.js";
 

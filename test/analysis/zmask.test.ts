@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { headKernelSpectra } from "../../lib/analysis/geometry/effective-rank.js";
+import { axisEnergy, zMask } from "../../lib/analysis/language-subspace/z-mask.js";
 import { type Matrix, transpose, zeros } from "../../lib/analysis/linalg/matrix.js";
 import { multiply, multiplyTransposed } from "../../lib/analysis/linalg/products.js";
-import { fillNormal } from "../../lib/analysis/linalg/topEigen.js";
-import { headKernelSpectra } from "../../lib/analysis/spectrum.js";
-import { axisEnergy, zMask } from "../../lib/analysis/zmask.js";
+import { fillNormal } from "../../lib/analysis/linalg/top-eigen.js";
 import { seeded } from "../../lib/random.js";
 import { type Tensor, tensor } from "../../lib/tensor.js";
 import { assertClose, goldens } from "./goldens.js";

@@ -1,11 +1,11 @@
 /** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
 import { Command } from "commander";
-import { at, fill } from "../../lib/model/edits.js";
+import { at, fill } from "../../lib/model/edits/edits.js";
+import { anonymousBytes, showBytes } from "../../lib/model/engine/memory.js";
 import { loadModel } from "../../lib/model/load.js";
-import { anonymousBytes, showBytes } from "../../lib/model/memory.js";
-import { logProb } from "../../lib/model/metrics.js";
+import { logProb } from "../../lib/model/methods/metrics.js";
+import { sweep } from "../../lib/model/methods/sweep.js";
 import type { Model } from "../../lib/model/model.js";
-import { sweep } from "../../lib/model/sweep.js";
 import { compare, Reference, timed } from "./beside.js";
 import { matmulLimit } from "./limit.js";
 

@@ -9,7 +9,7 @@ import { loadavg, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { type KernelSpec, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
+import { type KernelSpec, startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
 import { languageInfo } from "../../kernels/typescript/language-info.js";
 import { median } from "./beside.js";
 

@@ -1,7 +1,7 @@
+import { emitOnnx } from "../../lib/model/graph/emit-onnx.js";
 import { input, weight } from "../../lib/model/graph/node.js";
-import { emitOnnx } from "../../lib/model/graph/onnx.js";
 import { linear } from "../../lib/model/graph/ops.js";
-import { createSession } from "../../lib/model/runtime/session.js";
+import { createSession } from "../../lib/runtime/session.js";
 
 /** The best rate that a large matrix product reaches on this machine, operations per second. */
 export async function matmulLimit(threads: number): Promise<number> {

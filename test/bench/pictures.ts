@@ -1,10 +1,10 @@
 /** Prompts with a photograph-sized picture each, of random pixels and tokens. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Batch, padTokens } from "../../lib/model/batch.js";
+import { type Batch, padTokens } from "../../lib/model/batch/batch.js";
+import { mropePositions } from "../../lib/model/batch/mrope.js";
 import { imageProcessor } from "../../lib/model/images/index.js";
 import type { Model } from "../../lib/model/model.js";
-import { mropePositions } from "../../lib/model/mrope.js";
 import { seeded } from "../../lib/random.js";
 
 export interface PicturePrompts {

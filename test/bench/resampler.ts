@@ -10,7 +10,7 @@ import {
   Qwen2VLImageProcessor,
   RawImage,
 } from "@huggingface/transformers";
-import type { Batch } from "../../lib/model/batch.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
 import { decodeImage, imageProcessor } from "../../lib/model/images/index.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Tensor } from "../../lib/tensor.js";

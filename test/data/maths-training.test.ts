@@ -11,8 +11,8 @@ import {
 import { heldOutProblems } from "../../data/train/maths-zh-en/problems.js";
 import { trainTokenizer } from "../../data/train/maths-zh-en/tokenizer.js";
 import { seeded } from "../../lib/random.js";
-import { checkMaths } from "../../lib/tasks/maths.js";
-import { drawProblems } from "../../lib/tasks/maths-synthetic.js";
+import { checkMaths } from "../../lib/tasks/maths/maths.js";
+import { drawProblems } from "../../lib/tasks/maths/synthetic.js";
 import { testTokenizer } from "./write-tokenizer.js";
 
 const files = testTokenizer();

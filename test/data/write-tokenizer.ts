@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TokenizerFiles, trainTokenizer } from "../../data/train/maths-zh-en/tokenizer.js";
 import { seeded } from "../../lib/random.js";
-import { drawProblems } from "../../lib/tasks/maths-synthetic.js";
+import { drawProblems } from "../../lib/tasks/maths/synthetic.js";
 
 /** A tokenizer of the synthetic problems' words. */
 export function testTokenizer(): TokenizerFiles {

@@ -4,8 +4,8 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Finding } from "../../kernels/doctor/finding.js";
-import { compareVersions } from "../../kernels/doctor/machine.js";
+import type { Finding } from "../../kernels/commands/doctor/finding.js";
+import { compareVersions } from "../../kernels/commands/doctor/machine.js";
 import { temporaryFolder } from "./temporary.js";
 
 const cli = fileURLToPath(new URL("../../kernels/cli.js", import.meta.url));

@@ -4,14 +4,14 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Dealer } from "zeromq";
-import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
 import {
   address,
   type Connection,
   decodeMessage,
   encodeMessage,
   newHeader,
-} from "../../kernels/typescript/wire.js";
+} from "../../kernels/protocol/wire.js";
+import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
 import { temporaryFolder } from "./temporary.js";
 
 type Content = Record<string, unknown>;

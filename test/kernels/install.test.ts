@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
+import { startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
 import { temporaryFolder } from "./temporary.js";
 
 const cli = fileURLToPath(new URL("../../kernels/cli.js", import.meta.url));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
-import type { Output } from "../../kernels/typescript/messages.js";
+import type { Output } from "../../kernels/protocol/outputs.js";
+import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
 import { temporaryFolder } from "./temporary.js";
 
 const main = fileURLToPath(new URL("../../kernels/typescript/main.js", import.meta.url));

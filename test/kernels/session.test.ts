@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Output } from "../../kernels/typescript/messages.js";
+import type { Output } from "../../kernels/protocol/outputs.js";
 import { type Outcome, openSession, type Session } from "../../kernels/typescript/session.js";
 import { temporaryFolder } from "./temporary.js";
 

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Subscriber } from "zeromq";
-import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/jupyter-kernel.js";
-import { address, type Connection, decodeMessage } from "../../kernels/typescript/wire.js";
+import { address, type Connection, decodeMessage } from "../../kernels/protocol/wire.js";
+import { type JupyterClient, startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
 import { temporaryFolder } from "./temporary.js";
 
 const main = fileURLToPath(new URL("../../kernels/typescript/main.js", import.meta.url));
@@ -224,7 +224,7 @@ test("a client that does not read makes the cell wait, and takes no memory", asy
 
 test("a kernel whose client is gone without a word ends too", async () => {
   const script = join(folder, "client.mjs");
-  const client = new URL("../../kernels/runner/jupyter-kernel.js", import.meta.url).href;
+  const client = new URL("../../kernels/runner/kernels/jupyter-kernel.js", import.meta.url).href;
   writeFileSync(
     script,
     `import { startJupyterKernel } from ${JSON.stringify(client)};

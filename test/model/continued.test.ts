@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { ModalscopeError } from "../../lib/errors.js";
-import { continued } from "../../lib/model/continued.js";
+import { continued } from "../../lib/model/batch/append-tokens.js";
 import { drift, golden, open, prepared, variants } from "./pictures.js";
 
 /** A pass over prompts and answers must predict each token as decoding did, step by step, with its cache. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Batch } from "../../lib/model/batch.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
 import {
   add,
   apply,
@@ -15,9 +15,9 @@ import {
   remove,
   resample,
   scale,
-} from "../../lib/model/edits.js";
-import { gradients } from "../../lib/model/gradients.js";
-import { logitDifference, logProb } from "../../lib/model/metrics.js";
+} from "../../lib/model/edits/edits.js";
+import { gradients } from "../../lib/model/methods/gradients.js";
+import { logitDifference, logProb } from "../../lib/model/methods/metrics.js";
 import type { Model } from "../../lib/model/model.js";
 import { at0, type Tensor } from "../../lib/tensor.js";
 import { says } from "../refusals.js";

@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { padTokens } from "../../lib/model/batch.js";
-import { Cache } from "../../lib/model/cache.js";
+import { padTokens } from "../../lib/model/batch/batch.js";
+import { Cache } from "../../lib/model/captures/activation-cache.js";
 import {
   apply,
   at,
@@ -17,12 +17,12 @@ import {
   scale,
   showEdit,
   zero,
-} from "../../lib/model/edits.js";
-import { choose } from "../../lib/model/generate.js";
+} from "../../lib/model/edits/edits.js";
+import { anonymousBytes, parseBytes, showBytes } from "../../lib/model/engine/memory.js";
+import { choose } from "../../lib/model/forward/generate.js";
 import { loadModel } from "../../lib/model/load.js";
-import { anonymousBytes, parseBytes, showBytes } from "../../lib/model/memory.js";
 import type { Model } from "../../lib/model/model.js";
-import { initialWeights, saveCheckpoint } from "../../lib/model/train.js";
+import { initialWeights, saveCheckpoint } from "../../lib/model/training/index.js";
 import { seeded } from "../../lib/random.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { says } from "../refusals.js";

@@ -4,19 +4,24 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { directLogitAttribution } from "../../lib/model/attribution.js";
-import type { Batch } from "../../lib/model/batch.js";
-import { add, apply, at, type Edits, fill, onRows, scale, zero } from "../../lib/model/edits.js";
-import { expertLayout } from "../../lib/model/experts/layout.js";
-import { placeOf } from "../../lib/model/experts/run.js";
-import { ExpertStore } from "../../lib/model/experts/weights.js";
-import { gradients } from "../../lib/model/gradients.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
+import { openCheckpoint, readSafetensors } from "../../lib/model/checkpoint/index.js";
+import { add, apply, at, type Edits, fill, onRows, scale, zero } from "../../lib/model/edits/edits.js";
+import { expertLayout, placeOf } from "../../lib/model/engine/expert-layout.js";
+import { ExpertStore } from "../../lib/model/engine/expert-store.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
-import { logitDifference } from "../../lib/model/metrics.js";
+import { directLogitAttribution } from "../../lib/model/methods/attribution.js";
+import { gradients } from "../../lib/model/methods/gradients.js";
+import { logitDifference } from "../../lib/model/methods/metrics.js";
+import { sweep } from "../../lib/model/methods/sweep.js";
 import { Model } from "../../lib/model/model.js";
-import { sweep } from "../../lib/model/sweep.js";
-import { initialWeights, saveCheckpoint, Trainer, train, type Weights } from "../../lib/model/train.js";
-import { openCheckpoint, readSafetensors } from "../../lib/model/weights/index.js";
+import {
+  initialWeights,
+  saveCheckpoint,
+  Trainer,
+  train,
+  type Weights,
+} from "../../lib/model/training/index.js";
 import { at0, type Tensor } from "../../lib/tensor.js";
 import { deviation } from "./goldens.js";
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { familyOf } from "../../lib/model/families/index.js";
-import { ropeFrequencies } from "../../lib/model/rope.js";
+import { ropeFrequencies } from "../../lib/model/nn/rope.js";
 import { fixture, variants } from "./goldens.js";
 
 describe("a config is read the same", () => {

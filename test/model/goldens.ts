@@ -1,11 +1,11 @@
 /** The tiny language models of test/fixtures and what transformers computed with them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Batch, Positions } from "../../lib/model/batch.js";
-import type { Edit, Edits } from "../../lib/model/edits.js";
+import type { Batch, Positions } from "../../lib/model/batch/batch.js";
+import { readSafetensors } from "../../lib/model/checkpoint/index.js";
+import type { Edit, Edits } from "../../lib/model/edits/edits.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
-import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 
 const fixtures = join(import.meta.dirname, "../../../test/fixtures");

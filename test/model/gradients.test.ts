@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { gradients } from "../../lib/model/gradients.js";
-import { logitDifference } from "../../lib/model/metrics.js";
-import { Trainer, type Weights } from "../../lib/model/train.js";
+import { gradients } from "../../lib/model/methods/gradients.js";
+import { logitDifference } from "../../lib/model/methods/metrics.js";
+import { Trainer, type Weights } from "../../lib/model/training/index.js";
 import { at0 } from "../../lib/tensor.js";
 import { batchOf, deviation, golden, open, tensors, variants } from "./goldens.js";
 

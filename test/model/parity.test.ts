@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
-import type { Device } from "../../lib/model/runtime/session.js";
+import type { Device } from "../../lib/runtime/session.js";
 import type { Tensor } from "../../lib/tensor.js";
 import {
   batchOf,

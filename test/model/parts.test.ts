@@ -14,11 +14,11 @@ import {
   onRows,
   resample,
   scale,
-} from "../../lib/model/edits.js";
-import type { Engine } from "../../lib/model/engine.js";
-import { pickColumns } from "../../lib/model/logits.js";
+} from "../../lib/model/edits/edits.js";
+import type { Engine } from "../../lib/model/engine/engine.js";
+import type { SessionPool } from "../../lib/model/engine/pool.js";
+import { pickColumns } from "../../lib/model/forward/head.js";
 import { Model } from "../../lib/model/model.js";
-import type { SessionPool } from "../../lib/model/pool.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { batchOf, deviation, golden, open, withModel } from "./goldens.js";
 

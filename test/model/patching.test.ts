@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { logitLens, tunedLens } from "../../lib/analysis/lens.js";
-import { directLogitAttribution } from "../../lib/model/attribution.js";
-import { at, fill, onHeads } from "../../lib/model/edits.js";
-import { logitDifference } from "../../lib/model/metrics.js";
+import { at, fill, onHeads } from "../../lib/model/edits/edits.js";
+import { directLogitAttribution } from "../../lib/model/methods/attribution.js";
+import { logitDifference } from "../../lib/model/methods/metrics.js";
 import {
   activationPatching,
   attributionPatching,
   patch,
   pathPatching,
   steeringVectors,
-} from "../../lib/model/patching.js";
-import { unembedding } from "../../lib/model/unembedding.js";
+} from "../../lib/model/methods/patching.js";
+import { unembedding } from "../../lib/model/methods/unembedding.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { deviation, open } from "./goldens.js";
 

@@ -15,7 +15,7 @@ import {
   resample,
   scale,
   zero,
-} from "../../lib/model/edits.js";
+} from "../../lib/model/edits/edits.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { drift, golden, open, prepared } from "./pictures.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { add, type Edits } from "../../lib/model/edits.js";
+import { add, type Edits } from "../../lib/model/edits/edits.js";
 import type { Model } from "../../lib/model/model.js";
 import { editsOf } from "./goldens.js";
 import { drift, golden, open, prepared, tensors, variants } from "./pictures.js";

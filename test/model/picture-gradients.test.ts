@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { add, at, type Edits, hide, mean, onRows, scale } from "../../lib/model/edits.js";
-import { gradients } from "../../lib/model/gradients.js";
-import { logitDifference, logProb } from "../../lib/model/metrics.js";
+import { add, at, type Edits, hide, mean, onRows, scale } from "../../lib/model/edits/edits.js";
+import { gradients } from "../../lib/model/methods/gradients.js";
+import { logitDifference, logProb } from "../../lib/model/methods/metrics.js";
 import { Model } from "../../lib/model/model.js";
-import { patchesOf } from "../../lib/model/patches.js";
+import { patchesOf } from "../../lib/model/vision/patches.js";
 import { at0 } from "../../lib/tensor.js";
 import { drift, golden, open, prepared, tensors, variants } from "./pictures.js";
 

@@ -3,9 +3,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { Prompt } from "../../lib/model/batch/prompts.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
-import type { Prompt } from "../../lib/model/prompts.js";
 import { says } from "../refusals.js";
 import { fixtures, golden, open, picture, variants } from "./pictures.js";
 

@@ -1,10 +1,10 @@
 /** The tiny models that see, of test/fixtures/vision, and their prompts with pictures. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Batch, PadOptions } from "../../lib/model/batch.js";
+import type { Batch, PadOptions } from "../../lib/model/batch/batch.js";
+import { readSafetensors } from "../../lib/model/checkpoint/index.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
-import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 import type { Step } from "./goldens.js";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Batch } from "../../lib/model/batch.js";
-import { at, fill, mean, zero } from "../../lib/model/edits.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
+import { at, fill, mean, zero } from "../../lib/model/edits/edits.js";
 import type { Model } from "../../lib/model/model.js";
-import { patches, projected, seen, visual } from "../../lib/model/regions.js";
+import { patches, projected, seen, visual } from "../../lib/model/vision/regions.js";
 import { drift, golden, open, prepared, variants } from "./pictures.js";
 
 const without = (all: readonly number[], some: readonly number[]): number[] =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Batch } from "../../lib/model/batch.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
 import {
   add,
   apply,
@@ -12,11 +12,11 @@ import {
   onHeads,
   onRows,
   scale,
-} from "../../lib/model/edits.js";
-import { pickColumns } from "../../lib/model/logits.js";
-import { logProb } from "../../lib/model/metrics.js";
+} from "../../lib/model/edits/edits.js";
+import { pickColumns } from "../../lib/model/forward/head.js";
+import { logProb } from "../../lib/model/methods/metrics.js";
+import { type SweepEstimate, sweep } from "../../lib/model/methods/sweep.js";
 import type { Model } from "../../lib/model/model.js";
-import { type SweepEstimate, sweep } from "../../lib/model/sweep.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { batchOf, golden, open, variants } from "./goldens.js";
 

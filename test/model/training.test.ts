@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { openCheckpoint, readSafetensors, readSafetensorsHeader } from "../../lib/model/checkpoint/index.js";
+import { canonicalName } from "../../lib/model/checkpoint/names.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import {
@@ -12,9 +14,7 @@ import {
   type TrainingBatch,
   train,
   type Weights,
-} from "../../lib/model/train.js";
-import { openCheckpoint, readSafetensors, readSafetensorsHeader } from "../../lib/model/weights/index.js";
-import { canonicalName } from "../../lib/model/weights/names.js";
+} from "../../lib/model/training/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { deviation } from "./goldens.js";
 

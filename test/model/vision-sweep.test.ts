@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { add, at, type Edits, fill, noise, scale } from "../../lib/model/edits.js";
-import { gradients } from "../../lib/model/gradients.js";
+import { add, at, type Edits, fill, noise, scale } from "../../lib/model/edits/edits.js";
+import { pickColumns } from "../../lib/model/forward/head.js";
 import { loadModel } from "../../lib/model/load.js";
-import { pickColumns } from "../../lib/model/logits.js";
-import { logProb } from "../../lib/model/metrics.js";
-import { sweep } from "../../lib/model/sweep.js";
+import { gradients } from "../../lib/model/methods/gradients.js";
+import { logProb } from "../../lib/model/methods/metrics.js";
+import { sweep } from "../../lib/model/methods/sweep.js";
 import { at0 } from "../../lib/tensor.js";
 
 const fixtures = join(import.meta.dirname, "../../../test/fixtures/vision");

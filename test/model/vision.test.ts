@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Batch } from "../../lib/model/batch.js";
+import type { Batch } from "../../lib/model/batch/batch.js";
 import type { Model } from "../../lib/model/model.js";
-import type { Device } from "../../lib/model/runtime/session.js";
+import type { Device } from "../../lib/runtime/session.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { deviation, ofChosen } from "./goldens.js";
 import { golden, open, prepared, tensors, variants } from "./pictures.js";

@@ -8,7 +8,7 @@ import {
   type Parameters,
   runNotebook,
 } from "../../kernels/runner/index.js";
-import { hasTag, joined } from "../../kernels/runner/notebook.js";
+import { hasTag, joined } from "../../kernels/runner/notebook/notebook.js";
 import { formatted } from "./format.js";
 
 /** Path of a shipped notebook. */

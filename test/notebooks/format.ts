@@ -4,8 +4,8 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readNotebook } from "../../kernels/runner/index.js";
-import { joined } from "../../kernels/runner/notebook.js";
-import { notebookText } from "../../kernels/runner/write.js";
+import { joined } from "../../kernels/runner/notebook/notebook.js";
+import { notebookText } from "../../kernels/runner/output/write.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Notebook, type Parameters, readNotebook } from "../../kernels/runner/index.js";
-import { joined } from "../../kernels/runner/notebook.js";
+import { joined } from "../../kernels/runner/notebook/notebook.js";
 import { embeddedModels, initialWeights, saveCheckpoint } from "../../lib/model/index.js";
 import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bars } from "../../lib/plot/bars.js";
 import type { Figure, Trace } from "../../lib/plot/figure.js";
-import { heatmap } from "../../lib/plot/heatmap.js";
-import { binCounts, histogram } from "../../lib/plot/histogram.js";
-import { lines, steps } from "../../lib/plot/lines.js";
-import { scatter } from "../../lib/plot/scatter.js";
-import type { SeriesInput } from "../../lib/plot/series.js";
-import { spectrum } from "../../lib/plot/spectrum.js";
+import { bars } from "../../lib/plot/marks/bars.js";
+import { heatmap } from "../../lib/plot/marks/heatmap.js";
+import { binCounts, histogram } from "../../lib/plot/marks/histogram.js";
+import { lines, steps } from "../../lib/plot/marks/lines.js";
+import { scatter } from "../../lib/plot/marks/scatter.js";
+import type { SeriesInput } from "../../lib/plot/marks/series.js";
+import { spectrum } from "../../lib/plot/marks/spectrum.js";
 import { seeded } from "../../lib/random.js";
 import { tensor } from "../../lib/tensor.js";
 

@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { JSDOM } from "jsdom";
-import { view } from "../../lib/plot/content.js";
-import { heatmap } from "../../lib/plot/heatmap.js";
-import { lines } from "../../lib/plot/lines.js";
+import { heatmap } from "../../lib/plot/marks/heatmap.js";
+import { lines } from "../../lib/plot/marks/lines.js";
 import { cleanHtml } from "../../lib/plot/report/clean.js";
 import { markdownHtml } from "../../lib/plot/report/markdown.js";
 import { mathHtml } from "../../lib/plot/report/math.js";
@@ -14,8 +13,9 @@ import { parseNotebook, provenanceOf, statusOf } from "../../lib/plot/report/not
 import { mergedOutputs, terminalText } from "../../lib/plot/report/outputs.js";
 import { reportPage } from "../../lib/plot/report/page.js";
 import { writeReport } from "../../lib/plot/report/write.js";
-import { bundleOf } from "../../lib/plot/show.js";
-import { table, tableHtml } from "../../lib/plot/table.js";
+import { view } from "../../lib/plot/show/content.js";
+import { bundleOf } from "../../lib/plot/show/show.js";
+import { table, tableHtml } from "../../lib/plot/show/table.js";
 
 const code = (source: string, outputs: object[] = [], more: object = {}) => ({
   cell_type: "code",

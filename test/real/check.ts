@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
+import { readSafetensors } from "../../lib/model/checkpoint/index.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
-import { readSafetensors } from "../../lib/model/weights/index.js";
 import type { Tensor } from "../../lib/tensor.js";
 
 /** max|a − b| / max|b| that a prompt's logits and last residuals may differ by. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cjkShare, extractAnswer, grade, languageOf } from "../../lib/tasks/answers.js";
+import { cjkShare, extractAnswer, grade, languageOf } from "../../lib/tasks/maths/answers.js";
 
 describe("extractAnswer", () => {
   const cases: [text: string, answer: number | undefined][] = [

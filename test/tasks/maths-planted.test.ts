@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { subspaceOverlap, zMask } from "../../lib/analysis/index.js";
 import { during, keep, loadModel, type Model, remove, saveCheckpoint } from "../../lib/model/index.js";
-import { type PlantedMaths, type PlantedMechanism, plantedMaths } from "../../lib/tasks/maths-planted.js";
+import {
+  type PlantedMaths,
+  type PlantedMechanism,
+  plantedMaths,
+} from "../../lib/tasks/maths/planted-model.js";
 import type { Tensor } from "../../lib/tensor.js";
 
 const folder = mkdtempSync(join(tmpdir(), "modalscope planted "));

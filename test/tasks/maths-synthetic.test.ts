@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { seeded } from "../../lib/random.js";
-import { extractAnswer, languageOf } from "../../lib/tasks/answers.js";
-import { evaluate } from "../../lib/tasks/expression.js";
-import { drawProblem, drawProblems, HELD_OUT_PERCENT, splitOf } from "../../lib/tasks/maths-synthetic.js";
-import { type Language, MATHS_CATEGORIES, PROBLEM_KINDS } from "../../lib/tasks/maths-wordings.js";
+import { extractAnswer, languageOf } from "../../lib/tasks/maths/answers.js";
+import { evaluate } from "../../lib/tasks/maths/expression.js";
+import { drawProblem, drawProblems, HELD_OUT_PERCENT, splitOf } from "../../lib/tasks/maths/synthetic.js";
+import { type Language, MATHS_CATEGORIES, PROBLEM_KINDS } from "../../lib/tasks/maths/wordings.js";
 
 const LANGUAGES: Language[] = ["en", "zh"];
 

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { evaluate } from "../../lib/tasks/expression.js";
-import { chatPrompt, checkMaths, loadMaths, plainPrompt } from "../../lib/tasks/maths.js";
-import { MATHS_CATEGORIES } from "../../lib/tasks/maths-wordings.js";
+import { evaluate } from "../../lib/tasks/maths/expression.js";
+import { chatPrompt, checkMaths, loadMaths, plainPrompt } from "../../lib/tasks/maths/maths.js";
+import { MATHS_CATEGORIES } from "../../lib/tasks/maths/wordings.js";
 
 describe("evaluate", () => {
   const cases: [string, number][] = [

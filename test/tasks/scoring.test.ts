@@ -6,7 +6,7 @@ import { anls } from "../../lib/tasks/scoring/anls.js";
 import { relaxedMatch } from "../../lib/tasks/scoring/relaxed.js";
 import { exactMatch, scoreAnswer } from "../../lib/tasks/scoring/score.js";
 import { normaliseVqaAnswer, vqaAccuracy } from "../../lib/tasks/scoring/vqa.js";
-import type { ScoringRule, VisualTask } from "../../lib/tasks/visual.js";
+import type { ScoringRule, VisualTask } from "../../lib/tasks/visual-task.js";
 
 const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
 

@@ -1,6 +1,11 @@
 /** Trains a recipe: stages, checkpoints, resume, curves. */
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  readSafetensors,
+  readSafetensorsHeader,
+  writeSafetensors,
+} from "../../../lib/model/checkpoint/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
 import {
@@ -11,12 +16,7 @@ import {
   Trainer,
   train,
   type Weights,
-} from "../../../lib/model/train.js";
-import {
-  readSafetensors,
-  readSafetensorsHeader,
-  writeSafetensors,
-} from "../../../lib/model/weights/index.js";
+} from "../../../lib/model/training/index.js";
 import { progressBar } from "../../../lib/plot/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import { residualScale, silence } from "./initial.js";

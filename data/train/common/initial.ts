@@ -1,4 +1,4 @@
-import type { Weights } from "../../../lib/model/train.js";
+import type { Weights } from "../../../lib/model/training/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
 
 /** What writes into a stream: shrunk by √(2 · blocks), so that the sum of all starts at the size of one (GPT-2). */

@@ -1,7 +1,7 @@
 /** From tasks to what a step learns. */
-import type { Batch, BatchImage } from "../../../lib/model/batch.js";
+import type { Batch, BatchImage } from "../../../lib/model/batch/batch.js";
 import type { Message, Model } from "../../../lib/model/index.js";
-import type { TrainingBatch } from "../../../lib/model/train.js";
+import type { TrainingBatch } from "../../../lib/model/training/index.js";
 import { type Random, seeded } from "../../../lib/random.js";
 import { asMessage, type Mark, type Raster, type VisualTask } from "../../../lib/tasks/index.js";
 import type { Conversation, Source, Stage } from "./recipe.js";

@@ -1,6 +1,6 @@
 import { type Random, seeded } from "../../../lib/random.js";
-import { drawProblem, type Reach } from "../../../lib/tasks/maths-synthetic.js";
-import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths-wordings.js";
+import { drawProblem, type Reach } from "../../../lib/tasks/maths/synthetic.js";
+import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths/wordings.js";
 import { type Tensor, tensor } from "../../../lib/tensor.js";
 
 /** One step's rows, filled up on the right. Attention needs no mask: nothing counted comes after a filler. */

@@ -5,9 +5,9 @@ import { Command } from "commander";
 import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
 import { seeded } from "../../../lib/random.js";
-import { grade, languageOf } from "../../../lib/tasks/answers.js";
-import { drawProblems, HELD_OUT_PERCENT, type SyntheticProblem } from "../../../lib/tasks/maths-synthetic.js";
-import type { Language } from "../../../lib/tasks/maths-wordings.js";
+import { grade, languageOf } from "../../../lib/tasks/maths/answers.js";
+import { drawProblems, HELD_OUT_PERCENT, type SyntheticProblem } from "../../../lib/tasks/maths/synthetic.js";
+import type { Language } from "../../../lib/tasks/maths/wordings.js";
 import { exchange } from "./batches.js";
 
 interface Score {

@@ -1,5 +1,5 @@
 /** Starting values that make arithmetic quick to learn. */
-import type { Weights } from "../../../lib/model/train.js";
+import type { Weights } from "../../../lib/model/training/index.js";
 import { seeded } from "../../../lib/random.js";
 import type { Tensor } from "../../../lib/tensor.js";
 

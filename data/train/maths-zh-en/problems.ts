@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { seeded } from "../../../lib/random.js";
-import type { MathsProblem } from "../../../lib/tasks/maths.js";
-import { drawProblems } from "../../../lib/tasks/maths-synthetic.js";
+import type { MathsProblem } from "../../../lib/tasks/maths/maths.js";
+import { drawProblems } from "../../../lib/tasks/maths/synthetic.js";
 
 interface Options {
   readonly out: string;

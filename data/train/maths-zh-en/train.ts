@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
 import { Command } from "commander";
-import { type Batch, padTokens } from "../../../lib/model/batch.js";
+import { type Batch, padTokens } from "../../../lib/model/batch/batch.js";
+import { openCheckpoint } from "../../../lib/model/checkpoint/index.js";
 import {
   initialWeights,
   saveCheckpoint,
@@ -11,10 +12,9 @@ import {
   type TrainingBatch,
   train,
   type Weights,
-} from "../../../lib/model/train.js";
-import { openCheckpoint } from "../../../lib/model/weights/index.js";
+} from "../../../lib/model/training/index.js";
 import { seeded } from "../../../lib/random.js";
-import { drawProblems } from "../../../lib/tasks/maths-synthetic.js";
+import { drawProblems } from "../../../lib/tasks/maths/synthetic.js";
 import { type DataMix, type PaddedRows, trainingBatches } from "./batches.js";
 import { fourierNumbers, residualScale } from "./initial.js";
 import { type TokenizerFiles, trainTokenizer } from "./tokenizer.js";

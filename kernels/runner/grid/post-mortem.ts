@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
-import type { Notebook } from "../notebook.js";
-import { openOutput } from "../output-file.js";
-import { readNotebook } from "../read.js";
+import type { Notebook } from "../notebook/notebook.js";
+import { readNotebook } from "../notebook/read.js";
 import {
   addBanner,
   endCell,
@@ -10,7 +9,8 @@ import {
   type NotebookRecord,
   recordOf,
   recordOfCell,
-} from "../record.js";
+} from "../notebook/record.js";
+import { openOutput } from "../output/output-file.js";
 
 /** Writes into a notebook why its run ended, when the run itself could not. */
 export function recordEnd(output: string, evalue: string): void {

@@ -1,7 +1,7 @@
 import { dirname, relative, resolve } from "node:path";
+import { replaceFile } from "../output/write.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import type { RunStatus } from "../run.js";
-import { replaceFile } from "../write.js";
 import type { GridError } from "./start.js";
 
 /** One run of a grid. */

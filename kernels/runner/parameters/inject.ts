@@ -1,6 +1,13 @@
 import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
-import { type Cell, hasTag, joined, type Notebook, newCell } from "../notebook.js";
-import { forgetInjected, injectedTag } from "./injected.js";
+import {
+  type Cell,
+  forgetInjected,
+  hasTag,
+  injectedTag,
+  joined,
+  type Notebook,
+  newCell,
+} from "../notebook/notebook.js";
 import { pythonTranslator } from "./python.js";
 import type { DeclaredParameter, Translator, WrongParameter } from "./translator.js";
 import { typescriptTranslator } from "./typescript.js";

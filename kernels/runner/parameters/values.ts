@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { fileTrouble } from "../../file-trouble.js";
+import { fileTrouble } from "../../../lib/file-errors.js";
 
 /** A value that a notebook can be given: JSON, and big whole numbers. */
 export type ParameterValue =

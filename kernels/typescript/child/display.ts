@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { DisplayContent, MimeBundle } from "../messages.js";
+import type { DisplayContent, MimeBundle } from "../../protocol/outputs.js";
 import { sendOutput } from "./runs.js";
 
 /** What `globalThis[Symbol.for("modalscope.display")]` is in a cell. */

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
+import type { ErrorContent } from "../../protocol/outputs.js";
 import { codeFrame } from "../code-frame.js";
-import type { ErrorContent } from "../messages.js";
 import type { CellPositions } from "./stack.js";
 
 /** Thrown into a cell that goes on after it was interrupted. */

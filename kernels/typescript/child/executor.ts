@@ -1,5 +1,6 @@
 import vm from "node:vm";
-import { type Command, type CompiledCell, type MimeBundle, scopeSpecifier } from "../messages.js";
+import type { MimeBundle } from "../../protocol/outputs.js";
+import { type Command, type CompiledCell, scopeSpecifier } from "../messages.js";
 import { resultBundle } from "./display.js";
 import type { Modules } from "./modules.js";
 import { currentRun, type Run, resume } from "./runs.js";

@@ -13,7 +13,7 @@ import { report } from "./pipe.js";
 import { currentRun, guardTimers, latestRun, type Run, sendOutput, startRun } from "./runs.js";
 import { cellPositions, installStackTraces } from "./stack.js";
 import { answerInput, captureStreams, captureWarnings, connectStdin, endStdin, input } from "./streams.js";
-import { ToldCell } from "./told.js";
+import { ToldCell } from "./watchdog.js";
 
 const folder = process.argv[2];
 const lock = new Int32Array(new SharedArrayBuffer(12));

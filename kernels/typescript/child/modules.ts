@@ -3,7 +3,7 @@ import { createRequire, register } from "node:module";
 import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { packageRoot } from "../package-root.js";
+import { packageRoot } from "../../../lib/package-root.js";
 
 type Namespace = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import type { Output } from "../messages.js";
+import type { Output } from "../../protocol/outputs.js";
 import { InterruptedError } from "./errors.js";
 import { report } from "./pipe.js";
 

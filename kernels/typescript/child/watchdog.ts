@@ -1,10 +1,3 @@
-/**
- * The thread that reads the session's commands and stops a cell that holds the main thread.
- *
- * An interrupt goes to the main thread as a message first. When that does not answer, a cell is computing: its
- * JavaScript is ended by the inspector's terminateExecution, under the lock that native calls take, and the
- * message is delivered then. The message is repeated until the main thread has answered.
- */
 import { Session } from "node:inspector";
 import { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
@@ -12,7 +5,6 @@ import { NativeLockCell, NativeLockState } from "../../../lib/native-lock.js";
 import { frameReader } from "../frames.js";
 import type { Command } from "../messages.js";
 import { commandsFd } from "./pipe.js";
-import { ToldCell } from "./told.js";
 
 const port = parentPort;
 if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
@@ -77,3 +69,6 @@ async function until(condition: () => boolean, limitMs: number): Promise<boolean
   }
   return true;
 }
+
+/** Where in the shared array the main thread tells the watchdog what. */
+export const ToldCell = { answered: 0, ended: 1 } as const;

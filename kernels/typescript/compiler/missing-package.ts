@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { packageRoot } from "../package-root.js";
+import { packageRoot } from "../../../lib/package-root.js";
 
 /** TypeScript's number for a module that it does not find. */
 export const moduleNotFound = 2307;

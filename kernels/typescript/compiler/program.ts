@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 
 import ts = require("typescript");
 
-import { packageRoot } from "../package-root.js";
+import { packageRoot } from "../../../lib/package-root.js";
 
 /** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
 export interface CellProgram {

@@ -12,7 +12,7 @@ import {
   zeros,
 } from "../linalg/matrix.js";
 import { multiplyTransposed } from "../linalg/products.js";
-import { topEigen } from "../linalg/topEigen.js";
+import { topEigen } from "../linalg/top-eigen.js";
 import { type Affinities, affinities } from "./affinities.js";
 import { tsneCost, tsneGradient } from "./gradient.js";
 

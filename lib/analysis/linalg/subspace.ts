@@ -4,7 +4,7 @@ import { tensor } from "../../tensor.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike, squaredNorm, zeros } from "./matrix.js";
 import { multiply, multiplyTransposed } from "./products.js";
 import { thinSvd } from "./svd.js";
-import { extendBasis, fillNormal } from "./topEigen.js";
+import { extendBasis, fillNormal } from "./top-eigen.js";
 
 // A subspace is its basis: a matrix (k, d) with orthonormal rows.
 

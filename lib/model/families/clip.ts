@@ -1,9 +1,8 @@
 import type { Node } from "../graph/node.js";
 import { concat, expandLike, reshape, slice } from "../graph/ops.js";
-import type { Scope } from "../layers.js";
-import type { RawConfig } from "./config.js";
-import type { PatchInputs } from "./vision.js";
-import type { VisionConfig } from "./vision-config.js";
+import type { Scope } from "../nn/layers.js";
+import type { RawConfig, VisionConfig } from "./config.js";
+import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";
 
 /** `clip_vision_model`: a class token before the patches, learned positions, a norm before the first block. */

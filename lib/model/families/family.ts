@@ -1,10 +1,6 @@
-import { ModalscopeError } from "../../errors.js";
-import type { Experts } from "../experts/experts.js";
 import type { Node } from "../graph/node.js";
-import { gelu, geluTanh, mul, relu, sigmoid, silu } from "../graph/ops.js";
-import type { BlockInputs, Scope } from "../layers.js";
-import type { RawConfig, TextConfig } from "./config.js";
-import type { VisionFamily } from "./vision.js";
+import type { BlockInputs, Experts, Scope } from "../nn/layers.js";
+import type { RawConfig, ReadoutId, TextConfig, VisionConfig } from "./config.js";
 
 /** One architecture: how its config is read and what its blocks and head compute. */
 export interface Family {
@@ -42,20 +38,33 @@ export function headWeight(config: TextConfig, scope: Scope): Node {
   return scope.weight(name, [config.vocab_size, config.hidden_size]);
 }
 
-/** An activation function by its name in config.json. */
-export function activation(name: string): (x: Node) => Node {
-  const known: Record<string, (x: Node) => Node> = {
-    silu,
-    relu,
-    gelu,
-    gelu_pytorch_tanh: geluTanh,
-    gelu_new: geluTanh,
-    quick_gelu: (x) => mul(x, sigmoid(mul(x, 1.702))),
-  };
-  const found = known[name];
-  if (found) return found;
-  throw new ModalscopeError(
-    `config.json asks for the activation "${name}".`,
-    `Known are ${Object.keys(known).join(", ")}.`,
-  );
+/** What the tower's embedding is given. */
+export interface PatchInputs {
+  /** (batch, patches, patch_values) */
+  readonly patches: Node;
+  /** (batch, patches, num_positions): how much of each learned position a patch gets, where grids differ in size. */
+  readonly places: Node;
+}
+
+/** How a model sees: from patches of pictures to vectors of the language model's stream. Rows are pictures, or their tiles. */
+export interface VisionFamily {
+  /** @throws ModalscopeError for a config that this tower cannot have */
+  parse(raw: RawConfig, text: TextConfig): VisionConfig;
+  /** Prefix of the weights' names of one block. */
+  readonly layer: (l: number) => string;
+  /** Patches and their positions as the stream that enters the first block: (batch, time, hidden_size). */
+  embed(config: VisionConfig, scope: Scope, inputs: PatchInputs): Node;
+  block(config: VisionConfig, layer: number, scope: Scope, inputs: BlockInputs): Node;
+  /** The norm after the last block, where a readout asks for it. */
+  final?(config: VisionConfig, scope: Scope, x: Node): Node;
+  /** (batch, time, hidden_size · streams) → (batch, tokens, out_hidden_size) */
+  readout(config: VisionConfig, id: ReadoutId, scope: Scope, x: Node): Node;
+  /** Checkpoint name of the vector between the rows of a picture's tokens, where there is one. */
+  readonly newline?: string;
+  /** Whether the square of learned positions is stretched over grids of other shapes. */
+  readonly stretches?: boolean;
+  /** Whether the tower rotates queries and keys by row and column. */
+  readonly rotates?: boolean;
+  /** Whether the tokens of one picture see each other in both directions in the language model. */
+  readonly bidirectional?: boolean;
 }

@@ -1,11 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Node } from "../graph/node.js";
 import { add, matmul, mean, reshape } from "../graph/ops.js";
-import { rmsNorm, type Scope } from "../layers.js";
+import { rmsNorm, type Scope } from "../nn/layers.js";
+import type { VisionConfig } from "./config.js";
 import { count, type RawConfig, type TextConfig } from "./config.js";
+import type { VisionFamily } from "./family.js";
 import { embedSiglip, finalSiglip, parseSiglip } from "./siglip.js";
-import type { VisionFamily } from "./vision.js";
-import type { VisionConfig } from "./vision-config.js";
 import { vitBlock } from "./vit.js";
 
 /** Gemma 3: SigLIP's patches, averaged in squares, normed, and projected; a picture's tokens see each other both ways. */

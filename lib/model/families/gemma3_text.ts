@@ -1,6 +1,7 @@
 import type { Node } from "../graph/node.js";
 import { add, div, linear, mul, tanh } from "../graph/ops.js";
 import {
+  activation,
   attention,
   type BlockInputs,
   gatedMlp,
@@ -9,10 +10,10 @@ import {
   rotary,
   type Scope,
   splitHeads,
-} from "../layers.js";
-import { ropeParameters } from "../rope.js";
+} from "../nn/layers.js";
+import { ropeParameters } from "../nn/rope.js";
 import { count, field, layerTypes, positive, type RawConfig, type TextConfig, textConfig } from "./config.js";
-import { activation, type Family, headWeight, standardNames } from "./family.js";
+import { type Family, headWeight, standardNames } from "./family.js";
 
 interface Gemma3Config extends TextConfig {
   readonly attention_bias: boolean;

@@ -1,17 +1,16 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { RawConfig } from "./config.js";
-import type { Family } from "./family.js";
+import type { Family, VisionFamily } from "./family.js";
 import { gemma3 } from "./gemma3.js";
 import { gemma3Text } from "./gemma3_text.js";
 import { llama, mistral } from "./llama.js";
 import { llava } from "./llava.js";
 import { llavaNext } from "./llava_next.js";
-import { seeing, textPart } from "./nested.js";
+import { seeing, textPart } from "./multimodal.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3_moe.js";
 import { qwen3Vl } from "./qwen3_vl.js";
-import type { VisionFamily } from "./vision.js";
 
 const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text];
 
@@ -42,7 +41,5 @@ export function familyOf(raw: RawConfig): Family {
   );
 }
 
-export type { TextConfig } from "./config.js";
-export type { Family } from "./family.js";
-export type { VisionFamily } from "./vision.js";
-export type { Readout, ReadoutId, VisionConfig } from "./vision-config.js";
+export type { Readout, ReadoutId, TextConfig, VisionConfig } from "./config.js";
+export type { Family, VisionFamily } from "./family.js";

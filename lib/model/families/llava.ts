@@ -1,12 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Node } from "../graph/node.js";
 import { from } from "../graph/ops.js";
-import { mlp, type Scope } from "../layers.js";
+import { activation, mlp, type Scope } from "../nn/layers.js";
 import { embedClip, parseClip } from "./clip.js";
+import type { VisionConfig } from "./config.js";
 import { count, field, type RawConfig, type TextConfig } from "./config.js";
-import { activation } from "./family.js";
-import type { VisionFamily } from "./vision.js";
-import type { VisionConfig } from "./vision-config.js";
+import type { VisionFamily } from "./family.js";
 import { vitBlock } from "./vit.js";
 
 interface LlavaConfig extends VisionConfig {

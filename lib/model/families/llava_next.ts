@@ -1,5 +1,5 @@
+import type { VisionFamily } from "./family.js";
 import { llava } from "./llava.js";
-import type { VisionFamily } from "./vision.js";
 
 /** LLaVA 1.6: LLaVA's tower over tiles, whose tokens are joined to one grid; each row of it ends with a learned vector. */
 export const llavaNext: VisionFamily = { ...llava, newline: "image_newline" };

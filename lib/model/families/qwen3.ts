@@ -1,6 +1,7 @@
 import type { Node } from "../graph/node.js";
 import { add, linear } from "../graph/ops.js";
 import {
+  activation,
   attention,
   type BlockInputs,
   gatedMlp,
@@ -9,9 +10,9 @@ import {
   rotary,
   type Scope,
   splitHeads,
-} from "../layers.js";
+} from "../nn/layers.js";
 import { count, field, layerTypes, type RawConfig, type TextConfig, textConfig } from "./config.js";
-import { activation, type Family, headWeight, standardNames } from "./family.js";
+import { type Family, headWeight, standardNames } from "./family.js";
 
 export interface Qwen3Config extends TextConfig {
   readonly attention_bias: boolean;

@@ -1,11 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Experts } from "../experts/experts.js";
-import { mixture } from "../experts/graph.js";
 import type { Node } from "../graph/node.js";
 import { add } from "../graph/ops.js";
-import { gatedMlp } from "../layers.js";
+import { mixture } from "../nn/experts.js";
+import type { Experts } from "../nn/layers.js";
+import { activation, gatedMlp } from "../nn/layers.js";
 import { count, field, type RawConfig, textConfig } from "./config.js";
-import { activation, type Family } from "./family.js";
+import type { Family } from "./family.js";
 import { attended, ln2, type Qwen3Config, qwen3, rotaryDefaults, slidingWindow } from "./qwen3.js";
 
 interface Qwen3MoeConfig extends Qwen3Config {

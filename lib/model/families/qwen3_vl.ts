@@ -1,11 +1,19 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Node } from "../graph/node.js";
 import { add, matmul, reshape, slice } from "../graph/ops.js";
-import { attention, type BlockInputs, layerNorm, mlp, projection, rotary, type Scope } from "../layers.js";
+import {
+  activation,
+  attention,
+  type BlockInputs,
+  layerNorm,
+  mlp,
+  projection,
+  rotary,
+  type Scope,
+} from "../nn/layers.js";
+import type { Readout, ReadoutId, VisionConfig } from "./config.js";
 import { count, field, type RawConfig, type TextConfig } from "./config.js";
-import { activation } from "./family.js";
-import type { PatchInputs, VisionFamily } from "./vision.js";
-import type { Readout, ReadoutId, VisionConfig } from "./vision-config.js";
+import type { PatchInputs, VisionFamily } from "./family.js";
 import { embedPatches } from "./vit.js";
 
 interface Qwen3VisionConfig extends VisionConfig {

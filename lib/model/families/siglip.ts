@@ -1,8 +1,7 @@
 import type { Node } from "../graph/node.js";
-import type { Scope } from "../layers.js";
-import type { RawConfig } from "./config.js";
-import type { PatchInputs } from "./vision.js";
-import type { VisionConfig } from "./vision-config.js";
+import type { Scope } from "../nn/layers.js";
+import type { RawConfig, VisionConfig } from "./config.js";
+import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";
 
 /** `siglip_vision_model`: patches with learned positions, no class token. */

@@ -2,6 +2,7 @@
 import type { Node } from "../graph/node.js";
 import { add, expandLike, linear, reshape } from "../graph/ops.js";
 import {
+  activation,
   attention,
   type BlockInputs,
   layerNorm,
@@ -9,10 +10,9 @@ import {
   projection,
   type Scope,
   splitHeads,
-} from "../layers.js";
+} from "../nn/layers.js";
+import type { VisionConfig } from "./config.js";
 import { count, field, type RawConfig } from "./config.js";
-import { activation } from "./family.js";
-import type { VisionConfig } from "./vision-config.js";
 
 /** What the tower itself says, without how the language model reads it. */
 export type TowerConfig = Omit<

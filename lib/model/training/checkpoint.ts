@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { makeFolder } from "../../folder.js";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
+import { savedName, writeSafetensors } from "../checkpoint/index.js";
 import { familyOf, type TextConfig } from "../families/index.js";
-import { savedName, writeSafetensors } from "../weights/index.js";
 import { trainingGraph } from "./graph.js";
 import type { Weights } from "./trainer.js";
 

@@ -1,14 +1,14 @@
 /** What one batch gives the training graph. */
 import { ModalscopeError } from "../../errors.js";
+import type { Value } from "../../runtime/session.js";
 import type { Tensor } from "../../tensor.js";
-import type { Batch, BatchImage } from "../batch.js";
-import { batchPass } from "../embed.js";
-import type { Feeding } from "../engine.js";
-import { SharedFeeds } from "../pass.js";
-import { patchRows, placesOf } from "../patches.js";
-import type { Value } from "../runtime/session.js";
-import { NEWLINE, tokenRows, towerInputs } from "../vision.js";
-import { countRows } from "../vision-rows.js";
+import type { Batch, BatchImage } from "../batch/batch.js";
+import { SharedFeeds } from "../batch/pass.js";
+import type { Feeding } from "../engine/engine.js";
+import { batchPass } from "../forward/embed.js";
+import { NEWLINE, tokenRows, towerInputs } from "../vision/features.js";
+import { patchRows, placesOf } from "../vision/patches.js";
+import { countRows } from "../vision/rows.js";
 
 /** Rows to learn from: for each cell the token to predict next, and how much it counts. */
 export interface TrainingBatch {

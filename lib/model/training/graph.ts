@@ -1,10 +1,11 @@
 /** A model with its loss and every derivative as one graph. */
-import { loadBalancingLoss } from "../experts/graph.js";
+
 import type { Family, TextConfig } from "../families/index.js";
+import { buildPiece, HEAD, type Piece, type Variant, visionBlock, visionPieces } from "../families/pieces.js";
 import { input, type Node, nameOf, scalar, sorted, weight } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
 import { pullback } from "../graph/vjp.js";
-import { buildPiece, HEAD, type Piece, type Variant, visionBlock, visionPieces } from "../program.js";
+import { loadBalancingLoss } from "../nn/experts.js";
 
 export interface TrainingGraph {
   /** `loss`, `balance` where there are experts, and `d <weight>`. */

@@ -1,9 +1,9 @@
+import { createSession, type Session, type Value } from "../../runtime/session.js";
 import type { Tensor } from "../../tensor.js";
-import type { Feeding } from "../engine.js";
+import type { Feeding } from "../engine/engine.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
-import { emitOnnx } from "../graph/onnx.js";
-import { globExpression } from "../hooks.js";
-import { createSession, type Session, type Value } from "../runtime/session.js";
+import { emitOnnx } from "../graph/emit-onnx.js";
+import { globExpression } from "../hooks/hooks.js";
 import { batchFeeds, type TrainingBatch } from "./feeds.js";
 import { trainingGraph } from "./graph.js";
 

@@ -1,7 +1,7 @@
 /** Cell outputs as HTML, each in the richest form that is safe. */
 import { escapeHtml, jsonForScript } from "../escape.js";
 import type { Figure } from "../figure.js";
-import { isFigure } from "../show.js";
+import { isFigure } from "../show/show.js";
 import { cleanHtml, fragmentOf } from "./clean.js";
 import { codeHtml } from "./code.js";
 import { markdownHtml } from "./markdown.js";

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { escapeHtml, jsonForScript } from "../escape.js";
 import { type Figure, plotlyConfig } from "../figure.js";
-import { durationText } from "../progress.js";
-import { plotlySource } from "../save.js";
+import { durationText } from "../show/progress.js";
+import { plotlySource } from "../show/save.js";
 import { template } from "../theme.js";
 import { client } from "./client.js";
 import { codeHtml } from "./code.js";

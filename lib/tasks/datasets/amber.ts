@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { AmberAnnotation, AmberWords } from "../scoring/amber.js";
-import type { VisualTask } from "../visual.js";
+import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson, rowsIn } from "./files.js";
 
 const FROM = "https://github.com/junyangwang0410/AMBER, with its pictures (a separate download) in image/.";

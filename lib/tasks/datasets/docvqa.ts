@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Grade, VisualTask } from "../visual.js";
+import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
 

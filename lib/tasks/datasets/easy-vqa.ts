@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
-import type { VisualTask } from "../visual.js";
+import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson } from "./files.js";
 
 export interface EasyVqaAnnotation {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
-import type { VisualTask } from "../visual.js";
+import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
 import { parquetRows, pictureOf } from "./parquet.js";
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
-import type { Grade, VisualTask } from "../visual.js";
+import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
 

@@ -1,4 +1,4 @@
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { box, type Colour, type Region } from "./paint.js";
 
 /** Height of a glyph, in dots; most are three wide. */

@@ -1,4 +1,4 @@
-import type { Mark, Raster } from "../visual.js";
+import type { Mark, Raster } from "../visual-task.js";
 
 /** Red, green and blue, 0–255. */
 export type Colour = readonly [red: number, green: number, blue: number];

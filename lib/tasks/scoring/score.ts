@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { VisualTask } from "../visual.js";
+import type { VisualTask } from "../visual-task.js";
 import { anls } from "./anls.js";
 import { relaxedMatch } from "./relaxed.js";
 import { vqaAccuracy } from "./vqa.js";

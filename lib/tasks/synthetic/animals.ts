@@ -1,6 +1,6 @@
 import type { Random } from "../../random.js";
 import { blank, box, type Colour, mark } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { ANIMALS, LOOK_ALIKES } from "./animal-pictures.js";
 import { draw, mirror } from "./things.js";
 import { type Question, type World, withArticle, wordSet } from "./world.js";

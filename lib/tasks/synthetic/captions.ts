@@ -2,7 +2,7 @@ import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName } from "../raster/colours.js";
 import { blank, box, mark, paint } from "../raster/paint.js";
 import type { Split } from "../split.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { HIGH, PLACES } from "./places.js";
 import { type Drawing, draw, PLAIN, TINTED } from "./things.js";
 import { listed, type Question, some, type World, withArticle, wordSet } from "./world.js";

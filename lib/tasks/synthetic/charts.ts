@@ -2,7 +2,7 @@ import type { Random } from "../../random.js";
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, inkOn, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, writeCentred } from "../raster/font.js";
 import { blank, box, type Canvas, disc, mark, paint, slice, stroke } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
 
 export type ChartKind = "bar" | "line" | "pie";

@@ -2,7 +2,7 @@ import type { Random } from "../../random.js";
 import { BLACK, COLOURS, GRAY, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, textWidth, write } from "../raster/font.js";
 import { blank, box, type Canvas, mark, paint } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { CITIES, GOODS, JOBS, MONTHS, NAMES } from "./words.js";
 import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
 

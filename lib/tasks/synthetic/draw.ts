@@ -1,7 +1,7 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import { type Random, seeded } from "../../random.js";
 import { fnv1a, type Split, splitOf } from "../split.js";
-import type { Raster, VisualTask } from "../visual.js";
+import type { Raster, VisualTask } from "../visual-task.js";
 import type { World } from "./world.js";
 
 export interface DrawOptions {

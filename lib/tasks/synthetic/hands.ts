@@ -1,6 +1,6 @@
 import { COLOURS, SKIN } from "../raster/colours.js";
 import { blank, type Colour, disc, paint, stroke } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { type Drawing, draw, mirror } from "./things.js";
 import { numerals, type World, wordSet } from "./world.js";
 

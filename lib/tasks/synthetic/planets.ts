@@ -13,7 +13,7 @@ import {
   within,
   without,
 } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { type Drawing, draw } from "./things.js";
 import { listed, type Question, type World, withArticle, wordSet } from "./world.js";
 

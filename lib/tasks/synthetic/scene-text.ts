@@ -11,7 +11,7 @@ import {
 } from "../raster/colours.js";
 import { writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import type { WordOptions } from "./documents.js";
 import { SIGNS } from "./words.js";
 import { listed, type Question, some, type World, wordSet } from "./world.js";

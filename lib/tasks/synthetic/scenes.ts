@@ -1,7 +1,7 @@
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/colours.js";
 import { blank, type Colour, mark, paint, placed } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
 import { numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
 

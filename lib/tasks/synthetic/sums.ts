@@ -1,7 +1,7 @@
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, WHITE } from "../raster/colours.js";
 import { textWidth, writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, mark, paint } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 import { numerals, type World, wordSet } from "./world.js";
 
 export type Operation = "+" | "-" | "*" | "/";

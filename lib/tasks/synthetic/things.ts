@@ -13,7 +13,7 @@ import {
   stroke,
   without,
 } from "../raster/paint.js";
-import type { Raster } from "../visual.js";
+import type { Raster } from "../visual-task.js";
 
 /** Regions with their colours, from the back to the front. */
 export type Drawing = readonly (readonly [Region, Colour])[];

@@ -1,6 +1,6 @@
 import type { Random } from "../../random.js";
 import type { Split } from "../split.js";
-import type { Grade, Raster, ScoringRule } from "../visual.js";
+import type { Grade, Raster, ScoringRule } from "../visual-task.js";
 
 /** A question with its one answer; all in lower case. */
 export interface Question {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bareHead, earlyExit } from "../../../lib/analysis/evolution/earlyExit.js";
+import { bareHead, earlyExit } from "../../../lib/analysis/evolution/early-exit.js";
 import { joinTokens, stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { wordsOfTokens } from "../../../lib/analysis/evolution/words.js";
 import type { Unembedding } from "../../../lib/analysis/lens.js";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { jsDivergence } from "../../../lib/analysis/divergence.js";
+import { jsDivergence } from "../../../lib/analysis/distance/divergence.js";
 import { mutations, mutationTest } from "../../../lib/analysis/evolution/mutations.js";
 import { approach, approachTest } from "../../../lib/analysis/evolution/prior.js";
-import { controlPlan, skipPlans } from "../../../lib/analysis/evolution/skipPlans.js";
+import { controlPlan, skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import {
   criticalBlock,
   emergence,

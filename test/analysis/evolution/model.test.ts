@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { softmax } from "../../../lib/analysis/divergence.js";
-import { bareHead, earlyExit } from "../../../lib/analysis/evolution/earlyExit.js";
-import { skipPlans } from "../../../lib/analysis/evolution/skipPlans.js";
+import { softmax } from "../../../lib/analysis/distance/divergence.js";
+import { bareHead, earlyExit } from "../../../lib/analysis/evolution/early-exit.js";
+import { skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import { statesOfSteps } from "../../../lib/analysis/evolution/states.js";
-import { unembedding } from "../../../lib/model/unembedding.js";
+import { unembedding } from "../../../lib/model/methods/unembedding.js";
 import { golden, open, prepared } from "../../model/pictures.js";
 import { assertClose } from "../goldens.js";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { pathShapes, spread } from "../../../lib/analysis/evolution/paths.js";
 import { reclustering } from "../../../lib/analysis/evolution/reclustering.js";
-import { trend } from "../../../lib/analysis/statistics/trend.js";
+import { trend } from "../../../lib/analysis/statistics/permutation.js";
 import { seeded } from "../../../lib/random.js";
 import { tensor } from "../../../lib/tensor.js";
 import { goldens, uniform } from "../evolution.js";

@@ -1,11 +1,10 @@
 /** Checkpoints of real shapes with random weights: what they say means nothing, what they cost is real. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expertShapes } from "../../../lib/model/experts/layout.js";
-import { placeOf } from "../../../lib/model/experts/run.js";
+import { createSafetensors } from "../../../lib/model/checkpoint/safetensors/write.js";
+import { expertShapes, placeOf } from "../../../lib/model/engine/expert-layout.js";
 import { familyOf } from "../../../lib/model/families/index.js";
-import { buildPiece, pieces, weightsOf } from "../../../lib/model/program.js";
-import { createSafetensors } from "../../../lib/model/weights/safetensors-writer.js";
+import { buildPiece, pieces, weightsOf } from "../../../lib/model/families/pieces.js";
 import { seeded } from "../../../lib/random.js";
 
 const NOISE = 2 ** 20;

@@ -15,8 +15,8 @@ import { batchesOf, learning } from "../../../data/train/common/rows.js";
 import { talks } from "../../../data/train/common/talks.js";
 import { talkTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
+import { readSafetensors } from "../../../lib/model/checkpoint/index.js";
 import { loadModel } from "../../../lib/model/load.js";
-import { readSafetensors } from "../../../lib/model/weights/index.js";
 import { drawTasks, scenes, type World } from "../../../lib/tasks/index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "modalscope-training-"));

@@ -13,8 +13,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { runNotebook } from "../../../kernels/runner/index.js";
-import { lockOutput } from "../../../kernels/runner/lock.js";
-import { parseNotebook } from "../../../kernels/runner/read.js";
+import { parseNotebook } from "../../../kernels/runner/notebook/read.js";
+import { lockOutput } from "../../../kernels/runner/output/lock.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, installStub, load, notebookOf, saved, writeNotebook } from "./support.js";
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type Notebook, type RunEvent, runNotebook } from "../../../kernels/runner/index.js";
-import { parseNotebook } from "../../../kernels/runner/read.js";
+import { parseNotebook } from "../../../kernels/runner/notebook/read.js";
 import { temporaryFolder } from "../temporary.js";
 import { schemaErrors } from "./json-schema.js";
 import {

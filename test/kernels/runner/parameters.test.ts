@@ -8,7 +8,7 @@ import {
   notebookParameters,
   runNotebook,
 } from "../../../kernels/runner/index.js";
-import { joined } from "../../../kernels/runner/notebook.js";
+import { joined } from "../../../kernels/runner/notebook/notebook.js";
 import { injectParameters } from "../../../kernels/runner/parameters/inject.js";
 import { type Parameters, parseParameters, parseValue } from "../../../kernels/runner/parameters/values.js";
 import { fillPath } from "../../../kernels/runner/path-template.js";

@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { autosave } from "../../../kernels/runner/autosave.js";
 import { runNotebook } from "../../../kernels/runner/index.js";
-import { parseNotebook } from "../../../kernels/runner/read.js";
+import { parseNotebook } from "../../../kernels/runner/notebook/read.js";
+import { autosave } from "../../../kernels/runner/output/autosave.js";
 import { seeded } from "../../../lib/random.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, type Ended, installStub, load, textOf, writeNotebook } from "./support.js";

@@ -14,7 +14,7 @@ import {
   type Header,
   newHeader,
   readConnection,
-} from "../../../kernels/typescript/wire.js";
+} from "../../../kernels/protocol/wire.js";
 
 const [, , file, mode] = process.argv;
 if (mode === "broken") {

@@ -8,7 +8,7 @@ import {
   type RunResult,
   runNotebook,
 } from "../../../kernels/runner/index.js";
-import { joined, type Notebook } from "../../../kernels/runner/notebook.js";
+import { joined, type Notebook } from "../../../kernels/runner/notebook/notebook.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, installStub, load, saved, statuses, tagged, textOf, writeNotebook } from "./support.js";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { emitOnnx } from "../../../lib/model/graph/emit-onnx.js";
 import { input } from "../../../lib/model/graph/node.js";
-import { emitOnnx } from "../../../lib/model/graph/onnx.js";
 import * as ops from "../../../lib/model/graph/ops.js";
-import { createSession } from "../../../lib/model/runtime/session.js";
+import { createSession } from "../../../lib/runtime/session.js";
 
 it("an axis is taken apart in groups, of which some are empty", async () => {
   const x = input("x", ["batch", "rows", 2]);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { emitOnnx } from "../../../lib/model/graph/emit-onnx.js";
 import { input, type Node, type Shape } from "../../../lib/model/graph/node.js";
-import { emitOnnx } from "../../../lib/model/graph/onnx.js";
 import * as ops from "../../../lib/model/graph/ops.js";
 import { pullback } from "../../../lib/model/graph/vjp.js";
-import { createSession } from "../../../lib/model/runtime/session.js";
 import { seeded } from "../../../lib/random.js";
+import { createSession } from "../../../lib/runtime/session.js";
 
 /** Central differences in float64 with this step are exact to about 1e-9 of the values here. */
 const STEP = 1e-5;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { loadTokenizer, openCheckpoint, readSafetensors } from "../../../lib/model/checkpoint/index.js";
 import {
   decodeImage,
   expandPrompt,
@@ -12,7 +13,6 @@ import {
   type ProcessedImage,
   type ProcessorFiles,
 } from "../../../lib/model/images/index.js";
-import { loadTokenizer, openCheckpoint, readSafetensors } from "../../../lib/model/weights/index.js";
 
 const folder = join(import.meta.dirname, "../../../../test/fixtures/vision");
 

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type OnnxModel, openOnnx } from "../../../lib/model/onnx/index.js";
+import { type OnnxModel, openOnnx } from "../../../lib/onnx/index.js";
 import {
   deviation,
   filledWith,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type OnnxEdit, type OnnxModel, openOnnx } from "../../../lib/model/onnx/index.js";
+import { type OnnxEdit, type OnnxModel, openOnnx } from "../../../lib/onnx/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import {
   deviation,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { type OnnxArray, openOnnx } from "../../../lib/model/onnx/index.js";
+import { type OnnxArray, openOnnx } from "../../../lib/onnx/index.js";
 import { sizeOf } from "../../../lib/tensor.js";
 import { using } from "./fixtures.js";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import onnxProto, { type onnx as Onnx } from "onnx-proto";
-import type { OnnxArray, OnnxModel } from "../../../lib/model/onnx/index.js";
+import type { OnnxArray, OnnxModel } from "../../../lib/onnx/index.js";
 import { sizeOf, type Tensor, tensor } from "../../../lib/tensor.js";
 
 export const folder: string = join(import.meta.dirname, "../../../../test/fixtures/onnx");

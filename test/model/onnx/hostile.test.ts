@@ -13,10 +13,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { openOnnx } from "../../../lib/model/onnx/index.js";
-import { patch, scanOrigin } from "../../../lib/model/onnx/patch.js";
-import { bytesOrigin } from "../../../lib/model/onnx/source.js";
-import { statedTypes } from "../../../lib/model/onnx/types.js";
+import { openOnnx } from "../../../lib/onnx/index.js";
+import { bytesOrigin } from "../../../lib/onnx/source.js";
+import { patch, scanOrigin } from "../../../lib/onnx/splice-graph.js";
+import { statedTypes } from "../../../lib/onnx/types.js";
 import { seeded } from "../../../lib/random.js";
 import { fixture, float, modelBytes, node, onnx, weight } from "./fixtures.js";
 

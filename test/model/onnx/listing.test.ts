@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { openOnnx } from "../../../lib/model/onnx/index.js";
+import { openOnnx } from "../../../lib/onnx/index.js";
 import { fixture, float, floats, modelBytes, node, using, weight } from "./fixtures.js";
 
 describe("a vision tower's list", () => {

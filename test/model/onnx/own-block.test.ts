@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { it } from "node:test";
+import { openCheckpoint, readSafetensors } from "../../../lib/model/checkpoint/index.js";
 import { familyOf } from "../../../lib/model/families/index.js";
-import { emitOnnx } from "../../../lib/model/graph/onnx.js";
-import { openOnnx } from "../../../lib/model/onnx/index.js";
-import { buildPiece } from "../../../lib/model/program.js";
-import { openCheckpoint, readSafetensors } from "../../../lib/model/weights/index.js";
+import { buildPiece } from "../../../lib/model/families/pieces.js";
+import { emitOnnx } from "../../../lib/model/graph/emit-onnx.js";
+import { openOnnx } from "../../../lib/onnx/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import { deviation, floats, folder, using } from "./fixtures.js";
 

@@ -3,11 +3,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { openOnnx } from "../../../lib/model/onnx/index.js";
-import { type Cut, patch, scanOrigin } from "../../../lib/model/onnx/patch.js";
-import { bytesOrigin, fileOrigin } from "../../../lib/model/onnx/source.js";
-import { encodeField } from "../../../lib/model/onnx/splice.js";
-import { statedTypes } from "../../../lib/model/onnx/types.js";
+import { openOnnx } from "../../../lib/onnx/index.js";
+import { bytesOrigin, fileOrigin } from "../../../lib/onnx/source.js";
+import { encodeField } from "../../../lib/onnx/splice-bytes.js";
+import { type Cut, patch, scanOrigin } from "../../../lib/onnx/splice-graph.js";
+import { statedTypes } from "../../../lib/onnx/types.js";
 import { fixture, float, floats, modelBytes, node, numbers, onnx, using, weight } from "./fixtures.js";
 
 const work = mkdtempSync(join(tmpdir(), "onnx-surgery-"));

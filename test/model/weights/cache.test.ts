@@ -20,7 +20,7 @@ import {
   openCheckpoint,
   readSafetensors,
   writeSafetensors,
-} from "../../../lib/model/weights/index.js";
+} from "../../../lib/model/checkpoint/index.js";
 import { says } from "../../refusals.js";
 import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";
 
@@ -199,7 +199,7 @@ test("where the cache lies", () => {
 
 test("processes that convert the same checkpoint at once all get it", async () => {
   const cache = freshFolder();
-  const library = fileURLToPath(new URL("../../../lib/model/weights/index.js", import.meta.url));
+  const library = fileURLToPath(new URL("../../../lib/model/checkpoint/index.js", import.meta.url));
   const script = `
     const { openCheckpoint, float32Checkpoint } = await import(process.argv[1]);
     const copy = await float32Checkpoint(openCheckpoint(process.argv[2]), process.argv[3]);

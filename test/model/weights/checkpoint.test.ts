@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Checkpoint, openCheckpoint, readSafetensors } from "../../../lib/model/weights/index.js";
+import { type Checkpoint, openCheckpoint, readSafetensors } from "../../../lib/model/checkpoint/index.js";
 import { says } from "../../refusals.js";
 import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { dequantise } from "../../../lib/model/weights/dequantise.js";
-import { layouts, type WeightDtype } from "../../../lib/model/weights/dtypes.js";
-import { readSafetensorsHeader } from "../../../lib/model/weights/index.js";
+import { readSafetensorsHeader } from "../../../lib/model/checkpoint/index.js";
+import { dequantise } from "../../../lib/model/checkpoint/numbers/dequantise.js";
+import { layouts, type WeightDtype } from "../../../lib/model/checkpoint/numbers/dtypes.js";
 import { says } from "../../refusals.js";
 import { fixture } from "./fixtures.js";
 

@@ -16,11 +16,11 @@ const seed = Number(process.env.MODALSCOPE_MUTATION_SEED ?? 1);
 const requests = { largest: 0 };
 watchAllocations();
 // Only now, so that the library's modules see the watched constructors.
-const { openCheckpoint } = await import("../../../lib/model/weights/index.js");
-const { openFile } = await import("../../../lib/model/weights/files.js");
-const { readGgufHeader } = await import("../../../lib/model/weights/gguf.js");
-const { tokenizerOfGguf } = await import("../../../lib/model/weights/gguf-tokenizer.js");
-const { halfToFloat } = await import("../../../lib/model/weights/half.js");
+const { openCheckpoint } = await import("../../../lib/model/checkpoint/index.js");
+const { openFile } = await import("../../../lib/model/checkpoint/files.js");
+const { readGgufHeader } = await import("../../../lib/model/checkpoint/gguf/header.js");
+const { tokenizerOfGguf } = await import("../../../lib/model/checkpoint/gguf/tokenizer.js");
+const { halfToFloat } = await import("../../../lib/model/checkpoint/numbers/dtypes.js");
 halfToFloat(); // a table of fixed size, made once
 const { ModalscopeError } = await import("../../../lib/errors.js");
 

@@ -7,7 +7,7 @@ import {
   readSafetensors,
   readSafetensorsHeader,
   writeSafetensors,
-} from "../../../lib/model/weights/index.js";
+} from "../../../lib/model/checkpoint/index.js";
 import { says } from "../../refusals.js";
 import { Bytes, safetensorsBytes } from "./build-files.js";
 import { bytesOf, fixture, temporaryFolder } from "./fixtures.js";

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { mergesOf } from "../../../lib/model/checkpoint/gguf/merges.js";
 import {
   hasTokenizer,
   loadTokenizer,
   openCheckpoint,
   type Tokenizer,
-} from "../../../lib/model/weights/index.js";
-import { mergesOf } from "../../../lib/model/weights/merges.js";
+} from "../../../lib/model/checkpoint/index.js";
 import { says } from "../../refusals.js";
 import { fixture, temporaryFolder } from "./fixtures.js";
 

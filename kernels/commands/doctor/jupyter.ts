@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { listKernels } from "../../protocol/kernelspecs.js";
+import { openSession } from "../../typescript/session.js";
+import { findJupyterLab, labAdvice } from "../lab.js";
+import { type Finding, firstLine } from "./finding.js";
+
+export function checkJupyter(): Finding {
+  const lab = findJupyterLab();
+  return lab === undefined
+    ? { about: "JupyterLab", state: "absent", detail: "not found", todo: labAdvice }
+    : { about: "JupyterLab", state: "ok", detail: lab };
+}
+
+/** The kernels that Jupyter would offer. */
+export function checkKernels(): Finding[] {
+  const kernels = listKernels();
+  const findings: Finding[] = kernels.map(({ name, folder, state }) =>
+    state === "ok"
+      ? { about: `kernel ${name}`, state, detail: folder }
+      : {
+          about: `kernel ${name}`,
+          state: "broken",
+          detail: `${folder}: ${state}`,
+          todo: `npx modalscope kernel install --name ${name}, or uninstall it.`,
+        },
+  );
+  if (kernels.some(({ ours }) => ours)) return findings;
+  const todo = "For notebooks in Jupyter or VS Code: npx modalscope kernel install";
+  return [
+    ...findings,
+    { about: "modalscope's kernel", state: "absent", detail: "not installed in Jupyter", todo },
+  ];
+}
+
+/** Runs a cell. */
+export async function checkSession(): Promise<Finding> {
+  const about = "a TypeScript cell";
+  const folder = mkdtempSync(join(tmpdir(), "modalscope-doctor-"));
+  const begin = performance.now();
+  const session = openSession({ folder });
+  try {
+    let shown = "";
+    const { error } = await session.execute("const six: number = 6;\nsix * 7", {
+      count: 1,
+      onOutput: (output) => {
+        if (output.type === "execute_result") shown = String(output.content.data["text/plain"]);
+      },
+    });
+    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+    if (error === undefined && shown === "42")
+      return { about, state: "ok", detail: `runs, in ${seconds} s from the start` };
+    return { about, state: "broken", detail: error?.evalue ?? `6 * 7 came out as ${shown}`, todo: reinstall };
+  } catch (error) {
+    return { about, state: "broken", detail: firstLine(error), todo: reinstall };
+  } finally {
+    await session.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const reinstall = "Install the package again: npm ci && npm run build.";

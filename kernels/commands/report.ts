@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { ModalscopeError } from "../../lib/errors.js";
+import { fileTrouble } from "../../lib/file-errors.js";
+
+export function reportCommand(): Command {
+  return new Command("report")
+    .description("Makes one HTML page of executed notebooks, which opens from disk without a network.")
+    .argument("<notebooks...>", "executed notebooks, in the order of the page")
+    .requiredOption("-o, --output <folder>", "where the page goes, as index.html; made if need be")
+    .addHelpText("after", "\nExample:\n  modalscope report out/*.ipynb -o report")
+    .action(async (notebooks: string[], { output }: { output: string }) => {
+      for (const notebook of notebooks) {
+        try {
+          readFileSync(notebook);
+        } catch (error) {
+          throw new ModalscopeError(`Cannot read ${notebook}.`, fileTrouble(error), "", { cause: error });
+        }
+      }
+      process.stdout.write(`${await makeReport(notebooks, output)}\n`);
+    });
+}
+
+/** Writes the report and gives the path of its page. Loaded only here: it brings plotly with it. */
+export async function makeReport(notebooks: readonly string[], folder: string): Promise<string> {
+  const { writeReport } = await import("../../lib/plot/report/write.js");
+  try {
+    return await writeReport(notebooks, resolve(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new ModalscopeError(`Cannot write to ${folder}.`, fileTrouble(error), "", { cause: error });
+  }
+}

@@ -1,0 +1,158 @@
+/** The options of `modalscope run`: their text, and what they mean. */
+import { type Command, InvalidArgumentError } from "commander";
+import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
+
+export interface RunFlags {
+  parameters?: [string, string][];
+  parameters_raw?: [string, string][];
+  parameters_file?: string[];
+  parameters_yaml?: string[];
+  parameters_base64?: string[];
+  kernel?: string;
+  cwd?: string;
+  prepareOnly?: boolean;
+  reportMode?: boolean;
+  resume?: boolean;
+  startTimeout: number;
+  executionTimeout: number;
+  notebookTimeout: number;
+  autosaveCellEvery: number;
+  helpNotebook?: boolean;
+  inspect?: boolean;
+  logOutput?: boolean;
+  stdoutFile?: string;
+  stderrFile?: string;
+  progressBar: boolean;
+  grid?: string;
+  maxCores?: number;
+  coresPerRun: number;
+  maxMemory?: number;
+  summary?: string;
+  fresh?: boolean;
+}
+
+export function addRunOptions(command: Command): Command {
+  const all = (value: string, previous: string[] = []): string[] => [...previous, value];
+  const pairs = (value: string, previous: [string, string][] = []): [string, string][] => [
+    ...previous,
+    pair(value),
+  ];
+  return command
+    .optionsGroup("Parameters (of these, later ones win):")
+    .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all)
+    .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all)
+    .option("-y, --parameters_yaml <text>", "parameters as YAML", all)
+    .option(
+      "-p, --parameters <name value>",
+      "a parameter; numbers, true, false and null are read as such",
+      pairs,
+    )
+    .option("-r, --parameters_raw <name value>", "a parameter that is text, whatever it looks like", pairs)
+    .option("--help-notebook", "say what parameters the notebook takes")
+    .option("--inspect", "the same as JSON")
+    .optionsGroup("The run:")
+    .option("-k, --kernel <name>", "the kernel, whatever the notebook names")
+    .option("--cwd <folder>", "the cells' working folder (default: the notebook's own)")
+    .option("--start-timeout <seconds>", "for the kernel to start", seconds, 60)
+    .option("--execution-timeout <seconds>", "for each cell; 0 is no limit", seconds, 0)
+    .option("--notebook-timeout <seconds>", "for the whole run; 0 is no limit", seconds, 0)
+    .option("--resume", "go on from what an earlier run has left in the output")
+    .option("--prepare-only", "inject the parameters and save, without running")
+    .optionsGroup("What it writes:")
+    .option("--report-mode", "hide the cells' code in the output")
+    .option("--autosave-cell-every <seconds>", "save so often while a cell runs; 0 is never", seconds, 3)
+    .option("--log-output", "print what the cells print, on stderr")
+    .option("--stdout-file <path>", "write what the cells print to stdout into a file, too")
+    .option("--stderr-file <path>", "the same for stderr")
+    .option("--no-progress-bar", "say nothing while it runs")
+    .optionsGroup("Many runs:")
+    .option(
+      "--grid <path>",
+      "run all combinations of the lists in a YAML file; the output is a folder or a template",
+    )
+    .option("--max-cores <count>", "cores for all runs together (default: all)", count)
+    .option("--cores-per-run <count>", "cores for each", count, 1)
+    .option(
+      "--max-memory <size>",
+      "memory for all runs together, such as 8GB (default: 80 % of what is free)",
+      bytes,
+    )
+    .option("--summary <path>", "the table of the runs (default: summary.csv beside the outputs)")
+    .option("--fresh", "run all anew, also what was completed earlier");
+}
+
+const between = "\0";
+/** `name=value` in one argument is understood too: no name has an equals sign. */
+const assignment = /^([\p{L}_$][\p{L}\p{N}_$]*)=(.*)$/su;
+
+/**
+ * `-p name value` takes two arguments, as papermill's does, which commander cannot express: this joins the two
+ * into one, before it reads them. `-p name=value` is one already.
+ */
+export function joinPairs(argv: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    joined.push(argv[i]);
+    const takesPair = /^(-p|-r|--parameters|--parameters_raw)$/.test(argv[i]);
+    if (takesPair && i + 2 < argv.length && !assignment.test(argv[i + 1])) {
+      joined.push(`${argv[i + 1]}${between}${argv[i + 2]}`);
+      i += 2;
+    }
+  }
+  return joined;
+}
+
+function pair(text: string): [string, string] {
+  const at = text.indexOf(between);
+  if (at !== -1) return [text.slice(0, at), text.slice(at + 1)];
+  const assigned = assignment.exec(text);
+  if (assigned === null) throw new InvalidArgumentError("Write a name and a value after it: -p name value.");
+  return [assigned[1], assigned[2]];
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError("Write a number of seconds.");
+  return value;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("Write a whole number from 1 on.");
+  return value;
+}
+
+const units: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+
+function bytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text.trim());
+  if (match === null) throw new InvalidArgumentError("Write a size, such as 8GB or 500MB.");
+  const [, value, unit, binary] = match;
+  const power = Math.round(Math.log10(units[unit.toLowerCase()]) / 3);
+  return Number(value) * (binary === "" ? 1000 : 1024) ** power;
+}
+
+/** Later ones win: base64, files, YAML, `-p`, `-r`. */
+export function givenParameters(flags: RunFlags): Parameters {
+  const {
+    parameters_base64: base64 = [],
+    parameters_file: files = [],
+    parameters_yaml: yaml = [],
+    parameters: pairs = [],
+    parameters_raw: raw = [],
+  } = flags;
+  const decoded = base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
+  const sources: Parameters[] = [
+    ...decoded.map((text) => parseParameters(text, "--parameters_base64")),
+    ...files.map(readParameters),
+    ...yaml.map((text) => parseParameters(text, "--parameters_yaml")),
+  ];
+  // From entries, so that no name is taken for an object's own machinery.
+  return Object.fromEntries([
+    ...sources.flatMap((source) => Object.entries(source)),
+    ...pairs.map(([name, value]) => [name, parseValue(value)] as const),
+    ...raw,
+  ]);
+}

@@ -1,0 +1,39 @@
+import type { OnEvent, RunEvent } from "../runner/events.js";
+
+/** What a reporter shows of a run. */
+export interface ProgressOptions {
+  /** A line for each cell. */
+  cells: boolean;
+  /** What the cells print. */
+  outputs: boolean;
+}
+
+/** Reports a run on stderr. */
+export function progressReporter(show: ProgressOptions): OnEvent {
+  const write = (text: string): void => {
+    process.stderr.write(text);
+  };
+  return (event) => {
+    if (event.type === "cell-start" && show.cells) {
+      write(`${place(event)} … `);
+      if (show.outputs) write("\n");
+    } else if (event.type === "cell-skip" && show.cells) {
+      write(`${place(event)}: ${event.reason === "cached" ? "kept from the earlier run" : "skipped"}\n`);
+    } else if (event.type === "cell-end" && show.cells) {
+      write(`${event.error === undefined ? "" : `${event.error.ename} after `}${seconds(event.seconds)}\n`);
+    } else if (event.type === "output" && show.outputs && event.output.type === "stream") {
+      write(event.output.content.text);
+    } else if (event.type === "save-failed") {
+      write(`\n${(event.error as Error).message} It is tried again.\n`);
+    }
+  };
+}
+
+function place({ index, cells, name }: Extract<RunEvent, { type: "cell-start" | "cell-skip" }>): string {
+  return `[${String(index + 1).padStart(String(cells).length)}/${cells}] ${name || "cell"}`;
+}
+
+export function seconds(value: number): string {
+  if (value < 60) return `${value.toFixed(value < 10 ? 2 : 0)} s`;
+  return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+}

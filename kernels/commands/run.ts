@@ -1,0 +1,190 @@
+import { closeSync, openSync } from "node:fs";
+import { Command } from "commander";
+import { ModalscopeError } from "../../lib/errors.js";
+import { fileTrouble } from "../../lib/file-errors.js";
+import type { OnEvent } from "../runner/events.js";
+import { readNotebook } from "../runner/notebook/read.js";
+import { writeAll } from "../runner/output/write.js";
+import type { Parameters } from "../runner/parameters/values.js";
+import { fillPath } from "../runner/path-template.js";
+import { type RunOptions, type RunResult, runNotebook } from "../runner/run.js";
+import { addRunOptions, givenParameters, type RunFlags } from "./run-flags.js";
+import { progressReporter } from "./run-progress.js";
+
+export { joinPairs } from "./run-flags.js";
+
+const exitCodes: Record<RunResult["status"], number> = {
+  completed: 0,
+  exited: 0,
+  failed: 1,
+  timeout: 1,
+  interrupted: 130,
+  died: 138,
+};
+
+const moreHelp = `
+Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uuid]} and {pm[current_datetime_utc]}.
+Cells tagged skip-execution are not run; those tagged raises-exception may fail. With --resume, a completed cell
+tagged cached is not run again.
+
+Exit codes: 0 completed, or ended by sys.exit(0); 1 a cell failed, a time limit was reached, or the run was not
+possible; 2 wrong usage; 130 interrupted; 138 the kernel died.
+
+Examples:
+  modalscope run in.ipynb out.ipynb -p layers 4 -y '{sizes: [1, 2]}'
+  modalscope run in.ipynb - | jq .metadata.papermill.status
+  modalscope run in.ipynb runs/ --grid params.yaml --max-cores 4 --max-memory 16GB`;
+
+export function runCommand(): Command {
+  const command = new Command("run")
+    .description("Runs a notebook without a client, in papermill's manner.")
+    .argument("<input>", "the notebook, or - for standard input")
+    .argument("[output]", "where the executed notebook goes, or - for standard output");
+  return addRunOptions(command)
+    .addHelpText("after", moreHelp)
+    .action(async (input: string, output: string | undefined, flags: RunFlags) => {
+      const parameters = givenParameters(flags);
+      if (flags.helpNotebook || flags.inspect) await describe(fillPath(input, parameters), flags);
+      else if (output === undefined)
+        command.error("error: missing required argument 'output'", { exitCode: 2 });
+      else if (flags.grid === undefined) process.exitCode = await runOne(input, output, parameters, flags);
+      else process.exitCode = await runMany(input, output, parameters, flags);
+    });
+}
+
+/** Says what parameters a notebook takes. */
+async function describe(path: string, flags: RunFlags): Promise<void> {
+  const notebook = readNotebook(path);
+  // Loaded only here: it brings a compiler with it.
+  const { inspectNotebook, parametersHelp } = await import("../runner/parameters/help.js");
+  writeAll(
+    1,
+    flags.inspect
+      ? `${JSON.stringify(inspectNotebook(notebook), null, 2)}\n`
+      : parametersHelp(notebook, path),
+  );
+}
+
+async function runOne(
+  input: string,
+  output: string,
+  parameters: Parameters,
+  flags: RunFlags,
+): Promise<number> {
+  const files = streamFiles(flags);
+  const report = progressReporter({ cells: flags.progressBar, outputs: flags.logOutput ?? false });
+  try {
+    const result = await untilSignal((signal) =>
+      runNotebook({
+        input: fillPath(input, parameters),
+        output: fillPath(output, parameters),
+        parameters,
+        ...runOptions(flags),
+        signal,
+        onEvent(event) {
+          report(event);
+          files.onEvent(event);
+        },
+      }),
+    );
+    if (flags.resume && result.status === "completed" && result.seconds === 0) {
+      process.stderr.write(`${result.output} is completed; there is nothing to resume.\n`);
+    }
+    explain(result);
+    return exitCodes[result.status];
+  } finally {
+    files.close();
+  }
+}
+
+async function runMany(
+  input: string,
+  output: string,
+  parameters: Parameters,
+  flags: RunFlags,
+): Promise<number> {
+  if (flags.stdoutFile !== undefined || flags.stderrFile !== undefined || flags.logOutput) {
+    throw new ModalscopeError(
+      "--log-output, --stdout-file and --stderr-file are for one run.",
+      "The runs of a grid would mix in them.",
+      "What the cells print is in each run's notebook.",
+    );
+  }
+  const { gridCommand } = await import("./run-grid.js");
+  return untilSignal((signal) =>
+    gridCommand({ input, output, parameters, flags, options: runOptions(flags), signal }),
+  );
+}
+
+/** What the flags say of each run. */
+function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
+  const { kernel, cwd, prepareOnly, reportMode, resume } = flags;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery } = flags;
+  return {
+    kernel,
+    cwd,
+    prepareOnly,
+    reportMode,
+    resume,
+    startTimeout,
+    executionTimeout,
+    notebookTimeout,
+    autosaveEvery: autosaveCellEvery,
+  };
+}
+
+/** Files that take what the cells print. */
+function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; close(): void } {
+  const open = (path: string | undefined): number | undefined => {
+    try {
+      return path === undefined ? undefined : openSync(path, "w");
+    } catch (error) {
+      throw new ModalscopeError(`Cannot write ${path}.`, fileTrouble(error), "", {
+        cause: error,
+      });
+    }
+  };
+  const files = { stdout: open(stdoutFile), stderr: open(stderrFile) };
+  return {
+    onEvent(event) {
+      if (event.type !== "output" || event.output.type !== "stream") return;
+      const { name, text } = event.output.content;
+      const file = files[name];
+      if (file !== undefined) writeAll(file, text);
+    },
+    close() {
+      for (const file of Object.values(files)) if (file !== undefined) closeSync(file);
+    },
+  };
+}
+
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Ctrl-C stops the work in order; a second one stops it at once. */
+export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(exitCodes.interrupted);
+    process.stderr.write("\nStopping; what there is gets saved. Once more to stop at once.\n");
+    stop.abort();
+  };
+  for (const name of stopSignals) process.on(name, onSignal);
+  try {
+    return await work(stop.signal);
+  } finally {
+    for (const name of stopSignals) process.off(name, onSignal);
+  }
+}
+
+/** Says on stderr what ended a run that was not completed. */
+export function explain({ status, error, failed, output }: RunResult): void {
+  if (status === "completed") return;
+  const cell = failed?.execution_count == null ? "" : ` in [${failed.execution_count}]`;
+  if (status === "exited") {
+    process.stderr.write(`\nexited${cell}; the cells after it were not run.\n`);
+    return;
+  }
+  process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${error?.evalue}\n`);
+  for (const part of error?.traceback ?? []) process.stderr.write(`${part}\n`);
+  if (output !== "-") process.stderr.write(`What ran is in ${output}\n`);
+}

@@ -1,0 +1,87 @@
+/** Cotangents through the experts of a sparse block. */
+import { sizeOf, type Tensor } from "../../tensor.js";
+import type { Pass } from "../batch/pass.js";
+import { type Engine, floats } from "../engine/engine.js";
+import { placeOf } from "../engine/expert-layout.js";
+import { type ExpertInputs, forEachCall, type Visit } from "../forward/expert-calls.js";
+import { visitsOf } from "../forward/experts.js";
+import { expertBackward } from "../nn/experts.js";
+
+/** Derivatives by what the experts of a block read. */
+export interface ExpertCotangents {
+  /** (targets, batch, time, hidden_size) */
+  readonly input: Tensor;
+  /** (targets, batch, time, experts): zero where an expert is not chosen, the choice being a constant. */
+  readonly weights: Tensor;
+  /** (targets, batch, time, k, inner), by `mlp.hook_post`. */
+  readonly post: Tensor;
+}
+
+/**
+ * Pulls a cotangent of `hook_mlp_out` back through the experts that ran.
+ * @param g (targets, batch, time, hidden_size)
+ * @param frozenPost takes `mlp.hook_post` as a constant: the input is then reached by the weights alone
+ */
+export async function backThroughExperts(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  inputs: ExpertInputs,
+  g: Tensor,
+  frozenPost: boolean,
+  signal?: AbortSignal,
+): Promise<ExpertCotangents> {
+  const place = placeOf(engine, layer);
+  const { experts, hidden } = place;
+  const { perToken, inner } = experts;
+  const lead = g.shape.slice(0, 3);
+  const zeros = (...shape: number[]): Tensor => {
+    const whole = [...lead, ...shape];
+    return { data: floats(engine, sizeOf(whole)), shape: whole };
+  };
+  const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(perToken, inner) };
+  const visits = visitsOf(inputs.weights, pass);
+  const outputs = [...(frozenPost ? [] : ["d x"]), "d weight", "d post"];
+  await forEachCall(
+    { engine, place, inputs, visits, signal },
+    {
+      name: frozenPost ? "back, inner values frozen" : "back",
+      build: (all) => expertBackward(experts, hidden, all, frozenPost),
+      outputs,
+      vectors: 1 + lead[0],
+      feeds: (own) => ({ g: targetRows(engine, g, own) }),
+      take: (d, own) => {
+        if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
+        scatter(d["d weight"], own, found.weights, ({ token, expert }) => token * experts.count + expert);
+        scatter(d["d post"], own, found.post, ({ token, slot }) => (token * perToken + slot) * inner);
+      },
+    },
+  );
+  return found;
+}
+
+/** Tokens of each target: (targets, batch, time, width) → (targets, tokens, width). */
+function targetRows(engine: Engine, g: Tensor, own: readonly Visit[]): Tensor {
+  const [targets, batch, time, width] = g.shape;
+  const data = floats(engine, targets * own.length * width);
+  for (let m = 0; m < targets; m++) {
+    own.forEach(({ token }, i) => {
+      const from = (m * batch * time + token) * width;
+      data.set(g.data.subarray(from, from + width), (m * own.length + i) * width);
+    });
+  }
+  return { data, shape: [targets, own.length, width] };
+}
+
+/** Adds (targets, tokens, width) to where each visit lies within a target of `into`. */
+function scatter(rows: Tensor, own: readonly Visit[], into: Tensor, offset: (visit: Visit) => number): void {
+  const [targets, , width] = rows.shape;
+  const perTarget = into.data.length / targets;
+  for (let m = 0; m < targets; m++) {
+    own.forEach((visit, i) => {
+      const to = m * perTarget + offset(visit);
+      const from = (m * own.length + i) * width;
+      for (let j = 0; j < width; j++) into.data[to + j] += rows.data[from + j];
+    });
+  }
+}

@@ -1,0 +1,187 @@
+/** What is seen, backwards: from the language model's stream through the projector and the tower to the patches. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { LongCall } from "../../progress.js";
+import { type Tensor, zerosLike } from "../../tensor.js";
+import type { BatchImage } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import { columns, joinColumns, rowsOf, sum } from "../batch/slices.js";
+import { Cache } from "../captures/activation-cache.js";
+import { Sink } from "../captures/sink.js";
+import { fromRow } from "../edits/plan.js";
+import type { Engine } from "../engine/engine.js";
+import type { Demand } from "../engine/estimate.js";
+import { ELEMENT_BYTES } from "../engine/pool.js";
+import type { Readout } from "../families/index.js";
+import { type VisionPieceId, visionPieces } from "../families/pieces.js";
+import type { Hook } from "../hooks/hooks.js";
+import { look, NEWLINE, tokenRows } from "../vision/features.js";
+import { countRows, type Rows } from "../vision/rows.js";
+import { rowBytes, towerRows } from "../vision/tower.js";
+import { type Backward, backThrough, throughStream } from "./piece.js";
+
+/** Where features enter the language model: in the image tokens' places, or after a block. */
+export type Entrance = "hook_embed" | number;
+
+/**
+ * Pulls cotangents of what pictures bring to the language model back as far as the wanted hooks ask.
+ * @param arriving (targets, batch, time, hidden_size) by where the features enter
+ */
+export async function backThroughSeen(
+  back: Backward,
+  images: readonly BatchImage[],
+  arriving: ReadonlyMap<Entrance, Tensor>,
+  { progress, signal }: LongCall = {},
+): Promise<void> {
+  const { engine, plan } = back;
+  const vision = engine.config.vision_config!;
+  const rows = countRows(vision, images);
+  const feeds = new Map<VisionPieceId, Readonly<Record<string, Tensor>>>();
+  const company = { plan, sink: new Sink(engine.hooks, []), signal };
+  await look(
+    engine,
+    images,
+    rows,
+    company,
+    ({ id }, given) => void feeds.set(id, given),
+    (id, given) => void feeds.set(id, given),
+  );
+  const first = firstPiece(visionPieces(vision), back.wanted);
+  const tower: Backward = { ...back, pass: rows.tower };
+  const through = async (id: VisionPieceId, g: Tensor, pass = rows.tower): Promise<Tensor> => {
+    signal?.throwIfAborted();
+    const d = await backThrough({ ...back, pass }, id, feeds.get(id)!, { out: g });
+    await nextTurn();
+    return d;
+  };
+  const streams = new Map<number | "final", Tensor>();
+  for (const readout of vision.readouts) {
+    const g = gathered(back, images, rows, arriving.get(readout.into ?? "hook_embed")!);
+    split(readout, await through(readout.id, g, rows.tokens), streams);
+  }
+  const layers = vision.num_hidden_layers;
+  if (streams.has("final") && first <= layers + 1) {
+    collect(streams, layers - 1, await through("vision.final", streams.get("final")!));
+  }
+  for (let l = layers - 1; l >= 0 && first <= l + 1; l--) {
+    progress?.(layers - 1 - l, layers, `vision block ${l}`);
+    const after = throughStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
+    const id = `vision.blocks.${l}` as const;
+    const entering = await throughRows(tower, id, feeds.get(id)!, after, signal);
+    if (l === 0) collect(streams, -1, entering);
+    const before = throughStream(
+      tower,
+      `vision.blocks.${l}.hook_resid_pre`,
+      l === 0 ? streams.get(-1)! : entering,
+    );
+    if (l === 0) streams.set(-1, before);
+    else collect(streams, l - 1, before);
+  }
+  if (first > 0) return;
+  const patches = await through("vision.embed", streams.get(-1)!);
+  throughStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
+}
+
+/** Back through one block of the tower, as many rows at once as the limit on memory allows. */
+async function throughRows(
+  back: Backward,
+  id: VisionPieceId,
+  feeds: Readonly<Record<string, Tensor>>,
+  g: Tensor,
+  signal?: AbortSignal,
+): Promise<Tensor> {
+  const { engine, pass } = back;
+  const hooks = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const most = rowsAtOnce(engine, pass, g.shape[0]);
+  const parts: Tensor[] = [];
+  const found: Cache[] = [];
+  for (let from = 0; from < pass.size; from += most) {
+    signal?.throwIfAborted();
+    const to = Math.min(pass.size, from + most);
+    const cut = (x: Tensor): Tensor => (x.shape[0] === pass.size ? rowsOf(x, from, to) : x);
+    const cutAll = (given: Iterable<[string, Tensor]>): [string, Tensor][] =>
+      Array.from(given, ([name, x]) => [name, cut(x)]);
+    const part = {
+      ...back,
+      pass: towerRows(pass, from, to, pass.time),
+      plan: fromRow(back.plan, hooks, from),
+      values: new Map(cutAll(back.values)),
+      found: new Cache(),
+    };
+    const own = Object.fromEntries(cutAll(Object.entries(feeds)));
+    parts.push(await backThrough(part, id, own, { out: columns(g, from, to) }));
+    found.push(part.found);
+    await nextTurn();
+  }
+  for (const name of found[0].names) back.found.set(name, joinColumns(found.map((part) => part.get(name))));
+  return joinColumns(parts);
+}
+
+/** Rows of the tower that a block takes backwards together. */
+function rowsAtOnce(engine: Engine, { size, time }: Pass, targets: number): number {
+  return Math.min(
+    size,
+    Math.max(1, Math.floor(engine.workLimit / (rowBytes(engine, time, time) * (1 + targets)))),
+  );
+}
+
+/** Bytes of the streams that a backward pass keeps, and of what one block works with. */
+export function seenMemory(engine: Engine, images: readonly BatchImage[], targets: number): Demand {
+  const vision = engine.config.vision_config!;
+  const { tower } = countRows(vision, images);
+  const { size, time } = tower;
+  const element = ELEMENT_BYTES[engine.float];
+  const rows = rowsAtOnce(engine, tower, targets);
+  return {
+    "streams of the vision tower":
+      (vision.num_hidden_layers + 1) * size * time * vision.hidden_size * element,
+    "values inside its blocks and their cotangents": rows * rowBytes(engine, time, time) * (1 + targets),
+  };
+}
+
+/** Place among the pieces of the earliest that a cotangent must reach. */
+function firstPiece(pieces: readonly VisionPieceId[], wanted: readonly Hook[]): number {
+  const places = wanted.map(({ piece }) => pieces.indexOf(piece as VisionPieceId)).filter((at) => at >= 0);
+  return Math.min(...places);
+}
+
+/** The cotangent of a readout (targets, rows, tokens, width), from that of the stream that its vectors stand in. */
+function gathered({ engine }: Backward, images: readonly BatchImage[], rows: Rows, g: Tensor): Tensor {
+  const [targets, size, time, width] = g.shape;
+  const { tokens } = rows;
+  const data = zerosLike(g.data, targets * tokens.size * tokens.time * width);
+  const from = tokenRows(engine.config.vision_config!, images, tokens.time);
+  for (let m = 0; m < targets; m++) {
+    images.forEach(({ row, columns }, i) => {
+      from[i].forEach((place, t) => {
+        if (place === NEWLINE) return;
+        const source = ((m * size + row) * time + columns[t]) * width;
+        data.set(g.data.subarray(source, source + width), (m * tokens.size * tokens.time + place) * width);
+      });
+    });
+  }
+  return { data, shape: [targets, tokens.size, tokens.time, width] };
+}
+
+/** Gives each stream that a readout reads its share of the cotangent of all of them side by side. */
+function split({ after }: Readout, g: Tensor, streams: Map<number | "final", Tensor>): void {
+  if (after === "final") {
+    collect(streams, after, g);
+    return;
+  }
+  const lead = g.shape.slice(0, -1);
+  const all = g.shape[g.shape.length - 1];
+  const width = all / after.length;
+  after.forEach((l, part) => {
+    const data = zerosLike(g.data, g.data.length / after.length);
+    for (let i = 0; i < data.length / width; i++) {
+      const from = i * all + part * width;
+      data.set(g.data.subarray(from, from + width), i * width);
+    }
+    collect(streams, l, { data, shape: [...lead, width] });
+  });
+}
+
+function collect(streams: Map<number | "final", Tensor>, at: number | "final", g: Tensor): void {
+  const before = streams.get(at);
+  streams.set(at, before ? sum(before, g) : g);
+}

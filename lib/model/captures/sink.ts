@@ -1,0 +1,150 @@
+import { ModalscopeError } from "../../errors.js";
+import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
+import type { Pass } from "../batch/pass.js";
+import { createSafetensors, type SafetensorsWriter } from "../checkpoint/index.js";
+import type { Hook } from "../hooks/hooks.js";
+import { matchRunning } from "../hooks/reach.js";
+import { Cache } from "./activation-cache.js";
+import { type CaptureSpec, checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
+
+/** What to keep of a run. A bare pattern keeps whole tensors. */
+export type CaptureRequest = string | RegExp | CaptureSpec;
+
+interface Wanted {
+  readonly key: string;
+  readonly request: CaptureSpec;
+}
+
+/** Takes what was asked for while a pass runs, into memory or straight into a file. */
+export class Sink {
+  private readonly memory = new Cache();
+  private file?: { readonly path: string; readonly writer: SafetensorsWriter };
+  private readonly wanted = new Map<string, Wanted[]>();
+  /** What comes in parts, by hook. */
+  private readonly pending = new Map<string, Kept[]>();
+
+  /**
+   * @param runs whether a hook is passed at all
+   * @throws ModalscopeError for an unknown hook, one that does not run, or two captures under one name
+   */
+  constructor(
+    private readonly hooks: readonly Hook[],
+    requests: readonly CaptureRequest[],
+    runs: (hook: Hook) => boolean = () => true,
+  ) {
+    for (const given of requests) {
+      const request = typeof given === "string" || given instanceof RegExp ? { hook: given } : given;
+      for (const { name } of matchRunning(hooks, request.hook, runs)) {
+        const list = this.wanted.get(name) ?? [];
+        const key = keyOf(name, request);
+        const others = list.filter((other) => other.key === key);
+        if (others.some((other) => sameKept(other.request, request))) continue;
+        if (others.length > 0) {
+          throw new ModalscopeError(
+            `Two captures of "${name}" would be kept under one name.`,
+            "They differ in positions, heads or the number of largest elements only.",
+            "Capture the larger one and cut it, or run twice.",
+          );
+        }
+        list.push({ key, request });
+        this.wanted.set(name, list);
+      }
+    }
+  }
+
+  wants(name: string): boolean {
+    return this.wanted.has(name);
+  }
+
+  /** Local names of what is wanted of a piece. */
+  localNames(piece: Hook["piece"]): string[] {
+    return this.hooks.filter((h) => h.piece === piece && this.wanted.has(h.name)).map((h) => h.local);
+  }
+
+  /**
+   * Sees that every request can be met, before anything is computed.
+   * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
+   */
+  check(passOf: (hook: Hook) => Pass): void {
+    for (const hook of this.hooks)
+      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, passOf(hook));
+  }
+
+  /** Bytes that the captures of a pass will take in memory. */
+  estimate(extentOf: (hook: Hook) => Extent, elementBytes: number): number {
+    return this.expected(extentOf).reduce((n, { shape }) => n + sizeOf(shape) * elementBytes, 0);
+  }
+
+  /** Sends what a pass brings to a safetensors file; memory then holds one tensor at a time. */
+  toFile(path: string, extentOf: (hook: Hook) => Extent, dtype: "F32" | "F64"): void {
+    const listed = this.expected(extentOf).map(({ name, shape }) => ({ name, shape, dtype }));
+    this.file = { path, writer: createSafetensors(path, listed) };
+  }
+
+  /** `pass` tells which rows and columns the tensor holds: all, or a part of those of `pass.whole`, which come in order. */
+  take(name: string, x: Tensor, pass: Pass): void {
+    const wanted = this.wanted.get(name);
+    if (!wanted) return;
+    const whole = pass.whole ?? pass;
+    if (whole === pass && wanted.length === 1 && keepsAll(wanted[0].request, pass)) {
+      this.put(wanted[0].key, x);
+      return;
+    }
+    const hook = this.hooks.find((h) => h.name === name)!;
+    const zeros = (n: number): Float32Array => zerosLike(x.data, n);
+    const kept = this.pending.get(name) ?? wanted.map(({ request }) => new Kept(hook, request, whole, zeros));
+    for (const one of kept) one.add(x, pass);
+    const { firstRow = 0, keys = whole.start + whole.time } = pass;
+    if (firstRow + pass.size < whole.size || pass.start + pass.time < keys) {
+      this.pending.set(name, kept);
+      return;
+    }
+    this.pending.delete(name);
+    kept.forEach((one, i) => {
+      for (const [suffix, value] of one.finish()) this.put(wanted[i].key + suffix, value);
+    });
+  }
+
+  /** What was taken. A file appears in its place now. */
+  finish(): Cache {
+    if (!this.file) return this.memory;
+    this.file.writer.finish();
+    return Cache.open(this.file.path);
+  }
+
+  /** Drops a file that was not finished. */
+  abort(): void {
+    this.file?.writer.abort();
+  }
+
+  private put(name: string, { data, shape }: Tensor): void {
+    if (!this.file) this.memory.set(name, { data, shape });
+    else this.file.writer.write(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+
+  private expected(extentOf: (hook: Hook) => Extent): { name: string; shape: number[] }[] {
+    return this.hooks.flatMap((hook) =>
+      (this.wanted.get(hook.name) ?? []).flatMap(({ key, request }) =>
+        keptShapes(hook, request, extentOf(hook)).map(([suffix, shape]) => ({ name: key + suffix, shape })),
+      ),
+    );
+  }
+}
+
+/** Whether a tensor is kept just as it comes: there is no padding in it to clear. */
+function keepsAll({ positions, heads, reduce }: CaptureSpec, { columns, time }: Pass): boolean {
+  const whole = positions === undefined || positions === "all";
+  return whole && !heads && !reduce && columns.every((row) => row.length === time);
+}
+
+/** Whether two requests keep the same of a hook. */
+function sameKept(a: CaptureSpec, b: CaptureSpec): boolean {
+  const kept = ({ positions, heads, reduce }: CaptureSpec): string =>
+    JSON.stringify([positions, heads, reduce]);
+  return kept(a) === kept(b);
+}
+
+/** Requests that differ for one hook are kept under names of their own. */
+function keyOf(name: string, request: Wanted["request"]): string {
+  return typeof request.reduce === "string" ? `${name}/${request.reduce}` : name;
+}

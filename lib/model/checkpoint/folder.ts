@@ -1,0 +1,161 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { ModalscopeError } from "../../errors.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { isFile, isObject, type OpenFile, openFile, readJsonObject, readText, repeatedKey } from "./files.js";
+import { contentHash } from "./hash.js";
+import { canonicalName } from "./names.js";
+import { headerBytes, readHeader } from "./safetensors/header.js";
+import { checkpointOf, type StoredWeight } from "./store.js";
+
+/** Opens a Hugging Face folder; see `openCheckpoint`. */
+export function openFolder(path: string): Checkpoint {
+  const config = readConfig(path);
+  const generationPath = join(path, "generation_config.json");
+  const generationConfig = isFile(generationPath) ? readJsonObject(generationPath) : undefined;
+  const files: OpenFile[] = [];
+  try {
+    const weights = renamed(openWeights(path, files), path);
+    return checkpointOf({ path, format: "safetensors", config, generationConfig, files, weights }, () =>
+      contentHash(
+        [readText(join(path, "config.json"))],
+        files.map((file) => ({ file, header: headerBytes(file) })),
+        weights.values(),
+      ),
+    );
+  } catch (error) {
+    for (const file of files) file.close();
+    throw error;
+  }
+}
+
+function readConfig(path: string): Record<string, unknown> {
+  const file = join(path, "config.json");
+  if (!isFile(file)) {
+    throw new ModalscopeError(
+      `${path} is not a Hugging Face checkpoint:`,
+      "it has no config.json.",
+      "Give the folder that holds config.json and model.safetensors, or a .gguf file.",
+    );
+  }
+  const config = readJsonObject(file);
+  if (typeof config.model_type !== "string") {
+    throw new ModalscopeError(
+      `${file} does not say which model it is:`,
+      "it has no model_type.",
+      "Add it, as in the model's card.",
+    );
+  }
+  const quantisation = config.quantization_config;
+  if (isObject(quantisation)) {
+    throw new ModalscopeError(
+      `${path} holds weights quantised with ${String(quantisation.quant_method ?? "an unnamed method")},`,
+      "which cannot be read.",
+      "Get the checkpoint in bfloat16, float16 or float32, or a GGUF file of it.",
+    );
+  }
+  return config;
+}
+
+/** Opens the folder's safetensors files; they are added to `files` as they open. */
+function openWeights(path: string, files: OpenFile[]): Map<string, StoredWeight> {
+  const weights = new Map<string, StoredWeight>();
+  const add = (fileName: string): void => {
+    const file = openFile(join(path, fileName));
+    files.push(file);
+    for (const [name, entry] of readHeader(file).tensors) {
+      const before = weights.get(name);
+      if (before) {
+        throw new ModalscopeError(
+          `Weight "${name}" is in two files of ${path}:`,
+          `${basename(before.file)} and ${fileName}.`,
+          "Download the checkpoint again.",
+        );
+      }
+      weights.set(name, { name, ...entry, file: file.path, source: file });
+    }
+  };
+  const single = "model.safetensors";
+  const index = join(path, "model.safetensors.index.json");
+  if (isFile(join(path, single))) add(single);
+  else if (isFile(index)) {
+    const places = readIndex(index);
+    for (const shard of new Set(places.values())) add(shard);
+    checkIndex(index, places, weights);
+  } else throw noWeights(path);
+  return weights;
+}
+
+/** Weights under the names that the architectures read. */
+function renamed(weights: ReadonlyMap<string, StoredWeight>, path: string): Map<string, StoredWeight> {
+  const all = new Map<string, StoredWeight>();
+  for (const [stored, weight] of weights) {
+    const name = canonicalName(stored);
+    if (all.has(name)) {
+      throw new ModalscopeError(
+        `${path} holds the weight "${name}" under two names,`,
+        `one of them "${stored}".`,
+        "Save it with one release of transformers.",
+      );
+    }
+    all.set(name, { ...weight, name });
+  }
+  return all;
+}
+
+/** The index of a sharded checkpoint: which weight is in which file. */
+function readIndex(path: string): Map<string, string> {
+  const { weight_map: map } = readJsonObject(path);
+  const repeated = repeatedKey(readText(path));
+  const bad = (why: string): ModalscopeError =>
+    new ModalscopeError(`${path} is not a sound index of weights:`, why, "Download it again.");
+  if (repeated !== undefined) throw bad(`it holds "${repeated}" twice.`);
+  if (!isObject(map) || Object.keys(map).length === 0) throw bad("it has no weight_map.");
+  const places = new Map<string, string>();
+  for (const [name, file] of Object.entries(map)) {
+    // A bare file name: the index must not lead out of the folder.
+    if (typeof file !== "string" || file === "" || basename(file) !== file || file.includes("\0")) {
+      throw bad(`it places "${name}" in something that is not a file name.`);
+    }
+    if (!isFile(join(dirname(path), file))) {
+      throw new ModalscopeError(
+        `${dirname(path)} lacks the file ${file}`,
+        "that its index names.",
+        "Download the missing shard.",
+      );
+    }
+    places.set(name, file);
+  }
+  return places;
+}
+
+function checkIndex(
+  path: string,
+  places: ReadonlyMap<string, string>,
+  weights: ReadonlyMap<string, StoredWeight>,
+): void {
+  for (const [name, file] of places) {
+    const weight = weights.get(name);
+    if (!weight || basename(weight.file) !== file) {
+      const where = weight ? `it lies in ${basename(weight.file)}` : "no file has it";
+      throw new ModalscopeError(
+        `${path} places "${name}" in ${file},`,
+        `but ${where}.`,
+        "Download the checkpoint again.",
+      );
+    }
+  }
+}
+
+function noWeights(path: string): ModalscopeError {
+  const names = readdirSync(path);
+  const pickled = names.find((name) => /\.(bin|pt|pth)$/.test(name));
+  const found = pickled ? ` It has ${pickled}, a format that can run code when read.` : "";
+  return new ModalscopeError(
+    `${path} has no weights:`,
+    `neither model.safetensors nor model.safetensors.index.json is there.${found}`,
+    pickled
+      ? "Convert it in Python: AutoModel….from_pretrained(folder).save_pretrained(folder)."
+      : "Download the missing files.",
+  );
+}

@@ -1,0 +1,19 @@
+export type { Checkpoint, WeightInfo } from "./checkpoint.js";
+export { defaultCacheDir, float32Checkpoint } from "./float32-copy.js";
+export { savedName } from "./names.js";
+export { dequantise } from "./numbers/dequantise.js";
+export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
+export { openCheckpoint } from "./open.js";
+export {
+  readSafetensorsHeader,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+} from "./safetensors/header.js";
+export { openSafetensors, readSafetensors, type SafetensorsReader } from "./safetensors/read.js";
+export {
+  createSafetensors,
+  type SafetensorsWriter,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors/write.js";
+export { hasTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.js";

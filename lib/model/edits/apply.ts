@@ -1,0 +1,267 @@
+/** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
+import { ModalscopeError } from "../../errors.js";
+import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
+import type { Positions } from "../batch/batch.js";
+import { fillPadding, keyCount, type Pass } from "../batch/pass.js";
+import { axesOf, type Hook, overKeys } from "../hooks/hooks.js";
+import {
+  type Affine,
+  affineOf,
+  type Cell,
+  type Edit,
+  multiplyCell,
+  type PlacedEdit,
+  transform,
+} from "./edits.js";
+
+/** The cells of a hook's tensor that an edit holds at in this pass. */
+export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit, pass: Pass): Cell[] {
+  const { edit, valueRow } = placed;
+  if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) return [];
+  const { time, head } = axesOf(hook);
+  const width = shape[shape.length - 1];
+  const heads = head === undefined ? [0] : (edit.heads ?? Array.from({ length: shape[head] }, (_, h) => h));
+  const columns = columnsOf(placed, pass);
+  const cells: Cell[] = [];
+  for (let row = 0; row < pass.size; row++) {
+    if (valueRow(row) === undefined) continue;
+    for (const column of columns[row]) {
+      const local = column - pass.start;
+      for (const h of heads) {
+        if (head === undefined) {
+          cells.push({
+            row,
+            column,
+            head: 0,
+            lead: [row, column],
+            offset: (row * shape[time] + local) * width,
+          });
+        } else if (head === 2) {
+          const offset = ((row * shape[1] + local) * shape[2] + h) * width;
+          cells.push({ row, column, head: h, lead: [row, column, h], offset });
+        } else {
+          const offset = ((row * shape[1] + h) * shape[2] + local) * width;
+          cells.push({ row, column, head: h, lead: [row, h, column], offset });
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+/** Absolute columns of this pass at which an edit holds, by row: tokens only. */
+function columnsOf({ edit, valueRow }: PlacedEdit, pass: Pass): number[][] {
+  return named(edit.positions, valueRow, pass).map((row, b) => {
+    if (row === "all") return [...pass.columns[b]];
+    const tokens = new Set(pass.columns[b]);
+    return row.filter((c) => tokens.has(c));
+  });
+}
+
+/** The columns that positions name in each row of a pass; a list for each row goes by the edit's own rows. */
+export function named(
+  positions: Positions | undefined,
+  valueRow: PlacedEdit["valueRow"],
+  pass: Pick<Pass, "size" | "last">,
+): (number[] | "all")[] {
+  if (positions === undefined || positions === "all") return new Array(pass.size).fill("all");
+  if (positions === "last") return pass.last.map((c) => [c]);
+  const lists = positions as readonly (number | readonly number[])[];
+  return Array.from({ length: pass.size }, (_, b) => {
+    const row = valueRow(b);
+    if (row === undefined) return [];
+    const own = Array.isArray(lists[0]) ? lists[row] : lists;
+    return (own as readonly number[]).map((p) => (p < 0 ? pass.last[b] + 1 + p : p));
+  });
+}
+
+/** `x` after the edits; `x` itself is left as it is. */
+export function edited(x: Tensor, hook: Hook, edits: readonly PlacedEdit[] | undefined, pass: Pass): Tensor {
+  if (!edits?.length) return x;
+  let out: Tensor = { data: x.data.slice(), shape: x.shape };
+  const width = x.shape[x.shape.length - 1];
+  for (const placed of edits) {
+    if (placed.edit.kind === "apply") {
+      out = changed(out, hook, placed, pass);
+      continue;
+    }
+    const cells = cellsOf(hook, x.shape, placed, pass);
+    const affine = affineOf(placed, width);
+    if (!affine) {
+      transform(out, cells, placed, width);
+      continue;
+    }
+    for (const cell of cells) {
+      multiplyCell(affine, cell, out.data, width);
+      affine.shift?.(cell, out.data);
+    }
+  }
+  atPaddedKeys(hook, pass, x.shape, (i) => {
+    out.data[i] = x.data[i];
+  });
+  return out;
+}
+
+/** Cotangents (targets, …the hook's shape), zero at keys that are padding. */
+export function withoutPaddedKeys(g: Tensor, hook: Hook, pass: Pass): Tensor {
+  const [targets, ...shape] = g.shape;
+  const size = sizeOf(shape);
+  atPaddedKeys(hook, pass, shape, (i) => {
+    for (let m = 0; m < targets; m++) g.data[m * size + i] = 0;
+  });
+  return g;
+}
+
+/** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
+function atPaddedKeys(
+  hook: Hook,
+  { keyMask }: Pass,
+  shape: readonly number[],
+  take: (index: number) => void,
+): void {
+  if (!overKeys(hook) || !keyMask.includes(0)) return;
+  const [size, heads, time, keys] = shape;
+  for (let b = 0; b < size; b++) {
+    for (let k = 0; k < keys; k++) {
+      if (keyMask[b * keys + k]) continue;
+      for (let q = 0; q < heads * time; q++) take((b * heads * time + q) * keys + k);
+    }
+  }
+}
+
+/** What a closure makes of the rows of `x` that belong to its batch, at the cells where the edit holds. */
+function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor {
+  const { change } = placed.edit as Extract<Edit, { kind: "apply" }>;
+  const { from, to } = placed.own ?? { from: 0, to: x.shape[0] };
+  const perRow = x.data.length / x.shape[0];
+  const shape = [to - from, ...x.shape.slice(1)];
+  const data = x.data.slice();
+  fillPadding(data, x.shape, axesOf(hook).time, pass, 0);
+  const result = change({ data: data.slice(from * perRow, to * perRow), shape });
+  if (result?.data?.length !== sizeOf(shape) || sizeOf(result.shape) !== sizeOf(shape)) {
+    throw new ModalscopeError(
+      `The function at "${hook.name}" returned the shape (${result?.shape?.join(", ")}).`,
+      `It was given (${shape.join(", ")}) and must return that.`,
+    );
+  }
+  const width = x.shape[x.shape.length - 1];
+  data.set(x.data);
+  for (const { offset } of cellsOf(hook, x.shape, placed, pass)) {
+    const own = offset - from * perRow;
+    data.set(result.data.subarray(own, own + width), offset);
+  }
+  return { data, shape: x.shape };
+}
+
+/**
+ * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them. Nothing passes
+ * `apply` and `resample`.
+ */
+export function pulledBack(g: Tensor, hook: Hook, edits: readonly PlacedEdit[], pass: Pass): Tensor {
+  const [targets, ...shape] = g.shape;
+  const size = sizeOf(shape);
+  const width = shape[shape.length - 1];
+  const data = g.data.slice();
+  for (let m = 0; m < targets; m++) {
+    const own = data.subarray(m * size, (m + 1) * size);
+    for (const placed of [...edits].reverse()) {
+      if (placed.edit.kind === "mask") continue;
+      const cells = cellsOf(hook, shape, placed, pass);
+      const linear = linearPart(placed);
+      // A mean and a projection are their own transposes.
+      if (!linear)
+        transform({ data: own, shape }, cells, { ...placed, edit: withoutShift(placed.edit) }, width);
+      else for (const cell of cells) multiplyCell(linear(width), cell, own, width);
+    }
+    atPaddedKeys(hook, pass, shape, (i) => {
+      own[i] = g.data[m * size + i];
+    });
+  }
+  return { data, shape: g.shape };
+}
+
+/** An edit's derivative by x where that is a factor for each element. */
+function linearPart(placed: PlacedEdit): ((width: number) => Affine) | undefined {
+  const { kind } = placed.edit;
+  if (kind === "mean" || kind === "project") return undefined;
+  return (width) => ({ factor: affineOf(placed, width)?.factor ?? 0 });
+}
+
+function withoutShift(edit: Edit): Edit {
+  return edit.kind === "project" ? { ...edit, plus: undefined } : edit;
+}
+
+/** Whether edits can be given to the graph without a look at the value. */
+export function isAffine(edits: readonly PlacedEdit[]): boolean {
+  return edits.every(({ edit }) => ["replace", "add", "scale", "noise", "mask"].includes(edit.kind));
+}
+
+/** Affine edits of one hook as the inputs x · scale + shift of its graph. */
+export function asInputs(
+  hook: Hook,
+  shape: readonly number[],
+  edits: readonly PlacedEdit[],
+  pass: Pass,
+  zeros: (n: number) => Float32Array,
+): { scale: Tensor; shift: Tensor } {
+  const n = sizeOf(shape);
+  const width = shape[shape.length - 1];
+  const scale = zeros(n).fill(1);
+  const shift = zeros(n);
+  for (const placed of edits) {
+    const affine = affineOf(placed, width)!;
+    for (const cell of cellsOf(hook, shape, placed, pass)) {
+      multiplyCell(affine, cell, scale, width);
+      multiplyCell(affine, cell, shift, width);
+      affine.shift?.(cell, shift);
+    }
+  }
+  atPaddedKeys(hook, pass, shape, (i) => {
+    scale[i] = 1;
+    shift[i] = 0;
+  });
+  return { scale: { data: scale, shape }, shift: { data: shift, shape } };
+}
+
+/** A value that takes a hook's place whatever is computed there. */
+export function asReplacement(x: Tensor): { scale: Tensor; shift: Tensor } {
+  const scale = { data: zerosLike(x.data, 1), shape: x.shape.map(() => 1) };
+  return { scale, shift: x };
+}
+
+/** Queries and keys that the mask edits of a pass hide from each other, in the pass's own columns. */
+export function hiddenPairs(
+  edits: readonly PlacedEdit[],
+  pass: Pass,
+): { row: number; head: number | "all"; query: number; key: number }[] {
+  const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
+  const keys = keyCount(pass);
+  for (const placed of edits) {
+    const { edit, valueRow } = placed;
+    if (edit.kind !== "mask") continue;
+    if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) continue;
+    const queries = columnsOf(placed, pass);
+    const everything = allColumns(pass);
+    const hidden = named(edit.to, valueRow, pass).map((row, b) => (row === "all" ? everything[b] : row));
+    for (let row = 0; row < pass.size; row++) {
+      if (valueRow(row) === undefined) continue;
+      for (const column of queries[row]) {
+        for (const key of hidden[row]) {
+          if (key >= keys) continue;
+          for (const head of edit.heads ?? (["all"] as const)) {
+            pairs.push({ row, head, query: column - pass.start, key });
+          }
+        }
+      }
+    }
+  }
+  return pairs;
+}
+
+function allColumns(pass: Pass): number[][] {
+  const { size, keyMask } = pass;
+  const keys = keyCount(pass);
+  return Array.from({ length: size }, (_, b) =>
+    Array.from({ length: keys }, (_, k) => k).filter((k) => keyMask[b * keys + k] === 1),
+  );
+}

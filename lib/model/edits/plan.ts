@@ -1,0 +1,187 @@
+/** Edits resolved: which hooks they are at, and whether they can hold there. */
+import { ModalscopeError } from "../../errors.js";
+import { sizeOf } from "../../tensor.js";
+import type { Positions } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import { axesOf, type Hook, isVisual, overKeys } from "../hooks/hooks.js";
+import { matchRunning } from "../hooks/reach.js";
+import { EXPERT_INDICES } from "../nn/experts.js";
+import { checkWidth, type Edit, type Edits, type PlacedEdit } from "./edits.js";
+
+/** Hook name → edits in order. */
+export type Plan = ReadonlyMap<string, readonly PlacedEdit[]>;
+
+/** Where an edit stands among the rows of a pass. */
+export type Placement = Omit<PlacedEdit, "edit">;
+
+const everyRow = ({ rows }: Edit): Placement => ({
+  valueRow: (b) => (!rows || rows.includes(b) ? b : undefined),
+});
+
+/**
+ * Resolves the hook patterns of edits.
+ * @param runs whether a hook is passed at all
+ * @throws ModalscopeError for an unknown hook, one that does not run, a value or basis that does not fit, heads that
+ * are not there, or a mask that is not at `attn.hook_attn_scores`
+ */
+export function planEdits(
+  hooks: readonly Hook[],
+  edits: Edits,
+  runs: (hook: Hook) => boolean = () => true,
+  place: (edit: Edit) => Placement = everyRow,
+): Map<string, PlacedEdit[]> {
+  const plan = new Map<string, PlacedEdit[]>();
+  for (const [pattern, given] of Object.entries(edits)) {
+    for (const hook of matchRunning(hooks, pattern, runs)) {
+      const list = plan.get(hook.name) ?? [];
+      for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
+        checkEdit(hook, edit);
+        list.push({ edit, ...place(edit) });
+      }
+      plan.set(hook.name, list);
+    }
+  }
+  return plan;
+}
+
+/**
+ * Checks that a plan's edits hold somewhere, before anything is computed.
+ * @param passOf how a hook's rows and columns are counted
+ * @param generated tokens that follow the prompt
+ * @throws ModalscopeError for a row, position or value that cannot be
+ */
+export function checkPlan(
+  hooks: readonly Hook[],
+  plan: Plan,
+  passOf: (hook: Hook) => Pass,
+  generated = 0,
+): void {
+  for (const point of hooks.filter(({ name }) => plan.has(name))) {
+    const hook = point.name;
+    const batch = passOf(point);
+    // Pictures are looked at with the prompt, and never again.
+    const decoded = isVisual(point) || point.local === "hook_deepstack" ? 0 : generated;
+    const length = batch.time + decoded;
+    for (const { edit } of plan.get(hook)!) {
+      const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
+      if (row !== undefined) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" names row ${row}.`,
+          `The batch has ${batch.size} rows.`,
+          "Rows count from 0.",
+        );
+      }
+      if (edit.phase === "decoding" && decoded === 0) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" holds while tokens are generated.`,
+          generated > 0
+            ? "Pictures are looked at while the prompt is read, and never again."
+            : "Here a prompt is read, and nothing more.",
+          generated > 0 ? "Leave the phase out." : "Leave the phase out, or use generate.",
+        );
+      }
+      checkPositions(hook, edit.positions, batch, length);
+      if (edit.kind === "mask") checkPositions(hook, edit.to, batch, length);
+      const value = "value" in edit ? edit.value : "factor" in edit ? edit.factor : undefined;
+      if (typeof value === "object" && sizeOf(value.shape) !== value.data.length) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" has ${value.data.length} values of shape (${value.shape.join(", ")}).`,
+          `That shape holds ${sizeOf(value.shape)}.`,
+        );
+      }
+    }
+  }
+}
+
+function checkPositions(
+  hook: string,
+  positions: Positions | undefined,
+  { size, last, columns }: Pass,
+  length: number,
+): void {
+  if (positions === undefined || typeof positions === "string") return;
+  const lists = positions as readonly (number | readonly number[])[];
+  const perRow = Array.isArray(lists[0]);
+  if (perRow && lists.length !== size) {
+    throw new ModalscopeError(
+      `The edit at "${hook}" has positions for ${lists.length} rows.`,
+      `The batch has ${size}.`,
+      "Give one list for all rows, or one for each.",
+    );
+  }
+  for (let b = 0; b < size; b++) {
+    for (const p of (perRow ? lists[b] : lists) as readonly number[]) {
+      const column = p < 0 ? last[b] + 1 + p : p;
+      const first = p < 0 ? columns[b][0] : 0;
+      if (!(Number.isInteger(column) && column >= first && column < length)) {
+        throw new ModalscopeError(
+          `The edit at "${hook}" names position ${p}, which row ${b} does not have.`,
+          `It has ${columns[b].length} tokens, and there are ${length} columns.`,
+          "Positions are columns of the batch from 0; negative ones count back from a row's last token.",
+        );
+      }
+    }
+  }
+}
+
+/** Several plans as one; edits of the same hook follow each other. */
+export function joinPlans(plans: Iterable<Plan>): Map<string, PlacedEdit[]> {
+  const joined = new Map<string, PlacedEdit[]>();
+  for (const plan of plans)
+    for (const [name, edits] of plan) joined.set(name, [...(joined.get(name) ?? []), ...edits]);
+  return joined;
+}
+
+function checkEdit(hook: Hook, edit: Edit): void {
+  if (hook.local === EXPERT_INDICES) {
+    throw new ModalscopeError(
+      `"${hook.name}" cannot be edited.`,
+      "It says which experts a token goes to; their weights decide it.",
+      "Edit mlp.hook_expert_weights: an expert runs where its weight is not zero.",
+    );
+  }
+  if (edit.kind === "mask" && hook.local !== "attn.hook_attn_scores") {
+    throw new ModalscopeError(
+      `"${hook.name}" cannot be masked.`,
+      "A mask hides keys from queries.",
+      "Put it at attn.hook_attn_scores.",
+    );
+  }
+  const { head } = axesOf(hook);
+  if (edit.heads && head === undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no heads.`, "An edit asks for some.");
+  }
+  const missing = edit.heads?.find(
+    (h) => !(Number.isInteger(h) && h >= 0 && h < (hook.shape[head!] as number)),
+  );
+  if (missing !== undefined) {
+    throw new ModalscopeError(`"${hook.name}" has no head ${missing}.`, `It has ${hook.shape[head!]}.`);
+  }
+  const width = hook.shape[hook.shape.length - 1];
+  if (typeof width === "number") checkWidth(edit, width);
+}
+
+/**
+ * Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach;
+ * or rows, of which a part of the queries may have fewer.
+ */
+export function needsAllQueries(hook: Hook, plan: Plan): boolean {
+  const edits = hook.inside ? (plan.get(hook.name) ?? []) : [];
+  return edits.some(
+    ({ edit }) => edit.kind !== "mask" && (overKeys(hook) || edit.kind === "mean" || mixesRows(edit)),
+  );
+}
+
+/** Whether an edit at a row may read others. */
+export function mixesRows({ kind }: Edit): boolean {
+  return kind === "apply" || kind === "resample";
+}
+
+/** The edits of some hooks as rows see them that are counted from `from`. */
+export function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
+  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
+    edit,
+    valueRow: (b) => valueRow(b + from),
+  });
+  return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
+}

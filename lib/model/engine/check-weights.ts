@@ -1,0 +1,105 @@
+import { didYouMean, ModalscopeError } from "../../errors.js";
+import type { Tensor } from "../../tensor.js";
+import type { Checkpoint } from "../checkpoint/index.js";
+import { canonicalName } from "../checkpoint/names.js";
+import type { Family, TextConfig } from "../families/index.js";
+import { textPart } from "../families/multimodal.js";
+import { buildPiece, HEAD, pieces, weightsOf } from "../families/pieces.js";
+import { expertLayout, expertShapes, placeOf } from "./expert-layout.js";
+
+/** A weight as a tensor. */
+export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
+  const info = checkpoint.weights.get(canonicalName(name));
+  if (!info) {
+    throw new ModalscopeError(
+      `The checkpoint has no weight "${name}".`,
+      "",
+      didYouMean(name, checkpoint.weights.keys()),
+    );
+  }
+  return { data: checkpoint.read(info.name), shape: info.shape };
+}
+
+/**
+ * Compares the number of blocks in config.json with the weights' names, before anything of that number is made.
+ * @throws ModalscopeError when they differ
+ */
+export function checkBlocks({ path, config: raw, weights }: Checkpoint): void {
+  const config = textPart(raw);
+  const numbers = [...weights.keys()].map((name) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1));
+  const blocks = numbers.reduce((a, b) => Math.max(a, b), -1) + 1;
+  if (config.num_hidden_layers === blocks) return;
+  throw new ModalscopeError(
+    `config.json has "num_hidden_layers": ${JSON.stringify(config.num_hidden_layers)}.`,
+    `${path} holds the weights of ${blocks} blocks.`,
+    "Config and weights belong to different models, or a shard is missing.",
+  );
+}
+
+/** Weights that no architecture reads: of older checkpoints, and of a vision tower after the block that is read. */
+const UNREAD = /rotary_emb\.inv_freq$|^vision_tower\./;
+
+/**
+ * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
+ * @returns bytes of the blocks' weights, of the head's and of the experts' in float32
+ * @throws ModalscopeError at the first weight that is missing or contradicts config.json
+ */
+export function checkWeights(
+  family: Family,
+  config: TextConfig,
+  checkpoint: Checkpoint,
+): { blocks: number; head: number; experts: number } {
+  const bytes = { blocks: 0, head: 0, experts: 0 };
+  const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
+  checkAll(checkpoint, embedding);
+  const read = new Set(embedding.keys());
+  const newline = family.vision?.newline;
+  if (newline !== undefined) {
+    checkAll(checkpoint, new Map([[newline, [config.hidden_size]]]));
+    read.add(newline);
+  }
+  for (const id of pieces(config)) {
+    const { out, taps } = buildPiece(family, config, id);
+    const weights = weightsOf([out, ...taps.values()]);
+    for (const name of weights.keys()) read.add(name);
+    bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
+    if (typeof id !== "number" || !family.experts?.(config, id)) continue;
+    const place = placeOf({ family, config }, id);
+    const needed = expertShapes(expertLayout(checkpoint, place), place);
+    for (const name of needed.keys()) read.add(name);
+    bytes.experts += checkAll(checkpoint, needed);
+  }
+  if (config.tie_word_embeddings) read.add("lm_head.weight");
+  const unread = [...checkpoint.weights.keys()].find((name) => !read.has(name) && !UNREAD.test(name));
+  if (unread !== undefined) {
+    throw new ModalscopeError(
+      `${checkpoint.path} holds the weight "${unread}".`,
+      `By its config a ${config.model_type} model has none of that name.`,
+      "Config and weights belong to different models, or config.json lacks a field.",
+    );
+  }
+  return bytes;
+}
+
+function checkAll(checkpoint: Checkpoint, needed: ReadonlyMap<string, readonly number[]>): number {
+  let bytes = 0;
+  for (const [name, shape] of needed) {
+    const found = checkpoint.weights.get(name);
+    if (!found) {
+      throw new ModalscopeError(
+        `${checkpoint.path} lacks the weight "${name}".`,
+        `Its config asks for one of shape (${shape.join(", ")}).`,
+        didYouMean(name, checkpoint.weights.keys()),
+      );
+    }
+    if (found.shape.join() !== shape.join()) {
+      throw new ModalscopeError(
+        `The weight "${name}" has the shape (${found.shape.join(", ")}).`,
+        `By config.json it should be (${shape.join(", ")}).`,
+        "Config and weights belong to different models, or one of them is damaged.",
+      );
+    }
+    bytes += shape.reduce((a, b) => a * b, 4);
+  }
+  return bytes;
+}

@@ -1,0 +1,86 @@
+import type { Session, Value } from "../../runtime/session.js";
+import type { Tensor, TypedArray } from "../../tensor.js";
+import type { Checkpoint } from "../checkpoint/index.js";
+import type { Family, TextConfig } from "../families/index.js";
+import { buildPiece, KEYS, type PieceId, type Variant } from "../families/pieces.js";
+import type { Node } from "../graph/node.js";
+import type { Hook } from "../hooks/hooks.js";
+import type { ExpertStore } from "./expert-store.js";
+import type { FloatType, SessionPool } from "./pool.js";
+
+/** A loaded checkpoint's moving parts, shared by everything that runs it. */
+export interface Engine {
+  readonly family: Family;
+  readonly config: TextConfig;
+  readonly checkpoint: Checkpoint;
+  readonly hooks: readonly Hook[];
+  readonly pool: SessionPool;
+  /** Weights of experts where not all are held in memory: then they are inputs of one graph for all. */
+  readonly experts: ExpertStore;
+  readonly float: FloatType;
+  /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
+  readonly resident: boolean;
+  /** Bytes that the captures of one run may take. */
+  readonly captureLimit: number;
+  /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */
+  readonly workLimit: number;
+  /** About as many tokens as one call of a block runs fastest on. */
+  readonly tokensAtOnce: number;
+  /** Whether attention can be one operation where nothing inside it is asked for. */
+  readonly fuses: boolean;
+}
+
+/** What the inputs of a model are made with. */
+export type Feeding = Pick<Engine, "family" | "config" | "float">;
+
+/** Zeros of the engine's number type. In float64, the checking mode, these are really Float64Arrays. */
+export function floats(engine: Pick<Engine, "float">, n: number): Float32Array {
+  return engine.float === "float32" ? new Float32Array(n) : (new Float64Array(n) as unknown as Float32Array);
+}
+
+/** Runs `work` with the session of a piece; its outputs are `out` and every tap by its local name. */
+export function withPiece<T>(
+  engine: Engine,
+  id: PieceId,
+  variant: Variant,
+  work: (session: Session) => Promise<T>,
+  prepack: boolean = engine.resident && plain(variant),
+): Promise<T> {
+  const build = (): Record<string, Node> => {
+    const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
+    if (variant.only === "keys") return Object.fromEntries(KEYS.map((name) => [name, taps.get(name)!]));
+    return { ...Object.fromEntries(taps), ...(variant.only === "taps" ? {} : { out }) };
+  };
+  return engine.pool.use({ key: `${id} ${JSON.stringify(variant)}`, build, prepack }, work);
+}
+
+/** Variants stay in the mapped file: a second repacked copy of the weights would cost too much memory. */
+function plain({ edited, frozen }: Variant): boolean {
+  return !edited?.length && !frozen?.length;
+}
+
+/** Whole numbers as int64, all others as the engine's number type. */
+export function toValue(engine: Pick<Engine, "float">, { data, shape }: Tensor<TypedArray>): Value {
+  return { type: data instanceof BigInt64Array ? "int64" : engine.float, dims: shape, data };
+}
+
+export function fromValue(value: Value): Tensor {
+  return { shape: value.dims, data: value.data as Float32Array };
+}
+
+/** Runs a session on tensors, feeding only the inputs that it has. */
+export async function runSession(
+  engine: Pick<Engine, "float">,
+  session: Session,
+  feeds: Readonly<Record<string, Tensor<TypedArray> | undefined>>,
+  outputs: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const values: Record<string, Value> = {};
+  for (const name of session.inputNames) {
+    const x = feeds[name];
+    if (!x) throw new TypeError(`The graph's input "${name}" is not given.`);
+    values[name] = toValue(engine, x);
+  }
+  const results = await session.run(values, outputs);
+  return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromValue(value)]));
+}

@@ -1,0 +1,104 @@
+/** Experts read from the checkpoint as they are asked for, where not all fit into memory. */
+import type { Tensor } from "../../tensor.js";
+import type { Checkpoint } from "../checkpoint/index.js";
+import { matrixShapes } from "../nn/experts.js";
+import { type ExpertPlace, expertLayout, formOf, joinedNames, separateNames } from "./expert-layout.js";
+import type { FloatType } from "./pool.js";
+
+/** An expert's matrices, by the names of the inputs of `fedMatrices`. */
+export interface ExpertWeights {
+  readonly gate_up: Tensor;
+  readonly down: Tensor;
+}
+
+interface Held {
+  readonly weights: ExpertWeights;
+  users: number;
+}
+
+/** Experts as they are asked for, the least recently used forgotten first where there are too many bytes. */
+export class ExpertStore {
+  private readonly held = new Map<string, Held>();
+  private bytes = 0;
+  /** The last expert that was forgotten: the next is read in its place, which saves half the time. */
+  private spare?: ExpertWeights;
+
+  /** @param limit bytes to hold at most */
+  constructor(
+    private readonly checkpoint: Checkpoint,
+    private readonly float: FloatType,
+    private readonly limit: number,
+  ) {}
+
+  /** Runs `work` with one expert's weights: from memory, or read, and no other's with them. */
+  async use<T>(place: ExpertPlace, e: number, work: (weights: ExpertWeights) => Promise<T>): Promise<T> {
+    const expert = this.enter(place, e);
+    expert.users++;
+    try {
+      return await work(expert.weights);
+    } finally {
+      expert.users--;
+      this.shrink();
+    }
+  }
+
+  private enter(place: ExpertPlace, e: number): Held {
+    const key = `${place.prefix}${e}`;
+    const known = this.held.get(key);
+    const expert = known ?? { weights: this.read(place, e), users: 0 };
+    if (!known) this.bytes += bytesOf(expert.weights);
+    // At the end of the map, which is in order of last use.
+    this.held.delete(key);
+    this.held.set(key, expert);
+    return expert;
+  }
+
+  private shrink(): void {
+    for (const [key, { weights, users }] of this.held) {
+      if (this.bytes <= this.limit) return;
+      if (users > 0) continue;
+      this.held.delete(key);
+      this.bytes -= bytesOf(weights);
+      this.spare = weights;
+    }
+  }
+
+  private read(place: ExpertPlace, e: number): ExpertWeights {
+    const { checkpoint } = this;
+    const { prefix, experts, hidden } = place;
+    const shapes = matrixShapes(experts, hidden, formOf(checkpoint, place));
+    const size = experts.inner * hidden;
+    const [both, out] = this.buffers(size);
+    if (expertLayout(checkpoint, place) === "separate") {
+      const [gate, up, down] = separateNames(prefix, e);
+      checkpoint.read(gate, both.subarray(0, size));
+      checkpoint.read(up, both.subarray(size));
+      checkpoint.read(down, out);
+    } else {
+      const [gateUp, down] = joinedNames(prefix);
+      checkpoint.readRows(gateUp, [e], both);
+      checkpoint.readRows(down, [e], out);
+    }
+    return {
+      gate_up: { data: this.cast(both), shape: shapes.gate_up },
+      down: { data: this.cast(out), shape: shapes.down },
+    };
+  }
+
+  /** Room for an expert's two matrices. */
+  private buffers(size: number): [Float32Array, Float32Array] {
+    const { spare } = this;
+    this.spare = undefined;
+    if (this.float !== "float32" || spare?.down.data.length !== size)
+      return [new Float32Array(2 * size), new Float32Array(size)];
+    return [spare.gate_up.data, spare.down.data];
+  }
+
+  private cast(data: Float32Array): Float32Array {
+    return this.float === "float32" ? data : (Float64Array.from(data) as unknown as Float32Array);
+  }
+}
+
+function bytesOf({ gate_up, down }: ExpertWeights): number {
+  return gate_up.data.byteLength + down.data.byteLength;
+}

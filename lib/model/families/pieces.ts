@@ -1,0 +1,200 @@
+import { input, type Node, sorted, weight } from "../graph/node.js";
+import { add, mul } from "../graph/ops.js";
+import { denseMixture, EXPERT_INPUT } from "../nn/experts.js";
+import type { BlockInputs, Scope } from "../nn/layers.js";
+import type { Family, ReadoutId, TextConfig, VisionConfig } from "./index.js";
+
+/** How one graph of a block differs from its plain one. */
+export interface Variant {
+  /** Hooks whose value x becomes x · scale + shift, both given at run time as `<hook>.scale` and `<hook>.shift`. */
+  readonly edited?: readonly string[];
+  /** Hooks whose value is given at run time as `frozen.<hook>` instead of computed. */
+  readonly frozen?: readonly string[];
+  /** Computes the named points only (of the head, what comes before its matrix), or of these the keys and values alone. */
+  readonly only?: "taps" | "keys";
+  /** Of the tower: attention in one operation, without its scores and pattern. */
+  readonly fused?: boolean;
+  /** Of the tower: rotated queries, keys and values are inputs, as `known.<name>`: there are more keys than queries. */
+  readonly known?: boolean;
+  /** Leaves out the keys and values of earlier positions. */
+  readonly withoutPast?: boolean;
+  /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
+  readonly inputPrefix?: string;
+  /** Computes every expert on every token inside the graph: for training. */
+  readonly dense?: boolean;
+}
+
+/** A piece of the model as a graph: what goes in, what comes out, and every named point between. */
+export interface Piece {
+  readonly x: Node;
+  readonly out: Node;
+  /** Named points in the order in which they are computed. */
+  readonly taps: ReadonlyMap<string, Node>;
+  /** Edited points as they are before their edit. */
+  readonly before: ReadonlyMap<string, Node>;
+}
+
+export const HEAD = "head";
+/** The points of a block at which its rotated keys and its values are, those of earlier positions included. */
+export const KEYS = ["present.key", "present.value"] as const;
+/** A piece of the vision tower, or what reads its stream. */
+export type VisionPieceId = "vision.embed" | `vision.blocks.${number}` | "vision.final" | ReadoutId;
+/** A block of the language model by its number, the final norm with the language head, or a piece that sees. */
+export type PieceId = number | typeof HEAD | VisionPieceId;
+
+/** What the names of a piece's hooks begin with. */
+export function hookPrefix(id: PieceId): string {
+  if (typeof id === "number") return `blocks.${id}.`;
+  if (id === HEAD) return "";
+  return id === "vision.embed" || id === "vision.final" ? "vision." : `${id}.`;
+}
+
+/** The pieces that see, in the order in which they run. */
+export function visionPieces(vision: VisionConfig | undefined): VisionPieceId[] {
+  if (!vision) return [];
+  const blocks = Array.from({ length: vision.num_hidden_layers }, (_, l) => `vision.blocks.${l}` as const);
+  const final = vision.readouts.some(({ after }) => after === "final") ? (["vision.final"] as const) : [];
+  return ["vision.embed", ...blocks, ...final, ...vision.readouts.map(({ id }) => id)];
+}
+
+/** All pieces of a model, in the order in which they run. */
+export function pieces(config: TextConfig): PieceId[] {
+  return [...visionPieces(config.vision_config), ...Array(config.num_hidden_layers).keys(), HEAD];
+}
+
+/** The number of a vision block, or undefined for another piece. */
+export function visionBlock(id: PieceId): number | undefined {
+  const match = typeof id === "string" ? /^vision\.blocks\.(\d+)$/.exec(id) : null;
+  return match ? Number(match[1]) : undefined;
+}
+
+/** Builds a piece; of a sparse block, what comes before its experts. The stream that it reads enters as `x`: (batch, time, width). */
+export function buildPiece(
+  family: Family,
+  config: TextConfig,
+  id: PieceId,
+  variant: Variant = {},
+  x?: Node,
+): Piece {
+  const taps = new Map<string, Node>();
+  const before = new Map<string, Node>();
+  const prefix = weightPrefix(family, id);
+  const scope: Scope = {
+    hook(name, value) {
+      const hooked = applied(name, value, variant);
+      taps.set(name, hooked);
+      if (hooked !== value) before.set(name, value);
+      return hooked;
+    },
+    weight: (name, shape) => weight(prefix + name, shape),
+    fused: variant.fused,
+    mixture(stream, x, weights, experts) {
+      if (variant.dense)
+        return add(stream, scope.hook("hook_mlp_out", denseMixture(scope, x, weights, experts)));
+      taps.set(EXPERT_INPUT, x);
+      return stream;
+    },
+  };
+  const time = id === "vision.embed" ? "patches" : "time";
+  const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);
+  return { x: source, out: compute(family, config, id, scope, source, variant), taps, before };
+}
+
+function weightPrefix(family: Family, id: PieceId): string {
+  if (typeof id === "number") return family.names.layer(id);
+  const block = visionBlock(id);
+  return block === undefined ? "" : family.vision!.layer(block);
+}
+
+/** Length of the vectors that enter a piece. */
+function inputWidth({ hidden_size, vision_config: vision }: TextConfig, id: PieceId): number {
+  if (typeof id === "number" || id === HEAD) return hidden_size;
+  if (id === "vision.embed") return vision!.patch_values;
+  const readout = vision!.readouts.find((r) => r.id === id);
+  return vision!.hidden_size * (Array.isArray(readout?.after) ? readout.after.length : 1);
+}
+
+function compute(
+  family: Family,
+  config: TextConfig,
+  id: PieceId,
+  scope: Scope,
+  x: Node,
+  variant: Variant,
+): Node {
+  if (id === HEAD) return family.head(config, scope, x);
+  if (typeof id === "number")
+    return family.block(config, id, scope, { x, ...sharedInputs(config, variant, x) });
+  const { vision } = family;
+  const see = config.vision_config;
+  if (!vision || !see) throw new TypeError(`A ${config.model_type} model has no piece "${id}".`);
+  if (id === "vision.embed") {
+    const places = input("places", [x.shape[0], x.shape[1], see.num_positions]);
+    return vision.embed(see, scope, { patches: x, places });
+  }
+  if (id === "vision.final") return vision.final!(see, scope, x);
+  const block = visionBlock(id);
+  if (block === undefined) return scope.hook("hook_out", vision.readout(see, id as ReadoutId, scope, x));
+  const keys = variant.known ? "keys" : x.shape[1];
+  return vision.block(see, block, scope, {
+    x,
+    ...angles(see.head_dim, variant, x),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, ["mask rows", "mask heads", "queries", keys]),
+    known: variant.known ? knownInputs(see, x) : undefined,
+  });
+}
+
+function knownInputs(
+  { num_attention_heads: heads, head_dim: size }: VisionConfig,
+  x: Node,
+): BlockInputs["known"] {
+  const [batch, time] = x.shape;
+  return {
+    query: input("known.query", [batch, time, heads, size]),
+    key: input("known.key", [batch, heads, "keys", size]),
+    value: input("known.value", [batch, heads, "keys", size]),
+  };
+}
+
+/** The lengths of what a block shares with others have the names of its stream's. */
+function angles(headDim: number, { inputPrefix = "" }: Variant, x: Node): { cos: Node; sin: Node } {
+  const shape = [x.shape[0], x.shape[1], headDim];
+  return { cos: input(`${inputPrefix}cos`, shape), sin: input(`${inputPrefix}sin`, shape) };
+}
+
+function sharedInputs(
+  config: TextConfig,
+  variant: Variant,
+  x: Node,
+): { cos: Node; sin: Node; mask: Node; past?: { key: Node; value: Node } } {
+  const [batch, time] = x.shape;
+  const keys = variant.withoutPast ? time : "keys";
+  const cached = [batch, config.num_key_value_heads, "past", config.head_dim];
+  return {
+    ...angles(config.head_dim, variant, x),
+    mask: input(`${variant.inputPrefix ?? ""}mask`, [batch, "mask heads", time, keys]),
+    past: variant.withoutPast
+      ? undefined
+      : { key: input("past.key", cached), value: input("past.value", cached) },
+  };
+}
+
+function applied(name: string, value: Node, variant: Variant): Node {
+  if (variant.frozen?.includes(name)) return input(`frozen.${name}`, value.shape);
+  if (!variant.edited?.includes(name)) return value;
+  const free = (part: string): Node =>
+    input(
+      `${name}.${part}`,
+      value.shape.map((_, i) => `${name}.${part}.${i}`),
+    );
+  return add(mul(value, free("scale"), value.shape), free("shift"), value.shape);
+}
+
+/** The weights that nodes depend on: checkpoint name → shape. */
+export function weightsOf(outputs: Iterable<Node>): Map<string, readonly number[]> {
+  const found = new Map<string, readonly number[]>();
+  for (const n of sorted(outputs)) {
+    if (n.op === "Weight") found.set(n.attributes.name as string, n.shape as readonly number[]);
+  }
+  return found;
+}

@@ -1,0 +1,139 @@
+/** The experts of a sparse block at work: those that the router chose, each once, on all its tokens. */
+import { ModalscopeError } from "../../errors.js";
+import type { LongCall } from "../../progress.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
+import type { Pass } from "../batch/pass.js";
+import { type Engine, floats } from "../engine/engine.js";
+import type { ExpertPlace } from "../engine/expert-layout.js";
+import { placeOf } from "../engine/expert-layout.js";
+import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/experts.js";
+import { type ExpertInputs, forEachCall, gathered, type Run, type Visit } from "./expert-calls.js";
+
+export type { ExpertInputs } from "./expert-calls.js";
+
+/** What is done with the values between the graphs. */
+export interface Watch extends LongCall {
+  /** Whether a hook is captured or edited. */
+  readonly touches: (local: string) => boolean;
+  /** Captures and edits a hook's value. */
+  readonly at: (local: string, x: Tensor) => Tensor;
+}
+
+/** Σₑ weightₑ · expertₑ(input): (batch, time, hidden_size), zeros at padding. */
+export async function runExperts(
+  engine: Engine,
+  layer: number,
+  pass: Pass,
+  inputs: ExpertInputs,
+  watch: Watch,
+): Promise<Tensor> {
+  const place = placeOf(engine, layer);
+  const visits = visitsOf(inputs.weights, pass);
+  if (watch.touches(EXPERT_INDICES)) watch.at(EXPERT_INDICES, indices(engine, place, inputs, visits));
+  const run = { engine, place, inputs, visits, signal: watch.signal };
+  const out = zeros(engine, inputs, place.hidden);
+  const add = (rows: Float32Array, own: readonly Visit[]): void => addRows(rows, own, out, place.hidden);
+  if (!watch.touches(EXPERT_POST)) {
+    await fromInput(run, "out", add);
+    return out;
+  }
+  const { perToken, inner } = place.experts;
+  const rowOf = ({ token, slot }: Visit): number => token * perToken + slot;
+  checkSlots(place, inputs, visits, EXPERT_POST);
+  const computed = zeros(engine, inputs, perToken, inner);
+  await fromInput(run, "post", (rows, own) => {
+    own.forEach((visit, i) => {
+      computed.data.set(rows.subarray(i * inner, (i + 1) * inner), rowOf(visit) * inner);
+    });
+  });
+  await fromPost(run, watch.at(EXPERT_POST, computed), rowOf, add);
+  return out;
+}
+
+/** Is given the rows that come of a call, and whose they are. */
+type Take = (rows: Float32Array, own: readonly Visit[]) => void;
+
+/** Runs the experts as far as one of their two values. */
+function fromInput(run: Run, output: "post" | "out", take: Take): Promise<void> {
+  const { experts, hidden } = run.place;
+  return forEachCall(run, {
+    name: "forward",
+    build: (all) => ({ ...expertGraph(experts, hidden, all) }),
+    outputs: [output],
+    usual: true,
+    take: (results, own) => take(results[output].data, own),
+  });
+}
+
+/** Runs the second half of the experts, on inner values that are given: those of a visit in the row `rowOf` it. */
+function fromPost(run: Run, post: Tensor, rowOf: (visit: Visit) => number, take: Take): Promise<void> {
+  const { experts, hidden } = run.place;
+  return forEachCall(run, {
+    name: "from inner values",
+    build: (all) => ({ out: expertGraph(experts, hidden, all, "post").out }),
+    outputs: ["out"],
+    feeds: (own) => ({ post: gathered(run.engine, post, own.map(rowOf), experts.inner) }),
+    take: (results, own) => take(results.out.data, own),
+  });
+}
+
+/** By expert, in order, the tokens that go to it, padding left out; experts without any are left out too. */
+export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, start }: Pass): Visit[][] {
+  const byExpert: Visit[][] = Array.from({ length: count }, () => []);
+  columns.forEach((row, b) => {
+    for (const column of row) {
+      const token = b * time + column - start;
+      const weights = data.subarray(token * count, (token + 1) * count);
+      const chosen: number[] = [];
+      for (let e = 0; e < count; e++) if (weights[e] !== 0) chosen.push(e);
+      chosen.sort((a, b) => weights[b] - weights[a]);
+      chosen.forEach((expert, slot) => {
+        byExpert[expert].push({ expert, token, slot });
+      });
+    }
+  });
+  return byExpert.filter((own) => own.length > 0);
+}
+
+/** (batch, time, k): each token's experts, the one that weighs most first; −1 where there are fewer than k. */
+function indices(engine: Engine, place: ExpertPlace, inputs: ExpertInputs, visits: Run["visits"]): Tensor {
+  const { perToken } = place.experts;
+  checkSlots(place, inputs, visits, EXPERT_INDICES);
+  const out = zeros(engine, inputs, perToken);
+  out.data.fill(-1);
+  for (const { expert, token, slot } of visits.flat()) out.data[token * perToken + slot] = expert;
+  return out;
+}
+
+/** An edit of the weights may send a token to more experts than the router does. */
+function checkSlots(
+  { experts }: ExpertPlace,
+  { input }: ExpertInputs,
+  visits: Run["visits"],
+  hook: string,
+): void {
+  const many = visits.flat().find(({ slot }) => slot >= experts.perToken);
+  if (!many) return;
+  const [row, column] = [Math.floor(many.token / input.shape[1]), many.token % input.shape[1]];
+  throw new ModalscopeError(
+    `"${hook}" has room for ${experts.perToken} experts of each token.`,
+    `Edited weights send a token (row ${row}, column ${column} of this pass) to more.`,
+    "Capture mlp.hook_expert_weights, which names all of them.",
+  );
+}
+
+/** Zeros for every token: (batch, time, …shape). */
+function zeros(engine: Engine, { input }: ExpertInputs, ...shape: number[]): Tensor {
+  const whole = [...input.shape.slice(0, 2), ...shape];
+  return { data: floats(engine, sizeOf(whole)), shape: whole };
+}
+
+/** Adds rows to their tokens'. */
+function addRows(rows: Float32Array, own: readonly Visit[], { data }: Tensor, width: number): void {
+  let from = 0;
+  for (const { token } of own) {
+    const to = token * width;
+    for (let j = 0; j < width; j++) data[to + j] += rows[from + j];
+    from += width;
+  }
+}

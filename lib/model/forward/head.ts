@@ -1,0 +1,85 @@
+/** The final norm and the language head, where they are asked for. */
+import { ModalscopeError } from "../../errors.js";
+import { type Tensor, zerosLike } from "../../tensor.js";
+import { type Positions, resolvePositions } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import { fillPadding } from "../batch/pass.js";
+import { type Engine, runSession, withPiece } from "../engine/engine.js";
+import { type Company, runHead, runPiece } from "../engine/run-piece.js";
+import { HEAD } from "../families/pieces.js";
+
+/** What the head's matrix is applied to. */
+export const NORMALIZED = "ln_final.hook_normalized";
+
+/** Whether something is captured or edited at the final norm. */
+export function touchesHead({ hooks }: Engine, { plan, sink }: Company): boolean {
+  return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || sink.wants(h.name)));
+}
+
+/**
+ * Logits (batch, n, vocab_size) at some columns of a residual stream (batch, time, hidden_size); zero at padding.
+ * The head's matrix is applied at these columns only, whatever is captured or edited before it.
+ */
+export async function logitsAt(
+  engine: Engine,
+  pass: Pass,
+  x: Tensor,
+  positions: Positions,
+  company: Company,
+): Promise<{ logits: Tensor; logitColumns: number[][] }> {
+  if (positions === "all") {
+    const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
+    const logits = await runHead(engine, pass, x, company);
+    fillPadding(logits.data, logits.shape, 1, pass, 0);
+    return { logits, logitColumns: new Array(pass.size).fill(all) };
+  }
+  const logitColumns = logitColumnsOf(positions, pass);
+  const picked = (from: Tensor): Tensor => pickColumns(from, logitColumns, pass.start);
+  if (!touchesHead(engine, company)) {
+    return { logits: await runHead(engine, pass, picked(x), company), logitColumns };
+  }
+  const feeds = { x: picked(x), [`frozen.${NORMALIZED}`]: picked(await finalNorm(engine, pass, x, company)) };
+  const { out } = await withPiece(engine, HEAD, { frozen: [NORMALIZED] }, (session) =>
+    runSession(engine, session, feeds, ["out"]),
+  );
+  return { logits: out, logitColumns };
+}
+
+/**
+ * The columns at which logits are asked for.
+ * @throws ModalscopeError for a column that is none or padding, none at all, or rows of different lengths
+ */
+export function logitColumnsOf(positions: Exclude<Positions, "all">, pass: Pass): number[][] {
+  const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  if (columns.every((row) => row.length > 0 && row.length === columns[0].length)) return columns;
+  throw new ModalscopeError(
+    `Logits are asked for at ${columns.map((row) => row.length).join(", ")} positions.`,
+    "There must be some, and as many in every row.",
+    "Repeat a position, or take them one row at a time.",
+  );
+}
+
+/** The first column that logits are asked for at; undefined where every column is. */
+export function firstAsked(positions: Positions | "none", pass: Pass): number | undefined {
+  if (positions === "all" || positions === "none") return undefined;
+  return Math.min(...logitColumnsOf(positions, pass).flat());
+}
+
+/** What the head's matrix would be applied to, with the captures and edits before it. */
+export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
+  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "taps" }))[NORMALIZED];
+}
+
+/** Chosen columns of (batch, time, width), whose first column is `start`; as many in every row. */
+export function pickColumns(x: Tensor, columns: readonly (readonly number[])[], start = 0): Tensor {
+  const [size, time, width] = x.shape;
+  const n = columns[0].length;
+  const data = zerosLike(x.data, size * n * width);
+  for (let b = 0; b < size; b++) {
+    columns[b].forEach((column, i) => {
+      const from = (b * time + column - start) * width;
+      data.set(x.data.subarray(from, from + width), (b * n + i) * width);
+    });
+  }
+  return { data, shape: [size, n, width] };
+}

@@ -1,0 +1,380 @@
+import onnxProto from "onnx-proto";
+import { doubleErf, doubleGelu } from "./erf-float64.js";
+import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
+import { fromEnd } from "./ops.js";
+
+const { onnx } = onnxProto;
+
+/** Where an emitted model finds a weight. */
+export type WeightBinding =
+  | { readonly kind: "input" }
+  /** float32 data inside a file that the runtime maps; `location` is relative to the session's weights folder. */
+  | { readonly kind: "file"; readonly location: string; readonly offset: number; readonly byteLength: number }
+  | { readonly kind: "inline"; readonly data: Float32Array | Float64Array };
+
+export interface EmitOptions {
+  readonly float: "float32" | "float64";
+  readonly bind: (name: string) => WeightBinding;
+}
+
+const FLOAT = 1;
+const INT64 = 7;
+const BOOL = 9;
+const DOUBLE = 11;
+
+/**
+ * Writes the computation of `outputs` as an ONNX model (IR 10, opset 21).
+ * Only what the outputs depend on is in it, each node once.
+ */
+export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitOptions): Uint8Array {
+  const emitter = new Emitter(options);
+  const names = new Map<Node, string>();
+  for (const n of sorted(Object.values(outputs)))
+    names.set(
+      n,
+      emitter.lower(n, (x) => names.get(x)!),
+    );
+  for (const [name, n] of Object.entries(outputs)) emitter.output(name, names.get(n)!, n);
+  return emitter.finish();
+}
+
+interface OnnxNode {
+  readonly opType: string;
+  readonly domain?: string;
+  readonly name: string;
+  readonly input: string[];
+  readonly output: string[];
+  readonly attribute?: object[];
+}
+
+type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
+
+/** ONNX's numbers of the kinds of attribute. */
+const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
+
+/** For reshaping to lengths of another value: 0 among them is a length, and not that of the same axis before. */
+const LITERALLY = { allowzero: 1 };
+
+/** Where onnxruntime keeps operations of its own. */
+const CONTRIBUTED = "com.microsoft";
+
+class Emitter {
+  private readonly nodes: OnnxNode[] = [];
+  private readonly initializers: object[] = [];
+  private readonly inputs: object[] = [];
+  private readonly outputs: object[] = [];
+  private readonly memo = new Map<string, string>();
+  /** Values that nodes make, and the outputs that some of them are. */
+  private readonly made = new Set<string>();
+  private readonly renamed = new Map<string, string>();
+  private count = 0;
+
+  constructor(private readonly options: EmitOptions) {}
+
+  finish(): Uint8Array {
+    const { initializers: initializer, inputs: input, outputs: output } = this;
+    const named = (names: readonly string[]): string[] => names.map((name) => this.renamed.get(name) ?? name);
+    const node = this.nodes.map((n) => ({ ...n, input: named(n.input), output: named(n.output) }));
+    const graph = { name: "modalscope", node, initializer, input, output };
+    const model = onnx.ModelProto.create({
+      irVersion: 10,
+      opsetImport: [
+        { domain: "", version: 21 },
+        { domain: CONTRIBUTED, version: 1 },
+      ],
+      graph,
+    });
+    return onnx.ModelProto.encode(model).finish();
+  }
+
+  output(name: string, from: string, n: Node): void {
+    // A value that a node makes takes the output's name: a copy under another would be made whether it is asked for or not.
+    if (this.made.has(from) && !this.renamed.has(from)) this.renamed.set(from, name);
+    else this.nodes.push({ opType: "Identity", name, input: [from], output: [name] });
+    this.outputs.push(this.valueInfo(name, n.shape, n.type));
+  }
+
+  /** Emits one node and returns the name of its value. */
+  lower(n: Node, of: (operand: Node) => string): string {
+    const special = this.special[n.op];
+    if (special) return special(n, of);
+    const type = plain[n.op];
+    if (!type) throw new TypeError(`The operation ${n.op} has no ONNX form.`);
+    return this.emit(type, n.inputs.map(of), softmaxes.has(n.op) ? { axis: -1 } : {});
+  }
+
+  /** The same operation on the same operands is emitted once. */
+  private emit(opType: string, input: string[], attributes: Attributes = {}): string {
+    const key = JSON.stringify([opType, input, attributes]);
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `v${this.count++}`;
+    const attribute = Object.entries(attributes).map(([key, value]) => {
+      if (typeof value === "number") return { name: key, type: INT, i: value };
+      if (typeof value === "string") return { name: key, type: STRING, s: Buffer.from(value) };
+      return { name: key, type: INTS, ints: [...value] };
+    });
+    this.nodes.push({ opType, name, input, output: [name], attribute });
+    this.memo.set(key, name);
+    this.made.add(name);
+    return name;
+  }
+
+  private integers(values: readonly number[], dims: number[] = [values.length]): string {
+    const key = `int ${dims} ${values}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `c${this.count++}`;
+    const data = BigInt64Array.from(values, BigInt);
+    this.initializers.push({ name, dims, dataType: INT64, rawData: bytesOf(data) });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  private float(value: number): string {
+    const key = `float ${value}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `c${this.count++}`;
+    const data = this.options.float === "float32" ? Float32Array.of(value) : Float64Array.of(value);
+    this.initializers.push({ name, dims: [], dataType: this.elementType("float"), rawData: bytesOf(data) });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  private elementType(type: NodeType): number {
+    if (type === "float") return this.options.float === "float32" ? FLOAT : DOUBLE;
+    return type === "int64" ? INT64 : BOOL;
+  }
+
+  private valueInfo(name: string, shape: Shape, type: NodeType): object {
+    const dim = shape.map((d) => (typeof d === "number" ? { dimValue: d } : { dimParam: d }));
+    return { name, type: { tensorType: { elemType: this.elementType(type), shape: { dim } } } };
+  }
+
+  /** Pieces that share an input or a weight name it alike: it is declared once. */
+  private once(name: string, declare: () => void): string {
+    if (!this.memo.has(name)) declare();
+    this.memo.set(name, name);
+    return name;
+  }
+
+  private weight(n: Node): void {
+    const name = nameOf(n);
+    const binding = this.options.bind(name);
+    const dims = n.shape as number[];
+    const dataType = this.elementType("float");
+    if (binding.kind === "input") {
+      this.inputs.push(this.valueInfo(name, n.shape, "float"));
+    } else if (binding.kind === "inline") {
+      this.initializers.push({ name, dims, dataType, rawData: bytesOf(binding.data) });
+    } else {
+      const externalData = [
+        { key: "location", value: binding.location },
+        { key: "offset", value: String(binding.offset) },
+        { key: "length", value: String(binding.byteLength) },
+      ];
+      this.initializers.push({ name, dims, dataType: FLOAT, dataLocation: 1, externalData });
+    }
+  }
+
+  /** (tokens, features): every leading axis in one. */
+  private flat(name: string, shape: Shape): string {
+    if (shape.length === 2) return name;
+    const last = shape[shape.length - 1];
+    if (typeof last === "string") throw new TypeError(`${showShape(shape)} has no known last length.`);
+    return this.emit("Reshape", [name, this.integers([-1, last])]);
+  }
+
+  /** Undoes `flat`: the leading axes of `like` and a last axis of `last`. */
+  private unflat(name: string, like: string, shape: Shape, last: number): string {
+    if (shape.length === 2) return name;
+    const lead = this.emit("Shape", [like], { start: 0, end: shape.length - 1 });
+    const whole = this.emit("Concat", [lead, this.integers([last])], { axis: 0 });
+    return this.emit("Reshape", [name, whole], LITERALLY);
+  }
+
+  private lengthOf(name: string, axis: number): string {
+    return this.emit("Shape", [name], { start: axis, end: axis + 1 });
+  }
+
+  private readonly special: Record<string, (n: Node, of: (operand: Node) => string) => string> = {
+    Input: (n) => this.once(nameOf(n), () => this.inputs.push(this.valueInfo(nameOf(n), n.shape, n.type))),
+    Weight: (n) => this.once(nameOf(n), () => this.weight(n)),
+    Erf: (n, of) => {
+      const x = of(n.inputs[0]);
+      if (this.options.float === "float32") return this.emit("Erf", [x]);
+      return doubleErf(
+        x,
+        (op, inputs) => this.emit(op, inputs),
+        (value) => this.float(value),
+      );
+    },
+    Gelu: (n, of) => {
+      const x = of(n.inputs[0]);
+      const { approximate } = n.attributes as { approximate: string };
+      if (this.options.float === "float32") return this.emit("Gelu", [x], { approximate });
+      return doubleGelu(
+        x,
+        approximate,
+        (op, inputs) => this.emit(op, inputs),
+        (value) => this.float(value),
+      );
+    },
+    Scalar: (n) => this.float(n.attributes.value as number),
+    Step: (n, of) => {
+      const positive = this.emit("Greater", [of(n.inputs[0]), this.float(0)]);
+      return this.emit("Cast", [positive], { to: this.elementType("float") });
+    },
+    Largest: (n, of) => {
+      const places = this.largestPlaces(of(n.inputs[0]), n.attributes.k as number);
+      const length = this.integers([n.shape[n.shape.length - 1] as number]);
+      const marks = this.emit("OneHot", [places, length, this.integers([0, 1])]);
+      const marked = this.emit("ReduceSum", [marks, this.integers([-2])], { keepdims: 0 });
+      return this.emit("Cast", [marked], { to: this.elementType("float") });
+    },
+    Linear: (n, of) => {
+      const [x, w] = n.inputs;
+      const operands = [this.flat(of(x), x.shape), of(w), ...n.inputs.slice(2).map(of)];
+      const y = this.emit("Gemm", operands, { transB: 1 });
+      return this.unflat(y, of(x), x.shape, w.shape[0] as number);
+    },
+    LinearTransposed: (n, of) => {
+      const [g, w] = n.inputs;
+      const y = this.emit("Gemm", [this.flat(of(g), g.shape), of(w)]);
+      return this.unflat(y, of(g), g.shape, w.shape[1] as number);
+    },
+    OuterSum: (n, of) => {
+      const [g, x] = n.inputs.map((i) => this.flat(of(i), i.shape));
+      return this.emit("Gemm", [g, x], { transA: 1 });
+    },
+    Attention: (n, of) => this.attention(n, of),
+    ReduceSum: (n, of) => this.reduce(n, of),
+    ReduceMean: (n, of) => this.reduce(n, of),
+    Reshape: (n, of) => {
+      const from = n.inputs[0].shape;
+      let free = 0;
+      const dims = n.shape.map((d, i) => {
+        if (typeof d === "number") return d;
+        if (from[i] === d) return 0;
+        free++;
+        return -1;
+      });
+      if (free > 1)
+        throw new TypeError(
+          `Reshaping ${showShape(from)} to ${showShape(n.shape)} leaves ${free} lengths open.`,
+        );
+      return this.emit("Reshape", [of(n.inputs[0]), this.integers(dims)]);
+    },
+    Transpose: (n, of) =>
+      this.emit("Transpose", [of(n.inputs[0])], { perm: n.attributes.permutation as readonly number[] }),
+    Concat: (n, of) => this.emit("Concat", n.inputs.map(of), { axis: n.attributes.axis as number }),
+    Slice: (n, of) => {
+      const { start, end, axis } = n.attributes as { start: number; end: number; axis: number };
+      return this.emit("Slice", [of(n.inputs[0]), ...[[start], [end], [axis]].map((v) => this.integers(v))]);
+    },
+    From: (n, of) => {
+      const { axis, start } = n.attributes as { axis: number; start: number };
+      const bounds = [[start], [2 ** 53], [axis]].map((v) => this.integers(v));
+      return this.emit("Slice", [of(n.inputs[0]), ...bounds]);
+    },
+    Part: (n, of) => {
+      const [x, ...parts] = n.inputs;
+      const { axis, index } = n.attributes as { axis: number; index: number };
+      const lengths = parts.slice(0, index + 1).map((p) => this.lengthOf(of(p), fromEnd(axis, p.shape)));
+      const sum = (names: string[]): string =>
+        names.length === 0 ? this.integers([0]) : names.reduce((a, b) => this.emit("Add", [a, b]));
+      const [start, end] = [sum(lengths.slice(0, -1)), sum(lengths)];
+      return this.emit("Slice", [of(x), start, end, this.integers([axis])]);
+    },
+    Group: (n, of) => {
+      const [x, counts] = n.inputs;
+      const { axis, index } = n.attributes as { axis: number; index: number };
+      return `${this.split(of(x), of(counts), axis, counts.shape[0] as number)}.${index}`;
+    },
+    Pad: (n, of) => {
+      const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
+      const widths = this.integers([before, after]);
+      return this.emit("Pad", [of(n.inputs[0]), widths, this.float(0), this.integers([axis])]);
+    },
+    ReshapeLike: (n, of) =>
+      this.emit("Reshape", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])], LITERALLY),
+    Gather: (n, of) => this.emit("Gather", n.inputs.map(of), { axis: 0 }),
+    ScatterSum: (n, of) => {
+      const [g, index, matrix] = n.inputs;
+      const updates = this.flat(of(g), g.shape);
+      const column = this.emit("Reshape", [of(index), this.integers([-1, 1])]);
+      const places = this.emit("Expand", [column, this.emit("Shape", [updates])]);
+      const zeros = this.emit("Expand", [this.float(0), this.emit("Shape", [of(matrix)])]);
+      // ScatterND would do without the repeated index, but adds from several threads: equal runs would differ.
+      return this.emit("ScatterElements", [zeros, places, updates], { axis: 0, reduction: "add" });
+    },
+    ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
+  };
+
+  /** All groups by one operation: their common name, to which `.0`, `.1` … are added. */
+  private split(x: string, counts: string, axis: number, groups: number): string {
+    const key = `split ${x} ${counts} ${axis}`;
+    const known = this.memo.get(key);
+    if (known) return known;
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "Split",
+      name,
+      input: [x, counts],
+      output: Array.from({ length: groups }, (_, i) => `${name}.${i}`),
+      attribute: [{ name: "axis", type: INT, i: axis }],
+    });
+    this.memo.set(key, name);
+    return name;
+  }
+
+  /** Where the k largest elements of the last axis are: the second result of TopK. */
+  private largestPlaces(x: string, k: number): string {
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "TopK",
+      name,
+      input: [x, this.integers([k])],
+      output: [`${name}.values`, name],
+    });
+    return name;
+  }
+
+  private attention(n: Node, of: (operand: Node) => string): string {
+    const { heads, scale } = n.attributes as { heads: number; scale: number };
+    const name = `v${this.count++}`;
+    this.nodes.push({
+      opType: "MultiHeadAttention",
+      domain: CONTRIBUTED,
+      name,
+      input: n.inputs.map(of),
+      output: [name],
+      attribute: [
+        { name: "num_heads", type: INT, i: heads },
+        { name: "scale", type: FLOATING, f: scale },
+      ],
+    });
+    this.made.add(name);
+    return name;
+  }
+
+  private reduce(n: Node, of: (operand: Node) => string): string {
+    const { axes, keepdims } = n.attributes as { axes: readonly number[]; keepdims: boolean };
+    return this.emit(n.op, [of(n.inputs[0]), this.integers(axes)], { keepdims: keepdims ? 1 : 0 });
+  }
+}
+
+const softmaxes = new Set(["Softmax", "LogSoftmax"]);
+
+/** Operations whose ONNX form has the same name, operands and meaning. */
+const plain: Record<string, string> = Object.fromEntries(
+  [
+    ...["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Relu"],
+    ...["Softmax", "LogSoftmax", "MatMul", "Where"],
+  ].map((op) => [op, op]),
+);
+
+function bytesOf(data: BigInt64Array | Float32Array | Float64Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

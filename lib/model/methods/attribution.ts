@@ -1,0 +1,157 @@
+import type { LongCall } from "../../progress.js";
+import { at0, type Tensor } from "../../tensor.js";
+import { type Backward, backThroughBlock, backThroughHead } from "../backward/piece.js";
+import type { Batch } from "../batch/batch.js";
+import { SharedFeeds } from "../batch/pass.js";
+import { Cache } from "../captures/activation-cache.js";
+import { floats } from "../engine/engine.js";
+import { batchPass } from "../forward/embed.js";
+import { matchHooks } from "../hooks/hooks.js";
+import type { Model, RunResult } from "../model.js";
+import { stacked } from "./gradients.js";
+import type { Metric } from "./metrics.js";
+
+export interface Attribution {
+  /**
+   * `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
+   * layer adds besides its heads, where its output projection has a bias; `blocks.0.deepstack` where features of
+   * pictures are added.
+   */
+  readonly labels: readonly string[];
+  /** (components, batch) */
+  readonly values: Tensor<Float64Array>;
+  /** (batch): the metric, which the values of all components sum to where logits are not soft-capped and the head has no bias. */
+  readonly total: Float64Array;
+}
+
+/**
+ * Direct logit attribution (Elhage et al. 2021): what each component adds to the last token's logits over the
+ * residual stream alone, the final norm's scale taken as constant.
+ * @param metric linear in the logits: `logit` or `logitDifference`
+ * @param options.by whole attention layers (default), or each head
+ * @throws ModalscopeError when the activations do not fit into the memory
+ */
+export async function directLogitAttribution(
+  model: Model,
+  batch: Batch,
+  metric: Metric,
+  options: LongCall & { readonly by?: "component" | "head" } = {},
+): Promise<Attribution> {
+  const byHead = options.by === "head";
+  const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
+  const deepstack = model.hooks.filter((h) => batch.images && h.endsWith(".hook_deepstack"));
+  const components = [
+    "hook_embed",
+    "blocks.*.hook_attn_out",
+    "blocks.*.hook_mlp_out",
+    ...deepstack,
+    ...perHead,
+  ];
+  const capture = [...components, finalStream(model)];
+  const run = await model.run(batch, { capture, logits: "last", ...options });
+  const { stream, heads } = await directCotangents(model, batch, run, metric, byHead, options);
+  const labels: string[] = [];
+  const rows: Float64Array[] = [];
+  const add = (label: string, row: Float64Array): void => {
+    labels.push(label);
+    rows.push(row);
+  };
+  const carried = (hook: string): Float64Array => dots(run.cache.get(hook), stream, batch);
+  add("embed", carried("hook_embed"));
+  for (const l of model.layers) {
+    const whole = carried(`blocks.${l}.hook_attn_out`);
+    if (byHead) {
+      const parts = headDots(run.cache.get(`blocks.${l}.attn.hook_z`), heads[l], batch);
+      parts.forEach((row, h) => {
+        add(`blocks.${l}.attn.${h}`, row);
+      });
+      if (hasBias(model, l)) {
+        const rest = whole.map((v, b) => parts.reduce((left, row) => left - row[b], v));
+        add(`blocks.${l}.attn.bias`, rest);
+      }
+    } else add(`blocks.${l}.attn`, whole);
+    add(`blocks.${l}.mlp`, carried(`blocks.${l}.hook_mlp_out`));
+    const brought = `blocks.${l}.hook_deepstack`;
+    if (deepstack.includes(brought)) add(`blocks.${l}.deepstack`, carried(brought));
+  }
+  const data = new Float64Array(rows.length * batch.size);
+  rows.forEach((row, i) => {
+    data.set(row, i * batch.size);
+  });
+  return { labels, values: { data, shape: [rows.length, batch.size] }, total: metric.value(run.logits!) };
+}
+
+/** Whether a layer's attention adds something that no head carries. */
+function hasBias({ engine: { checkpoint, family } }: Model, layer: number): boolean {
+  return checkpoint.weights.has(`${family.names.layer(layer)}self_attn.o_proj.bias`);
+}
+
+/** ⟨x, g⟩ of each row at its last token: (batch, time, width) both. */
+function dots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Array {
+  const width = x.data.length / (size * time);
+  return Float64Array.from({ length: size }, (_, b) => {
+    const from = (b * time + last[b]) * width;
+    let dot = 0;
+    for (let i = from; i < from + width; i++) dot += x.data[i] * g.data[i];
+    return dot;
+  });
+}
+
+/** The same for each head of (batch, time, heads, head_dim). */
+function headDots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Array[] {
+  const [, , heads, width] = x.shape;
+  return Array.from({ length: heads }, (_, h) =>
+    Float64Array.from({ length: size }, (_, b) => {
+      const from = ((b * time + last[b]) * heads + h) * width;
+      let dot = 0;
+      for (let i = from; i < from + width; i++) dot += x.data[i] * g.data[i];
+      return dot;
+    }),
+  );
+}
+
+/** How a metric's last-token logits depend on what is added to the residual stream, and to each head, directly. */
+interface DirectCotangents {
+  /** (batch, time, hidden_size): by the residual stream, the final norm's scale held. */
+  readonly stream: Tensor;
+  /** By layer, (batch, time, heads, head_dim): by `attn.hook_z`, everything after the block's attention held. */
+  readonly heads: readonly Tensor[];
+}
+
+/** Where the stream ends. */
+const finalStream = (model: Model): string => `blocks.${model.config.num_hidden_layers - 1}.hook_resid_post`;
+
+async function directCotangents(
+  model: Model,
+  batch: Batch,
+  run: RunResult,
+  metric: Metric,
+  withHeads: boolean,
+  { signal }: LongCall,
+): Promise<DirectCotangents> {
+  const { engine } = model;
+  const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
+  const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
+  const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
+  const pass = batchPass(engine, batch);
+  const back: Backward = {
+    engine,
+    pass,
+    shared: new SharedFeeds(engine.config, pass, (n) => floats(engine, n)),
+    plan: new Map(),
+    found: new Cache(),
+    wanted: z,
+    frozen: [...scales, ...mlps],
+    values: new Map(),
+  };
+  const g = stacked(engine, [metric.gradient(run.logits!)]);
+  const stream = await backThroughHead(back, run.cache.get(finalStream(model)), run.logitColumns, g);
+  const heads: Tensor[] = [];
+  for (const { name, piece } of z) {
+    signal?.throwIfAborted();
+    const l = piece as number;
+    await backThroughBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), stream);
+    heads[l] = at0(back.found.get(name), 0);
+  }
+  return { stream: at0(stream, 0), heads };
+}

@@ -1,0 +1,229 @@
+/** One-liners on runs, edits and sweeps: who carries what makes the difference between two prompts. */
+import { ModalscopeError } from "../../errors.js";
+import type { LongCall, Progress } from "../../progress.js";
+import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
+import type { Batch, Positions } from "../batch/batch.js";
+import type { Cache } from "../captures/activation-cache.js";
+import type { Edit, Edits, Where } from "../edits/edits.js";
+import { matchHooks, overKeys } from "../hooks/hooks.js";
+import type { Model } from "../model.js";
+import { gradients } from "./gradients.js";
+import type { Metric } from "./metrics.js";
+import { sweep } from "./sweep.js";
+
+/** Two batches of the same shape: where the behaviour is seen, and where it is not. */
+export interface Contrast {
+  readonly clean: Batch;
+  readonly corrupted: Batch;
+  readonly metric: Metric;
+}
+
+export interface PatchingOptions extends LongCall {
+  /** The hook of each layer whose value is patched, such as `(l) => \`blocks.${l}.hook_resid_pre\``. */
+  readonly hook: (layer: number) => string;
+  readonly layers?: readonly number[];
+  /** Columns patched one at a time; by default all of them together. */
+  readonly positions?: readonly number[];
+  /** Heads patched one at a time; by default all of them together. */
+  readonly heads?: readonly number[];
+}
+
+export interface Patching {
+  /** (layers[, positions][, heads], batch): the metric with one value patched in. */
+  readonly values: Tensor<Float64Array>;
+  /** (batch): the metric of the two runs. */
+  readonly clean: Float64Array;
+  readonly corrupted: Float64Array;
+  /** values scaled so that 0 is the corrupted run and 1 the clean one; NaN in rows where both runs have the same metric. */
+  readonly restored: Tensor<Float64Array>;
+}
+
+/**
+ * Activation patching (Meng et al. 2022, "causal tracing"; Wang et al. 2022): the corrupted run with one value of
+ * the clean run put in its place, over layers, positions and heads.
+ * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for a position or head that is none
+ */
+export async function activationPatching(
+  model: Model,
+  contrast: Contrast,
+  options: PatchingOptions,
+): Promise<Patching> {
+  const { clean, corrupted, metric } = checked(contrast);
+  const layers = options.layers ?? model.layers;
+  const source = await model.run(clean, {
+    capture: layers.map(options.hook),
+    logits: "last",
+    signal: options.signal,
+  });
+  const over: Record<string, readonly number[]> = { layer: layers };
+  if (options.positions) over.position = options.positions;
+  if (options.heads) over.head = options.heads;
+  const edit = (point: Readonly<Record<string, unknown>>): Edits => {
+    const { layer, position, head } = point as { layer: number; position?: number; head?: number };
+    const where: Where = {
+      positions: position === undefined ? undefined : [position],
+      heads: head === undefined ? undefined : [head],
+    };
+    return { [options.hook(layer)]: patch(source.cache, options.hook(layer), where) };
+  };
+  const { progress, signal } = options;
+  const result = await sweep(model, corrupted, { over, edit, metric, progress, signal });
+  const cleanValues = metric.value(source.logits!);
+  const size = corrupted.size;
+  const restored = result.values.data.map((v, i) => {
+    const b = i % size;
+    const whole = cleanValues[b] - result.clean[b];
+    return whole === 0 ? Number.NaN : (v - result.clean[b]) / whole;
+  });
+  return {
+    values: result.values,
+    clean: cleanValues,
+    corrupted: result.clean,
+    restored: { data: restored, shape: result.values.shape },
+  };
+}
+
+/**
+ * An edit that puts in what another run had at the same place.
+ * @throws ModalscopeError when that run kept nothing of the hook
+ */
+export function patch(from: Cache, hook: string, where: Where = {}): Edit {
+  return { kind: "replace", value: from.get(hook), ...where };
+}
+
+/**
+ * Attribution patching (Nanda 2023): the first-order estimate of activation patching for every position and head
+ * at once, (clean − corrupted) · ∂metric/∂corrupted, summed over each vector.
+ * @returns hook → (batch, time) or (batch, time, heads)
+ * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for one that the metric does not
+ * depend on
+ */
+export async function attributionPatching(
+  model: Model,
+  contrast: Contrast,
+  hooks: readonly (string | RegExp)[],
+  options: LongCall = {},
+): Promise<Map<string, Tensor>> {
+  const { clean, corrupted, metric } = checked(contrast);
+  const source = await model.run(clean, { capture: hooks, logits: "none", ...options });
+  const base = await model.run(corrupted, { capture: hooks, logits: "none", ...options });
+  const { gradients: slopes } = await gradients(model, corrupted, [metric], { wrt: hooks, ...options });
+  return new Map(
+    source.cache.names.map((name) => [
+      name,
+      vectorDots(difference(source.cache.get(name), base.cache.get(name)), slopes.get(name)),
+    ]),
+  );
+}
+
+export interface Path {
+  /** The value that is changed, and where. */
+  readonly sender: { readonly hook: string } & Where;
+  /** The values that are to receive the change over the residual stream alone. */
+  readonly receivers: readonly string[];
+}
+
+/**
+ * Path patching (Goldowsky-Dill et al. 2023): the sender takes its corrupted value, every attention head and MLP
+ * between keeps its clean one, and only what then reaches the receivers is put into a clean run.
+ * @returns (batch): the metric of that run; `clean` that of the untouched one
+ * @throws ModalscopeError when the prompts differ in length, and for an unknown hook
+ */
+export async function pathPatching(
+  model: Model,
+  contrast: Contrast,
+  { sender, receivers }: Path,
+  options: LongCall = {},
+): Promise<{ patched: Float64Array; clean: Float64Array }> {
+  const { clean, corrupted, metric } = checked(contrast);
+  const held = ["blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"];
+  const source = await model.run(corrupted, { capture: [sender.hook], logits: "none", ...options });
+  const base = await model.run(clean, { capture: [...held, sender.hook], logits: "last", ...options });
+  const received = new Set(receivers.flatMap((r) => matchHooks(model.engine.hooks, r).map((h) => h.name)));
+  const { hook, ...where } = sender;
+  const edits: Record<string, Edit[]> = {};
+  // What a receiver itself computes is read, not held.
+  for (const name of base.cache.names)
+    if (name !== hook && !received.has(name)) edits[name] = [patch(base.cache, name)];
+  edits[hook] = [patch(base.cache, hook), patch(source.cache, hook, where)];
+  const between = await model.run(clean, { edits, capture: [...received], logits: "none", ...options });
+  const last = Object.fromEntries([...received].map((name) => [name, patch(between.cache, name)]));
+  const { logits } = await model.run(clean, { edits: last, logits: "last", ...options });
+  return { patched: metric.value(logits!), clean: metric.value(base.logits!) };
+}
+
+export interface SteeringOptions extends LongCall {
+  /** The tokens that the means are taken over (default: the last of each row). */
+  readonly positions?: Positions;
+}
+
+/**
+ * Steering vectors (Turner et al. 2023): the mean of each hook over one set of prompts less that over another.
+ * Rows count alike, whatever their number of tokens.
+ * @returns hook → (width), or (heads, width) where the hook has heads
+ * @throws ModalscopeError for a hook that is unknown or does not run, or one whose vectors are over keys
+ */
+export async function steeringVectors(
+  model: Model,
+  sets: { readonly positive: Batch; readonly negative: Batch },
+  hooks: readonly (string | RegExp)[],
+  { positions = "last", progress, signal }: SteeringOptions = {},
+): Promise<Map<string, Tensor>> {
+  const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
+  if (ofKeys) {
+    throw new ModalscopeError(
+      `"${ofKeys.name}" has no steering vector.`,
+      "Its elements are keys, which are others in each prompt.",
+    );
+  }
+  const capture = hooks.map((hook) => ({ hook, positions, reduce: "mean" as const }));
+  const means = async (batch: Batch, part: number): Promise<Cache> => {
+    const half: Progress = (done, total, label) => progress?.(part * total + done, 2 * total, label);
+    return (await model.run(batch, { capture, logits: "none", signal, progress: half })).cache;
+  };
+  const positive = await means(sets.positive, 0);
+  const negative = await means(sets.negative, 1);
+  return new Map(
+    positive.names.map((name) => [
+      name.replace(/\/mean$/, ""),
+      difference(overRows(positive.get(name)), overRows(negative.get(name))),
+    ]),
+  );
+}
+
+/** The mean over the first axis. */
+function overRows({ data, shape: [size, ...shape] }: Tensor): Tensor {
+  const total = new Float64Array(data.length / size);
+  for (let i = 0; i < data.length; i++) total[i % total.length] += data[i] / size;
+  const mean = zerosLike(data, total.length);
+  mean.set(total);
+  return { data: mean, shape };
+}
+
+function checked(contrast: Contrast): Contrast {
+  const { clean, corrupted } = contrast;
+  const lengths = ({ columns }: Batch): string => columns.map((row) => row.length).join(", ");
+  if (JSON.stringify(clean.columns) === JSON.stringify(corrupted.columns)) return contrast;
+  throw new ModalscopeError(
+    `The clean prompts have ${lengths(clean)} tokens, the corrupted ones ${lengths(corrupted)}.`,
+    "Values are patched from a position to the same position.",
+    "Choose prompts of the same length in tokens.",
+  );
+}
+
+function difference(a: Tensor, b: Tensor): Tensor {
+  return { data: a.data.map((v, i) => v - b.data[i]), shape: a.shape };
+}
+
+/** Dot product of each vector of `a` with its like in `b`, which has a leading axis of one. */
+function vectorDots(a: Tensor, b: Tensor): Tensor {
+  const width = a.shape[a.shape.length - 1];
+  const shape = a.shape.slice(0, -1);
+  const data = new Float32Array(sizeOf(shape));
+  for (let i = 0; i < data.length; i++) {
+    let dot = 0;
+    for (let j = 0; j < width; j++) dot += a.data[i * width + j] * b.data[i * width + j];
+    data[i] = dot;
+  }
+  return { data, shape };
+}

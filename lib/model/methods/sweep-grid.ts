@@ -1,0 +1,127 @@
+/** The points of a sweep: where each begins, which of them run together, and what they cost. */
+import type { Batch } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import { Sink } from "../captures/sink.js";
+import { named } from "../edits/apply.js";
+import type { Edit, Edits } from "../edits/edits.js";
+import { checkPlan, type Plan, planEdits } from "../edits/plan.js";
+import type { Engine } from "../engine/engine.js";
+import { blockBytes, checkMemory } from "../engine/estimate.js";
+import { ELEMENT_BYTES } from "../engine/pool.js";
+import { HEAD } from "../families/pieces.js";
+import { looks } from "../forward/embed.js";
+import { isVisual } from "../hooks/hooks.js";
+import { runsIn } from "../hooks/reach.js";
+import { passOf } from "../vision/rows.js";
+import { towerBytes } from "../vision/tower.js";
+import { spanStart } from "./sweep-batch.js";
+
+/** Points to visit: a list, or axes by name whose every combination is a point. */
+export type Grid = readonly unknown[] | Readonly<Record<string, readonly unknown[]>>;
+
+/** What `edit` is given: an element of the list, or one value of each axis. */
+export type GridPoint<G extends Grid> = G extends readonly (infer P)[]
+  ? P
+  : { readonly [A in keyof G]: G[A] extends readonly (infer V)[] ? V : never };
+
+export interface Point {
+  readonly index: number;
+  readonly edits: Edits;
+  /** First block whose value changes; the number of blocks when only the head's does. */
+  readonly layer: number;
+  /** First column that changes. */
+  readonly column: number;
+  /** The edits of what is seen: pictures are then looked at for this point alone. */
+  readonly seeing: Plan;
+  /** Bytes that a block works with for it; more where its edits need all queries at once. */
+  readonly blockMemory: number;
+}
+
+/** Names and values of a grid's axes. */
+export function axesOf(grid: Grid): { readonly name: string; readonly values: readonly unknown[] }[] {
+  if (Array.isArray(grid)) return [{ name: "point", values: grid }];
+  return Object.entries(grid as Record<string, readonly unknown[]>).map(([name, values]) => ({
+    name,
+    values,
+  }));
+}
+
+/** The grid's points, the last axis running fastest. */
+export function combinations(grid: Grid): unknown[] {
+  if (Array.isArray(grid)) return [...grid];
+  return Object.entries(grid as Record<string, readonly unknown[]>).reduce<Record<string, unknown>[]>(
+    (made, [name, values]) => made.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
+    [{}],
+  );
+}
+
+/** Makes points of edits, checked against the batch. */
+export function planner(engine: Engine, batch: Batch, pass: Pass): (index: number, edits: Edits) => Point {
+  const runs = runsIn({ sees: looks(engine, batch) });
+  const counted = passOf(engine, batch, pass);
+  return (index, edits) => {
+    const plan = planEdits(engine.hooks, edits, runs);
+    checkPlan(engine.hooks, plan, counted);
+    const blockMemory = blockBytes(engine, pass, plan);
+    const seen = towerBytes(engine, batch, plan, new Sink(engine.hooks, []));
+    checkMemory(engine, { "values inside a block": Math.max(blockMemory, seen) });
+    return { ...pointOf(engine, pass, edits, plan), index, blockMemory };
+  };
+}
+
+function pointOf(engine: Engine, pass: Pass, edits: Edits, plan: Plan): Omit<Point, "index" | "blockMemory"> {
+  const { hooks, config } = engine;
+  const edited = hooks.filter(({ name }) => plan.has(name));
+  const layers = edited.map(({ piece }) =>
+    typeof piece === "number" ? piece : piece === HEAD ? config.num_hidden_layers : 0,
+  );
+  const firsts = edited.flatMap((hook) =>
+    plan.get(hook.name)!.map(({ edit }) => (isVisual(hook) ? 0 : firstColumn(edit, pass))),
+  );
+  return {
+    edits,
+    layer: Math.min(config.num_hidden_layers, ...layers),
+    column: Math.min(pass.time, ...firsts),
+    seeing: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
+  };
+}
+
+function firstColumn({ kind, positions }: Edit, pass: Pass): number {
+  const columns = named(positions, (b) => b, pass).flat();
+  // A function reads every column, whatever it changes.
+  if (kind === "apply" || columns.includes("all")) return 0;
+  return spanStart(pass, Math.min(pass.time, ...(columns as number[])));
+}
+
+/** Points that run together, `most` at once: those that start at the same column, by starting block. */
+export function groupPoints(points: readonly Point[], stop: number, most: number): Point[][] {
+  const byColumn = new Map<number, Point[]>();
+  for (const point of points) {
+    const column = Math.min(point.column, stop);
+    byColumn.set(column, [...(byColumn.get(column) ?? []), { ...point, column }]);
+  }
+  return [...byColumn.values()].flatMap((together) => {
+    const ordered = together.sort((a, b) => a.layer - b.layer);
+    const count = Math.ceil(ordered.length / most);
+    return Array.from({ length: count }, (_, i) => ordered.slice(i * most, (i + 1) * most));
+  });
+}
+
+/** Tokens of one batch at most: beyond, larger batches run no faster. */
+const TOKENS_AT_ONCE = 2 ** 14;
+
+/** Rows of one batch, so that their streams, keys, logits and scores stay within the memory for captures. */
+export function rowsAtOnce(
+  { config, float, captureLimit, workLimit }: Engine,
+  { size, time }: Batch,
+  points: readonly Point[],
+  logits: readonly (readonly number[])[],
+): number {
+  const stream = time * config.hidden_size * 2;
+  const keys = 2 * time * config.num_key_value_heads * config.head_dim;
+  const most = Math.max(...points.map((p) => p.blockMemory));
+  // Beyond its limit a block's memory grows with the rows: an edit needs all queries at once.
+  const inside = most > workLimit ? most / size : 0;
+  const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + inside;
+  return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, captureLimit / bytes)));
+}

@@ -1,0 +1,240 @@
+import type { LongCall, Progress } from "../../progress.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
+import type { Batch, Positions } from "../batch/batch.js";
+import type { KeyValues, Pass } from "../batch/pass.js";
+import { columns, joinRows } from "../batch/slices.js";
+import type { Cache } from "../captures/activation-cache.js";
+import { Sink } from "../captures/sink.js";
+import type { Edit, Edits } from "../edits/edits.js";
+import { joinPlans, type Placement, type Plan, planEdits } from "../edits/plan.js";
+import { atStream } from "../engine/run-piece.js";
+import { runBlocks } from "../forward/blocks.js";
+import { batchPass, type Entered, enter, looks } from "../forward/embed.js";
+import { logitsAt } from "../forward/head.js";
+import type { Model } from "../model.js";
+import type { Metric } from "./metrics.js";
+import { copiesFrom } from "./sweep-batch.js";
+import {
+  axesOf,
+  combinations,
+  type Grid,
+  type GridPoint,
+  groupPoints,
+  type Point,
+  planner,
+  rowsAtOnce,
+} from "./sweep-grid.js";
+
+export type { Grid, GridPoint } from "./sweep-grid.js";
+
+export interface SweepOptions<G extends Grid> extends LongCall {
+  readonly over: G;
+  /** The edits at a point. */
+  readonly edit: (point: GridPoint<G>) => Edits;
+  readonly metric: Metric;
+  /** Where the metric reads logits (default: the last token of each row). */
+  readonly positions?: Positions;
+  /** Rows of one batch at most (default: as many as 2¹⁴ tokens make). */
+  readonly maxRows?: number;
+  /** Told before the sweep starts, after the clean run. */
+  readonly onEstimate?: (estimate: SweepEstimate) => void;
+}
+
+export interface SweepEstimate {
+  readonly points: number;
+  /** Rows × blocks to compute, and how many naive reruns of the whole model would compute. */
+  readonly blockRows: number;
+  readonly naiveBlockRows: number;
+  /** Expected duration, from the time that the clean run took for its blocks and for its pictures; without the heads. */
+  readonly seconds: number;
+}
+
+export interface SweepResult {
+  /** (…grid, batch): the metric under each point's edits. */
+  readonly values: Tensor<Float64Array>;
+  /** Lengths and names of the grid's axes. */
+  readonly axes: readonly { readonly name: string; readonly values: readonly unknown[] }[];
+  /** (batch): the metric of the clean run. */
+  readonly clean: Float64Array;
+}
+
+/**
+ * The metric under every point's edits. Nothing is computed twice: a point starts at the first block and the first
+ * token that its edits touch, from the clean run's stream and keys; and the blocks are gone through once for all
+ * points, each joining the batch at its block. The results are those of separate runs.
+ * @throws ModalscopeError for an unknown hook or an edit that does not fit, at any point, and for a clean run that does
+ * not fit into the memory
+ */
+export async function sweep<const G extends Grid>(
+  model: Model,
+  batch: Batch,
+  options: SweepOptions<G>,
+): Promise<SweepResult> {
+  const { engine } = model;
+  const axes = axesOf(options.over);
+  const pass = batchPass(engine, batch);
+  const planned = planner(engine, batch, pass);
+  const points = combinations(options.over).map((point, index) =>
+    planned(index, options.edit(point as GridPoint<G>)),
+  );
+  const positions = options.positions ?? "last";
+  const watch = stopwatch();
+  const brought = looks(engine, batch) ? engine.hooks.filter(({ local }) => local === "hook_deepstack") : [];
+  const layers = model.config.num_hidden_layers;
+  const ends = points.some((p) => p.layer === layers) ? [`blocks.${layers - 1}.hook_resid_post`] : [];
+  const { cache, keys, logits, logitColumns } = await model.run(batch, {
+    capture: ["blocks.*.hook_resid_pre", ...brought.map(({ name }) => name), ...ends],
+    logits: positions,
+    keepKeys: true,
+    signal: options.signal,
+    progress: watch.progress,
+  });
+  const injections = new Map(brought.map(({ piece, name }) => [piece as number, cache.get(name)]));
+  const stop = Math.min(...logitColumns.flat());
+  const clean: Clean = { cache, keys, columns: logitColumns, batch, pass: { ...pass, injections }, stop };
+  const most = Math.floor((options.maxRows ?? rowsAtOnce(engine, batch, points, logitColumns)) / batch.size);
+  const groups = groupPoints(points, stop, Math.max(1, most));
+  const estimate = estimateOf(groups, clean, layers, watch.spent());
+  options.onEstimate?.(estimate);
+  const values = new Float64Array(points.length * batch.size);
+  let done = 0;
+  for (const group of groups) {
+    const step = (rows: number): void => {
+      done += rows;
+      options.progress?.(done, estimate.blockRows, `sweep of ${points.length} points`);
+    };
+    const results = await runGroup(model, clean, group, options, step);
+    group.forEach((point, i) => {
+      values.set(options.metric.value(results[i]), point.index * batch.size);
+    });
+  }
+  const shape = [...axes.map((a) => a.values.length), batch.size];
+  return { values: { data: values, shape }, axes, clean: options.metric.value(logits!) };
+}
+
+interface Clean {
+  readonly batch: Batch;
+  /** The pass of the clean run, with what its pictures bring. */
+  readonly pass: Pass;
+  readonly cache: Cache;
+  readonly keys: readonly (KeyValues | undefined)[];
+  /** Where the metric reads, by row, and the first such column. */
+  readonly columns: readonly (readonly number[])[];
+  readonly stop: number;
+}
+
+/** What a run spends on its pictures and on its blocks, ms, heard from its progress. */
+function stopwatch(): {
+  readonly progress: Progress;
+  readonly spent: () => { seeing: number; blocks: number };
+} {
+  const started = performance.now();
+  let begun = started;
+  let ended = started;
+  return {
+    progress: (_done, _total, label) => {
+      if (label === "block 0") begun = performance.now();
+      if (label === "blocks") ended = performance.now();
+    },
+    spent: () => ({ seeing: begun - started, blocks: ended - begun }),
+  };
+}
+
+function estimateOf(
+  groups: readonly Point[][],
+  { batch, stop }: Clean,
+  layers: number,
+  { seeing, blocks }: { readonly seeing: number; readonly blocks: number },
+): SweepEstimate {
+  const points = groups.flat();
+  /** Blocks to go through from one on, in whole ones: of the last, only the columns that are asked for count. */
+  const whole = (layer: number, column: number): number => {
+    const [all, end] = [batch.time - column, batch.time - Math.max(stop, column)];
+    return (Math.max(0, layers - 1 - layer) * all + (layer < layers ? end : 0)) / batch.time;
+  };
+  const share = points.reduce((n, p) => n + whole(p.layer, p.column), 0) / whole(0, 0);
+  const looked = points.filter((p) => p.seeing.size > 0).length;
+  return {
+    points: points.length,
+    blockRows: points.reduce((n, p) => n + batch.size * (layers - p.layer), 0),
+    naiveBlockRows: points.length * batch.size * layers,
+    seconds: (blocks * share + seeing * looked) / 1000,
+  };
+}
+
+/** Logits (batch, n, vocab_size) of each point of a group. */
+async function runGroup<G extends Grid>(
+  model: Model,
+  clean: Clean,
+  group: readonly Point[],
+  { signal }: SweepOptions<G>,
+  step: (rows: number) => void,
+): Promise<Tensor[]> {
+  const { engine } = model;
+  const { batch } = clean;
+  const { column } = group[0];
+  const layers = model.config.num_hidden_layers;
+  const sink = new Sink(engine.hooks, []);
+  const plan = joinPlans(
+    group.map((point, i) =>
+      planEdits(engine.hooks, point.edits, undefined, (edit) => placed(edit, i, batch.size)),
+    ),
+  );
+  const company = { plan, sink, signal };
+  const seen = new Map<Point, Entered>();
+  for (const point of group.filter((p) => p.seeing.size > 0)) {
+    seen.set(point, await enter(engine, batch, { plan: point.seeing, sink, signal }));
+  }
+  let x: Tensor | undefined;
+  let from = column;
+  const active: Point[] = [];
+  for (let l = group[0].layer; l < layers; l++) {
+    const joining = group.filter((p) => p.layer === l);
+    active.push(...joining);
+    const copies = active.map((p) => seen.get(p)?.pass ?? clean.pass);
+    const pass = copiesFrom(clean.pass, copies, column, l, clean.keys[l]);
+    const before = clean.cache.get(`blocks.${l}.hook_resid_pre`);
+    const rows = joining.map((p) => columns(seen.get(p)?.x ?? before, column, batch.time));
+    if (rows.length > 0) x = joinRows(x ? [x, ...rows] : rows);
+    if (l === 0) x = atStream(engine, "hook_embed", x!, pass, company);
+    const asked = l === layers - 1 ? clean.stop : undefined;
+    const ran = await runBlocks(engine, pass, x!, { ...company, from: l, to: l + 1, asked });
+    x = ran.x;
+    from = ran.pass.start;
+    step(active.length * batch.size);
+  }
+  return logitsOf(model, clean, group, { x, from }, plan);
+}
+
+/** Where an edit of point `i` stands among the rows of all points. */
+function placed({ rows }: Edit, i: number, size: number): Placement {
+  const own = { from: i * size, to: (i + 1) * size };
+  const valueRow = (b: number): number | undefined => {
+    const row = b - own.from;
+    return row >= 0 && row < size && (!rows || rows.includes(row)) ? row : undefined;
+  };
+  return { own, valueRow };
+}
+
+async function logitsOf(
+  model: Model,
+  clean: Clean,
+  group: readonly Point[],
+  { x, from }: { readonly x?: Tensor; readonly from: number },
+  plan: Plan,
+): Promise<Tensor[]> {
+  const { batch } = clean;
+  const layers = model.config.num_hidden_layers;
+  const unchanged = group
+    .filter((p) => p.layer === layers)
+    .map(() => columns(clean.cache.get(`blocks.${layers - 1}.hook_resid_post`), from, batch.time));
+  const streams = joinRows([...(x ? [x] : []), ...unchanged]);
+  const copies = group.map(() => clean.pass);
+  const pass = copiesFrom(clean.pass, copies, from, layers);
+  const at = Array.from({ length: group.length }, () => clean.columns).flat();
+  const company = { plan, sink: new Sink(model.engine.hooks, []) };
+  const { logits } = await logitsAt(model.engine, pass, streams, at, company);
+  const size = sizeOf(logits.shape) / group.length;
+  const shape = [batch.size, ...logits.shape.slice(1)];
+  return group.map((_, i) => ({ data: logits.data.subarray(i * size, (i + 1) * size), shape }));
+}

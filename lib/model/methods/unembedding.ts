@@ -1,0 +1,33 @@
+import type { Tensor } from "../../tensor.js";
+import { backward } from "../backward/piece.js";
+import { runSession, withPiece } from "../engine/engine.js";
+import { HEAD } from "../families/pieces.js";
+import type { Model } from "../model.js";
+
+/**
+ * Final norm and language head as functions of rows (rows, hidden_size): what the lenses of the analysis read through.
+ * `pullback` gives the cotangent of the rows from that of their logits (rows, vocab_size).
+ */
+export function unembedding(model: Model): {
+  forward(x: Tensor): Promise<Tensor>;
+  pullback(x: Tensor, cotangent: Tensor): Promise<Tensor>;
+} {
+  const { engine } = model;
+  const batched = ({ data, shape }: Tensor, ...lead: number[]): Tensor => ({
+    data,
+    shape: [...lead, ...shape],
+  });
+  const rows = ({ data, shape }: Tensor): Tensor => ({ data, shape: shape.slice(-2) });
+  return {
+    async forward(x) {
+      return rows(
+        (await withPiece(engine, HEAD, {}, (s) => runSession(engine, s, { x: batched(x, 1) }, ["out"]))).out,
+      );
+    },
+    async pullback(x, cotangent) {
+      const request = backward(engine, HEAD, { wanted: [], frozen: [], from: ["out"], variant: {} });
+      const feeds = { x: batched(x, 1), "g out": batched(cotangent, 1, 1) };
+      return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, ["d x"])))["d x"]);
+    },
+  };
+}

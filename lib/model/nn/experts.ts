@@ -1,0 +1,217 @@
+/** Mixtures of experts as graphs: the router, experts on their tokens, and all on every token for training. */
+
+import { input, type Node, type Shape } from "../graph/node.js";
+import * as ops from "../graph/ops.js";
+import { pullback } from "../graph/vjp.js";
+import type { Experts } from "./layers.js";
+import { activation, projection, type Scope } from "./layers.js";
+
+/** Inner points that the experts outside the block's graph need; not hooks. */
+export const EXPERT_INPUT = "experts.input";
+
+export const EXPERT_WEIGHTS = "mlp.hook_expert_weights";
+export const EXPERT_INDICES = "mlp.hook_expert_indices";
+export const EXPERT_POST = "mlp.hook_post";
+export const MLP_OUT = "hook_mlp_out";
+
+/** The hooks of a sparse block after its graph, and their shapes. */
+export function expertHooks({ perToken, inner }: Experts, hidden: number): [string, Shape][] {
+  return [
+    [EXPERT_INDICES, ["batch", "time", perToken]],
+    [EXPERT_POST, ["batch", "time", perToken, inner]],
+    [MLP_OUT, ["batch", "time", hidden]],
+  ];
+}
+
+/**
+ * The second half of a sparse block: stream + Σₑ weightₑ · expertₑ(x).
+ * @param stream (batch, time, hidden_size), what is added to
+ * @param x (batch, time, hidden_size), what the router and the experts read
+ */
+export function mixture(scope: Scope, stream: Node, x: Node, experts: Experts): Node {
+  const logits = scope.hook("mlp.hook_router_logits", projection(scope, "mlp.gate", x, experts.count));
+  const weights = scope.hook(EXPERT_WEIGHTS, routed(logits, experts));
+  return scope.mixture(stream, x, weights, experts);
+}
+
+/** Weights of the experts (batch, time, experts): the softmax over all, zero for those that are not chosen. */
+function routed(logits: Node, { perToken, normalised }: Experts): Node {
+  const probabilities = ops.softmax(logits);
+  const kept = ops.mul(probabilities, ops.largest(probabilities, perToken));
+  return normalised ? ops.div(kept, ops.sum(kept, [-1], true)) : kept;
+}
+
+/**
+ * How an expert's matrices lie: "linear" as (out, in), gate above up, or "transposed" as (in, out), gate left of up.
+ */
+export type MatrixForm = "linear" | "transposed";
+
+/** Shapes of an expert's two matrices. */
+export function matrixShapes(
+  { inner }: Experts,
+  hidden: number,
+  form: MatrixForm,
+): { gate_up: [number, number]; down: [number, number] } {
+  const [up, down]: [[number, number], [number, number]] = [
+    [2 * inner, hidden],
+    [hidden, inner],
+  ];
+  return form === "linear" ? { gate_up: up, down } : { gate_up: [up[1], up[0]], down: [down[1], down[0]] };
+}
+
+/** An expert's matrices in a graph. */
+export interface Matrices {
+  readonly form: MatrixForm;
+  /** One, or gate's and up's. */
+  readonly gateUp: readonly Node[];
+  readonly down: Node;
+}
+
+/** One expert's matrices as inputs, `gate_up` and `down`. */
+export function fedMatrices(experts: Experts, hidden: number, form: MatrixForm): Matrices {
+  const shapes = matrixShapes(experts, hidden, form);
+  return { form, gateUp: [input("gate_up", shapes.gate_up)], down: input("down", shapes.down) };
+}
+
+/** An expert at its tokens: (tokens, hidden), (tokens, 1), (tokens, inner), (tokens, hidden). */
+interface AtTokens {
+  readonly x: Node;
+  readonly weight: Node;
+  readonly post: Node;
+  readonly out: Node;
+}
+
+/**
+ * Some experts, each on its own tokens, which follow each other in the order of the experts:
+ * weight · down(act(gate x) · up x).
+ * Inputs: `x` (tokens, hidden), `weight` (tokens, 1), and where there are several experts `counts`, how many tokens
+ * each has; `post` (tokens, inner) where what is before it is left out.
+ * @param from whether to compute from `x` or from `post` on
+ */
+export function expertGraph(
+  experts: Experts,
+  hidden: number,
+  all: readonly Matrices[],
+  from: "x" | "post" = "x",
+): { post: Node; out: Node } {
+  const each = atTokens(experts, hidden, all, from);
+  return { post: together(each.map(({ post }) => post)), out: together(each.map(({ out }) => out)) };
+}
+
+/** The pullback of a cotangent `g` (targets, tokens, hidden): `d x`, `d weight` and `d post`. */
+export function expertBackward(
+  experts: Experts,
+  hidden: number,
+  all: readonly Matrices[],
+  frozenPost: boolean,
+): Record<string, Node> {
+  const g = input("g", ["targets", "tokens", hidden]);
+  const each = atTokens(experts, hidden, all).map(({ x, weight, post, out }, e) => {
+    const options = { targets: true, frozen: new Set(frozenPost ? [post] : []) };
+    return pullback(new Map([[out, own(g, all, e)]]), [x, weight, post], options);
+  });
+  const [dx, dWeight, dPost] = [0, 1, 2].map((i) => each.map((d) => d[i]!));
+  return {
+    ...(!frozenPost && { "d x": together(dx) }),
+    "d weight": together(dWeight),
+    "d post": together(dPost),
+  };
+}
+
+function atTokens(
+  experts: Experts,
+  hidden: number,
+  all: readonly Matrices[],
+  from: "x" | "post" = "x",
+): AtTokens[] {
+  const rows = (name: string, width: number): Node => input(name, ["tokens", width]);
+  const [x, weight, post] = [rows("x", hidden), rows("weight", 1), rows("post", experts.inner)];
+  return all.map((matrices, e) => {
+    const at = { x: own(x, all, e), weight: own(weight, all, e) };
+    const inside = from === "post" ? own(post, all, e) : innerValues(experts, matrices, at.x);
+    return { ...at, post: inside, out: ops.mul(product(inside, matrices.down, matrices.form), at.weight) };
+  });
+}
+
+/** The rows of one expert; all, where it is alone. */
+function own(rows: Node, all: readonly Matrices[], e: number): Node {
+  if (all.length === 1) return rows;
+  return ops.group(rows, input("counts", [all.length], "int64"), -2, e, `tokens of ${e}`);
+}
+
+/** The rows of all experts below each other again. */
+function together(parts: readonly Node[]): Node {
+  return parts.length === 1 ? parts[0] : ops.concat(parts, -2, "tokens");
+}
+
+/** act(gate x) · up x. */
+function innerValues({ inner, hidden_act }: Experts, { gateUp, form }: Matrices, x: Node): Node {
+  const products = gateUp.map((matrix) => product(x, matrix, form));
+  const [pre, up] =
+    products.length > 1
+      ? products
+      : [0, inner].map((start) => ops.slice(products[0], -1, start, start + inner));
+  return ops.mul(activation(hidden_act)(pre), up);
+}
+
+function product(x: Node, matrix: Node, form: MatrixForm): Node {
+  return form === "linear" ? ops.linear(x, matrix) : ops.linearTransposed(x, matrix);
+}
+
+/**
+ * Every expert on every token, as one wide MLP whose inner values are multiplied by their expert's weight:
+ * for training, where all experts are in memory and the graph must be one. The weights have the names and shapes
+ * under which transformers saves them.
+ */
+export function denseMixture(scope: Scope, x: Node, weights: Node, experts: Experts): Node {
+  const { count, inner } = experts;
+  const hidden = x.shape[2] as number;
+  const [batch, time] = x.shape;
+  const all = savedWeights[experts.savedAs](scope, experts, hidden);
+  const post = ops.mul(activation(experts.hidden_act)(ops.linear(x, all.gate)), ops.linear(x, all.up));
+  const byExpert = ops.reshape(post, [batch, time, count, inner]);
+  const weighted = ops.mul(byExpert, ops.reshape(weights, [batch, time, count, 1]));
+  return ops.linearTransposed(ops.reshape(weighted, [batch, time, count * inner]), all.down);
+}
+
+/** All experts below each other, (count · inner, hidden) each. */
+interface AllExperts {
+  readonly gate: Node;
+  readonly up: Node;
+  readonly down: Node;
+}
+
+const savedWeights: Readonly<
+  Record<Experts["savedAs"], (scope: Scope, experts: Experts, hidden: number) => AllExperts>
+> = {
+  separate(scope, { count, inner }, hidden) {
+    const each = (name: string, shape: readonly number[]): Node[] =>
+      Array.from({ length: count }, (_, e) => scope.weight(`mlp.experts.${e}.${name}.weight`, shape));
+    const below = (name: string): Node => ops.concat(each(name, [inner, hidden]), -2);
+    const down = ops.concat(each("down_proj", [hidden, inner]), -1);
+    return { gate: below("gate_proj"), up: below("up_proj"), down: ops.transpose(down, [1, 0]) };
+  },
+  linear(scope, { count, inner }, hidden) {
+    const both = scope.weight("mlp.experts.gate_up_proj", [count, 2 * inner, hidden]);
+    const below = (x: Node): Node => ops.reshape(x, [count * inner, hidden]);
+    const half = (start: number): Node => below(ops.slice(both, -2, start, start + inner));
+    const down = scope.weight("mlp.experts.down_proj", [count, hidden, inner]);
+    return { gate: half(0), up: half(inner), down: below(ops.transpose(down, [0, 2, 1])) };
+  },
+};
+
+/**
+ * The load-balancing loss of transformers (`load_balancing_loss_func`; Switch Transformer, Fedus et al. 2021,
+ * eqs. 4–6): experts · Σₑ fₑ · Pₑ, with fₑ the share of tokens that chose e and Pₑ its mean probability, over the
+ * tokens of all sparse layers. The choice is a constant: gradients flow through P.
+ * @param logits router logits of the sparse layers, (batch, time, experts) each
+ * @param tokens (batch, time, 1): 1 / (tokens of the batch) at tokens, 0 at padding
+ */
+export function loadBalancingLoss(logits: readonly Node[], tokens: Node, { count, perToken }: Experts): Node {
+  const average = (x: Node): Node => ops.mul(ops.sum(ops.mul(x, tokens), [-3, -2]), 1 / logits.length);
+  const probabilities = logits.map((l) => ops.softmax(l));
+  const total = (parts: readonly Node[]): Node => parts.reduce((a, b) => ops.add(a, b));
+  const chosen = total(probabilities.map((p) => average(ops.largest(p, perToken))));
+  const expected = total(probabilities.map(average));
+  return ops.mul(ops.sum(ops.mul(chosen, expected), [-1]), count);
+}

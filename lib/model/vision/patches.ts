@@ -1,0 +1,130 @@
+/** What the vision tower is fed besides its stream: patches, and where each lies. */
+import type { Tensor } from "../../tensor.js";
+import type { BatchImage } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import { type Feeding, floats } from "../engine/engine.js";
+import type { VisionConfig } from "../families/index.js";
+import type { ProcessedImage } from "../images/index.js";
+import { rotations } from "../nn/rope.js";
+
+/** A picture's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
+export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patch_values }: VisionConfig): Tensor {
+  if (pixels.shape.length === 2) return { data: pixels.data, shape: [1, ...pixels.shape] };
+  const [tiles, channels, height, width] = pixels.shape;
+  const [rows, across] = [Math.floor(height / p), Math.floor(width / p)];
+  const data = new Float32Array(tiles * rows * across * patch_values);
+  let to = 0;
+  for (let t = 0; t < tiles; t++)
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < across; column++)
+        for (let c = 0; c < channels; c++)
+          for (let y = 0; y < p; y++, to += p) {
+            const from = ((t * channels + c) * height + row * p + y) * width + column * p;
+            data.set(pixels.data.subarray(from, from + p), to);
+          }
+  return { data, shape: [tiles, rows * across, patch_values] };
+}
+
+/** The patches of all pictures, (rows, patches, patch_values), zeros where a row has fewer. */
+export function patchRows(
+  engine: Feeding,
+  vision: VisionConfig,
+  images: readonly BatchImage[],
+  { size, time }: Pass,
+): Tensor {
+  const width = vision.patch_values;
+  const data = floats(engine, size * time * width);
+  let row = 0;
+  for (const { image } of images) {
+    const { data: own, shape } = patchesOf(image, vision);
+    const [tiles, patches] = shape;
+    for (let t = 0; t < tiles; t++, row++)
+      data.set(own.subarray(t * patches * width, (t + 1) * patches * width), row * time * width);
+  }
+  return { data, shape: [size, time, width] };
+}
+
+/** Row and column of each patch of a grid, in the order in which the patches of one token lie together. */
+function cells([, height, width]: ProcessedImage["grid"], merge: number): { row: number; column: number }[] {
+  const across = width / merge;
+  return Array.from({ length: height * width }, (_, i) => {
+    const block = Math.floor(i / merge ** 2);
+    const row = Math.floor(block / across) * merge + (Math.floor(i / merge) % merge);
+    return { row, column: (block % across) * merge + (i % merge) };
+  });
+}
+
+/**
+ * How much of each learned position a patch gets, (rows, patches, num_positions): the square of positions stretched
+ * over each picture's grid, linearly between neighbours, corner to corner.
+ */
+export function placesOf(
+  engine: Feeding,
+  { num_positions, merge }: VisionConfig,
+  images: readonly BatchImage[],
+  { size, time }: Pass,
+): Tensor {
+  const shape = [size, time, num_positions];
+  if (!engine.family.vision!.stretches) return { data: floats(engine, 0), shape: [size, 0, num_positions] };
+  const side = Math.round(Math.sqrt(num_positions));
+  const data = floats(engine, size * time * num_positions);
+  images.forEach(({ image }, b) => {
+    const down = neighbours(image.grid[1], side);
+    const across = neighbours(image.grid[2], side);
+    cells(image.grid, merge).forEach(({ row, column }, i) => {
+      for (const [r, a] of down[row])
+        for (const [c, w] of across[column]) data[(b * time + i) * num_positions + r * side + c] += a * w;
+    });
+  });
+  return { data, shape };
+}
+
+/** For each of `length` points from one end to the other: the two nearest of `side` positions, and their shares. */
+function neighbours(length: number, side: number): (readonly [at: number, share: number])[][] {
+  return Array.from({ length }, (_, i) => {
+    const at = length > 1 ? (i * (side - 1)) / (length - 1) : 0;
+    const low = Math.floor(at);
+    const high = Math.min(low + 1, side - 1);
+    return [
+      [low, Math.fround(1 - (at - low))],
+      [high, Math.fround(at - low)],
+    ];
+  });
+}
+
+/** Base of the tower's rotary frequencies. */
+const THETA = 10_000;
+
+/** Cosines and sines of a patch's row (first half of the pairs) and column (second half); empty where the tower has none. */
+export function turnsOf(
+  engine: Feeding,
+  { head_dim, merge }: VisionConfig,
+  images: readonly BatchImage[],
+  { size, time }: Pass,
+): { cos: Tensor; sin: Tensor } {
+  const shape = [size, time, head_dim];
+  if (!engine.family.vision!.rotates) {
+    const none = { data: floats(engine, 0), shape: [size, 0, head_dim] };
+    return { cos: none, sin: none };
+  }
+  const pairs = head_dim / 4;
+  const inverse = Float32Array.from({ length: pairs }, (_, i) => 1 / Math.fround(THETA ** (i / pairs)));
+  const cos = floats(engine, size * time * head_dim);
+  const sin = floats(engine, size * time * head_dim);
+  images.forEach(({ image }, b) => {
+    const all = cells(image.grid, merge);
+    const turned = [all.map(({ row }) => row), all.map(({ column }) => column)].map((positions) =>
+      rotations([positions], { inverse, scale: 1 }),
+    );
+    for (let i = 0; i < all.length; i++) {
+      const to = (b * time + i) * head_dim;
+      // Each half of the head holds the rows' angles and then the columns'.
+      for (let part = 0; part < 4; part++) {
+        const from = i * pairs * 2;
+        cos.set(turned[part % 2].cos.subarray(from, from + pairs), to + part * pairs);
+        sin.set(turned[part % 2].sin.subarray(from, from + pairs), to + part * pairs);
+      }
+    }
+  });
+  return { cos: { data: cos, shape }, sin: { data: sin, shape } };
+}

@@ -1,0 +1,60 @@
+/** How what the tower sees is counted: a row for each picture, or each of its tiles. */
+import type { Batch, BatchImage } from "../batch/batch.js";
+import type { Pass } from "../batch/pass.js";
+import type { Engine } from "../engine/engine.js";
+import type { VisionConfig } from "../families/index.js";
+import type { Hook } from "../hooks/hooks.js";
+import { isVisual } from "../hooks/hooks.js";
+
+/** Passes over the same rows: as patches, as the tower's stream (class token first), as tokens after the projector. */
+export interface Rows {
+  readonly patches: Pass;
+  readonly tower: Pass;
+  readonly tokens: Pass;
+}
+
+/** The rows that pictures make, in the batch's order; shorter ones are filled up on the right. */
+export function countRows(vision: VisionConfig, images: readonly BatchImage[]): Rows {
+  const counts = images.flatMap(({ image: { grid, tiles } }) => tiles.map(() => grid[1] * grid[2]));
+  return {
+    patches: rowPass(counts),
+    tower: rowPass(counts.map((n) => n + vision.class_tokens)),
+    tokens: rowPass(counts.map((n) => keptClassTokens(vision) + n / vision.merge ** 2)),
+  };
+}
+
+/** Class tokens that the language model sees, at the start of a row of the projector's. */
+export function keptClassTokens(vision: VisionConfig): number {
+  return vision.keeps_class_tokens ? vision.class_tokens : 0;
+}
+
+/** How the rows and columns of each hook are counted: the prompt's, or those of what is seen. */
+export function passOf({ config }: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
+  let rows: Rows | undefined;
+  return (hook) => {
+    if (!isVisual(hook)) return prompt;
+    rows ??= countRows(config.vision_config!, images);
+    if (hook.shape.includes("patches")) return rows.patches;
+    return hook.shape.includes("tokens") ? rows.tokens : rows.tower;
+  };
+}
+
+function rowPass(lengths: readonly number[]): Pass {
+  const size = lengths.length;
+  const time = Math.max(...lengths);
+  const keyMask = new Uint8Array(size * time);
+  lengths.forEach((n, b) => {
+    keyMask.fill(1, b * time, b * time + n);
+  });
+  return {
+    size,
+    time,
+    start: 0,
+    positions: [],
+    keyMask,
+    columns: lengths.map((n) => Array.from({ length: n }, (_, i) => i)),
+    last: lengths.map((n) => n - 1),
+    phase: "prompt",
+    past: [],
+  };
+}

@@ -1,0 +1,64 @@
+/** Figures as SVG and PNG, drawn without a browser. */
+import type { Canvas } from "@napi-rs/canvas";
+import { ModalscopeError } from "../../errors.js";
+import { type Figure, themed } from "../figure.js";
+import type { Theme } from "../theme.js";
+import { canvasModule } from "./fonts.js";
+import { drawableTypes, drawSvg } from "./plotly-in-jsdom.js";
+
+export interface PictureOptions {
+  /** In pixels; 760 when left out. */
+  readonly width?: number;
+  /** In pixels; the figure's own when left out. */
+  readonly height?: number;
+  readonly theme?: Theme;
+  /** Picture pixels per pixel, for PNG; 2 when left out, which is sharp on fine screens and in print. */
+  readonly scale?: number;
+}
+
+/** Trace types of `figure` that only a browser can draw, such as three-dimensional ones. */
+export function browserOnly(figure: Figure): string[] {
+  return [...new Set(figure.data.map((trace) => String(trace.type ?? "scatter")))].filter(
+    (type) => !drawableTypes.includes(type),
+  );
+}
+
+/**
+ * `figure` as an SVG document. Names in it are the same in every such document, so put it into a page as an
+ * image, not as markup beside another one.
+ * @throws when a trace needs a browser
+ */
+export function toSvg(figure: Figure, options: PictureOptions = {}): string {
+  const missing = browserOnly(figure);
+  if (missing.length > 0)
+    throw new ModalscopeError(
+      `A figure with ${missing.join(", ")} traces cannot be drawn to a picture.`,
+      "Without a browser, plotly draws two-dimensional figures only.",
+      "Save it as .html or .json.",
+    );
+  const height = options.height ?? (figure.layout.height as number | undefined) ?? 400;
+  return drawSvg(options.theme ? themed(figure, options.theme) : figure, options.width ?? 760, height);
+}
+
+/**
+ * `figure` as a PNG file.
+ * @throws when a trace needs a browser
+ */
+export function toPng(figure: Figure, options: PictureOptions = {}): Uint8Array {
+  return rasterise(toSvg(figure, options), options.scale ?? 2);
+}
+
+let board: Canvas | undefined;
+
+/** An SVG document as a PNG file, at `scale` picture pixels per SVG pixel. */
+export function rasterise(svg: string, scale: number): Uint8Array {
+  const { createCanvas, Image } = canvasModule();
+  const image = new Image();
+  image.src = Buffer.from(svg);
+  // One canvas for all: what a dropped one holds is only freed when the event loop turns.
+  board ??= createCanvas(1, 1);
+  board.width = Math.round(image.width * scale);
+  board.height = Math.round(image.height * scale);
+  board.getContext("2d").drawImage(image, 0, 0, board.width, board.height);
+  return board.toBuffer("image/png");
+}

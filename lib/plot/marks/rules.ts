@@ -1,0 +1,155 @@
+import { ModalscopeError } from "../../errors.js";
+import { escapeLabel } from "../escape.js";
+import type { Figure, Layout } from "../figure.js";
+import { colour, quiet, translucent } from "../theme.js";
+
+/** A straight line at one place of an axis: a chance level, a threshold, a chosen layer. */
+export interface Rule {
+  /** Place on the horizontal axis: a vertical line. Give `x` or `y`. */
+  readonly x?: number;
+  /** Place on the vertical axis: a horizontal line. */
+  readonly y?: number;
+  readonly label?: string;
+  readonly color?: string;
+  readonly dash?: "solid" | "dash" | "dot";
+}
+
+/** A stretch of an axis, shaded: a segment found by change points, a window of layers. */
+export interface Region {
+  readonly from: number;
+  readonly to: number;
+  readonly axis?: "x" | "y";
+  readonly label?: string;
+  readonly color?: string;
+}
+
+/**
+ * Draws rules over a figure. On a logarithmic axis a place is given as its value, like the data.
+ * @throws when a rule has neither place, both, or one that is not finite
+ */
+export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
+  const all = Array.isArray(list) ? (list as readonly Rule[]) : [list as Rule];
+  const shapes = all.map((rule) => {
+    const { vertical, at } = placeOf(rule);
+    return {
+      type: "line",
+      layer: "above",
+      line: { color: rule.color ?? quiet, width: 1.5, dash: rule.dash ?? "dash" },
+      ...(vertical
+        ? { xref: "x", x0: at, x1: at, yref: "y domain", y0: 0, y1: 1 }
+        : { yref: "y", y0: at, y1: at, xref: "x domain", x0: 0, x1: 1 }),
+    };
+  });
+  const labels = all.flatMap((rule) => {
+    if (!rule.label) return [];
+    const { vertical, at } = placeOf(rule);
+    return [
+      vertical
+        ? note(
+            rule.label,
+            { xref: "x", x: labelPlace(figure, "x", at), yref: "y domain", y: 0 },
+            "left",
+            "bottom",
+          )
+        : note(
+            rule.label,
+            { yref: "y", y: labelPlace(figure, "y", at), xref: "x domain", x: 1 },
+            "right",
+            "bottom",
+          ),
+    ];
+  });
+  return withLayout(figure, shapes, labels);
+}
+
+/**
+ * Shades stretches of an axis, under the data.
+ * @throws when a region's ends are not finite or lie the wrong way round
+ */
+export function regions(figure: Figure, list: Region | readonly Region[]): Figure {
+  const all = Array.isArray(list) ? (list as readonly Region[]) : [list as Region];
+  const shapes = all.map((region, i) => {
+    if (!(region.from <= region.to) || !Number.isFinite(region.to - region.from))
+      throw new ModalscopeError(
+        `regions: region ${i} runs from ${region.from} to ${region.to}.`,
+        "",
+        "Give rising ends.",
+      );
+    const axis = region.axis ?? "x";
+    const other = axis === "x" ? "y" : "x";
+    return {
+      type: "rect",
+      layer: "below",
+      line: { width: 0 },
+      fillcolor: translucent(region.color ?? colour(i), 0.1),
+      [`${axis}ref`]: axis,
+      [`${axis}0`]: region.from,
+      [`${axis}1`]: region.to,
+      [`${other}ref`]: `${other} domain`,
+      [`${other}0`]: 0,
+      [`${other}1`]: 1,
+    };
+  });
+  const labels = all.flatMap((region) => {
+    if (!region.label) return [];
+    const middle = (region.from + region.to) / 2;
+    return [
+      region.axis === "y"
+        ? note(
+            region.label,
+            { yref: "y", y: labelPlace(figure, "y", middle), xref: "x domain", x: 1 },
+            "right",
+            "middle",
+          )
+        : note(
+            region.label,
+            { xref: "x", x: labelPlace(figure, "x", middle), yref: "y domain", y: 1 },
+            "center",
+            "top",
+          ),
+    ];
+  });
+  return withLayout(figure, shapes, labels);
+}
+
+function placeOf(rule: Rule): { vertical: boolean; at: number } {
+  const at = rule.x ?? rule.y;
+  if ((rule.x === undefined) === (rule.y === undefined) || at === undefined || !Number.isFinite(at))
+    throw new ModalscopeError(
+      `rules: a rule has x = ${rule.x} and y = ${rule.y}.`,
+      "It is drawn at one place of one axis.",
+      "Give a finite x (a vertical line) or a finite y (a horizontal one).",
+    );
+  return { vertical: rule.x !== undefined, at };
+}
+
+const isLog = (figure: Figure, axis: "x" | "y"): boolean =>
+  (figure.layout[`${axis}axis`] as Layout)?.type === "log";
+
+/** On a logarithmic axis plotly takes a shape's place as the value, but an annotation's as its exponent. */
+const labelPlace = (figure: Figure, axis: "x" | "y", at: number): number =>
+  isLog(figure, axis) ? Math.log10(at) : at;
+
+function note(text: string, place: object, xanchor: string, yanchor: string): object {
+  return {
+    text: escapeLabel(text),
+    showarrow: false,
+    font: { size: 11 },
+    borderpad: 2,
+    xanchor,
+    yanchor,
+    ...place,
+  };
+}
+
+function withLayout(figure: Figure, shapes: readonly object[], annotations: readonly object[]): Figure {
+  const { layout } = figure;
+  return {
+    data: figure.data,
+    layout: {
+      ...layout,
+      shapes: [...((layout.shapes as object[]) ?? []), ...shapes],
+      annotations: [...((layout.annotations as object[]) ?? []), ...annotations],
+    },
+  };
+}

@@ -1,0 +1,159 @@
+/** Tables: rows or data frames as escaped HTML and as aligned text. */
+import { didYouMean, ModalscopeError } from "../../errors.js";
+import { escapeHtml } from "../escape.js";
+
+/** One object per row, all with the same keys (a missing one is an empty cell). */
+export type Rows = readonly Readonly<Record<string, unknown>>[];
+
+/** What a danfo.js DataFrame has of use here. */
+export interface DataFrameLike {
+  readonly columns: readonly string[];
+  readonly values: unknown;
+}
+
+export interface TableOptions {
+  readonly caption?: string;
+  /** Which columns, in which order; all when left out. */
+  readonly columns?: readonly string[];
+  /** Rows shown; the rest is counted. 50 when left out. */
+  readonly limit?: number;
+  /** Significant digits of numbers; 4 when left out. */
+  readonly digits?: number;
+  /** How a column's values are written, by its name. */
+  readonly format?: Readonly<Record<string, (value: unknown) => string>>;
+}
+
+/** A table that is ready to show: its cells are text. */
+export interface Table {
+  readonly kind: "table";
+  readonly caption: string;
+  readonly columns: readonly { readonly name: string; readonly numeric: boolean }[];
+  readonly cells: readonly (readonly string[])[];
+  /** Rows there are, of which `cells` may be the first. */
+  readonly total: number;
+}
+
+/**
+ * A table of rows or of a danfo DataFrame.
+ * @throws when a column that is asked for does not exist, or a frame's values are not rows
+ */
+export function table(input: Rows | DataFrameLike, options: TableOptions = {}): Table {
+  const rows = Array.isArray(input) ? (input as Rows) : frameRows(input as DataFrameLike);
+  const names = Array.isArray(input)
+    ? [...new Set(rows.flatMap(Object.keys))]
+    : (input as DataFrameLike).columns;
+  const columns = options.columns ?? names;
+  for (const name of [...columns, ...Object.keys(options.format ?? {})])
+    if (!names.includes(name))
+      throw new ModalscopeError(
+        `The table has no column "${name}".`,
+        `Its columns are ${names.join(", ") || "none"}.`,
+        didYouMean(name, names),
+      );
+  const shown = rows.slice(0, options.limit ?? 50);
+  const write = (name: string) =>
+    options.format?.[name] ?? ((value: unknown) => cellText(value, options.digits));
+  return {
+    kind: "table",
+    caption: options.caption ?? "",
+    columns: columns.map((name) => ({ name, numeric: isNumeric(shown.map((row) => row[name])) })),
+    cells: shown.map((row) => columns.map((name) => write(name)(row[name]))),
+    total: rows.length,
+  };
+}
+
+export function tableHtml(table: Table): string {
+  const align = (numeric: boolean) => `text-align:${numeric ? "right" : "left"}`;
+  const head = table.columns.map(
+    ({ name, numeric }) => `<th style="${align(numeric)}">${escapeHtml(name)}</th>`,
+  );
+  const body = table.cells.map((row) => {
+    const cells = row.map(
+      (text, i) => `<td style="${align(table.columns[i].numeric)}">${escapeHtml(text)}</td>`,
+    );
+    return `<tr>${cells.join("")}</tr>`;
+  });
+  const caption = table.caption
+    ? `<caption style="text-align:left;font-weight:600;padding:4px 0">${escapeHtml(table.caption)}</caption>`
+    : "";
+  const rest = left(table);
+  return (
+    `<table class="modalscope" style="border-collapse:collapse;font-variant-numeric:tabular-nums">${caption}` +
+    `<thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table>` +
+    (rest ? `<p>${escapeHtml(rest)}</p>` : "")
+  );
+}
+
+export function tableText(table: Table): string {
+  const rows = [table.columns.map(({ name }) => name), ...table.cells].map((row) => row.map(oneLine));
+  const widths = table.columns.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i]))));
+  const lines = rows.map((row) =>
+    row
+      .map((text, i) => {
+        const space = " ".repeat(widths[i] - columnsOf(text));
+        return table.columns[i].numeric ? space + text : text + space;
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+  const rule = widths.map((width) => "─".repeat(width)).join("  ");
+  return [table.caption, lines[0], rule, ...lines.slice(1), left(table)].filter(Boolean).join("\n");
+}
+
+/** A cell's value as text; numbers with `digits` significant digits. */
+export function cellText(value: unknown, digits = 4): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return numberText(value, digits);
+  if (ArrayBuffer.isView(value) || Array.isArray(value))
+    return `[${Array.from(value as unknown as ArrayLike<unknown>, (v) => cellText(v, digits)).join(", ")}]`;
+  return typeof value === "object" && !(value instanceof Date) ? JSON.stringify(value) : String(value);
+}
+
+function numberText(value: number, digits: number): string {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value).replace("-", "−");
+  const size = Math.abs(value);
+  const text =
+    size < 1e-4 || size >= 1e9
+      ? value.toExponential(digits - 1)
+      : value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
+  return text.replace(/^-/, "−");
+}
+
+function frameRows(frame: DataFrameLike): Rows {
+  if (!Array.isArray(frame.columns) || !Array.isArray(frame.values) || !frame.values.every(Array.isArray))
+    throw new ModalscopeError(
+      "This is neither rows nor a data frame.",
+      "A table is made of an array of objects, or of a DataFrame with `columns` and `values`.",
+    );
+  return frame.values.map((row: unknown[]) =>
+    Object.fromEntries(frame.columns.map((name, i) => [name, row[i]])),
+  );
+}
+
+function isNumeric(values: readonly unknown[]): boolean {
+  const present = values.filter((value) => value !== null && value !== undefined);
+  return (
+    present.length > 0 && present.every((value) => typeof value === "number" || typeof value === "bigint")
+  );
+}
+
+const left = (table: Table): string =>
+  table.total > table.cells.length
+    ? `… and ${table.total - table.cells.length} more rows of ${table.total}`
+    : "";
+
+const oneLine = (text: string): string => text.replace(/\r?\n/g, "\\n").replace(/\t/g, "\\t");
+
+/** Columns that `text` takes in a terminal: East Asian letters are two wide. */
+function columnsOf(text: string): number {
+  return [...text].reduce(
+    (sum, c) =>
+      sum +
+      (/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u.test(
+        c,
+      )
+        ? 2
+        : 1),
+    0,
+  );
+}
