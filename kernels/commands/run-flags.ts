@@ -1,5 +1,6 @@
 /** The options of `modalscope run`: their text, and what they mean. */
 import { type Command, InvalidArgumentError } from "commander";
+import { parseBytes } from "../../lib/bytes.js";
 import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
 
 export interface RunFlags {
@@ -74,7 +75,7 @@ export function addRunOptions(command: Command): Command {
     .option("--cores-per-run <count>", "cores for each", count, 1)
     .option(
       "--max-memory <size>",
-      "memory for all runs together, such as 8GB (default: 80 % of what is free)",
+      "memory for all runs together, such as 8GB (10⁹) or 8GiB (2³⁰) (default: 80 % of what is free)",
       bytes,
     )
     .option("--summary <path>", "the table of the runs (default: summary.csv beside the outputs)")
@@ -124,14 +125,12 @@ function count(text: string): number {
   return value;
 }
 
-const units: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
-
 function bytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text.trim());
-  if (match === null) throw new InvalidArgumentError("Write a size, such as 8GB or 500MB.");
-  const [, value, unit, binary] = match;
-  const power = Math.round(Math.log10(units[unit.toLowerCase()]) / 3);
-  return Number(value) * (binary === "" ? 1000 : 1024) ** power;
+  try {
+    return parseBytes(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 /** Later ones win: base64, files, YAML, `-p`, `-r`. */

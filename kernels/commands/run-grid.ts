@@ -1,5 +1,6 @@
+import { formatBytes } from "../../lib/bytes.js";
 import { readGrid, varyingNames } from "../runner/grid/combinations.js";
-import { type GridEvent, runGrid, sizeText } from "../runner/grid/run.js";
+import { type GridEvent, runGrid } from "../runner/grid/run.js";
 import { type GridRow, summaryTable } from "../runner/grid/summary.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
@@ -65,7 +66,7 @@ function report(event: GridEvent): void {
     write(`${place}: ${status}${taken === undefined ? "" : `, ${seconds(taken)}`}`);
   } else {
     const next = event.retried ? "it is run again when there is room" : "it is not run again";
-    write(`${place}: stopped at ${sizeText(event.bytes)}, the memory is short; ${next}`);
+    write(`${place}: stopped at ${formatBytes(event.bytes)}, the memory is short; ${next}`);
   }
 }
 

@@ -34,7 +34,7 @@ export {
   type Where,
   zero,
 } from "./edits/edits.js";
-export { anonymousBytes, parseBytes, showBytes } from "./engine/memory.js";
+export { anonymousBytes } from "./engine/memory.js";
 export type { TextConfig } from "./families/index.js";
 export type { Generated, GenerateOptions } from "./forward/generate.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";

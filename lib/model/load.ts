@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { LongCall } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/session.js";
@@ -15,7 +16,7 @@ import { checkBlocks, checkWeights } from "./engine/check-weights.js";
 import { tokensInCache } from "./engine/estimate.js";
 import { isExpert, withExpertParts } from "./engine/expert-layout.js";
 import { ExpertStore } from "./engine/expert-store.js";
-import { defaultBudget, parseBytes } from "./engine/memory.js";
+import { defaultBudget } from "./engine/memory.js";
 import { ELEMENT_BYTES, type FloatType, SessionPool } from "./engine/pool.js";
 import { familyOf } from "./families/index.js";
 import { emitOnnx } from "./graph/emit-onnx.js";
@@ -28,7 +29,7 @@ export interface LoadOptions extends LongCall {
   readonly device?: Device;
   /** float64 serves to tell rounding from a fault: slow, CPU only, results in Float64Arrays. */
   readonly float?: FloatType;
-  /** Anonymous memory that the model may take, captures included, such as "4GB"; by default most of what is free. */
+  /** Anonymous memory that the model may take, captures included, such as "4GB" (10⁹) or "4GiB" (2³⁰); by default most of what is free. */
   readonly memory?: string | number;
   readonly threads?: number;
   /**

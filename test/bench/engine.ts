@@ -1,7 +1,8 @@
 /** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
 import { Command } from "commander";
+import { formatBytes } from "../../lib/bytes.js";
 import { at, fill } from "../../lib/model/edits/edits.js";
-import { anonymousBytes, showBytes } from "../../lib/model/engine/memory.js";
+import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import { loadModel } from "../../lib/model/load.js";
 import { logProb } from "../../lib/model/methods/metrics.js";
 import { sweep } from "../../lib/model/methods/sweep.js";
@@ -39,19 +40,19 @@ async function main(path: string, { python, rounds, threads }: Options): Promise
     ? await Reference.start(python, "reference.py", [path, String(threads)])
     : undefined;
   console.log(
-    `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${showBytes(anonymousBytes())} anonymous`,
+    `load: first ${cold.toFixed(2)} s, again ${load.toFixed(2)} s, ${formatBytes(anonymousBytes())} anonymous`,
   );
   if (reference)
     console.log(
-      `reference load: ${reference.loaded.seconds.toFixed(2)} s, ${showBytes(reference.loaded.bytes)} anonymous`,
+      `reference load: ${reference.loaded.seconds.toFixed(2)} s, ${formatBytes(reference.loaded.bytes)} anonymous`,
     );
   await model.run(model.batch(tokensOf(1, 8, model.config.vocab_size)));
-  console.log(`after a first run: ${showBytes(anonymousBytes())} anonymous`);
+  console.log(`after a first run: ${formatBytes(anonymousBytes())} anonymous`);
   for (const { size, time, all, one } of shapes)
     await benchForward(model, reference, { size, time, all, one, rounds, limit });
   await benchSweep(model, reference, rounds);
   console.log(
-    `at the end: ${showBytes(anonymousBytes())} anonymous${reference ? `, reference ${showBytes((await reference.ask({ op: "forward", tokens: [[1, 2]] })).bytes)}` : ""}`,
+    `at the end: ${formatBytes(anonymousBytes())} anonymous${reference ? `, reference ${formatBytes((await reference.ask({ op: "forward", tokens: [[1, 2]] })).bytes)}` : ""}`,
   );
   await model.close();
   await benchStreaming(path, threads);
@@ -145,8 +146,8 @@ async function benchStreaming(path: string, threads: number): Promise<void> {
   const { seconds } = await timed(() => model.run(batch, { logits: "last", progress: watch }));
   const mode = model.resident ? "resident" : "streamed";
   console.log(
-    `budget ${showBytes(bytes / 2)} for ${showBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +
-      `${((seconds / model.layers.length) * 1000).toFixed(0)} ms per block, peak ${showBytes(peak)} anonymous (whole process)`,
+    `budget ${formatBytes(bytes / 2)} for ${formatBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +
+      `${((seconds / model.layers.length) * 1000).toFixed(0)} ms per block, peak ${formatBytes(peak)} anonymous (whole process)`,
   );
   await model.close();
 }

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { formatBytes } from "../../lib/bytes.js";
 import { padTokens } from "../../lib/model/batch/batch.js";
 import { Cache } from "../../lib/model/captures/activation-cache.js";
 import {
@@ -18,7 +19,7 @@ import {
   showEdit,
   zero,
 } from "../../lib/model/edits/edits.js";
-import { anonymousBytes, parseBytes, showBytes } from "../../lib/model/engine/memory.js";
+import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import { choose } from "../../lib/model/forward/generate.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
@@ -327,14 +328,6 @@ describe("a pool of sessions", () => {
 });
 
 describe("memory", () => {
-  it("is parsed and shown", () => {
-    assert.equal(parseBytes("4GB"), 4 * 2 ** 30);
-    assert.equal(parseBytes("1.5 MiB"), 1.5 * 2 ** 20);
-    assert.equal(parseBytes(100), 100);
-    assert.throws(() => parseBytes("much"), says(/no amount of memory/));
-    assert.equal(showBytes(1536), "1.5 kB");
-  });
-
   it("of a checkpoint twice the budget stays below it, and the numbers are the same", async () => {
     const folder = join(temporary(), "model");
     const config = {
@@ -365,7 +358,7 @@ describe("memory", () => {
       progress: () => (peak = Math.max(peak, anonymousBytes() - before)),
     });
     assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
-    assert.ok(peak < budget + size / 16, `${showBytes(peak)} taken of ${showBytes(budget)}`);
+    assert.ok(peak < budget + size / 16, `${formatBytes(peak)} taken of ${formatBytes(budget)}`);
     await model.close();
   });
 

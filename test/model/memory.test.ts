@@ -3,8 +3,9 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { formatBytes } from "../../lib/bytes.js";
 import { createSafetensors } from "../../lib/model/checkpoint/index.js";
-import { anonymousBytes, showBytes } from "../../lib/model/engine/memory.js";
+import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import type { SessionPool } from "../../lib/model/engine/pool.js";
 import { weightsOf } from "../../lib/model/families/pieces.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
@@ -87,11 +88,11 @@ describe("weights that cannot be mapped", () => {
     it(`are in memory once, as they are counted (${name})`, async () => {
       const { peak, counted, resident } = await measured({ ...options, memory: "2GB" });
       assert.ok(resident);
-      assert.ok(counted >= share * 6 * BLOCK && counted < 1.2 * share * 6 * BLOCK, showBytes(counted));
+      assert.ok(counted >= share * 6 * BLOCK && counted < 1.2 * share * 6 * BLOCK, formatBytes(counted));
       // Tables of other blocks, the runtime and what JavaScript has not collected yet: less than three blocks.
       assert.ok(
         peak < counted + 3 * share * BLOCK,
-        `${showBytes(peak)} taken, ${showBytes(counted)} counted`,
+        `${formatBytes(peak)} taken, ${formatBytes(counted)} counted`,
       );
     });
 
@@ -99,7 +100,7 @@ describe("weights that cannot be mapped", () => {
       const memory = 5 * share * BLOCK;
       const { peak, resident } = await measured({ ...options, memory });
       assert.equal(resident, false);
-      assert.ok(peak < memory + share * BLOCK, `${showBytes(peak)} taken of ${showBytes(memory)}`);
+      assert.ok(peak < memory + share * BLOCK, `${formatBytes(peak)} taken of ${formatBytes(memory)}`);
     });
   }
 });

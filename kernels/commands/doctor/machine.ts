@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { join } from "node:path";
+import { formatBytes } from "../../../lib/bytes.js";
 import { openCheckpoint } from "../../../lib/model/checkpoint/index.js";
-import { showBytes } from "../../../lib/model/engine/memory.js";
 import { EMBEDDED_MODELS, embeddedModels } from "../../../lib/model/load.js";
 import { packageRoot } from "../../../lib/package-root.js";
 import { type Finding, firstLine } from "./finding.js";
@@ -38,7 +38,7 @@ export function compareVersions(a: string, b: string): number {
 
 export function checkMemory(): Finding {
   const model = cpus()[0]?.model.trim();
-  const detail = `${showBytes(freemem())} free of ${showBytes(totalmem())}; ${availableParallelism()} cores${model ? `, ${model}` : ""}`;
+  const detail = `${formatBytes(freemem())} free of ${formatBytes(totalmem())}; ${availableParallelism()} cores${model ? `, ${model}` : ""}`;
   if (freemem() > littleMemory) return { about: "memory", state: "ok", detail };
   const todo = 'Close other programs, or bound a model with loadModel(…, { memory: "500MB" }).';
   return { about: "memory", state: "absent", detail, todo };

@@ -1,5 +1,6 @@
 import { freemem } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { formatBytes } from "../../../lib/bytes.js";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { makeFolder } from "../../../lib/folder.js";
 import { recordOf } from "../notebook/record.js";
@@ -135,7 +136,7 @@ async function runRows(rows: GridRow[], summary: string, options: GridOptions): 
         status: "died",
         seconds: 0,
         error: {
-          message: `It took ${sizeText(bytes)}, more than the limit of ${sizeText(maxMemory)} (--max-memory).`,
+          message: `It took ${formatBytes(bytes)}, more than the limit of ${formatBytes(maxMemory)} (--max-memory).`,
         },
       }),
   });
@@ -174,8 +175,4 @@ function runOptions(options: GridOptions): Omit<RunOptions, "output"> {
     notebookTimeout,
     autosaveEvery,
   };
-}
-
-export function sizeText(bytes: number): string {
-  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -1,10 +1,11 @@
 /** What a run will hold in memory, reckoned before it starts. */
+
+import { formatBytes } from "../../bytes.js";
 import { ModalscopeError } from "../../errors.js";
 import { keyCount, type Pass } from "../batch/pass.js";
 import { needsAllQueries, type Plan } from "../edits/plan.js";
 import type { Experts } from "../nn/layers.js";
 import type { Engine } from "./engine.js";
-import { showBytes } from "./memory.js";
 import { ELEMENT_BYTES } from "./pool.js";
 
 /** Scores, their mask and the pattern are in memory together. */
@@ -106,8 +107,8 @@ export function checkMemory({ captureLimit }: Engine, demand: Demand): void {
   const total = parts.reduce((n, [, bytes]) => n + bytes, 0);
   if (total <= captureLimit) return;
   throw new ModalscopeError(
-    `The ${parts.map(([what, bytes]) => `${what} would take ${showBytes(bytes)}`).join(", the ")}.`,
-    `${showBytes(captureLimit)} are left for them.`,
+    `The ${parts.map(([what, bytes]) => `${what} would take ${formatBytes(bytes)}`).join(", the ")}.`,
+    `${formatBytes(captureLimit)} are left for them.`,
     "Ask for fewer hooks, positions, rows or tokens, or a reduction; send captures to a file (captureTo); or load the model with more memory.",
   );
 }

@@ -1,5 +1,6 @@
 /** A progress bar that stays in its place and ends as one line with time and memory. */
 import { randomUUID } from "node:crypto";
+import { formatBytes } from "../../bytes.js";
 import type { Progress } from "../../progress.js";
 import { type Bundle, currentDisplay } from "./display.js";
 
@@ -79,7 +80,7 @@ export function barLine({ label, done, total, elapsed }: ProgressState): string 
 /** "sweep: 30/30 in 9.8 s, memory 1.2 GB (peak 1.4 GB)". Memory is that of the whole process. */
 export function lastLine({ label, done, total, elapsed }: ProgressState): string {
   const peak = process.resourceUsage().maxRSS * 1024;
-  return `${label}: ${done}/${total} in ${durationText(elapsed / 1000)}, memory ${sizeText(process.memoryUsage.rss())} (peak ${sizeText(peak)})`;
+  return `${label}: ${done}/${total} in ${durationText(elapsed / 1000)}, memory ${formatBytes(process.memoryUsage.rss())} (peak ${formatBytes(peak)})`;
 }
 
 function notebookLine(): Line {
@@ -118,6 +119,3 @@ export function durationText(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
-
-const sizeText = (bytes: number): string =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;

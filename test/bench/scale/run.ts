@@ -3,8 +3,8 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
+import { formatBytes } from "../../../lib/bytes.js";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import { showBytes } from "../../../lib/model/engine/memory.js";
 import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
 import { pictureBatch } from "../pictures.js";
@@ -99,8 +99,8 @@ class Ledger {
       if (label === "") continue;
       console.log(
         `  ${label.padEnd(28)} ${String(blocks).padStart(3)} × ${(seconds / blocks).toFixed(2).padStart(6)} s ` +
-          `(${(cpu / blocks).toFixed(2).padStart(6)} s of processors)  read ${showBytes(read / blocks).padStart(8)} each` +
-          `  peak anonymous ${showBytes(peak)}`,
+          `(${(cpu / blocks).toFixed(2).padStart(6)} s of processors)  read ${formatBytes(read / blocks).padStart(8)} each` +
+          `  peak anonymous ${formatBytes(peak)}`,
       );
     }
   }
@@ -145,7 +145,7 @@ async function main(name: string, options: Options): Promise<void> {
     const loading = performance.now();
     const model = await loadModel(folder, { memory: options.memory, cache: false });
     console.log(
-      `${name}: ${showBytes(size)} in bfloat16, opened in ${((performance.now() - loading) / 1000).toFixed(1)} s`,
+      `${name}: ${formatBytes(size)} in bfloat16, opened in ${((performance.now() - loading) / 1000).toFixed(1)} s`,
     );
     const layers = model.config.num_hidden_layers;
     const [width, height] = options.picture.split("x").map(Number);
