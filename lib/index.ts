@@ -1,21 +1,32 @@
-/** The package's face: the engine, the analysis, the tasks and the plots under one name. */
-
-// The plots take anything that has rows too, under the same name.
-export type { Matrix } from "./analysis/index.js";
-export * from "./analysis/index.js";
-export {
-  logitLens,
-  type TunedLens,
-  type TunedLensOptions,
-  tunedLens,
-  type Unembedding,
-} from "./analysis/lens.js";
+/**
+ * What a first session needs: checkpoints, runs, edits, the methods over them, and the figures that show their
+ * results. The rest has subpaths: `modalscope/analysis`, `/tasks`, `/plot`, `/onnx`, `/runner` and `/tfjs`.
+ * @packageDocumentation
+ */
 export { ModalscopeError } from "./errors.js";
 export * from "./model/index.js";
-export * from "./onnx/index.js";
-export * from "./plot/index.js";
+export {
+  type BarsOptions,
+  bars,
+  type Figure,
+  type HeatmapOptions,
+  type HistogramOptions,
+  heatmap,
+  histogram,
+  html,
+  type LinesOptions,
+  lines,
+  markdown,
+  picture,
+  progressBar,
+  type ScatterOptions,
+  save,
+  scatter,
+  show,
+  type TableOptions,
+  table,
+} from "./plot/index.js";
 export type { LongCall, Progress } from "./progress.js";
 export { type ProvenanceRow, provenance, type RunFacts } from "./provenance.js";
 export { type Random, seeded } from "./random.js";
-export * from "./tasks/index.js";
 export { type Tensor, tensor } from "./tensor.js";

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModalscopeError } from "./errors.js";
 
-/** The folder of modalscope's own package.json. */
+/** Folder of modalscope's own package.json. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
@@ -20,9 +20,24 @@ export function packageRoot(): string {
   return folder;
 }
 
+/** Version of this package. */
 export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
-    version: string;
-  };
-  return version;
+  return manifest().version;
+}
+
+/** What the package can be imported as: "modalscope", "modalscope/analysis" and the other subpaths. */
+export function packageEntries(): string[] {
+  const { name, exports } = manifest();
+  const subpaths = Object.keys(exports).filter((path) => !path.endsWith(".json"));
+  return subpaths.map((path) => name + path.slice(1));
+}
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+function manifest(): Manifest {
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as Manifest;
 }

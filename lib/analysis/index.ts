@@ -1,3 +1,7 @@
+/**
+ * Pure functions on arrays, which know no model: `import { wilson } from "modalscope/analysis"`.
+ * @packageDocumentation
+ */
 export { entropy, jsDivergence, klDivergence, softmax, unexplainedVariance } from "./distance/divergence.js";
 export {
   ardKernel,
@@ -106,6 +110,13 @@ export {
   zMask,
 } from "./language-subspace/z-mask.js";
 export { type BackendName, describeBackend, type LearningBackend } from "./learn/tfjs.js";
+export {
+  logitLens,
+  type TunedLens,
+  type TunedLensOptions,
+  tunedLens,
+  type Unembedding,
+} from "./lens.js";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./linalg/eigen.js";
 export {
   asFloat32,

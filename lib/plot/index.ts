@@ -1,4 +1,7 @@
-/** The public face of the figures, tables and reports. */
+/**
+ * Figures, tables and reports: `import { facets } from "modalscope/plot"`.
+ * @packageDocumentation
+ */
 
 export { type PictureOptions, toPng, toSvg } from "./draw/draw.js";
 export { type Axes, type Figure, themed } from "./figure.js";

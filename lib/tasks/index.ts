@@ -1,3 +1,7 @@
+/**
+ * Data sets with their scoring rules, and synthetic tasks: `import { loadGqa } from "modalscope/tasks"`.
+ * @packageDocumentation
+ */
 export { loadAmber, loadAmberWords } from "./datasets/amber.js";
 export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/chartqa.js";
 export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";

@@ -126,6 +126,28 @@ test("the language service completes names, members, modules' names and paths", 
   assert.ok(compiler.complete('import { seed } from "modalscope"', 13).matches.includes("seeded"));
 });
 
+test("each subpath of the package completes, explains and checks its names", () => {
+  const completed = (code: string): readonly string[] =>
+    compiler.complete(code.replace("|", ""), code.indexOf("|")).matches;
+  for (const [subpath, name] of [
+    ["analysis", "wilson"],
+    ["tasks", "loadGqa"],
+    ["plot", "facets"],
+    ["onnx", "openOnnx"],
+    ["runner", "runNotebook"],
+    ["tfjs", "learningBackend"],
+  ]) {
+    assert.deepEqual(completed(`import x from "modalscope/${subpath.slice(0, 3)}|"`), [
+      `modalscope/${subpath}`,
+    ]);
+    assert.ok(completed(`import { ${name.slice(0, -1)}| } from "modalscope/${subpath}"`).includes(name));
+    const use = `import { ${name} } from "modalscope/${subpath}";\n${name}`;
+    assert.match(compiler.inspect(use, use.length - 1) ?? "", new RegExp(`import ${name}`));
+    const [problem] = problems(`import { ${name}s } from "modalscope/${subpath}"; ${name}s();`);
+    assert.match(problem.message, new RegExp(`no exported member.*'${name}s'.*'${name}'`));
+  }
+});
+
 test("documentation of a name", () => {
   const text = compiler.inspect("makeRandom(1)", 10) ?? "";
   assert.match(text, /seed: number/);

@@ -21,7 +21,7 @@ cat > first.ipynb <<'NOTEBOOK'
     },
     {
       "cell_type": "code", "id": "run", "metadata": {}, "outputs": [], "execution_count": null,
-      "source": "import { loadModel, heatmap, show } from \"modalscope\";\nconst model = await loadModel(\"maths-zh-en\");\nconst [{ text: said }] = await model.generate(text, { maxTokens: 12 });\nshow(heatmap([[1, 2], [3, 4]]));\nconsole.log(said.trim());\nawait model.close();"
+      "source": "import { loadModel, heatmap, show } from \"modalscope\";\nimport { wilson } from \"modalscope/analysis\";\nimport { loadMaths } from \"modalscope/tasks\";\nimport { facets } from \"modalscope/plot\";\nimport { openOnnx } from \"modalscope/onnx\";\nimport { readNotebook } from \"modalscope/runner\";\nimport { learningBackend } from \"modalscope/tfjs\";\nconst model = await loadModel(\"maths-zh-en\");\nconst [{ text: said }] = await model.generate(text, { maxTokens: 12 });\nshow(facets([heatmap([[1, 2], [3, 4]])]));\nif (wilson(1, 2).estimate !== 0.5 || loadMaths(\"maths-zh-en\").length === 0) throw new Error(\"a subpath computes something else\");\nconsole.log([openOnnx, readNotebook, learningBackend].map((f) => typeof f).join());\nconsole.log(said.trim());\nawait model.close();"
     }
   ],
   "metadata": { "kernelspec": { "name": "modalscope", "display_name": "TypeScript", "language": "typescript" } },
@@ -31,6 +31,7 @@ NOTEBOOK
 export MODALSCOPE_CACHE="$folder/cache"
 npx --no-install modalscope run first.ipynb ran.ipynb
 grep -q 'The answer is 14' ran.ipynb
+grep -q 'function,function,function' ran.ipynb
 npx --no-install modalscope doctor
 
 # Tables of data frames: without danfo.js it is said how to get it, and what is said works.

@@ -1,10 +1,11 @@
-/** What may be meant inside a string: a file, or a hook of a model that the notebook has loaded. */
+/** What may be meant inside a string: a module of this package, a hook of a loaded model, or a file. */
 import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 
 import ts = require("typescript");
 
+import { packageEntries } from "../../../lib/package-root.js";
 import type { CompletionResult } from "../messages.js";
 
 /**
@@ -30,6 +31,8 @@ export function completeString(
   position: number,
   { folder, hooks }: { folder: string; hooks: readonly string[] },
 ): CompletionResult {
+  const modules = text === "" ? [] : packageEntries().filter((name) => name.startsWith(text));
+  if (modules.length > 0) return completion(modules, "module", position - text.length, position);
   const names = matchingHooks(text, hooks);
   if (names.length > 0) return completion(names, "hook", position - text.length, position);
   const paths = /^(\.{0,2}|~)\//.test(text) || text.includes("/") ? matchingFiles(text, folder) : [];

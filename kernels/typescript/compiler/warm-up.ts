@@ -15,7 +15,7 @@ const rounds = 12;
 
 /**
  * What a compiler does while nobody asks, so that the first cells are as quick as the later ones. The first one reads the
- * libraries' declarations, the last one this package's own, which most notebooks import.
+ * libraries' declarations, the last two this package's own, which most notebooks import.
  */
 export function warmUps(compiler: Compiler): (() => void)[] {
   return [
@@ -23,5 +23,6 @@ export function warmUps(compiler: Compiler): (() => void)[] {
     ...Array.from({ length: rounds }, (_, round) => () => compiler.rehearse(round % 2 ? sample : "1 + 1")),
     () => compiler.complete("Math.", 5),
     () => compiler.rehearse('import * as modalscope from "modalscope";\nmodalscope.seeded(1);'),
+    () => compiler.rehearse('import * as analysis from "modalscope/analysis";\nanalysis.wilson(1, 2);'),
   ];
 }

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { packageEntries } from "../lib/package-root.js";
+
+/** Run-time names that `import { … } from "modalscope"` offers. What a first session does not need has a subpath. */
+const FIRST_SESSION = `
+  loadModel embeddedModels EMBEDDED_MODELS openCheckpoint readSafetensors writeSafetensors offeredDevices
+  anonymousBytes parseBytes showBytes
+  padTokens continued Cache patches projected seen visual
+  add apply at during fill hide keep mean noise onHeads onRows remove resample scale showEdit zero
+  sweep patch activationPatching attributionPatching pathPatching steeringVectors gradients directLogitAttribution
+  unembedding logit logitDifference logProb logSumExp
+  Trainer train freshState initialWeights saveCheckpoint
+  show save bars heatmap histogram lines scatter table html markdown picture progressBar
+  ModalscopeError provenance seeded tensor`;
+
+const valuesOf = async (entry: string): Promise<Record<string, unknown>> => import(entry);
+
+describe("the public names", () => {
+  it("modalscope itself offers those of a first session and no others", async () => {
+    const names = Object.keys(await valuesOf("modalscope"));
+    assert.deepEqual(names.sort(), FIRST_SESSION.trim().split(/\s+/).sort());
+  });
+
+  it("every subpath can be imported, and a name means one thing in all of them", async () => {
+    const entries = packageEntries();
+    assert.deepEqual(entries.map((entry) => entry.replace("modalscope", "")).sort(), [
+      "",
+      "/analysis",
+      "/onnx",
+      "/plot",
+      "/runner",
+      "/tasks",
+      "/tfjs",
+    ]);
+    const meanings = new Map<string, unknown>();
+    for (const entry of entries) {
+      for (const [name, value] of Object.entries(await valuesOf(entry))) {
+        assert.equal(value, meanings.get(name) ?? value, `${entry} has another ${name}`);
+        meanings.set(name, value);
+      }
+    }
+  });
+});
