@@ -5,7 +5,7 @@ import { packageEntries } from "../lib/package-root.js";
 /** Run-time names that `import { … } from "modalscope"` offers. What a first session does not need has a subpath. */
 const FIRST_SESSION = `
   loadModel embeddedModels EMBEDDED_MODELS openCheckpoint readSafetensors writeSafetensors offeredDevices
-  anonymousBytes parseBytes showBytes
+  anonymousBytes
   padTokens continued Cache patches projected seen visual
   add apply at during fill hide keep mean noise onHeads onRows remove resample scale showEdit zero
   sweep patch activationPatching attributionPatching pathPatching steeringVectors gradients directLogitAttribution
