@@ -5,12 +5,12 @@
 export class ModalscopeError extends Error {
   override readonly name: string = "ModalscopeError";
   constructor(
-    readonly what: string,
-    readonly why: string = "",
-    readonly todo: string = "",
+    readonly summary: string,
+    readonly reason: string = "",
+    readonly hint: string = "",
     options?: ErrorOptions,
   ) {
-    super([what, why, todo].filter(Boolean).join(" "), options);
+    super([summary, reason, hint].filter(Boolean).join(" "), options);
   }
 }
 

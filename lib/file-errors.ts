@@ -8,7 +8,7 @@ const troubles: Readonly<Record<string, string>> = {
 };
 
 /** Why a file cannot be read or written, in words. */
-export function fileTrouble(error: unknown): string {
+export function describeFileError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return troubles[code ?? ""] ?? `${message}.`;
 }

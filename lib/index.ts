@@ -14,10 +14,10 @@ export {
   heatmap,
   histogram,
   html,
+  image,
   type LinesOptions,
   lines,
   markdown,
-  picture,
   progressBar,
   type ScatterOptions,
   save,
@@ -26,7 +26,7 @@ export {
   type TableOptions,
   table,
 } from "./plot/index.js";
-export type { LongCall, Progress } from "./progress.js";
+export type { Progress, TaskOptions } from "./progress.js";
 export { type ProvenanceRow, provenance, type RunFacts } from "./provenance.js";
 export { type Random, seeded } from "./random.js";
 export { type Tensor, tensor } from "./tensor.js";

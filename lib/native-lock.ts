@@ -28,8 +28,8 @@ function sharedLock(): Int32Array | undefined {
   return (globalThis as { [key]?: Int32Array })[key];
 }
 
-/** Call before entering native code; pair it with {@link leaveNative} in a `finally`. Calls may nest. */
-export function enterNative(): void {
+/** Call before entering native code; pair it with {@link unlockNative} in a `finally`. Calls may nest. */
+export function lockNative(): void {
   const lock = sharedLock();
   if (lock === undefined) return;
   if (Atomics.add(lock, NativeLockCell.depth, 1) > 0) return;
@@ -42,7 +42,7 @@ export function enterNative(): void {
 }
 
 /** Call when native code has returned. An interrupt that came meanwhile stops the caller here. */
-export function leaveNative(): void {
+export function unlockNative(): void {
   const lock = sharedLock();
   if (lock === undefined) return;
   if (Atomics.sub(lock, NativeLockCell.depth, 1) > 1) return;

@@ -11,7 +11,7 @@ const FIRST_SESSION = `
   sweep patch activationPatching attributionPatching pathPatching steeringVectors gradients directLogitAttribution
   unembedding logit logitDifference logProb logSumExp
   Trainer train freshState initialWeights saveCheckpoint
-  show save bars heatmap histogram lines scatter table html markdown picture progressBar
+  show save bars heatmap histogram lines scatter table html markdown image progressBar
   ModalscopeError provenance seeded tensor`;
 
 const valuesOf = async (entry: string): Promise<Record<string, unknown>> => import(entry);

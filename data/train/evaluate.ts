@@ -29,7 +29,7 @@ async function main(name: string, options: Options): Promise<void> {
     const part =
       tasks.length < trial.tasks.length ? `: the first ${tasks.length} of ${trial.tasks.length}` : "";
     const asked = { ...trial, name: `${trial.name}${part}`, tasks };
-    results.push(await evaluate(model, asked, { progress: bar }));
+    results.push(await evaluate(model, asked, { onProgress: bar }));
     bar.done();
   }
   const findings = (await recipe.findings?.(model, options)) ?? [];

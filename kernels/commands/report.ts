@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
-import { fileTrouble } from "../../lib/file-errors.js";
+import { describeFileError } from "../../lib/file-errors.js";
 
 export function reportCommand(): Command {
   return new Command("report")
@@ -15,7 +15,9 @@ export function reportCommand(): Command {
         try {
           readFileSync(notebook);
         } catch (error) {
-          throw new ModalscopeError(`Cannot read ${notebook}.`, fileTrouble(error), "", { cause: error });
+          throw new ModalscopeError(`Cannot read ${notebook}.`, describeFileError(error), "", {
+            cause: error,
+          });
         }
       }
       process.stdout.write(`${await makeReport(notebooks, output)}\n`);
@@ -29,6 +31,6 @@ export async function makeReport(notebooks: readonly string[], folder: string): 
     return await writeReport(notebooks, resolve(folder));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new ModalscopeError(`Cannot write to ${folder}.`, fileTrouble(error), "", { cause: error });
+    throw new ModalscopeError(`Cannot write to ${folder}.`, describeFileError(error), "", { cause: error });
   }
 }

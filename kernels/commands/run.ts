@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
-import { fileTrouble } from "../../lib/file-errors.js";
+import { describeFileError } from "../../lib/file-errors.js";
 import type { OnEvent } from "../runner/events.js";
 import { readNotebook } from "../runner/notebook/read.js";
 import { writeAll } from "../runner/output/write.js";
@@ -139,7 +139,7 @@ function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; 
     try {
       return path === undefined ? undefined : openSync(path, "w");
     } catch (error) {
-      throw new ModalscopeError(`Cannot write ${path}.`, fileTrouble(error), "", {
+      throw new ModalscopeError(`Cannot write ${path}.`, describeFileError(error), "", {
         cause: error,
       });
     }

@@ -22,7 +22,7 @@ export {
   uniformWeights,
 } from "./distance/optimal-transport.js";
 export { type Affinities, affinities } from "./embedding/affinities.js";
-export { nearness, silhouette } from "./embedding/clusters.js";
+export { knnLabelAgreement, silhouette } from "./embedding/clusters.js";
 export { trustworthiness } from "./embedding/trust.js";
 export { type Embedding, principalCoordinates, type TsneOptions, tsne } from "./embedding/tsne.js";
 export {
@@ -39,8 +39,8 @@ export {
   mutations,
   mutationTest,
 } from "./evolution/mutations.js";
-export { type PathShape, pathShapes, type Spread, spread } from "./evolution/paths.js";
-export { type Approach, approach, approachTest } from "./evolution/prior.js";
+export { type Dispersion, dispersion, type PathShape, pathShapes } from "./evolution/paths.js";
+export { type MovementToward, movementToward, movementTowardTest } from "./evolution/prior.js";
 export { type Reclustering, reclustering } from "./evolution/reclustering.js";
 export { controlPlan, type SkipOptions, type SkipPlan, skipPlans } from "./evolution/skip-plans.js";
 export {
@@ -49,8 +49,8 @@ export {
   type EvolutionStages,
   emergence,
   evolutionStages,
+  firstStableLayer,
   medianChange,
-  settling,
 } from "./evolution/stages.js";
 export { joinTokens, stackStates, statesOfSteps } from "./evolution/states.js";
 export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";

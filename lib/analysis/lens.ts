@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
+import type { TaskOptions } from "../progress.js";
 import { seeded } from "../random.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 
@@ -26,14 +26,14 @@ export async function logitLens(
 }
 
 /** x ← x + x Aᵀ + b, one pair for each layer. */
-export interface Translator {
+export interface AffineMap {
   /** (hidden, hidden) */
   readonly a: Float32Array;
   /** (hidden) */
   readonly b: Float32Array;
 }
 
-export interface TunedLensOptions extends LongCall {
+export interface TunedLensOptions extends TaskOptions {
   readonly steps?: number;
   /** Rows of one step. */
   readonly batch?: number;
@@ -42,7 +42,7 @@ export interface TunedLensOptions extends LongCall {
 }
 
 export interface TunedLens {
-  readonly translators: readonly Translator[];
+  readonly translators: readonly AffineMap[];
   /** By layer, the mean KL(final ‖ lens) in nats on held-out rows, before and after training. */
   readonly before: readonly number[];
   readonly after: readonly number[];
@@ -74,7 +74,7 @@ export async function tunedLens(
   const cut = Math.max(1, Math.round(rows * HELD_OUT));
   const [held, training] = [order.slice(0, cut), order.slice(cut)];
   const target = softmaxRows(final);
-  const translators: Translator[] = [];
+  const translators: AffineMap[] = [];
   const before: number[] = [];
   const after: number[] = [];
   for (const [layer, x] of residuals.entries()) {
@@ -89,13 +89,13 @@ export async function tunedLens(
     });
     after.push(await divergence(x, target, held, translator, unembedding));
     translators.push(translator);
-    options.progress?.(layer + 1, residuals.length, "tuned lens");
+    options.onProgress?.(layer + 1, residuals.length, "tuned lens");
   }
   return { translators, before, after };
 }
 
 /** A layer's stream as the final layer would have it. */
-export function translated(x: Tensor, { a, b }: Translator): Tensor {
+export function applyAffineMap(x: Tensor, { a, b }: AffineMap): Tensor {
   const [rows, width] = x.shape;
   const data = new Float32Array(rows * width);
   for (let r = 0; r < rows; r++) {
@@ -108,7 +108,7 @@ export function translated(x: Tensor, { a, b }: Translator): Tensor {
   return { data, shape: x.shape };
 }
 
-function identity(width: number): Translator {
+function identity(width: number): AffineMap {
   return { a: new Float32Array(width * width), b: new Float32Array(width) };
 }
 
@@ -116,7 +116,7 @@ async function trainOne(
   x: Tensor,
   target: Tensor,
   rows: readonly number[],
-  translator: Translator,
+  translator: AffineMap,
   unembedding: Unembedding,
   {
     steps,
@@ -124,7 +124,7 @@ async function trainOne(
     rate,
     seed,
     signal,
-  }: Required<Pick<TunedLensOptions, "steps" | "batch" | "rate" | "seed">> & LongCall,
+  }: Required<Pick<TunedLensOptions, "steps" | "batch" | "rate" | "seed">> & TaskOptions,
 ): Promise<void> {
   const random = seeded(seed);
   const moments = [translator.a, translator.b].map((w) => ({
@@ -136,7 +136,7 @@ async function trainOne(
     signal?.throwIfAborted();
     const chosen = Array.from({ length: batch }, () => random.pick(rows));
     const input = takeRows(x, chosen);
-    const output = translated(input, translator);
+    const output = applyAffineMap(input, translator);
     const predicted = softmaxRows(await unembedding.forward(output));
     const wanted = takeRows(target, chosen);
     // ∂KL(p ‖ softmax(logits))/∂logits = softmax(logits) − p, averaged over the rows.
@@ -187,10 +187,10 @@ async function divergence(
   x: Tensor,
   target: Tensor,
   rows: readonly number[],
-  translator: Translator,
+  translator: AffineMap,
   unembedding: Unembedding,
 ): Promise<number> {
-  const q = softmaxRows(await unembedding.forward(translated(takeRows(x, rows), translator)));
+  const q = softmaxRows(await unembedding.forward(applyAffineMap(takeRows(x, rows), translator)));
   const p = takeRows(target, rows);
   let sum = 0;
   for (let i = 0; i < p.data.length; i++)

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
+import type { TaskOptions } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/session.js";
 import {
   type Checkpoint,
@@ -25,7 +25,7 @@ import { neg } from "./graph/ops.js";
 import { listHooks } from "./hooks/hooks.js";
 import { Model } from "./model.js";
 
-export interface LoadOptions extends LongCall {
+export interface LoadOptions extends TaskOptions {
   readonly device?: Device;
   /** float64 serves to tell rounding from a fault: slow, CPU only, results in Float64Arrays. */
   readonly float?: FloatType;

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
+import type { TaskOptions } from "../progress.js";
 import type { Tensor } from "../tensor.js";
 import { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
 import { type KeyValues, type Pass, promptPass } from "./batch/pass.js";
@@ -33,7 +33,7 @@ import { passOf } from "./vision/rows.js";
 import { towerBytes } from "./vision/tower.js";
 
 /** What to do in one run besides computing. */
-export interface RunOptions extends LongCall {
+export interface RunOptions extends TaskOptions {
   /** What to keep: hook names or patterns, or requests that keep less. */
   readonly capture?: readonly CaptureRequest[];
   /** A safetensors file for the captures, where they would fill the memory. */
@@ -214,8 +214,8 @@ export class Model {
 
   private async runWith(batch: Batch, options: RunOptions & Company): Promise<RunResult> {
     const { engine } = this;
-    const { plan, sink, keepKeys, progress, signal, skip, stop } = options;
-    const company: Company = { plan, sink, keepKeys, progress, signal };
+    const { plan, sink, keepKeys, onProgress, signal, skip, stop } = options;
+    const company: Company = { plan, sink, keepKeys, onProgress, signal };
     const from = options.start?.layer ?? 0;
     if (options.start) this.checkStart(options.start.x, batch);
     const { x, pass } = await enter(engine, batch, company, options.start);

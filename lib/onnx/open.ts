@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
+import type { TaskOptions } from "../progress.js";
 import type { Device, SessionOptions } from "../runtime/session.js";
 import {
   listInputs,
@@ -52,7 +52,7 @@ export interface OnnxModel {
    * A captured tensor that is edited is captured as edited.
    * @throws ModalscopeError for a misspelt name, a feed or an edit that does not fit
    */
-  run(feeds: Readonly<Record<string, OnnxArray>>, request?: OnnxRequest & LongCall): Promise<OnnxResult>;
+  run(feeds: Readonly<Record<string, OnnxArray>>, request?: OnnxRequest & TaskOptions): Promise<OnnxResult>;
   /**
    * Opens the session for these captures and edits now. Runs that ask for some of them use it too, so a sweep
    * over many edits prepares them all and needs one session; the edits of `request.edits` give names only here.

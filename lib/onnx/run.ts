@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { didYouMean, ModalscopeError } from "../errors.js";
-import type { LongCall } from "../progress.js";
+import type { TaskOptions } from "../progress.js";
 import type { Value } from "../runtime/session.js";
 import { type Affine, checkedEdit, checkTensor, editFeeds, unfit } from "./edits.js";
 import { arrays, type Element, elementOf } from "./elements.js";
@@ -103,20 +103,20 @@ function resolveEdits(model: Runnable, edits: OnnxRequest["edits"] & object): Ma
 export async function runCut(
   model: Runnable,
   feeds: Readonly<Record<string, OnnxArray>>,
-  request: OnnxRequest & LongCall,
+  request: OnnxRequest & TaskOptions,
 ): Promise<OnnxResult> {
-  const { progress, signal } = request;
+  const { onProgress, signal } = request;
   signal?.throwIfAborted();
   const resolved = resolveCut(model, request, feeds);
   checkFeeds(model, feeds);
-  progress?.(0, 2, "opening a session");
+  onProgress?.(0, 2, "opening a session");
   const cut = await model.sessions.at(resolved);
   await setImmediate(); // lets an abort come through before the runtime holds the thread
   signal?.throwIfAborted();
-  progress?.(1, 2, "running");
+  onProgress?.(1, 2, "running");
   const values = await runSession(cut, feeds, resolved);
   signal?.throwIfAborted();
-  progress?.(2, 2, "done");
+  onProgress?.(2, 2, "done");
   return { outputs: named(resolved.outputs, cut, values), captures: named(resolved.captured, cut, values) };
 }
 

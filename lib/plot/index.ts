@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 
-export { type PictureOptions, toPng, toSvg } from "./draw/draw.js";
+export { type ImageOptions, toPng, toSvg } from "./draw/draw.js";
 export { type Axes, type Figure, themed } from "./figure.js";
 export { type BarsOptions, bars } from "./marks/bars.js";
 export { type FacetsOptions, facets } from "./marks/facets.js";
@@ -15,15 +15,15 @@ export { type Region, type Rule, regions, rules } from "./marks/rules.js";
 export { type Points, type ScatterOptions, scatter } from "./marks/scatter.js";
 export type { Series, SeriesInput } from "./marks/series.js";
 export { type SpectrumOptions, spectrum } from "./marks/spectrum.js";
-export { intervalText, percentText, pText, shareText } from "./numbers.js";
+export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
 export { writeReport } from "./report/write.js";
 export {
   type Html,
   html,
+  type Image,
+  image,
   type Markdown,
   markdown,
-  type Picture,
-  picture,
   rawHtml,
   type ViewOptions,
   view,

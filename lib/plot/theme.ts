@@ -32,7 +32,7 @@ export const symbols: readonly string[] = [
 /** Rule lines, thresholds and other quiet ink; readable on both backgrounds. */
 export const quiet = "#7d8590";
 
-/** Inter is drawn into pictures; a browser without it takes its own sans serif. */
+/** Inter is drawn into images; a browser without it takes its own sans serif. */
 export const fontFamily = "Inter, Open Sans, Segoe UI, Helvetica, Arial, sans-serif";
 
 export const colour = (index: number): string => palette[index % palette.length];

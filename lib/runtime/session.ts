@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { ModalscopeError } from "../errors.js";
-import { enterNative, leaveNative } from "../native-lock.js";
+import { lockNative, unlockNative } from "../native-lock.js";
 import type { TypedArray } from "../tensor.js";
 
 export type Device = "cpu" | "webgpu" | "cuda";
@@ -132,10 +132,10 @@ function sessionSettings(device: Device, options: SessionOptions): ort.Inference
 
 /** Interrupts wait while native code is on the stack: stopping there would abort the process. */
 async function guarded<T>(call: () => Promise<T>): Promise<T> {
-  enterNative();
+  lockNative();
   try {
     return await call();
   } finally {
-    leaveNative();
+    unlockNative();
   }
 }

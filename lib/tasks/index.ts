@@ -20,7 +20,7 @@ export {
   type TextLanguage,
 } from "./maths/answers.js";
 export {
-  BRIEFLY,
+  BRIEF_INSTRUCTION,
   type ChatMessage,
   chatPrompt,
   checkMaths,
@@ -53,8 +53,8 @@ export { loadStudy } from "./studies.js";
 export * from "./synthetic/index.js";
 export {
   asMessage,
+  type BoxAnnotation,
   type Grade,
-  type Mark,
   type Raster,
   type ScoringRule,
   type TaskImage,

@@ -1,6 +1,6 @@
 export type Split = "train" | "heldout";
 
-/** Of 100 underlying contents (problems, pictures), about this many are never trained on. */
+/** Of 100 underlying contents (problems, images), about this many are never trained on. */
 export const HELD_OUT_PERCENT = 15;
 
 /**

@@ -1,16 +1,16 @@
 /** The record that every visual task comes as, from a published data set or from a generator. */
 
-/** A picture in memory: `data` holds red, green and blue bytes, (height, width, 3). */
+/** An image in memory: `data` holds red, green and blue bytes, (height, width, 3). */
 export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
-  /** What was drawn where, of a picture drawn here. */
-  readonly marks?: readonly Mark[];
+  /** What was drawn where, of an image drawn here. */
+  readonly annotations?: readonly BoxAnnotation[];
 }
 
-/** Words for a part of a picture; its box is in pixels. */
-export interface Mark {
+/** Words for a part of an image; its box is in pixels. */
+export interface BoxAnnotation {
   readonly left: number;
   readonly top: number;
   readonly right: number;
@@ -18,7 +18,7 @@ export interface Mark {
   readonly words: readonly string[];
 }
 
-/** A picture: the path of an image file, the bytes of one, or a raster. */
+/** An image: the path of an image file, the bytes of one, or a raster. */
 export type TaskImage = string | Uint8Array | Raster;
 
 export type Grade = "easy" | "medium" | "hard";
@@ -26,7 +26,7 @@ export type Grade = "easy" | "medium" | "hard";
 /** Which published rule scores an answer: see `scoreAnswer`. `amber` scores descriptions: see `amberScores`. */
 export type ScoringRule = "exact" | "relaxed" | "anls" | "vqa" | "amber";
 
-/** One question about a picture. */
+/** One question about an image. */
 export interface VisualTask<Annotation = unknown> {
   /** Unique within its data set and split. */
   readonly id: string;
@@ -36,17 +36,17 @@ export interface VisualTask<Annotation = unknown> {
   readonly prompt: string;
   /** In the prompt's order; none for a text-only task. */
   readonly images: readonly TaskImage[];
-  /** Text that stands in for the picture in a text-only control; it goes before the prompt. */
-  readonly passage?: string;
+  /** Text that stands in for the image in a text-only control; it goes before the prompt. */
+  readonly textDescription?: string;
   /** Accepted answers; for `vqa` those of the ten annotators, repeats included; for captions the reference. */
   readonly answers: readonly string[];
   /** The kind of question, in the data set's own terms: `ChooseAttr`, `human`, `largest`. */
   readonly type: string;
-  /** What the picture is, where that is known: `bar`, `form`, `beach`. */
+  /** What the image is, where that is known: `bar`, `form`, `beach`. */
   readonly category?: string;
   readonly grade?: Grade;
   readonly scoring: ScoringRule;
-  /** What else is known: the publisher's fields, or the whole scene that a picture was drawn from. */
+  /** What else is known: the publisher's fields, or the whole scene that an image was drawn from. */
   readonly annotation: Annotation;
 }
 
@@ -59,9 +59,9 @@ export interface TaskMessage {
   )[];
 }
 
-/** A task as a user asks it: its pictures, the text that stands in for them if any, the question. */
-export function asMessage({ images, passage, prompt }: VisualTask): TaskMessage {
-  const pictures = images.map((image) => ({ type: "image" as const, image }));
-  const text = passage === undefined ? prompt : `${passage} ${prompt}`;
-  return { role: "user", content: [...pictures, { type: "text", text }] };
+/** A task as a user asks it: its images, the text that stands in for them if any, the question. */
+export function asMessage({ images, textDescription, prompt }: VisualTask): TaskMessage {
+  const parts = images.map((image) => ({ type: "image" as const, image }));
+  const text = textDescription === undefined ? prompt : `${textDescription} ${prompt}`;
+  return { role: "user", content: [...parts, { type: "text", text }] };
 }

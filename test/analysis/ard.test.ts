@@ -221,7 +221,7 @@ describe("learning lengthscales", () => {
       fitLengthscales(pairs, [{ lambda: 1 }], {
         signal: stop.signal,
         plateau: -1,
-        progress: (done) => {
+        onProgress: (done) => {
           seen.push(done);
           if (done === 50) stop.abort(new Error("enough"));
         },

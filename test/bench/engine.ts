@@ -143,7 +143,7 @@ async function benchStreaming(path: string, threads: number): Promise<void> {
   const watch = (): void => {
     peak = Math.max(peak, anonymousBytes());
   };
-  const { seconds } = await timed(() => model.run(batch, { logits: "last", progress: watch }));
+  const { seconds } = await timed(() => model.run(batch, { logits: "last", onProgress: watch }));
   const mode = model.resident ? "resident" : "streamed";
   console.log(
     `budget ${formatBytes(bytes / 2)} for ${formatBytes(bytes)}: ${mode}, 1×64 in ${seconds.toFixed(2)} s, ` +

@@ -208,11 +208,11 @@ describe("an interrupt", () => {
 
   test("waits for a native call to return", async () => {
     const lock = new URL("../../lib/native-lock.js", import.meta.url).href;
-    await value(`const { enterNative, leaveNative } = await import('${lock}' as string); let native = 0;`);
+    await value(`const { lockNative, unlockNative } = await import('${lock}' as string); let native = 0;`);
     // execSync is native code that holds the thread, as onnxruntime's run does.
     await value("import { execSync } from 'node:child_process';");
     await interrupted(
-      "for (;;) { enterNative(); try { execSync('sleep 0.3'); native++ } finally { leaveNative() } }",
+      "for (;;) { lockNative(); try { execSync('sleep 0.3'); native++ } finally { unlockNative() } }",
     );
     assert.equal(await value("native"), "1");
   });

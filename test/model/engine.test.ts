@@ -174,10 +174,10 @@ describe("a run", () => {
     withModel(async (model) => {
       const stop = new AbortController();
       let blocks = 0;
-      const progress = (): void => {
+      const onProgress = (): void => {
         if (++blocks === 2) stop.abort(new Error("enough"));
       };
-      await assert.rejects(model.run(model.batch([[1, 2]]), { signal: stop.signal, progress }), /enough/);
+      await assert.rejects(model.run(model.batch([[1, 2]]), { signal: stop.signal, onProgress }), /enough/);
       assert.equal(blocks, 2);
     }));
 });
@@ -355,7 +355,7 @@ describe("memory", () => {
     assert.equal(model.engine.resident, false);
     let peak = 0;
     const got = await model.run(model.batch(ids), {
-      progress: () => (peak = Math.max(peak, anonymousBytes() - before)),
+      onProgress: () => (peak = Math.max(peak, anonymousBytes() - before)),
     });
     assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
     assert.ok(peak < budget + size / 16, `${formatBytes(peak)} taken of ${formatBytes(budget)}`);

@@ -61,10 +61,10 @@ describe("weights that cannot be mapped", () => {
     const model = await loadModel(folder, { threads: 1, ...options });
     const batch = model.batch([Array.from({ length: 24 }, (_, i) => (i * 31) % 500)]);
     let peak = 0;
-    const progress = (): void => {
+    const onProgress = (): void => {
       peak = Math.max(peak, anonymousBytes() - start);
     };
-    for (let i = 0; i < 2; i++) await model.run(batch, { logits: "last", progress });
+    for (let i = 0; i < 2; i++) await model.run(batch, { logits: "last", onProgress });
     const { bytes: counted } = model.engine.pool;
     const { resident } = model.engine;
     await model.close();

@@ -154,7 +154,7 @@ describe("patching", () => {
     const hooks = ["blocks.{0,1}.hook_resid_pre", "blocks.1.attn.hook_z"];
     let told = 0;
     const found = await steeringVectors(model, sets, hooks, {
-      progress: (done, total) => {
+      onProgress: (done, total) => {
         assert.ok(done >= told && done <= total, "progress goes up");
         told = done;
       },

@@ -258,7 +258,7 @@ for (const variant of variants) {
     await assert.rejects(
       model.run(clean, {
         signal: stop.signal,
-        progress: (_, __, label) => {
+        onProgress: (_, __, label) => {
           blocks.push(label ?? "");
           if (label === "vision block 0") stop.abort();
         },

@@ -9,8 +9,8 @@ import { JSDOM } from "jsdom";
 import { toPng } from "../../lib/plot/draw/draw.js";
 import { figure } from "../../lib/plot/figure.js";
 import { lines } from "../../lib/plot/marks/lines.js";
-import { intervalText, pText, shareText } from "../../lib/plot/numbers.js";
-import { html, markdown, picture, rawHtml, view } from "../../lib/plot/show/content.js";
+import { formatInterval, formatP, formatShare } from "../../lib/plot/numbers.js";
+import { html, image, markdown, rawHtml, view } from "../../lib/plot/show/content.js";
 import type { Bundle, Display } from "../../lib/plot/show/display.js";
 import { barLine, durationText, progressBar } from "../../lib/plot/show/progress.js";
 import { plotlySource, save } from "../../lib/plot/show/save.js";
@@ -47,7 +47,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test("a figure is shown as plotly's JSON with a picture that needs no trust", () => {
+test("a figure is shown as plotly's JSON with an image that needs no trust", () => {
   const sent = fakeKernel();
   show(lines([1, 2, 3], { title: "Loss <b>" }));
   const { bundle } = sent[0];
@@ -106,14 +106,14 @@ test("html escapes what is put into it, and takes html as it is", () => {
   assert.equal(rawHtml("<b>x</b>").html, "<b>x</b>");
 });
 
-test("pictures are known by their bytes", () => {
+test("images are known by their bytes", () => {
   const png = toPng(lines([1, 2]), { width: 100, height: 80, scale: 1 });
-  const shown = parsed(bundleOf(picture(png, { alt: 'a "map"', width: 50 }))["text/html"]).firstElementChild;
+  const shown = parsed(bundleOf(image(png, { alt: 'a "map"', width: 50 }))["text/html"]).firstElementChild;
   assert.deepEqual([shown?.getAttribute("alt"), shown?.getAttribute("width")], ['a "map"', "50"]);
   assert.ok(shown?.getAttribute("src")?.startsWith("data:image/png;base64,iVBOR"));
-  assert.equal(picture(Buffer.from('<?xml version="1.0"?><svg/>')).mime, "image/svg+xml");
-  assert.equal(picture(Buffer.from([0xff, 0xd8, 0xff, 0xe0])).mime, "image/jpeg");
-  assert.throws(() => picture(Buffer.from("hello")), /not a picture.*"hello"/);
+  assert.equal(image(Buffer.from('<?xml version="1.0"?><svg/>')).mime, "image/svg+xml");
+  assert.equal(image(Buffer.from([0xff, 0xd8, 0xff, 0xe0])).mime, "image/jpeg");
+  assert.throws(() => image(Buffer.from("hello")), /not an image.*"hello"/);
 });
 
 test("a view is a sandboxed frame over its fallback", () => {
@@ -157,10 +157,10 @@ test("tables take formats, data frames, and name wrong columns", () => {
   const share = (value: unknown) => `${Math.round(Number(value) * 100)}%`;
   assert.deepEqual(table([{ a: 0.25 }], { format: { a: share } }).cells, [["25%"]]);
   const measured = { estimate: 0.42, low: 0.3149, high: 0.55 };
-  assert.equal(intervalText(measured), "0.420 [0.315, 0.550]");
-  assert.equal(intervalText(measured, 2), "0.42 [0.31, 0.55]");
-  assert.equal(shareText({ ...measured, n: 50 }), "21/50 = 42% [31%, 55%]");
-  assert.deepEqual([0.0004, 0.001, 0.0456].map(pText), ["p < 0.001", "p = 0.001", "p = 0.046"]);
+  assert.equal(formatInterval(measured), "0.420 [0.315, 0.550]");
+  assert.equal(formatInterval(measured, 2), "0.42 [0.31, 0.55]");
+  assert.equal(formatShare({ ...measured, n: 50 }), "21/50 = 42% [31%, 55%]");
+  assert.deepEqual([0.0004, 0.001, 0.0456].map(formatP), ["p < 0.001", "p = 0.001", "p = 0.046"]);
   const { DataFrame } = require("danfojs-node") as {
     DataFrame: new (data: object) => { columns: string[]; values: unknown };
   };

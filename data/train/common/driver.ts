@@ -123,7 +123,7 @@ async function runStage(
     clip: 1,
     state: progress.state,
     signal,
-    progress: bar,
+    onProgress: bar,
     onStep(step, loss) {
       recent.push(loss);
       const now = performance.now();

@@ -86,7 +86,7 @@ export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[])
 
 /** A picture of one thing, all of which is marked with what it is. */
 function marked(raster: Raster, words: readonly string[]): Raster {
-  return { ...raster, marks: [{ left: 0, top: 0, right: raster.width, bottom: raster.height, words }] };
+  return { ...raster, annotations: [{ left: 0, top: 0, right: raster.width, bottom: raster.height, words }] };
 }
 
 /** Words of a question that are true of the picture, and of its answer: none where what is asked for is not there. */
@@ -109,12 +109,12 @@ function byPicture(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[
 /** Left and right exchanged in half of the cases: no question of easy-VQA depends on it. */
 function mirrored(tasks: Conversation, random: Random): Conversation {
   if (random.int(2) === 0) return tasks;
-  const { width, height, data, marks } = tasks[0].images[0] as Raster;
+  const { width, height, data, annotations } = tasks[0].images[0] as Raster;
   const flipped = new Uint8Array(data.length);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
       const from = 3 * (y * width + x);
       flipped.set(data.subarray(from, from + 3), 3 * (y * width + width - 1 - x));
     }
-  return tasks.map((task) => ({ ...task, images: [{ width, height, data: flipped, marks }] }));
+  return tasks.map((task) => ({ ...task, images: [{ width, height, data: flipped, annotations }] }));
 }

@@ -1,7 +1,7 @@
 /** Measures a checkpoint on its trials: with the picture, with it withheld, and against the most frequent answer. */
 import { type Estimate, wilson } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
-import type { LongCall } from "../../../lib/progress.js";
+import type { TaskOptions } from "../../../lib/progress.js";
 import {
   type AmberScores,
   amberScores,
@@ -40,7 +40,7 @@ export async function answers(
   model: Model,
   tasks: readonly VisualTask[],
   maxTokens: number,
-  report?: LongCall["progress"],
+  report?: TaskOptions["onProgress"],
 ): Promise<string[]> {
   const found: string[] = [];
   for (let i = 0; i < tasks.length; i += ROWS) {
@@ -55,17 +55,17 @@ export async function answers(
 export async function evaluate(
   model: Model,
   trial: Trial,
-  { progress }: LongCall = {},
+  { onProgress }: TaskOptions = {},
 ): Promise<TrialResult> {
   const questions = trial.tasks.filter(({ scoring }) => scoring !== "amber");
   const described = trial.tasks.filter(({ scoring }) => scoring === "amber");
-  const seen = await answers(model, questions, 6, progress);
-  const unseen = await answers(model, questions.map(blind), 6, progress);
+  const seen = await answers(model, questions, 6, onProgress);
+  const unseen = await answers(model, questions.map(blind), 6, onProgress);
   const types = [...new Set(questions.map(({ type }) => type))];
   const rows = types.map((type) => accuracyOf(questions, seen, unseen, type));
   const accuracy = rows.length > 1 ? [...rows, accuracyOf(questions, seen, unseen)] : rows;
   if (described.length === 0) return { name: trial.name, accuracy };
-  const texts = await answers(model, described, 70, progress);
+  const texts = await answers(model, described, 70, onProgress);
   return { name: trial.name, accuracy, descriptions: describe(described, texts) };
 }
 

@@ -3,7 +3,7 @@ import type { Batch, BatchImage } from "../../../lib/model/batch/batch.js";
 import type { Message, Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/training/index.js";
 import { type Random, seeded } from "../../../lib/random.js";
-import { asMessage, type Mark, type Raster, type VisualTask } from "../../../lib/tasks/index.js";
+import { asMessage, type BoxAnnotation, type Raster, type VisualTask } from "../../../lib/tasks/index.js";
 import type { Conversation, Source, Stage } from "./recipe.js";
 
 /** Batches of a lot are drawn together and sorted by length, so that little is filled up. */
@@ -35,7 +35,7 @@ async function drawLot(stage: Stage, random: Random): Promise<Conversation[][]> 
   const sources = await stage.sources(random);
   const rows = Array.from({ length: stage.rows * LOT }, () => pick(sources, random).draw());
   const length = (row: Conversation): number =>
-    40 * row[0].images.length + words(row[0].passage ?? "") + words(row.map(written).join());
+    40 * row[0].images.length + words(row[0].textDescription ?? "") + words(row.map(written).join());
   rows.sort((a, b) => length(a) - length(b));
   const batches = Array.from({ length: LOT }, (_, i) => rows.slice(i * stage.rows, (i + 1) * stage.rows));
   return random.shuffle(batches);
@@ -90,9 +90,9 @@ function named(
   { images = [], time }: Batch,
 ): { cell: number; word: string }[] {
   return images.flatMap(({ row, columns, image }) => {
-    const { marks = [] } = rows[row][0].images[0] as Raster;
+    const { annotations = [] } = rows[row][0].images[0] as Raster;
     return image.tokens.flatMap((token, t) => {
-      const words = token.box && shown(marks, token.box)?.words;
+      const words = token.box && shown(annotations, token.box)?.words;
       return words
         ? [{ cell: row * time + columns[t], word: words[(row + token.row + token.column) % words.length] }]
         : [];
@@ -103,7 +103,7 @@ function named(
 type Box = NonNullable<BatchImage["image"]["tokens"][number]["box"]>;
 
 /** The mark of which a box holds the largest part; none where it holds too little to tell what is there. */
-function shown(marks: readonly Mark[], [x0, y0, x1, y1]: Box): Mark | undefined {
+function shown(marks: readonly BoxAnnotation[], [x0, y0, x1, y1]: Box): BoxAnnotation | undefined {
   const held = marks.map((mark) => {
     const width = Math.min(x1, mark.right) - Math.max(x0, mark.left);
     const height = Math.min(y1, mark.bottom) - Math.max(y0, mark.top);

@@ -19,7 +19,7 @@ export function talkTexts(worlds: readonly World<unknown>[], seed: number, befor
   const written = tasks.flatMap(([world, task]) => [
     `\n${task.prompt}`,
     `${before}${task.answers[0]}`,
-    `\n${inWords(world, task).passage} ${task.prompt}`,
+    `\n${inWords(world, task).textDescription} ${task.prompt}`,
     ...(world.listings?.(task.annotation, seeded(seed)) ?? []).map(({ prompt }) => `\n${prompt}`),
   ]);
   return [...frame, ...vocabulary, ...written];

@@ -1,6 +1,6 @@
 import { readFileSync, readSync } from "node:fs";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { fileTrouble } from "../../../lib/file-errors.js";
+import { describeFileError } from "../../../lib/file-errors.js";
 import { type Cell, type Notebook, newId } from "./notebook.js";
 import { waitForPipe } from "./pipe.js";
 
@@ -108,7 +108,7 @@ function readText(path: string): string {
   try {
     return path === "-" ? readStandardInput() : readFileSync(path, "utf8");
   } catch (error) {
-    throw new ModalscopeError(`Cannot read ${path}.`, fileTrouble(error), "", { cause: error });
+    throw new ModalscopeError(`Cannot read ${path}.`, describeFileError(error), "", { cause: error });
   }
 }
 

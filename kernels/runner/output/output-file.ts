@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { fileTrouble } from "../../../lib/file-errors.js";
+import { describeFileError } from "../../../lib/file-errors.js";
 import { makeFolder } from "../../../lib/folder.js";
 import type { Notebook } from "../notebook/notebook.js";
 import { lockOutput } from "./lock.js";
@@ -79,7 +79,7 @@ function attempt<T>(path: string, work: () => T): T {
     if (error instanceof ModalscopeError) throw error;
     throw new ModalscopeError(
       `Cannot write ${path === "-" ? "to standard output" : path}.`,
-      fileTrouble(error),
+      describeFileError(error),
       "Choose an output that you may write to and that has room.",
       { cause: error },
     );

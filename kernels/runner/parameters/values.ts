@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { fileTrouble } from "../../../lib/file-errors.js";
+import { describeFileError } from "../../../lib/file-errors.js";
 
 /** A value that a notebook can be given: JSON, and big whole numbers. */
 export type ParameterValue =
@@ -72,7 +72,7 @@ export function readParametersFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new ModalscopeError(`Cannot read the parameters file ${path}.`, fileTrouble(error), "", {
+    throw new ModalscopeError(`Cannot read the parameters file ${path}.`, describeFileError(error), "", {
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { enterNative, leaveNative } from "../../../lib/native-lock.js";
+import { lockNative, unlockNative } from "../../../lib/native-lock.js";
 import { encodeFrame } from "../frames.js";
 import type { Report } from "../messages.js";
 
@@ -14,7 +14,7 @@ const reportsFd = 3;
  */
 export function report(message: Report): void {
   const frame = encodeFrame(message);
-  enterNative();
+  lockNative();
   try {
     for (let from = 0; from < frame.length; ) {
       try {
@@ -24,12 +24,12 @@ export function report(message: Report): void {
         waitBriefly();
         if (from > 0) continue;
         // Nothing of it is out yet: an interrupt need not wait until the client reads.
-        leaveNative();
-        enterNative();
+        unlockNative();
+        lockNative();
       }
     }
   } finally {
-    leaveNative();
+    unlockNative();
   }
 }
 

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { asMatrix, type MatrixLike } from "../linalg/matrix.js";
 import { type Neighbours, nearestNeighbours } from "./neighbours.js";
 
@@ -20,7 +20,7 @@ export interface Affinities {
 export async function affinities(
   points: MatrixLike,
   perplexity: number,
-  call?: LongCall,
+  call?: TaskOptions,
 ): Promise<Affinities> {
   const x = asMatrix(points, "The points");
   const n = x.shape[0];

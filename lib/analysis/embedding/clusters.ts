@@ -52,7 +52,7 @@ export function silhouetteOf(apart: Matrix, labels: ArrayLike<number | string>):
  * Near 1 when all are equally far apart, 0 when each lies on another. Falls when points re-cluster, whatever the scale.
  * @param points `(n, width)`, three or more.
  */
-export function nearness(points: MatrixLike): number {
+export function knnLabelAgreement(points: MatrixLike): number {
   const apart = distances(points);
   const n = apart.shape[0];
   if (n < 3) throw new ModalscopeError(`${n} points cannot clump.`, "Three are needed.");

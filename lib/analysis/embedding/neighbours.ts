@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { centreRows, firstRows, type Matrix, row, squaredNorm } from "../linalg/matrix.js";
 import { multiplyTransposed } from "../linalg/products.js";
 
@@ -20,7 +20,7 @@ const BLOCK = 128;
 export async function nearestNeighbours(
   points: Matrix,
   count: number,
-  call: LongCall = {},
+  call: TaskOptions = {},
 ): Promise<Neighbours> {
   const n = points.shape[0];
   if (!(count >= 1 && count < n)) {
@@ -54,7 +54,7 @@ export async function nearestNeighbours(
  */
 export async function eachRowOfDistances(
   points: Matrix,
-  { progress, signal }: LongCall,
+  { onProgress, signal }: TaskOptions,
   visit: (i: number, distances: Float64Array) => void,
 ): Promise<void> {
   const centred = centreRows(points);
@@ -70,7 +70,7 @@ export async function eachRowOfDistances(
       for (let j = 0; j < n; j++) distances[j] = Math.max(0, norms[start + i] + norms[j] - 2 * distances[j]);
       visit(start + i, distances);
     }
-    progress?.(start + size, n, "distances");
+    onProgress?.(start + size, n, "distances");
     await nextTurn();
   }
 }

@@ -1,22 +1,22 @@
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike } from "../linalg/matrix.js";
 import { eachRowOfDistances, nearestNeighbours } from "./neighbours.js";
 
 /**
- * Trustworthiness of a picture (Venna & Kaski 2001): `1 − 2/(nk(2n−3k−1)) Σ_i Σ_{j∈U_k(i)} (r(i,j) − k)`, U_k(i) the
- * picture's k nearest of i that are not so in the original space, r their rank there. 1 when no neighbour is false;
+ * Trustworthiness of an embedding (Venna & Kaski 2001): `1 − 2/(nk(2n−3k−1)) Σ_i Σ_{j∈U_k(i)} (r(i,j) − k)`, U_k(i) the
+ * embedding's k nearest of i that are not so in the original space, r their rank there. 1 when no neighbour is false;
  * about 0.5 by chance. Swapping the arguments gives the continuity: 1 when no true neighbour is torn away.
- * @param points `(n, width)`. @param picture `(n, dimensions)`. @param neighbours k. Default 5.
+ * @param points `(n, width)`. @param embedding `(n, dimensions)`. @param neighbours k. Default 5.
  * @throws ModalscopeError unless k < n/2.
  */
 export async function trustworthiness(
   points: MatrixLike,
-  picture: MatrixLike,
-  { neighbours: k = 5, ...call }: LongCall & { readonly neighbours?: number } = {},
+  embedding: MatrixLike,
+  { neighbours: k = 5, ...call }: TaskOptions & { readonly neighbours?: number } = {},
 ): Promise<number> {
   const x: Matrix = asMatrix(points, "The points");
-  const y = asMatrix(picture, "The picture");
+  const y = asMatrix(embedding, "The embedding");
   const n = x.shape[0];
   checkSame("trustworthiness", y.shape[0], n, "points");
   if (!(k >= 1 && k < n / 2)) {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
 import {
   asMatrix,
@@ -16,10 +16,10 @@ import { topEigen } from "../linalg/top-eigen.js";
 import { type Affinities, affinities } from "./affinities.js";
 import { tsneCost, tsneGradient } from "./gradient.js";
 
-export interface TsneOptions extends LongCall {
+export interface TsneOptions extends TaskOptions {
   /** About how many neighbours each point minds. Default 30. */
   readonly perplexity?: number;
-  /** Default 0. With the start "pca" every seed gives nearly the same picture. */
+  /** Default 0. With the start "pca" every seed gives nearly the same embedding. */
   readonly seed?: number;
   /** Where the points start: on the first two principal axes (default), or at random. */
   readonly start?: "pca" | "random";
@@ -48,15 +48,15 @@ export interface Embedding {
 
 /**
  * t-SNE in the plane (van der Maaten & Hinton 2008), Barnes–Hut (van der Maaten 2014): early exaggeration, momentum 0.5
- * then 0.8, gains per coordinate. Same points, options and seed give the same picture. Near points are truly near more
+ * then 0.8, gains per coordinate. Same points, options and seed give the same embedding. Near points are truly near more
  * often than not (see `trustworthiness`); sizes of clusters and distances between them mean nothing.
  * @param points `(n, width)`.
  */
 export async function tsne(points: MatrixLike, options: TsneOptions = {}): Promise<Embedding> {
-  const { perplexity = 30, components, progress, signal } = options;
+  const { perplexity = 30, components, onProgress, signal } = options;
   const given = asMatrix(points, "The points");
   const x = components === undefined ? given : principalCoordinates(given, components);
-  const pairs = await affinities(x, perplexity, { progress, signal });
+  const pairs = await affinities(x, perplexity, { onProgress, signal });
   const coordinates = startOf(given, options);
   const gradientNorm = await descend(coordinates, pairs, options);
   return { coordinates, divergence: tsneCost(coordinates.data, pairs), gradientNorm, perplexity };
@@ -64,7 +64,14 @@ export async function tsne(points: MatrixLike, options: TsneOptions = {}): Promi
 
 /** Moves the points down the gradient, in place. */
 async function descend(y: Matrix, pairs: Affinities, options: TsneOptions): Promise<number> {
-  const { iterations = 1000, exaggeration = 12, exaggerated = 250, theta = 0.5, progress, signal } = options;
+  const {
+    iterations = 1000,
+    exaggeration = 12,
+    exaggerated = 250,
+    theta = 0.5,
+    onProgress,
+    signal,
+  } = options;
   const n = y.shape[0];
   const rate = options.rate ?? Math.max(n / (4 * exaggeration), 50);
   const gradient = new Float64Array(2 * n);
@@ -80,7 +87,7 @@ async function descend(y: Matrix, pairs: Affinities, options: TsneOptions): Prom
       y.data[c] += step[c];
     }
     if (performance.now() - breath > 50 || iteration === iterations - 1) {
-      progress?.(iteration + 1, iterations, "t-SNE");
+      onProgress?.(iteration + 1, iterations, "t-SNE");
       await nextTurn();
       signal?.throwIfAborted();
       breath = performance.now();

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
 import type { Unembedding } from "../lens.js";
 import { checkSame, type Matrix, zeros } from "../linalg/matrix.js";
 import { checkStates, pathOf } from "./states.js";
 
-export interface EarlyExitOptions extends LongCall {
+export interface EarlyExitOptions extends TaskOptions {
   /** The token that follows each position, `(tokens)`: what was generated there. */
   readonly tokens: ArrayLike<number>;
   /** Tokens to follow besides, by position: what would have been true there, say. */
@@ -59,7 +59,7 @@ export interface EarlyExit {
 export async function earlyExit(
   states: Tensor,
   unembedding: Pick<Unembedding, "forward">,
-  { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, progress, signal }: EarlyExitOptions,
+  { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, onProgress, signal }: EarlyExitOptions,
 ): Promise<EarlyExit> {
   const [depth, count, width] = checkStates(states);
   checkSame("earlyExit", tokens.length, count, "tokens and positions");
@@ -96,7 +96,7 @@ export async function earlyExit(
     }
     const ids = [...chosen, ...likeliest(p.slice(from), chosen, runnersUp)];
     candidates.push(ids.map((id) => ({ id, probability: Float64Array.from(p, (row) => row[id]) })));
-    progress?.(t + 1, count, "early exit");
+    onProgress?.(t + 1, count, "early exit");
     await nextTurn();
   }
   return { tokens: Int32Array.from(tokens), probability, rank, entropy: bits, change, candidates, distance };

@@ -15,7 +15,7 @@ import { gram } from "../linalg/products.js";
 import { checkStates, pathOf } from "./states.js";
 
 /** How far apart the tokens are at each state. Their norms grow with depth: `distance` grows with them, the others do not. */
-export interface Spread {
+export interface Dispersion {
   /** `(states)`: root mean square of `‖x_i − x_j‖`, i ≠ j. */
   readonly distance: Float64Array;
   /** `(states)`: mean of `1 − cos(x_i, x_j)`, i ≠ j; 0 when all point the same way. */
@@ -25,14 +25,14 @@ export interface Spread {
 }
 
 /**
- * Do encodings diverge with depth? Measured in the original space, where t-SNE's pictures only suggest it; see `trend`
+ * Do encodings diverge with depth? Measured in the original space, where t-SNE plots only suggest it; see `trend`
  * for one number from each curve.
- * @param states `(states, tokens, width)`: the tokens of one text, or one position of several pictures.
+ * @param states `(states, tokens, width)`: the tokens of one text, or one position of several images.
  */
-export function spread(states: Tensor): Spread {
+export function dispersion(states: Tensor): Dispersion {
   const [depth, n, width] = checkStates(states);
   if (n < 2) throw new ModalscopeError("A spread needs two tokens or more.");
-  const out: Spread = {
+  const out: Dispersion = {
     distance: new Float64Array(depth),
     angle: new Float64Array(depth),
     relative: new Float64Array(depth),

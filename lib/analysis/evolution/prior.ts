@@ -2,7 +2,7 @@ import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "../lin
 import { type LabelTest, type LabelTestOptions, labelTest } from "../statistics/labels.js";
 
 /** How each block moves each token's distribution with respect to a reference. */
-export interface Approach {
+export interface MovementToward {
   /** `(blocks, tokens)`, bits: how much nearer the block brings it, `JS(p_before, q) − JS(p_after, q)`. */
   readonly bits: Matrix;
   /**
@@ -17,7 +17,7 @@ export interface Approach {
  * Movement towards a reference distribution, block by block.
  * @param distance `(states, tokens)`, JS from the reference in bits. @param change `(blocks, tokens)`; both see EarlyExit.
  */
-export function approach(distance: MatrixLike, change: MatrixLike): Approach {
+export function movementToward(distance: MatrixLike, change: MatrixLike): MovementToward {
   const d = asMatrix(distance, "The distances");
   const moved = asMatrix(change, "The changes");
   const [blocks, count] = moved.shape;
@@ -38,18 +38,18 @@ export function approach(distance: MatrixLike, change: MatrixLike): Approach {
 /**
  * Do mutation layers move towards the reference more than the other blocks after the critical one? The null lets
  * mutations happen at other such blocks of the same token.
- * @param movement `(blocks, tokens)`: `bits` or `directness` of {@link approach}; or the difference of two approaches,
- * to the prior less to a control (another picture's prior): a mutation may bring a text nearer to any likely text.
+ * @param movement `(blocks, tokens)`: `bits` or `directness` of {@link movementToward}; or the difference of two approaches,
+ * to the prior less to a control (another image's prior): a mutation may bring a text nearer to any likely text.
  * @param mutated `(blocks, tokens)`, see Mutations.
  */
-export function approachTest(
+export function movementTowardTest(
   movement: MatrixLike,
   mutated: MatrixLike,
   { critical, ...options }: Omit<LabelTestOptions, "groups" | "arrangement"> & { readonly critical: number },
 ): LabelTest {
   const x = asMatrix(movement, "The movement");
   const marks = asMatrix(mutated, "The mutations");
-  checkSame("approachTest", marks.data.length, x.data.length, "mutations and movements");
+  checkSame("movementTowardTest", marks.data.length, x.data.length, "mutations and movements");
   const count = x.shape[1];
   const start = (critical + 1) * count;
   const labels = marks.data.subarray(start);

@@ -1,5 +1,5 @@
 import { at0, type Tensor } from "../../tensor.js";
-import { distances, nearness, silhouette, silhouetteOf } from "../embedding/clusters.js";
+import { distances, knnLabelAgreement, silhouette, silhouetteOf } from "../embedding/clusters.js";
 import { checkSame } from "../linalg/matrix.js";
 import {
   type PermutationOptions,
@@ -12,15 +12,15 @@ import { checkStates } from "./states.js";
 export interface Reclustering {
   /** `(states)`: mean silhouette by the answers. */
   readonly silhouette: Float64Array;
-  /** `(states)`: see {@link nearness}; needs no answers. */
-  readonly nearness: Float64Array;
-  /** Rise of the silhouette through the last block; the null gives the answers to other pictures. */
+  /** `(states)`: see {@link knnLabelAgreement}; needs no answers. */
+  readonly labelAgreement: Float64Array;
+  /** Rise of the silhouette through the last block; the null gives the answers to other images. */
   readonly rise: PermutationTest;
 }
 
 /**
  * The document's re-clustering at the final layer, in the original space.
- * @param states `(states, items, width)`: the answer's position, one item for each picture.
+ * @param states `(states, items, width)`: the answer's position, one item for each image.
  * @param answers `(items)`: the predicted answer, or its kind; two or more different ones.
  */
 export function reclustering(
@@ -38,7 +38,7 @@ export function reclustering(
   };
   return {
     silhouette: Float64Array.from(each, (x) => silhouette(x, answers)),
-    nearness: Float64Array.from(each, (x) => nearness(x)),
+    labelAgreement: Float64Array.from(each, (x) => knnLabelAgreement(x)),
     rise: shuffledPairingTest(count, rise, options),
   };
 }

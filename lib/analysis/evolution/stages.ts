@@ -76,7 +76,7 @@ export function emergence(
  * of blocks where it is not even at the end (sampled text, or another run's).
  * @param rank `(states, tokens)`, see EarlyExit.
  */
-export function settling(rank: MatrixLike): Int32Array {
+export function firstStableLayer(rank: MatrixLike): Int32Array {
   const byToken = transpose(asMatrix(rank, "The ranks"));
   return Int32Array.from(
     { length: byToken.shape[0] },

@@ -1,6 +1,6 @@
 import type * as Tf from "@tensorflow/tfjs";
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import type { SamplePair } from "../distance/mmd.js";
 import type { BackendName, LearningBackend } from "../learn/tfjs.js";
 import { learningBackend } from "../learn/tfjs.js";
@@ -16,7 +16,7 @@ export interface ArdTask {
   readonly start?: ArrayLike<number>;
 }
 
-export interface ArdOptions extends LongCall, ComparisonOptions {
+export interface ArdOptions extends TaskOptions, ComparisonOptions {
   /** Adam's step on the log lengthscales. Default 0.01. */
   readonly learningRate?: number;
   /** Default 1000. */
@@ -191,7 +191,7 @@ async function descend(
     maxSteps = 1000,
     plateau = 1e-3,
     holdBandwidth = false,
-    progress,
+    onProgress,
     signal,
   }: ArdOptions,
 ): Promise<Run[]> {
@@ -250,7 +250,7 @@ async function descend(
       const look = last || t % stride === 0;
       if (look) {
         signal?.throwIfAborted();
-        progress?.(t, maxSteps, `lengthscales, ${open.size} of ${fits} fits open`);
+        onProgress?.(t, maxSteps, `lengthscales, ${open.size} of ${fits} fits open`);
         await new Promise((resolve) => setImmediate(resolve));
       }
       const flat = look && !last ? [...open].filter((f) => isFlat(objectives[f], plateau)) : [];

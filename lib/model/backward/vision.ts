@@ -1,6 +1,6 @@
 /** What is seen, backwards: from the language model's stream through the projector and the tower to the patches. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
@@ -30,7 +30,7 @@ export async function backThroughSeen(
   back: Backward,
   images: readonly BatchImage[],
   arriving: ReadonlyMap<Entrance, Tensor>,
-  { progress, signal }: LongCall = {},
+  { onProgress, signal }: TaskOptions = {},
 ): Promise<void> {
   const { engine, plan } = back;
   const vision = engine.config.vision_config!;
@@ -63,7 +63,7 @@ export async function backThroughSeen(
     collect(streams, layers - 1, await through("vision.final", streams.get("final")!));
   }
   for (let l = layers - 1; l >= 0 && first <= l + 1; l--) {
-    progress?.(layers - 1 - l, layers, `vision block ${l}`);
+    onProgress?.(layers - 1 - l, layers, `vision block ${l}`);
     const after = throughStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
     const id = `vision.blocks.${l}` as const;
     const entering = await throughRows(tower, id, feeds.get(id)!, after, signal);

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { isFile, type OpenFile, openFile, statOf } from "./files.js";
@@ -42,7 +42,7 @@ export function defaultCacheDir(): string {
 export async function float32Checkpoint(
   checkpoint: Checkpoint,
   cacheDir: string = defaultCacheDir(),
-  { progress, signal, leave = () => false }: LongCall & { leave?: (name: string) => boolean } = {},
+  { onProgress, signal, leave = () => false }: TaskOptions & { leave?: (name: string) => boolean } = {},
 ): Promise<Checkpoint> {
   const all = storedWeights(checkpoint);
   const weights = all.filter(({ name }) => !leave(name));
@@ -72,7 +72,7 @@ export async function float32Checkpoint(
     true,
   );
   try {
-    await convert(weights, writer, total, { progress, signal });
+    await convert(weights, writer, total, { onProgress, signal });
     finish(writer, path, weights);
   } finally {
     writer.abort();
@@ -223,7 +223,7 @@ async function convert(
   weights: readonly StoredWeight[],
   writer: SafetensorsWriter,
   total: number,
-  { progress, signal }: LongCall,
+  { onProgress, signal }: TaskOptions,
 ): Promise<void> {
   const longest = weights.reduce((most, weight) => Math.max(most, rowLength(weight)), 1);
   const size = Math.min(Math.max(chunkNumbers, longest), total / 4);
@@ -244,7 +244,7 @@ async function convert(
         await writing;
         writing = writer.writeAsync(weight.name, bytesOf(chunk), first * length * 4);
         done += chunk.byteLength;
-        progress?.(done, total, "Converting weights to float32");
+        onProgress?.(done, total, "Converting weights to float32");
       }
     }
   } finally {

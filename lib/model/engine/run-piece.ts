@@ -1,4 +1,4 @@
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/pass.js";
 import type { Sink } from "../captures/sink.js";
@@ -9,7 +9,7 @@ import type { Hook } from "../hooks/hooks.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
 
 /** What happens besides computing while a pass runs. */
-export interface Company extends LongCall {
+export interface Company extends TaskOptions {
   readonly plan: Plan;
   readonly sink: Sink;
   /** Keep each layer's rotated keys and values. */

@@ -50,7 +50,7 @@ export async function runBlocks(
   let reached = pass;
   for (let l = from; l < to; l++) {
     options.signal?.throwIfAborted();
-    options.progress?.(l - from, to - from, `block ${l}`);
+    options.onProgress?.(l - from, to - from, `block ${l}`);
     stream = atStream(engine, `blocks.${l}.hook_resid_pre`, stream, pass, options);
     if (!skip.includes(l)) {
       const first = l === to - 1 && columnsApart(engine, l, options) ? asked - pass.start : 0;
@@ -66,7 +66,7 @@ export async function runBlocks(
     // onnxruntime holds the event loop while it computes; here timers, messages and signals get their turn.
     await nextTurn();
   }
-  options.progress?.(to - from, to - from, "blocks");
+  options.onProgress?.(to - from, to - from, "blocks");
   return { x: stream, pass: reached, keys };
 }
 

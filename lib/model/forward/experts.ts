@@ -1,6 +1,6 @@
 /** The experts of a sparse block at work: those that the router chose, each once, on all its tokens. */
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { type Engine, floats } from "../engine/engine.js";
@@ -12,7 +12,7 @@ import { type ExpertInputs, forEachCall, gathered, type Run, type Visit } from "
 export type { ExpertInputs } from "./expert-calls.js";
 
 /** What is done with the values between the graphs. */
-export interface Watch extends LongCall {
+export interface Watch extends TaskOptions {
   /** Whether a hook is captured or edited. */
   readonly touches: (local: string) => boolean;
   /** Captures and edits a hook's value. */

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { type Random, seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/batch.js";
@@ -21,7 +21,7 @@ import { runBlocks } from "./blocks.js";
 import { embedTokens, enter, looks } from "./embed.js";
 import { logitsAt } from "./head.js";
 
-export interface GenerateOptions extends LongCall {
+export interface GenerateOptions extends TaskOptions {
   /** Tokens at most (default 100). */
   readonly maxTokens?: number;
   /** 0 (default) takes the likeliest token; above 0 the distribution is sampled. */
@@ -128,7 +128,7 @@ export async function generate(
     const { logits } = await logitsAt(engine, ran.pass, ran.x, at, company);
     if (options.capture) steps.push(sink.finish());
     ids = Int32Array.from(rows, (row, b) => extend(model, row, vectorAt(logits, b), b, ends, options));
-    options.progress?.(step + 1, maxTokens, "tokens");
+    options.onProgress?.(step + 1, maxTokens, "tokens");
     if (rows.every((row) => row.ended)) break;
     pass = nextPass(pass, batch, ran.keys, step);
   }

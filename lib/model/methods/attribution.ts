@@ -1,4 +1,4 @@
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { type Backward, backThroughBlock, backThroughHead } from "../backward/piece.js";
 import type { Batch } from "../batch/batch.js";
@@ -35,7 +35,7 @@ export async function directLogitAttribution(
   model: Model,
   batch: Batch,
   metric: Metric,
-  options: LongCall & { readonly by?: "component" | "head" } = {},
+  options: TaskOptions & { readonly by?: "component" | "head" } = {},
 ): Promise<Attribution> {
   const byHead = options.by === "head";
   const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
@@ -127,7 +127,7 @@ async function directCotangents(
   run: RunResult,
   metric: Metric,
   withHeads: boolean,
-  { signal }: LongCall,
+  { signal }: TaskOptions,
 ): Promise<DirectCotangents> {
   const { engine } = model;
   const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { type Backward, backThroughBlock, backThroughHead, throughStream } from "../backward/piece.js";
 import { backThroughSeen, type Entrance, seenMemory } from "../backward/vision.js";
@@ -22,7 +22,7 @@ import { EXPERT_INDICES, EXPERT_POST } from "../nn/experts.js";
 import { passOf } from "../vision/rows.js";
 import type { Metric } from "./metrics.js";
 
-export interface GradientOptions extends LongCall {
+export interface GradientOptions extends TaskOptions {
   /** Hooks to differentiate by; of an edited hook, by its value after the edit. */
   readonly wrt: readonly (string | RegExp)[];
   /** Where the metrics read logits (default: the last token of each row). */
@@ -101,7 +101,7 @@ export async function gradients(
   const seen = new Map<Entrance, Tensor>();
   for (let l = layers - 1; l >= first; l--) {
     signal?.throwIfAborted();
-    options.progress?.(layers - 1 - l, layers - first, `block ${l}`);
+    options.onProgress?.(layers - 1 - l, layers - first, `block ${l}`);
     g = throughStream(back, `blocks.${l}.hook_resid_post`, g);
     const brought = throughStream(back, `blocks.${l}.hook_deepstack`, g);
     if (visual && injected.has(l)) seen.set(l, brought);
@@ -112,7 +112,7 @@ export async function gradients(
     await nextTurn();
   }
   seen.set("hook_embed", throughStream(back, "hook_embed", g));
-  if (visual) await backThroughSeen(back, batch.images!, seen, { progress: options.progress, signal });
+  if (visual) await backThroughSeen(back, batch.images!, seen, { onProgress: options.onProgress, signal });
   return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
 }
 

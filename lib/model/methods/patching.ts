@@ -1,6 +1,6 @@
 /** One-liners on runs, edits and sweeps: who carries what makes the difference between two prompts. */
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall, Progress } from "../../progress.js";
+import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
 import type { Cache } from "../captures/activation-cache.js";
@@ -18,7 +18,7 @@ export interface Contrast {
   readonly metric: Metric;
 }
 
-export interface PatchingOptions extends LongCall {
+export interface PatchingOptions extends TaskOptions {
   /** The hook of each layer whose value is patched, such as `(l) => \`blocks.${l}.hook_resid_pre\``. */
   readonly hook: (layer: number) => string;
   readonly layers?: readonly number[];
@@ -66,8 +66,8 @@ export async function activationPatching(
     };
     return { [options.hook(layer)]: patch(source.cache, options.hook(layer), where) };
   };
-  const { progress, signal } = options;
-  const result = await sweep(model, corrupted, { over, edit, metric, progress, signal });
+  const { onProgress, signal } = options;
+  const result = await sweep(model, corrupted, { over, edit, metric, onProgress, signal });
   const cleanValues = metric.value(source.logits!);
   const size = corrupted.size;
   const restored = result.values.data.map((v, i) => {
@@ -102,7 +102,7 @@ export async function attributionPatching(
   model: Model,
   contrast: Contrast,
   hooks: readonly (string | RegExp)[],
-  options: LongCall = {},
+  options: TaskOptions = {},
 ): Promise<Map<string, Tensor>> {
   const { clean, corrupted, metric } = checked(contrast);
   const source = await model.run(clean, { capture: hooks, logits: "none", ...options });
@@ -133,7 +133,7 @@ export async function pathPatching(
   model: Model,
   contrast: Contrast,
   { sender, receivers }: Path,
-  options: LongCall = {},
+  options: TaskOptions = {},
 ): Promise<{ patched: Float64Array; clean: Float64Array }> {
   const { clean, corrupted, metric } = checked(contrast);
   const held = ["blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"];
@@ -152,7 +152,7 @@ export async function pathPatching(
   return { patched: metric.value(logits!), clean: metric.value(base.logits!) };
 }
 
-export interface SteeringOptions extends LongCall {
+export interface SteeringOptions extends TaskOptions {
   /** The tokens that the means are taken over (default: the last of each row). */
   readonly positions?: Positions;
 }
@@ -167,7 +167,7 @@ export async function steeringVectors(
   model: Model,
   sets: { readonly positive: Batch; readonly negative: Batch },
   hooks: readonly (string | RegExp)[],
-  { positions = "last", progress, signal }: SteeringOptions = {},
+  { positions = "last", onProgress, signal }: SteeringOptions = {},
 ): Promise<Map<string, Tensor>> {
   const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
   if (ofKeys) {
@@ -178,8 +178,8 @@ export async function steeringVectors(
   }
   const capture = hooks.map((hook) => ({ hook, positions, reduce: "mean" as const }));
   const means = async (batch: Batch, part: number): Promise<Cache> => {
-    const half: Progress = (done, total, label) => progress?.(part * total + done, 2 * total, label);
-    return (await model.run(batch, { capture, logits: "none", signal, progress: half })).cache;
+    const half: Progress = (done, total, label) => onProgress?.(part * total + done, 2 * total, label);
+    return (await model.run(batch, { capture, logits: "none", signal, onProgress: half })).cache;
   };
   const positive = await means(sets.positive, 0);
   const negative = await means(sets.negative, 1);

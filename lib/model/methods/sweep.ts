@@ -1,4 +1,4 @@
-import type { LongCall, Progress } from "../../progress.js";
+import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
 import type { KeyValues, Pass } from "../batch/pass.js";
@@ -27,7 +27,7 @@ import {
 
 export type { Grid, GridPoint } from "./sweep-grid.js";
 
-export interface SweepOptions<G extends Grid> extends LongCall {
+export interface SweepOptions<G extends Grid> extends TaskOptions {
   readonly over: G;
   /** The edits at a point. */
   readonly edit: (point: GridPoint<G>) => Edits;
@@ -87,7 +87,7 @@ export async function sweep<const G extends Grid>(
     logits: positions,
     keepKeys: true,
     signal: options.signal,
-    progress: watch.progress,
+    onProgress: watch.progress,
   });
   const injections = new Map(brought.map(({ piece, name }) => [piece as number, cache.get(name)]));
   const stop = Math.min(...logitColumns.flat());
@@ -101,7 +101,7 @@ export async function sweep<const G extends Grid>(
   for (const group of groups) {
     const step = (rows: number): void => {
       done += rows;
-      options.progress?.(done, estimate.blockRows, `sweep of ${points.length} points`);
+      options.onProgress?.(done, estimate.blockRows, `sweep of ${points.length} points`);
     };
     const results = await runGroup(model, clean, group, options, step);
     group.forEach((point, i) => {

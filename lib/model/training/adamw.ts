@@ -1,10 +1,10 @@
 import { ModalscopeError } from "../../errors.js";
-import type { LongCall } from "../../progress.js";
+import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { TrainingBatch } from "./feeds.js";
 import type { Trainer, Weights } from "./trainer.js";
 
-export interface TrainOptions extends LongCall {
+export interface TrainOptions extends TaskOptions {
   /** The step after the last. */
   readonly steps: number;
   /** Learning rate at a step, counted from 0. */
@@ -60,7 +60,7 @@ export async function train(
     }
     state.step++;
     await options.onStep?.(step, loss, balance);
-    options.progress?.(step + 1, options.steps, `loss ${loss.toFixed(3)}`);
+    options.onProgress?.(step + 1, options.steps, `loss ${loss.toFixed(3)}`);
   }
 }
 

@@ -91,7 +91,7 @@ async function runTower(
   const shared = towerInputs(engine, images, pass);
   for (let l = 0; l < vision.num_hidden_layers; l++) {
     company.signal?.throwIfAborted();
-    company.progress?.(l, vision.num_hidden_layers, `vision block ${l}`);
+    company.onProgress?.(l, vision.num_hidden_layers, `vision block ${l}`);
     x = atStream(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
     if (l === 0) keep(-1, x);
     if (visit) {

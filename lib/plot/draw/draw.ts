@@ -6,13 +6,13 @@ import type { Theme } from "../theme.js";
 import { canvasModule } from "./fonts.js";
 import { drawableTypes, drawSvg } from "./plotly-in-jsdom.js";
 
-export interface PictureOptions {
+export interface ImageOptions {
   /** In pixels; 760 when left out. */
   readonly width?: number;
   /** In pixels; the figure's own when left out. */
   readonly height?: number;
   readonly theme?: Theme;
-  /** Picture pixels per pixel, for PNG; 2 when left out, which is sharp on fine screens and in print. */
+  /** Pixels of a PNG per pixel of the figure; 2 when left out, which is sharp on fine screens and in print. */
   readonly scale?: number;
 }
 
@@ -28,11 +28,11 @@ export function browserOnly(figure: Figure): string[] {
  * image, not as markup beside another one.
  * @throws when a trace needs a browser
  */
-export function toSvg(figure: Figure, options: PictureOptions = {}): string {
+export function toSvg(figure: Figure, options: ImageOptions = {}): string {
   const missing = browserOnly(figure);
   if (missing.length > 0)
     throw new ModalscopeError(
-      `A figure with ${missing.join(", ")} traces cannot be drawn to a picture.`,
+      `A figure with ${missing.join(", ")} traces cannot be drawn to an image.`,
       "Without a browser, plotly draws two-dimensional figures only.",
       "Save it as .html or .json.",
     );
@@ -44,13 +44,13 @@ export function toSvg(figure: Figure, options: PictureOptions = {}): string {
  * `figure` as a PNG file.
  * @throws when a trace needs a browser
  */
-export function toPng(figure: Figure, options: PictureOptions = {}): Uint8Array {
+export function toPng(figure: Figure, options: ImageOptions = {}): Uint8Array {
   return rasterise(toSvg(figure, options), options.scale ?? 2);
 }
 
 let board: Canvas | undefined;
 
-/** An SVG document as a PNG file, at `scale` picture pixels per SVG pixel. */
+/** An SVG document as a PNG file, at `scale` pixels of the image per SVG pixel. */
 export function rasterise(svg: string, scale: number): Uint8Array {
   const { createCanvas, Image } = canvasModule();
   const image = new Image();

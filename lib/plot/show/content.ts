@@ -1,4 +1,4 @@
-/** What can be shown beside figures: HTML, Markdown, pictures and interactive views. Plain data with a `kind`. */
+/** What can be shown beside figures: HTML, Markdown, images and interactive views. Plain data with a `kind`. */
 import { ModalscopeError } from "../../errors.js";
 import { escapeHtml } from "../escape.js";
 
@@ -15,8 +15,8 @@ export interface Markdown {
   readonly source: string;
 }
 
-export interface Picture {
-  readonly kind: "picture";
+export interface Image {
+  readonly kind: "image";
   readonly mime: "image/png" | "image/jpeg" | "image/svg+xml" | "image/webp" | "image/gif";
   readonly bytes: Uint8Array;
   readonly alt: string;
@@ -45,11 +45,11 @@ export function markdown(source: string): Markdown {
 }
 
 /**
- * A picture from the bytes of a PNG, JPEG, WebP, GIF or SVG file.
+ * An image from the bytes of a PNG, JPEG, WebP, GIF or SVG file.
  * @throws when the bytes are none of these
  */
-export function picture(bytes: Uint8Array, options: { alt?: string; width?: number } = {}): Picture {
-  return { kind: "picture", mime: mimeOf(bytes), bytes, alt: options.alt ?? "picture", width: options.width };
+export function image(bytes: Uint8Array, options: { alt?: string; width?: number } = {}): Image {
+  return { kind: "image", mime: mimeOf(bytes), bytes, alt: options.alt ?? "image", width: options.width };
 }
 
 export interface ViewOptions {
@@ -58,7 +58,7 @@ export interface ViewOptions {
   /** What the view shows, for a reader who cannot see it and for clients without HTML. */
   readonly alt: string;
   /** Shown where scripts may not run: untrusted notebooks, GitHub, print. */
-  readonly fallback?: Picture;
+  readonly fallback?: Image;
 }
 
 /**
@@ -76,14 +76,14 @@ export function view(document: string, options: ViewOptions): Html {
   return rawHtml(`<div style="position:relative;height:${height}px">${under}${frame}</div>`, alt);
 }
 
-/** `<img>` with the picture in it. */
-export function imageTag(picture: Picture, style = "max-width:100%"): string {
-  const width = picture.width ? ` width="${picture.width}"` : "";
-  return `<img src="${dataUri(picture)}" alt="${escapeHtml(picture.alt)}"${width} style="${style}">`;
+/** `<img>` with the image in it. */
+export function imageTag(image: Image, style = "max-width:100%"): string {
+  const width = image.width ? ` width="${image.width}"` : "";
+  return `<img src="${dataUri(image)}" alt="${escapeHtml(image.alt)}"${width} style="${style}">`;
 }
 
-export function dataUri(picture: Pick<Picture, "mime" | "bytes">): string {
-  return `data:${picture.mime};base64,${Buffer.from(picture.bytes).toString("base64")}`;
+export function dataUri(image: Pick<Image, "mime" | "bytes">): string {
+  return `data:${image.mime};base64,${Buffer.from(image.bytes).toString("base64")}`;
 }
 
 /** Text of the markup, for clients without HTML. */
@@ -107,7 +107,7 @@ function markupOf(value: unknown): string {
   return escapeHtml(String(value));
 }
 
-function mimeOf(bytes: Uint8Array): Picture["mime"] {
+function mimeOf(bytes: Uint8Array): Image["mime"] {
   const head = Buffer.from(bytes.subarray(0, 256)).toString("latin1");
   if (head.startsWith("\x89PNG")) return "image/png";
   if (head.startsWith("\xff\xd8\xff")) return "image/jpeg";
@@ -116,7 +116,7 @@ function mimeOf(bytes: Uint8Array): Picture["mime"] {
   if (/^\s*(<\?xml|<!--|<!DOCTYPE svg|<svg)/i.test(head.replace(/^\u00ef\u00bb\u00bf/, "")))
     return "image/svg+xml";
   throw new ModalscopeError(
-    "These bytes are not a picture that a notebook can show.",
+    "These bytes are not an image that a notebook can show.",
     `They start with ${JSON.stringify(head.slice(0, 8))}.`,
     "Pass the content of a PNG, JPEG, WebP, GIF or SVG file.",
   );

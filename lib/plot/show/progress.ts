@@ -4,7 +4,7 @@ import { formatBytes } from "../../bytes.js";
 import type { Progress } from "../../progress.js";
 import { type Bundle, currentDisplay } from "./display.js";
 
-/** Passed as `progress` to a long call. `done` writes the last line, if reaching the total has not done so. */
+/** Passed as `onProgress` to a long call. `done` writes the last line, if reaching the total has not done so. */
 export type ProgressBar = Progress & { done(): void };
 
 export interface ProgressOptions {
@@ -29,7 +29,7 @@ export interface ProgressState {
 type Line = (text: string, last: boolean) => void;
 
 /**
- * A bar for a long call: `sweep(model, batch, { …, progress: progressBar("sweep") })`. It can serve several
+ * A bar for a long call: `sweep(model, batch, { …, onProgress: progressBar("sweep") })`. It can serve several
  * calls; each time the total is reached it writes its last line, and the next step starts a new one.
  */
 export function progressBar(label: string, options: ProgressOptions = {}): ProgressBar {

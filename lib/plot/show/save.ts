@@ -4,13 +4,13 @@ import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
-import { browserOnly, type PictureOptions, toPng, toSvg } from "../draw/draw.js";
+import { browserOnly, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "../escape.js";
 import { type Figure, plotlyConfig, titleOf } from "../figure.js";
 
 const require = createRequire(import.meta.url);
 
-type Writer = (figure: Figure, options: PictureOptions) => string | Uint8Array;
+type Writer = (figure: Figure, options: ImageOptions) => string | Uint8Array;
 
 const writers: Readonly<Record<string, Writer>> = {
   ".html": (figure) => figurePage(figure),
@@ -22,9 +22,9 @@ const writers: Readonly<Record<string, Writer>> = {
 /**
  * Writes `figure` to `path` in the form that its ending names: .html (interactive, opens without a network),
  * .svg, .png or .json (plotly's). Folders on the way are made.
- * @throws when the ending is another one, or a picture is asked for that needs a browser
+ * @throws when the ending is another one, or an image is asked for that needs a browser
  */
-export function save(figure: Figure, path: string, options: PictureOptions = {}): void {
+export function save(figure: Figure, path: string, options: ImageOptions = {}): void {
   const write = writers[extname(path).toLowerCase()];
   if (!write)
     throw new ModalscopeError(

@@ -1,15 +1,15 @@
-/** Shows figures, tables, pictures and text in the notebook; outside a kernel, says so in a line of text. */
+/** Shows figures, tables, images and text in the notebook; outside a kernel, says so in a line of text. */
 import { inspect } from "node:util";
 import { browserOnly, toPng } from "../draw/draw.js";
 import { escapeHtml } from "../escape.js";
 import { type Figure, plotlyConfig, titleOf } from "../figure.js";
 import { isTensor } from "../values.js";
-import { type Html, imageTag, type Markdown, type Picture, picture } from "./content.js";
+import { type Html, type Image, image, imageTag, type Markdown } from "./content.js";
 import { type Bundle, currentDisplay } from "./display.js";
 import { type DataFrameLike, type Table, table, tableHtml, tableText } from "./table.js";
 
 /**
- * Shows each of `things` in the notebook, one below the other: figures, tables, danfo DataFrames, pictures,
+ * Shows each of `things` in the notebook, one below the other: figures, tables, danfo DataFrames, images,
  * Markdown and HTML as what they are; anything else as the text that Node prints for it.
  */
 export function show(...things: readonly unknown[]): void {
@@ -23,7 +23,7 @@ export function show(...things: readonly unknown[]): void {
 /**
  * `thing` in the forms that notebook clients know.
  *
- * A figure goes out as plotly's JSON, for clients that draw it, and as an `<img>` with the picture in it: in an
+ * A figure goes out as plotly's JSON, for clients that draw it, and as an `<img>` with the image in it: in an
  * untrusted notebook scripts do not run and SVG stays blank, but that shows.
  */
 export function bundleOf(thing: unknown): Bundle {
@@ -37,8 +37,8 @@ export function bundleOf(thing: unknown): Bundle {
     const { source } = thing as Markdown;
     return { "text/markdown": source, "text/plain": source };
   }
-  if (hasKind(thing, "picture")) {
-    const shown = thing as Picture;
+  if (hasKind(thing, "image")) {
+    const shown = thing as Image;
     return { "text/html": imageTag(shown), "text/plain": lineOf(shown) };
   }
   return { "text/plain": typeof thing === "string" ? thing : lineOf(thing) };
@@ -56,9 +56,9 @@ export function lineOf(thing: unknown): string {
   }
   if (hasKind(thing, "html")) return `HTML: ${brief((thing as Html).text)}`;
   if (hasKind(thing, "markdown")) return brief((thing as Markdown).source);
-  if (hasKind(thing, "picture")) {
-    const { alt, mime, bytes } = thing as Picture;
-    return `Picture: ${alt} (${mime}, ${bytes.length.toLocaleString("en")} bytes)`;
+  if (hasKind(thing, "image")) {
+    const { alt, mime, bytes } = thing as Image;
+    return `Image: ${alt} (${mime}, ${bytes.length.toLocaleString("en")} bytes)`;
   }
   if (isTensor(thing))
     return `Tensor (${thing.shape.join(", ")}) ${inspect(thing.data, { maxArrayLength: 8 })}`;
@@ -91,7 +91,7 @@ function figureFallback(figure: Figure): string {
   const title = titleOf(figure);
   if (missing.length > 0)
     return `<p>${escapeHtml(title)}: this figure (${escapeHtml(missing.join(", "))}) can only be drawn by a notebook client that knows plotly.</p>`;
-  return imageTag(picture(toPng(figure), { alt: title, width: 760 }));
+  return imageTag(image(toPng(figure), { alt: title, width: 760 }));
 }
 
 const hasKind = (thing: unknown, kind: string): boolean =>

@@ -5,11 +5,11 @@ import type { AmberAnnotation, AmberWords } from "../scoring/amber.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson, rowsIn } from "./files.js";
 
-const FROM = "https://github.com/junyangwang0410/AMBER, with its pictures (a separate download) in image/.";
+const FROM = "https://github.com/junyangwang0410/AMBER, with its images (a separate download) in image/.";
 
 /**
  * The generative part of AMBER (https://arxiv.org/abs/2311.07397): the repository's folder, with
- * `data/query/query_generative.json`, `data/annotations.json` and the pictures in `image/`.
+ * `data/query/query_generative.json`, `data/annotations.json` and the images in `image/`.
  * @throws ModalscopeError when files or fields are missing
  */
 export async function loadAmber(
@@ -29,7 +29,7 @@ export async function loadAmber(
     const annotation = known.get(id);
     if (annotation === undefined) {
       throw new ModalscopeError(
-        `AMBER's picture ${id} has no annotation.`,
+        `AMBER's image ${id} has no annotation.`,
         `"${annotations}" has ${known.size} of descriptions.`,
         "Take both files from one version of the repository.",
       );

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
+import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
 export interface ChartQaAnnotation {
   /** Who asked: a person, or a program from the chart's caption. */
@@ -54,10 +54,10 @@ export async function loadChartQa(
 function fromParquet(row: Row, split: string, i: number): VisualTask<ChartQaAnnotation> {
   if (row.has("query")) {
     const source = Number(row.text("human_or_machine")) === 0 ? "human" : "augmented";
-    return taskOf(`${split}-${i}`, row.text("query"), pictureOf(row), row.texts("label"), { source });
+    return taskOf(`${split}-${i}`, row.text("query"), imageOf(row), row.texts("label"), { source });
   }
   const source = row.text("type").startsWith("human") ? "human" : "augmented";
-  return taskOf(`${split}-${i}`, row.text("question"), pictureOf(row), [row.text("answer")], { source });
+  return taskOf(`${split}-${i}`, row.text("question"), imageOf(row), [row.text("answer")], { source });
 }
 
 function taskOf(

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
+import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
 export interface DocVqaAnnotation {
   /** `form`, `table/list`, `figure/diagram` …: what one must read to answer. Not with every download. */
@@ -27,7 +27,7 @@ export async function loadDocVqa(
   const { split = "val" } = options;
   const parquet = parquetFiles(path, split === "val" ? "validation" : split);
   if (parquet.length > 0) {
-    return (await parquetRows(parquet, options)).map((row) => taskOf(row, pictureOf(row)));
+    return (await parquetRows(parquet, options)).map((row) => taskOf(row, imageOf(row)));
   }
   const names = [`${split}_v1.0_withQT.json`, `${split}_v1.0.json`];
   const questions = findFile(

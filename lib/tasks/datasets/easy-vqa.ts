@@ -15,7 +15,7 @@ const FROM =
 const at = (name: string): string[] => [name, `data/${name}`, `easy_vqa/data/${name}`];
 
 /**
- * easy-VQA (https://github.com/vzhou842/easy-VQA): one coloured shape on a picture of 64×64, asked about. The package's
+ * easy-VQA (https://github.com/vzhou842/easy-VQA): one coloured shape on an image of 64×64, asked about. The package's
  * folder, with `data/<split>/questions.json` and `data/<split>/images/`.
  * @param options `split` is `test` unless given; the other is `train`.
  * @throws ModalscopeError when files are missing or a question is not `[text, answer, image id]`

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
-import { parquetRows, pictureOf } from "./parquet.js";
+import { imageOf, parquetRows } from "./parquet.js";
 
 export interface GqaAnnotation {
   readonly imageId: string;
@@ -47,11 +47,11 @@ export async function loadGqa(
   if (existsSync(instructions)) {
     const rows = (await parquetRows(parquetIn(instructions), {})).map((row) => ({ id: row.text("id"), row }));
     const kept = range(wanted(rows, types), options);
-    const pictures = await picturesOf(
+    const images = await imagesOf(
       join(path, `${split}_balanced_images`),
       new Set(kept.map(({ row }) => row.text("imageId"))),
     );
-    return kept.map(({ id, row }) => taskOf(id, row, pictures.get(row.text("imageId"))!));
+    return kept.map(({ id, row }) => taskOf(id, row, images.get(row.text("imageId"))!));
   }
   const name = `${split}_balanced_questions.json`;
   const questions = findFile("GQA", path, [name, `questions/${name}`], FROM);
@@ -79,25 +79,25 @@ function wanted(entries: readonly Entry[], types: readonly string[] | "all"): En
   return types === "all" ? [...entries] : entries.filter(({ row }) => types.includes(typeOf(row)));
 }
 
-/** Reads the pictures of some ids, each once however many questions it has. */
-async function picturesOf(folder: string, ids: ReadonlySet<string>): Promise<Map<string, Uint8Array>> {
-  const pictures = new Map<string, Uint8Array>();
+/** Reads the images of some ids, each once however many questions it has. */
+async function imagesOf(folder: string, ids: ReadonlySet<string>): Promise<Map<string, Uint8Array>> {
+  const images = new Map<string, Uint8Array>();
   const files = existsSync(folder) ? parquetIn(folder) : [];
   for (const file of files) {
     for (const row of await parquetRows([file], {})) {
       const id = row.text("id");
-      if (ids.has(id)) pictures.set(id, pictureOf(row));
+      if (ids.has(id)) images.set(id, imageOf(row));
     }
   }
-  const missing = [...ids].find((id) => !pictures.has(id));
+  const missing = [...ids].find((id) => !images.has(id));
   if (missing !== undefined) {
     throw new ModalscopeError(
-      `GQA's picture "${missing}" is in no parquet file of "${folder}".`,
+      `GQA's image "${missing}" is in no parquet file of "${folder}".`,
       files.length === 0 ? "There are no such files." : `It has ${files.length}.`,
       `Give the folder of the data set as its publisher ships it: ${FROM}`,
     );
   }
-  return pictures;
+  return images;
 }
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);

@@ -27,7 +27,7 @@ export function parquetFiles(path: string, split: string): string[] {
 }
 
 /**
- * Reads rows of parquet files, one after the other. Only texts become text: pictures stay bytes.
+ * Reads rows of parquet files, one after the other. Only texts become text: images stay bytes.
  * @throws ModalscopeError when a file cannot be read
  */
 export async function parquetRows(
@@ -71,13 +71,13 @@ export async function parquetRows(
   return rows;
 }
 
-/** The bytes of a picture in a parquet row: `{ bytes, path }`, as Hugging Face's image columns hold it. */
-export function pictureOf(row: Row, column = "image"): Uint8Array {
+/** The bytes of an image in a parquet row: `{ bytes, path }`, as Hugging Face's image columns hold it. */
+export function imageOf(row: Row, column = "image"): Uint8Array {
   const { bytes } = row.inner(column).fields;
   if (bytes instanceof Uint8Array) return bytes;
   throw new ModalscopeError(
-    `The column "${column}" holds no picture.`,
-    "A picture is a record with bytes.",
-    "Take the parquet file that the data set is published as, not one with pictures left out.",
+    `The column "${column}" holds no image.`,
+    "An image is a record with bytes.",
+    "Take the parquet file that the data set is published as, not one with images left out.",
   );
 }

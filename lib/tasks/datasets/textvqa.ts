@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { parquetFiles, parquetRows, pictureOf } from "./parquet.js";
+import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
 export interface TextVqaAnnotation {
   readonly imageId: string;
-  /** Open Images' labels of the picture. */
+  /** Open Images' labels of the image. */
   readonly imageClasses: readonly string[];
   /** Words that the publisher's text reader found; none where they are not at hand. */
   readonly ocr?: readonly string[];
@@ -18,7 +18,7 @@ const FROM =
   "Hugging Face.";
 
 /**
- * TextVQA (https://arxiv.org/abs/1904.08920): a folder with `TextVQA_0.5.1_<split>.json`, the pictures in `train_images/`
+ * TextVQA (https://arxiv.org/abs/1904.08920): a folder with `TextVQA_0.5.1_<split>.json`, the images in `train_images/`
  * (`test_images/` for the test split) and, if at hand, `TextVQA_Rosetta_OCR_v0.2_<split>.json`; or parquet.
  * @param options `split` is `val` unless given; parquet files call it `validation`.
  * @throws ModalscopeError when files or fields are missing
@@ -32,15 +32,15 @@ export async function loadTextVqa(
   if (parquet.length > 0) {
     const rows = await parquetRows(parquet, options);
     return rows.map((row) =>
-      taskOf(row, pictureOf(row), row.has("ocr_tokens") ? row.texts("ocr_tokens") : undefined),
+      taskOf(row, imageOf(row), row.has("ocr_tokens") ? row.texts("ocr_tokens") : undefined),
     );
   }
   const questions = findFile("TextVQA", path, [`TextVQA_0.5.1_${split}.json`], FROM);
-  const pictures = findFile("TextVQA", path, [split === "test" ? "test_images" : "train_images"], FROM);
+  const folder = findFile("TextVQA", path, [split === "test" ? "test_images" : "train_images"], FROM);
   const ocr = readOcr(join(path, `TextVQA_Rosetta_OCR_v0.2_${split}.json`));
   return range(rowsIn(questions, "data"), options).map((row) => {
     const id = row.text("image_id");
-    return taskOf(row, join(pictures, `${id}.jpg`), ocr?.get(id));
+    return taskOf(row, join(folder, `${id}.jpg`), ocr?.get(id));
   });
 }
 

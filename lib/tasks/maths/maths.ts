@@ -91,7 +91,7 @@ export interface ChatMessage {
 }
 
 /** Asks for a short answer, so that a hundred tokens hold it. */
-export const BRIEFLY: Readonly<Record<Language, string>> = {
+export const BRIEF_INSTRUCTION: Readonly<Record<Language, string>> = {
   en: "Answer in one short sentence.",
   zh: "请用一句话简短回答。",
 };
@@ -103,7 +103,7 @@ export function chatPrompt(
   options: { briefly?: boolean } = {},
 ): ChatMessage[] {
   const content = options.briefly
-    ? `${problem[language]}${language === "en" ? " " : ""}${BRIEFLY[language]}`
+    ? `${problem[language]}${language === "en" ? " " : ""}${BRIEF_INSTRUCTION[language]}`
     : problem[language];
   return [{ role: "user", content }];
 }

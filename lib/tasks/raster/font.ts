@@ -103,7 +103,7 @@ export function writeCentred(
 
 function glyph(character: string): string[] {
   const rows = GLYPHS[character.toUpperCase()];
-  if (rows === undefined) throw new RangeError(`The picture font has no "${character}".`);
+  if (rows === undefined) throw new RangeError(`The pixel font has no "${character}".`);
   return rows.split(" ");
 }
 

@@ -1,4 +1,4 @@
-import type { Mark, Raster } from "../visual-task.js";
+import type { BoxAnnotation, Raster } from "../visual-task.js";
 
 /** Red, green and blue, 0–255. */
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -14,27 +14,27 @@ export interface Region {
 
 export type Point = readonly [x: number, y: number];
 
-/** A picture that is being drawn. */
+/** An image that is being drawn. */
 export interface Canvas extends Raster {
-  readonly marks: Mark[];
+  readonly annotations: BoxAnnotation[];
 }
 
-/** A picture of one colour. */
+/** An image of one colour. */
 export function blank(width: number, height: number, colour: Colour): Canvas {
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < data.length; i++) data[i] = colour[i % 3];
-  return { width, height, data, marks: [] };
+  return { width, height, data, annotations: [] };
 }
 
-/** Keeps what a part of the picture shows: the truth that a model's visual tokens can be held against. */
+/** Keeps what a part of the image shows: the truth that a model's visual tokens can be held against. */
 export function mark(canvas: Canvas, { left, top, right, bottom }: Region, words: readonly string[]): void {
-  canvas.marks.push({ left, top, right, bottom, words });
+  canvas.annotations.push({ left, top, right, bottom, words });
 }
 
 /** Samples along each axis of a pixel. Only sums of whole samples decide its colour, so that every machine agrees. */
 const SAMPLES = 4;
 
-/** Paints a region over a picture, its edge smoothed; `opacity` 0–1. */
+/** Paints a region over an image, its edge smoothed; `opacity` 0–1. */
 export function paint(raster: Raster, region: Region, colour: Colour, opacity = 1): void {
   const { width, height, data } = raster;
   const bottom = Math.min(height, Math.ceil(region.bottom));

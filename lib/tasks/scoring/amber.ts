@@ -1,6 +1,6 @@
 /** AMBER's scores of descriptions (Wang et al. 2023, https://arxiv.org/abs/2311.07397; its `inference.py`). */
 
-/** What a picture holds, and what one may wrongly expect in it. */
+/** What an image holds, and what one may wrongly expect in it. */
 export interface AmberAnnotation {
   readonly truth: readonly string[];
   readonly hallu: readonly string[];
@@ -23,7 +23,7 @@ export interface AmberWords {
 export interface AmberCounts {
   /** Nouns that count, in order, repeats included. */
   readonly mentioned: readonly string[];
-  /** Those that are not in the picture. */
+  /** Those that are not in the image. */
   readonly hallucinated: readonly string[];
   /** For each entry of `truth`, whether it was named. */
   readonly covered: readonly boolean[];
@@ -32,7 +32,7 @@ export interface AmberCounts {
 }
 
 export interface AmberScores {
-  /** Share of the nouns, over all descriptions, that are not in their picture. */
+  /** Share of the nouns, over all descriptions, that are not in their image. */
   readonly chair: number;
   /** Share of the annotated objects that are named. */
   readonly cover: number;

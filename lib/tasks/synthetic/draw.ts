@@ -65,7 +65,7 @@ export function taskStream<Scene>(
 
 /** A text-only control: the same question of what the picture showed, said in words instead. */
 export function inWords<Scene>(world: World<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
-  return { ...task, id: `${task.id}-words`, images: [], passage: world.passage(task.annotation) };
+  return { ...task, id: `${task.id}-words`, images: [], textDescription: world.passage(task.annotation) };
 }
 
 /** The same question with no picture and no words in its place: what a blind guess is worth. */

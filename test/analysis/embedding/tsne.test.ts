@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { affinities } from "../../../lib/analysis/embedding/affinities.js";
-import { nearness, silhouette } from "../../../lib/analysis/embedding/clusters.js";
+import { knnLabelAgreement, silhouette } from "../../../lib/analysis/embedding/clusters.js";
 import { tsneCost, tsneGradient } from "../../../lib/analysis/embedding/gradient.js";
 import { nearestNeighbours } from "../../../lib/analysis/embedding/neighbours.js";
 import { quadtree } from "../../../lib/analysis/embedding/quadtree.js";
@@ -115,7 +115,7 @@ describe("t-SNE", () => {
     const stop = new AbortController();
     const running = tsne(points, {
       signal: stop.signal,
-      progress: (_, __, label) => label === "t-SNE" && stop.abort(),
+      onProgress: (_, __, label) => label === "t-SNE" && stop.abort(),
     });
     await assert.rejects(running, (error: Error) => error.name === "AbortError");
     await assert.rejects(tsne(Array<number[]>(20).fill([1, 2]), { perplexity: 5 }), /points are the same/);
@@ -161,7 +161,7 @@ describe("neighbours and clusters", () => {
       1e-10,
       "silhouette",
     );
-    assertClose([nearness(points)], [near], 1e-10, "nearness");
+    assertClose([knnLabelAgreement(points)], [near], 1e-10, "nearness");
     assert.throws(() => silhouette(points, Array(200).fill(1)), /1 group/);
   });
 });

@@ -34,7 +34,7 @@ describe("early exit", () => {
       tokens,
       runnersUp: 2,
       references: { prior: reference },
-      progress: (count) => done.push(count),
+      onProgress: (count) => done.push(count),
     });
     // The head and norm here are float32.
     for (const name of ["probability", "rank", "entropy", "change"] as const)

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { jsDivergence } from "../../../lib/analysis/distance/divergence.js";
 import { mutations, mutationTest } from "../../../lib/analysis/evolution/mutations.js";
-import { approach, approachTest } from "../../../lib/analysis/evolution/prior.js";
+import { movementToward, movementTowardTest } from "../../../lib/analysis/evolution/prior.js";
 import { controlPlan, skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import {
   criticalBlock,
   emergence,
   evolutionStages,
+  firstStableLayer,
   medianChange,
-  settling,
 } from "../../../lib/analysis/evolution/stages.js";
 import { tensor } from "../../../lib/tensor.js";
 import { goldens, uniform } from "../evolution.js";
@@ -60,7 +60,7 @@ describe("critical layers", () => {
       [1, 1, 1],
       [1, 1, 2],
     ];
-    assert.deepEqual([...settling(rank)], [1, 0, 4]);
+    assert.deepEqual([...firstStableLayer(rank)], [1, 0, 4]);
   });
   it("median over tokens, odd and even", () => {
     assert.deepEqual([...medianChange([[3, 1, 2]])], [2]);
@@ -159,7 +159,7 @@ describe("movement towards a prior", () => {
   it("is straight when a block lands on it, straight away on the way back, and 0 when nothing moves", () => {
     const way = [away, prior, away, away];
     const change = way.slice(1).map((p, b) => [jsDivergence(way[b], p)]);
-    const { bits, directness } = approach(
+    const { bits, directness } = movementToward(
       way.map((p) => [js(p)]),
       change,
     );
@@ -174,9 +174,9 @@ describe("movement towards a prior", () => {
     const movement = (gain: number) =>
       mutated.map((row, b) => row.map((mark, t) => random[b * 20 + t] + gain * mark));
     const options = { critical: 1, draws: 999 };
-    const towards = approachTest(movement(0.6), mutated, options);
+    const towards = movementTowardTest(movement(0.6), mutated, options);
     assert.ok(towards.p <= 0.002, `p ${towards.p}`);
     assert.equal(towards.labelled.n, 20);
-    assert.ok(approachTest(movement(-0.6), mutated, options).p > 0.99);
+    assert.ok(movementTowardTest(movement(-0.6), mutated, options).p > 0.99);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { pathShapes, spread } from "../../../lib/analysis/evolution/paths.js";
+import { dispersion, pathShapes } from "../../../lib/analysis/evolution/paths.js";
 import { reclustering } from "../../../lib/analysis/evolution/reclustering.js";
 import { trend } from "../../../lib/analysis/statistics/permutation.js";
 import { seeded } from "../../../lib/random.js";
@@ -13,7 +13,9 @@ const float32 = (values: Iterable<number>, ...shape: number[]) => tensor(Float32
 describe("spread of encodings", () => {
   it("agrees with scipy's pairwise distances", () => {
     const cloud = [...uniform(10, 77)].map((value) => value + 0.4);
-    const { distance, angle, relative } = spread(float32([...cloud, ...cloud.map((x) => 3 * x)], 2, 7, 11));
+    const { distance, angle, relative } = dispersion(
+      float32([...cloud, ...cloud.map((x) => 3 * x)], 2, 7, 11),
+    );
     const expected = goldens.paths;
     // float32 input
     assertClose(distance, [expected.distance, 3 * expected.distance], 1e-6, "distance grows with the norm");
@@ -21,7 +23,7 @@ describe("spread of encodings", () => {
     assertClose(relative, [expected.relative, expected.relative], 1e-6, "relative");
   });
   it("is 0 for equal tokens, 1 for opposite ones (angles 2)", () => {
-    const { angle, relative } = spread(float32([1, 2, 1, 2, 1, 2, -1, -2], 2, 2, 2));
+    const { angle, relative } = dispersion(float32([1, 2, 1, 2, 1, 2, -1, -2], 2, 2, 2));
     assertClose(angle, [0, 2], 1e-12, "angle");
     assertClose(relative, [0, 1], 1e-12, "relative");
   });
@@ -87,7 +89,7 @@ describe("re-clustering", () => {
     );
     assert.equal(gathered.rise.p, 1 / 200);
     assert.ok(gathered.silhouette[2] > 0.5 && gathered.silhouette[1] < 0.1);
-    assert.ok(gathered.nearness[2] < gathered.nearness[1]);
+    assert.ok(gathered.labelAgreement[2] < gathered.labelAgreement[1]);
     const not = reclustering(float32([...state(1, 0), ...state(3, 2), ...state(2, 0)], 3, 24, 6), answers, {
       draws: 199,
     });

@@ -113,7 +113,7 @@ async function decode(model: Model, batch: Batch, maxTokens: number, watch: Memo
   await model.generate(batch, {
     maxTokens,
     stopTokens: [],
-    progress: () => ledger.turn("step of decoding"),
+    onProgress: () => ledger.turn("step of decoding"),
   });
   ledger.print();
 }
@@ -167,7 +167,7 @@ async function main(name: string, options: Options): Promise<void> {
     await model.run(batch, {
       logits: "last",
       capture,
-      progress: (_, __, label = "") => {
+      onProgress: (_, __, label = "") => {
         if (label === "blocks") prompt.turn("norm, language head");
         else if (label === "block 0") prompt.turn("projector, block 0");
         else prompt.turn(label.startsWith("vision") ? "block of the tower" : "block");

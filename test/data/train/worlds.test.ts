@@ -46,7 +46,9 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
           for (const said of phrases(answers[0]))
             assert.ok(told.get(prompt)!.includes(said), `${prompt} ${said}`);
       }
-      const withheld = rows.filter(([first]) => first.images.length === 0 && first.passage === undefined);
+      const withheld = rows.filter(
+        ([first]) => first.images.length === 0 && first.textDescription === undefined,
+      );
       assert.ok(withheld.length > 0, "without a picture it learns what is usual");
     });
 

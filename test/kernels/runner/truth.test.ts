@@ -151,9 +151,9 @@ test("a cell killed from outside, as the system does when memory is short", asyn
 test("the package's own kernel, when a cell does not stop when asked", { timeout: 60_000 }, async () => {
   const lock = new URL("../../../lib/native-lock.js", import.meta.url).href;
   const cells = [
-    `const { enterNative } = await import(${JSON.stringify(lock)} as string);`,
+    `const { lockNative } = await import(${JSON.stringify(lock)} as string);`,
     // As a native call does that does not return.
-    'console.log("so far"); enterNative(); for (;;);',
+    'console.log("so far"); lockNative(); for (;;);',
     "1",
   ];
   const { result, notebook } = await run(cells, { executionTimeout: 2 }, "modalscope");

@@ -149,12 +149,12 @@ describe("calls", () => {
       rows: floats(new Array(8).fill(1), [2, 4]),
     };
     const steps: string[] = [];
-    await model.run(feeds, { progress: (done, total, label) => steps.push(`${done}/${total} ${label}`) });
+    await model.run(feeds, { onProgress: (done, total, label) => steps.push(`${done}/${total} ${label}`) });
     assert.deepEqual(steps, ["0/2 opening a session", "1/2 running", "2/2 done"]);
     const stop = new AbortController();
     const stopped = model.run(feeds, {
       signal: stop.signal,
-      progress: () => stop.abort(new Error("enough")),
+      onProgress: () => stop.abort(new Error("enough")),
     });
     await assert.rejects(stopped, /enough/);
     // Calls at the same time wait for each other, one session or more.

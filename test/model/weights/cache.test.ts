@@ -36,7 +36,7 @@ for (const name of ["qwen2.gguf", "llama3.gguf", "llama2.gguf", "gemma3.gguf", "
     const steps: [number, number][] = [];
     const source = openCheckpoint(fixture(name));
     const copy = await float32Checkpoint(source, cache, {
-      progress: (done, total) => steps.push([done, total]),
+      onProgress: (done, total) => steps.push([done, total]),
     });
     assert.notEqual(copy, source);
     assert.equal(copy.path, source.path);
@@ -69,7 +69,7 @@ test("the second time the copy is found; after a change of the checkpoint it is 
   cpSync(fixture("hf-bf16"), model, { recursive: true });
   const convert = async (): Promise<{ file: string; steps: number; norm: Float32Array }> => {
     let steps = 0;
-    const copy = await float32Checkpoint(openCheckpoint(model), cache, { progress: () => steps++ });
+    const copy = await float32Checkpoint(openCheckpoint(model), cache, { onProgress: () => steps++ });
     const norm = copy.read("model.norm.weight");
     copy.close();
     return { file: fileOf(copy), steps, norm };
@@ -121,11 +121,11 @@ test("an aborted conversion leaves nothing, and stops at once", async () => {
   const cache = freshFolder();
   const abort = new AbortController();
   let steps = 0;
-  const progress = (): void => {
+  const onProgress = (): void => {
     if (++steps === 3) abort.abort(new Error("enough"));
   };
   const source = openCheckpoint(fixture("qwen2.gguf"));
-  await assert.rejects(float32Checkpoint(source, cache, { progress, signal: abort.signal }), /enough/);
+  await assert.rejects(float32Checkpoint(source, cache, { onProgress, signal: abort.signal }), /enough/);
   assert.equal(steps, 3);
   assert.deepEqual(filesIn(cache), []);
   source.close();

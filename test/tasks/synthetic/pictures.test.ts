@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createCanvas, loadImage } from "@napi-rs/canvas";
 import {
+  type BoxAnnotation,
   COLOUR_NAMES,
   COLOURS,
   charts,
@@ -10,7 +11,6 @@ import {
   drawTasks,
   encodePng,
   hands,
-  type Mark,
   type Raster,
   rasterOf,
   scenes,
@@ -99,7 +99,7 @@ describe("scenes", () => {
 });
 
 /** The part of a picture that a mark is about. */
-function marked(raster: Raster, { left, top, right, bottom }: Mark): Raster {
+function marked(raster: Raster, { left, top, right, bottom }: BoxAnnotation): Raster {
   const [x0, y0] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
   const width = Math.min(raster.width, Math.ceil(right)) - x0;
   const height = Math.min(raster.height, Math.ceil(bottom)) - y0;
@@ -115,7 +115,7 @@ describe("marks", () => {
     it(`are words of their world, about a part of the picture: ${world.name}`, () => {
       for (const task of drawTasks(world, { count: 60, split: "heldout" })) {
         const raster = rasterOf(task);
-        for (const { left, top, right, bottom, words } of raster.marks!) {
+        for (const { left, top, right, bottom, words } of raster.annotations!) {
           assert.ok(words.length > 0 && words.every((word) => world.vocabulary.includes(word)), `${words}`);
           assert.ok(left < right && top < bottom);
           assert.ok(right > 0 && bottom > 0 && left < raster.width && top < raster.height);
@@ -130,7 +130,7 @@ describe("marks", () => {
     );
     for (const task of drawn) {
       const raster = rasterOf(task);
-      for (const mark of raster.marks!) {
+      for (const mark of raster.annotations!) {
         // A board's other words are its colour and what it is.
         const written = task.dataset === "scene-text" ? mark.words.slice(0, 1) : mark.words;
         for (const word of written)
@@ -145,7 +145,7 @@ describe("marks", () => {
   it("are of the colour that they give", () => {
     for (const task of drawTasks(scenes, { count: 40, split: "heldout" })) {
       const raster = rasterOf(task);
-      for (const mark of raster.marks!) {
+      for (const mark of raster.annotations!) {
         const [, colour] = mark.words as [string, keyof typeof COLOURS];
         const part = marked(raster, mark);
         assert.ok(count(part, COLOURS[colour]) > 0.1 * part.width * part.height, `${task.id}: ${mark.words}`);

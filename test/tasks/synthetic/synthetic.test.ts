@@ -49,7 +49,7 @@ for (const world of worlds) {
     it("gives the answer that follows from the passage", () => {
       for (const task of SPLITS.flatMap((split) => tasksOf(world, split))) {
         if (describes(task)) continue;
-        const passage = inWords(world, task).passage as string;
+        const passage = inWords(world, task).textDescription as string;
         const solved = SOLVERS[world.name](task.prompt, passage);
         assert.equal(task.answers[0], solved, `${task.type}: ${task.prompt} — ${passage}`);
         assert.equal(scoreAnswer(task, solved), 1);
@@ -206,8 +206,8 @@ describe("controls", () => {
   it("say the picture in words, leave it out, or give another", () => {
     const words = inWords(WORLDS.scenes, task);
     assert.deepEqual([words.images, words.prompt, words.answers], [[], task.prompt, task.answers]);
-    assert.ok(words.passage);
-    assert.deepEqual([blind(task).images, blind(task).passage], [[], undefined]);
+    assert.ok(words.textDescription);
+    assert.deepEqual([blind(task).images, blind(task).textDescription], [[], undefined]);
     assert.equal(withPictureOf(task, other).images[0], other.images[0]);
     assert.equal(withPictureOf(task, other).answers, task.answers);
     assert.equal(new Set([task, words, blind(task), withPictureOf(task, other)].map((t) => t.id)).size, 4);
