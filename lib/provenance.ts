@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
+import { packageVersion } from "./package-root.js";
 
 /** What only the run itself knows. */
 export interface RunFacts {
@@ -31,7 +32,7 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
     ["seed", String(run.seed)],
     ["device", run.device],
     ...Object.entries(run.more ?? {}).map(([item, value]): [string, string] => [item, String(value)]),
-    ["modalscope", ownVersion()],
+    ["modalscope", packageVersion()],
     ...["onnxruntime-node", "@tensorflow/tfjs", "@huggingface/transformers"].map((name): [string, string] => [
       name,
       versionOf(name),
@@ -45,10 +46,6 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
   return rows.map(([item, value]) => ({ item, value }));
 }
 
-function ownVersion(): string {
-  return jsonVersion(new URL("../../package.json", import.meta.url));
-}
-
 /** The version in the package.json nearest above what the package's name resolves to. */
 function versionOf(name: string): string {
   const entry = require.resolve(name);
@@ -56,6 +53,6 @@ function versionOf(name: string): string {
   return jsonVersion(`${folder}node_modules/${name}/package.json`);
 }
 
-function jsonVersion(path: string | URL): string {
+function jsonVersion(path: string): string {
   return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
 }

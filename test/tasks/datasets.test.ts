@@ -28,7 +28,7 @@ const data = (name: string): string =>
 const empty = mkdtempSync(join(tmpdir(), "modalscope data sets "));
 after(() => rmSync(empty, { recursive: true, force: true }));
 
-/** `png` or `jpeg`, told from the first bytes of the picture's file. */
+/** `png` or `jpeg`, told from the first bytes of the image's file. */
 function formatOf(image: TaskImage): string {
   const bytes = typeof image === "string" ? readFileSync(image) : image;
   assert.ok(bytes instanceof Uint8Array);
@@ -183,7 +183,7 @@ describe("GQA", () => {
       ["0506"],
     );
   });
-  it("reads parquet, questions and pictures apart", async () => {
+  it("reads parquet, questions and images apart", async () => {
     const [task, ...none] = await loadGqa(data("gqa-parquet"), { split: "testdev" });
     assert.equal(none.length, 0);
     assert.deepEqual([task.id, task.type, task.answers], ["0601", "QueryAttr", ["green"]]);
@@ -252,8 +252,8 @@ describe("missing and broken files", () => {
     });
   }
 
-  it("a question file without its pictures", async () => {
-    const folder = join(empty, "no pictures");
+  it("a question file without its images", async () => {
+    const folder = join(empty, "no images");
     mkdirSync(folder);
     writeFileSync(join(folder, "val_balanced_questions.json"), "{}");
     await assert.rejects(loadGqa(folder), /there is no images/);
@@ -268,7 +268,7 @@ describe("missing and broken files", () => {
     writeFileSync(join(folder, "val_v1.0.json"), "[]");
     await assert.rejects(loadDocVqa(folder), /holds no list "data"/);
   });
-  it("a broken parquet file, a missing one, and a picture in no file", async () => {
+  it("a broken parquet file, a missing one, and an image in no file", async () => {
     const broken = join(empty, "broken.parquet");
     writeFileSync(broken, "not parquet");
     await assert.rejects(loadChartQa(broken), /cannot be read as parquet/);
@@ -277,6 +277,6 @@ describe("missing and broken files", () => {
     cpSync(data("gqa-parquet/testdev_balanced_instructions"), join(folder, "testdev_balanced_instructions"), {
       recursive: true,
     });
-    await assert.rejects(loadGqa(folder, { split: "testdev" }), /picture "n2" is in no parquet file/);
+    await assert.rejects(loadGqa(folder, { split: "testdev" }), /image "n2" is in no parquet file/);
   });
 });

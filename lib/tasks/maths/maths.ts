@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { didYouMean, ModalscopeError } from "../../errors.js";
+import { packageRoot } from "../../package-root.js";
 import { evaluate } from "./expression.js";
 import type { Language } from "./wordings.js";
 
@@ -34,7 +35,7 @@ export function loadMaths(from: string = "maths-zh-en"): MathsProblem[] {
       didYouMean(from, MATHS_SETS) || "Give one of them or the path of a .json file.",
     );
   }
-  const path = isPath ? from : fileURLToPath(new URL(`../../../data/tasks/${from}.json`, import.meta.url));
+  const path = isPath ? from : join(packageRoot(), "data", "tasks", `${from}.json`);
   return checkMaths(parse(path), path);
 }
 
