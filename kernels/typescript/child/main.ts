@@ -13,12 +13,12 @@ import { report } from "./pipe.js";
 import { currentRun, guardTimers, latestRun, type Run, sendOutput, startRun } from "./runs.js";
 import { cellPositions, installStackTraces } from "./stack.js";
 import { answerInput, captureStreams, captureWarnings, connectStdin, endStdin, input } from "./streams.js";
-import { ToldCell } from "./watchdog.js";
+import { WatchdogSlot } from "./watchdog-state.js";
 
 const folder = process.argv[2];
 const lock = new Int32Array(new SharedArrayBuffer(12));
 /** What this thread tells the watchdog: how many interrupts it has answered, and the latest run that has ended. */
-const told = new Int32Array(new SharedArrayBuffer(8));
+const watchdogState = new Int32Array(new SharedArrayBuffer(8));
 
 const globals = globalThis as unknown as Record<symbol | string, unknown>;
 globals[Symbol.for("modalscope.nativeLock")] = lock;
@@ -40,7 +40,9 @@ process.on("exit", (code) => report({ type: "exit", code }));
 process.on("uncaughtException", (error) => failed(error));
 process.on("unhandledRejection", (reason) => failed(reason));
 
-const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), { workerData: { lock, told } });
+const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), {
+  workerData: { lock, watchdogState },
+});
 watchdog.on("message", (command: Command) => {
   if (command.type === "interrupt") interrupt(command.run);
   else if (command.type === "input_reply") answerInput(command.request, command.value, command.error);
@@ -88,7 +90,7 @@ function succeed(
 function end(run: Run): void {
   run.active = false;
   endStdin();
-  Atomics.store(told, ToldCell.ended, run.id);
+  Atomics.store(watchdogState, WatchdogSlot.ended, run.id);
 }
 
 function finish(run: Run, thrown: unknown, declared: string[]): void {
@@ -102,7 +104,7 @@ function finish(run: Run, thrown: unknown, declared: string[]): void {
 let interruptedEarly: number | undefined;
 
 function interrupt(id: number): void {
-  Atomics.add(told, ToldCell.answered, 1);
+  Atomics.add(watchdogState, WatchdogSlot.answered, 1);
   const run = latestRun();
   if (run?.id !== id) interruptedEarly = id;
   else if (run.active) stop(run, executor.existing());

@@ -5,10 +5,11 @@ import { NativeLockCell, NativeLockState } from "../../../lib/native-lock.js";
 import { frameReader } from "../frames.js";
 import type { Command } from "../messages.js";
 import { commandsFd } from "./pipe.js";
+import { WatchdogSlot } from "./watchdog-state.js";
 
 const port = parentPort;
 if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
-const { lock, told } = workerData as { lock: Int32Array; told: Int32Array };
+const { lock, watchdogState } = workerData as { lock: Int32Array; watchdogState: Int32Array };
 
 const answerMs = 50;
 const terminationMs = 200;
@@ -26,10 +27,11 @@ commands.on("data", (chunk) => {
 commands.on("close", () => process.kill(process.pid, "SIGKILL"));
 
 async function interrupt(run: number): Promise<void> {
-  const before = Atomics.load(told, ToldCell.answered);
+  const before = Atomics.load(watchdogState, WatchdogSlot.answered);
   // A late interrupt must not end the cell after the one it was meant for.
   const isAnswered = (): boolean =>
-    Atomics.load(told, ToldCell.answered) !== before || Atomics.load(told, ToldCell.ended) >= run;
+    Atomics.load(watchdogState, WatchdogSlot.answered) !== before ||
+    Atomics.load(watchdogState, WatchdogSlot.ended) >= run;
   for (let attempt = 0; attempt < attempts && !isAnswered(); attempt++) {
     port?.postMessage({ type: "interrupt", run } satisfies Command);
     if (await until(isAnswered, answerMs)) return;
@@ -69,6 +71,3 @@ async function until(condition: () => boolean, limitMs: number): Promise<boolean
   }
   return true;
 }
-
-/** Where in the shared array the main thread tells the watchdog what. */
-export const ToldCell = { answered: 0, ended: 1 } as const;
