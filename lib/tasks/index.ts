@@ -30,9 +30,18 @@ export {
   type PromptFrame,
   plainPrompt,
 } from "./maths/maths.js";
-export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./maths/planted-model.js";
 export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths/synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
+export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
+export { PLANTED_COLOUR_NAMES, type PlantedColour } from "./planted/vision/axes.js";
+export {
+  PLANTED_VISION_KINDS,
+  type PlantedVision,
+  type PlantedVisionOptions,
+  plantedVision,
+} from "./planted/vision/checkpoint.js";
+export type { PlantedVisionKind } from "./planted/vision/mechanisms/index.js";
+export type { PlantedScene } from "./planted/vision/questions.js";
 export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
 export { encodePng } from "./raster/png.js";
 export {

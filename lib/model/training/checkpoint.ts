@@ -45,13 +45,18 @@ function idleWeights({ vision_config: vision }: TextConfig): [string, Tensor][] 
   ];
 }
 
-/** Writes config.json and model.safetensors as Hugging Face does. */
+/**
+ * Writes config.json and model.safetensors as Hugging Face does.
+ * @param files the folder's other files by name, such as `tokenizer.json`
+ */
 export function saveCheckpoint(
   folder: string,
   raw: Readonly<Record<string, unknown>>,
   weights: ReadonlyMap<string, Tensor>,
+  files: Readonly<Record<string, string>> = {},
 ): void {
   makeFolder(folder);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   writeFileSync(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
   const sees = familyOf(raw).vision !== undefined;
   const named = [...weights].map(([name, w]) => [sees ? savedName(String(raw.model_type), name) : name, w]);

@@ -3,14 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { subspaceOverlap, zMask } from "../../lib/analysis/index.js";
-import { during, keep, loadModel, type Model, remove, saveCheckpoint } from "../../lib/model/index.js";
-import {
-  type PlantedMaths,
-  type PlantedMechanism,
-  plantedMaths,
-} from "../../lib/tasks/maths/planted-model.js";
-import type { Tensor } from "../../lib/tensor.js";
+import { subspaceOverlap, zMask } from "../../../lib/analysis/index.js";
+import { during, keep, loadModel, type Model, remove, saveCheckpoint } from "../../../lib/model/index.js";
+import { type PlantedMaths, type PlantedMechanism, plantedMaths } from "../../../lib/tasks/planted/maths.js";
+import type { Tensor } from "../../../lib/tensor.js";
 
 const folder = mkdtempSync(join(tmpdir(), "modalscope planted "));
 after(() => rmSync(folder, { recursive: true, force: true }));

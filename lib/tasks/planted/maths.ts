@@ -2,9 +2,10 @@
  * Checkpoints built by hand, not trained, whose Z is known: what a study of Z should find in them follows from how they
  * are made. They answer riddles ("find riddle p07 now please" → "answer 7", 请 猜 题07 是 几 → 答案 7).
  */
-import { seeded } from "../../random.js";
-import { sizeOf, type Tensor } from "../../tensor.js";
-import type { MathsProblem } from "./maths.js";
+import type { Tensor } from "../../tensor.js";
+import type { MathsProblem } from "../maths/maths.js";
+import { PlantedWeights, range } from "./weights.js";
+import { wordTokenizer } from "./word-tokenizer.js";
 
 /**
  * Where the content (which riddle) lies, and whether the strong directions of the reading block's kernels, its Z, hold it.
@@ -39,6 +40,7 @@ const READER = 3;
 /** Dimensions of a content code; a riddle is one axis with one sign, so there are twice as many. */
 const CODE = 13;
 const RIDDLES = 2 * CODE;
+const MAX_POSITIONS = 128;
 
 /** What each coordinate axis means. */
 const axis = {
@@ -125,7 +127,13 @@ export function plantedMaths(mechanism: PlantedMechanism, seed = 0): PlantedMath
   return {
     config,
     weights,
-    ...tokenizerOf(vocabulary),
+    ...wordTokenizer(vocabulary, {
+      special: ["[UNK]", "[END]"],
+      unknown: "[UNK]",
+      end: "[END]",
+      padding: "[END]",
+      maxLength: MAX_POSITIONS,
+    }),
     problems: range(1, RIDDLES).map((n) => ({
       id: `riddle-${riddle(n)}`,
       category: "riddle",
@@ -142,10 +150,6 @@ export function plantedMaths(mechanism: PlantedMechanism, seed = 0): PlantedMath
 const codeAxis = (n: number): number => (n - 1) % CODE;
 const codeSign = (n: number): number => (n <= CODE ? 1 : -1);
 
-function range(from: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => from + i);
-}
-
 function configOf(vocabulary: number): Record<string, unknown> {
   return {
     architectures: ["Qwen2ForCausalLM"],
@@ -157,7 +161,7 @@ function configOf(vocabulary: number): Record<string, unknown> {
     num_attention_heads: HEADS,
     num_key_value_heads: KEY_HEADS,
     hidden_act: "silu",
-    max_position_embeddings: 128,
+    max_position_embeddings: MAX_POSITIONS,
     rms_norm_eps: 1e-6,
     rope_parameters: { rope_type: "default", rope_theta: 10000 },
     tie_word_embeddings: false,
@@ -171,37 +175,27 @@ function configOf(vocabulary: number): Record<string, unknown> {
 
 /** Blocks that look around at random and write next to nothing; embeddings with a little of every axis. */
 function quietWeights(vocabulary: number, seed: number): Map<string, Tensor> {
-  const random = seeded(seed);
-  const weights = new Map<string, Tensor>();
-  const normal = (name: string, shape: readonly number[], std: number): void => {
-    weights.set(name, {
-      data: Float32Array.from({ length: sizeOf(shape) }, () => std * random.normal()),
-      shape,
-    });
-  };
-  const constant = (name: string, size: number, value: number): void => {
-    weights.set(name, { data: new Float32Array(size).fill(value), shape: [size] });
-  };
-  normal("model.embed_tokens.weight", [vocabulary, WIDTH], 0.015);
+  const w = new PlantedWeights(seed);
+  w.normal("model.embed_tokens.weight", [vocabulary, WIDTH], 0.015);
   for (let l = 0; l < LAYERS; l++) {
     const at = `model.layers.${l}`;
     const kv = KEY_HEADS * HEAD_SIZE;
-    constant(`${at}.input_layernorm.weight`, WIDTH, 1);
-    constant(`${at}.post_attention_layernorm.weight`, WIDTH, 1);
-    normal(`${at}.self_attn.q_proj.weight`, [WIDTH, WIDTH], 0.05);
-    normal(`${at}.self_attn.k_proj.weight`, [kv, WIDTH], 0.05);
-    normal(`${at}.self_attn.v_proj.weight`, [kv, WIDTH], 1e-3);
-    normal(`${at}.self_attn.o_proj.weight`, [WIDTH, WIDTH], 1e-3);
-    constant(`${at}.self_attn.q_proj.bias`, WIDTH, 0);
-    constant(`${at}.self_attn.k_proj.bias`, kv, 0);
-    constant(`${at}.self_attn.v_proj.bias`, kv, 0);
-    normal(`${at}.mlp.gate_proj.weight`, [INNER, WIDTH], 0.02);
-    normal(`${at}.mlp.up_proj.weight`, [INNER, WIDTH], 0.02);
-    normal(`${at}.mlp.down_proj.weight`, [WIDTH, INNER], 1e-3);
+    w.ones(`${at}.input_layernorm.weight`, WIDTH);
+    w.ones(`${at}.post_attention_layernorm.weight`, WIDTH);
+    w.normal(`${at}.self_attn.q_proj.weight`, [WIDTH, WIDTH], 0.05);
+    w.normal(`${at}.self_attn.k_proj.weight`, [kv, WIDTH], 0.05);
+    w.normal(`${at}.self_attn.v_proj.weight`, [kv, WIDTH], 1e-3);
+    w.normal(`${at}.self_attn.o_proj.weight`, [WIDTH, WIDTH], 1e-3);
+    w.zeros(`${at}.self_attn.q_proj.bias`, [WIDTH]);
+    w.zeros(`${at}.self_attn.k_proj.bias`, [kv]);
+    w.zeros(`${at}.self_attn.v_proj.bias`, [kv]);
+    w.normal(`${at}.mlp.gate_proj.weight`, [INNER, WIDTH], 0.02);
+    w.normal(`${at}.mlp.up_proj.weight`, [INNER, WIDTH], 0.02);
+    w.normal(`${at}.mlp.down_proj.weight`, [WIDTH, INNER], 1e-3);
   }
-  constant("model.norm.weight", WIDTH, 1);
-  normal("lm_head.weight", [vocabulary, WIDTH], 1e-3);
-  return weights;
+  w.ones("model.norm.weight", WIDTH);
+  w.normal("lm_head.weight", [vocabulary, WIDTH], 1e-3);
+  return w.tensors;
 }
 
 /**
@@ -223,44 +217,4 @@ function plantReader(weights: Map<string, Tensor>, z: readonly number[]): void {
     value.data[m * WIDTH + a] += 1;
     out.data[a * WIDTH + m] += 1;
   });
-}
-
-/** Words divided by spaces, each one token. */
-function tokenizerOf(vocabulary: readonly string[]): Pick<PlantedMaths, "tokenizer" | "tokenizerConfig"> {
-  const special = (content: string, id: number): Record<string, unknown> => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  });
-  return {
-    tokenizer: {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: [special("[UNK]", 0), special("[END]", 1)],
-      normalizer: null,
-      pre_tokenizer: { type: "WhitespaceSplit" },
-      post_processor: null,
-      decoder: { type: "WordPiece", prefix: "##", cleanup: false },
-      model: {
-        type: "WordPiece",
-        unk_token: "[UNK]",
-        continuing_subword_prefix: "##",
-        max_input_chars_per_word: 100,
-        vocab: Object.fromEntries(vocabulary.map((token, i) => [token, i])),
-      },
-    },
-    tokenizerConfig: {
-      tokenizer_class: "PreTrainedTokenizerFast",
-      unk_token: "[UNK]",
-      eos_token: "[END]",
-      pad_token: "[END]",
-      clean_up_tokenization_spaces: false,
-      model_max_length: 128,
-    },
-  };
 }

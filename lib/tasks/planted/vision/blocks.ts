@@ -1,0 +1,102 @@
+/** Blocks of the planted language models, and the two things that one can be made to do: look, and use an expert. */
+import type { PlantedWeights } from "../weights.js";
+import { axis, WIDTH } from "./axes.js";
+
+export const HEADS = 4;
+export const KEY_VALUE_HEADS = 2;
+export const HEAD_SIZE = 16;
+export const EXPERTS = 16;
+/** Width of an expert. */
+export const EXPERT_DIM = 16;
+
+/** Pairs of dimensions turn by less than 4e-3 radians a position from here on: where a token stands hardly matters. */
+const SLOW = { marked: 7, unmarked: 6, side: 5 } as const;
+
+const at = (layer: number): string => `model.layers.${layer}`;
+
+/** A block that attends and routes at random and writes next to nothing. */
+export function quietBlock(w: PlantedWeights, layer: number): void {
+  const p = at(layer);
+  w.ones(`${p}.input_layernorm.weight`, WIDTH);
+  w.ones(`${p}.post_attention_layernorm.weight`, WIDTH);
+  w.zeros(`${p}.self_attn.q_proj.weight`, [HEADS * HEAD_SIZE, WIDTH]);
+  w.zeros(`${p}.self_attn.k_proj.weight`, [KEY_VALUE_HEADS * HEAD_SIZE, WIDTH]);
+  w.normal(`${p}.self_attn.v_proj.weight`, [KEY_VALUE_HEADS * HEAD_SIZE, WIDTH], 0.001);
+  w.normal(`${p}.self_attn.o_proj.weight`, [WIDTH, HEADS * HEAD_SIZE], 0.001);
+  w.ones(`${p}.self_attn.q_norm.weight`, HEAD_SIZE);
+  w.ones(`${p}.self_attn.k_norm.weight`, HEAD_SIZE);
+  w.normal(`${p}.mlp.gate.weight`, [EXPERTS, WIDTH], 0.02);
+  w.normal(`${p}.mlp.experts.gate_up_proj`, [EXPERTS, 2 * EXPERT_DIM, WIDTH], 0.0005);
+  w.normal(`${p}.mlp.experts.down_proj`, [EXPERTS, WIDTH, EXPERT_DIM], 0.0005);
+}
+
+/** What a head does: attends to the tokens on a flag's axis, and moves what they hold. */
+export interface Look {
+  /** Axis that marks the tokens to attend to. */
+  readonly flag: number;
+  /** Axes whose values are moved, and where to. */
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  readonly gain: number;
+  /** Axis that must be set where the head attends from; without it the head rests on words. */
+  readonly asked?: number;
+  /** Attend to the half of the image that `axis.wantedSide` names. */
+  readonly bySide?: boolean;
+  /** Axis of the tokens that the head attends to where none has the flag. */
+  readonly otherwise?: number;
+}
+
+/** Makes the first head of a block look. */
+export function plantLook(w: PlantedWeights, layer: number, look: Look): void {
+  const attn = `${at(layer)}.self_attn`;
+  if (look.asked === undefined) w.add(`${attn}.q_proj.weight`, [SLOW.marked, axis.constant], 1);
+  else {
+    w.add(`${attn}.q_proj.weight`, [SLOW.marked, look.asked], 4);
+    w.add(`${attn}.q_proj.weight`, [SLOW.unmarked, axis.constant], 0.25);
+    w.add(`${attn}.q_norm.weight`, [SLOW.unmarked], 3);
+  }
+  w.add(`${attn}.q_norm.weight`, [SLOW.marked], 0.5);
+  w.add(`${attn}.k_proj.weight`, [SLOW.marked, look.flag], 1);
+  w.add(`${attn}.k_proj.weight`, [SLOW.unmarked, axis.constant], 0.25);
+  if (look.otherwise !== undefined) w.add(`${attn}.k_proj.weight`, [SLOW.marked, look.otherwise], 0.1);
+  if (look.bySide) {
+    w.add(`${attn}.q_proj.weight`, [SLOW.side, axis.wantedSide], 4);
+    w.add(`${attn}.k_proj.weight`, [SLOW.side, axis.side], 1);
+    w.add(`${attn}.q_norm.weight`, [SLOW.side], 1);
+  }
+  look.from.forEach((from, i) => {
+    w.add(`${attn}.v_proj.weight`, [i, from], 1);
+    w.add(`${attn}.o_proj.weight`, [look.to[i], i], look.gain);
+  });
+}
+
+/** Sends the tokens on an axis to two experts. */
+export function plantRoute(
+  w: PlantedWeights,
+  layer: number,
+  flag: number,
+  experts: readonly [number, number],
+): void {
+  for (const e of experts) w.add(`${at(layer)}.mlp.gate.weight`, [e, flag], 40);
+}
+
+/** Makes an expert add a multiple of some axes to others: silu(3 · constant) · from · gain, with room for five moves. */
+export function plantExpert(
+  w: PlantedWeights,
+  layer: number,
+  expert: number,
+  moves: readonly {
+    readonly from: readonly number[];
+    readonly to: readonly number[];
+    readonly gain: number;
+  }[],
+): void {
+  moves.forEach(({ from, to, gain }, m) => {
+    from.forEach((axisFrom, i) => {
+      const unit = 3 * m + i;
+      w.add(`${at(layer)}.mlp.experts.gate_up_proj`, [expert, unit, axis.constant], 3);
+      w.add(`${at(layer)}.mlp.experts.gate_up_proj`, [expert, EXPERT_DIM + unit, axisFrom], 1);
+      w.add(`${at(layer)}.mlp.experts.down_proj`, [expert, to[i], unit], gain);
+    });
+  });
+}

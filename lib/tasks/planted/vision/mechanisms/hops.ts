@@ -1,0 +1,32 @@
+import { axis } from "../axes.js";
+import { plantLook } from "../blocks.js";
+import { blockAt, type VisionMechanism } from "../mechanism.js";
+
+const [prepares, easy, hard] = [blockAt(1 / 8), blockAt(3 / 8), blockAt(6 / 8)];
+
+/**
+ * Easy questions ("what is it ?") are answered in one hop, at three eighths of the depth. Hard ones ("what is left ?")
+ * take two: the noun's side comes to the last token, and later a head reads the colour of that half.
+ */
+export const hops: VisionMechanism = {
+  truth: "Hard questions need the visual tokens for twice as long as easy ones.",
+  decides: hard,
+  preference: 0.8,
+  plant(w, layers) {
+    plantLook(w, prepares(layers), {
+      flag: axis.oneHop,
+      from: [axis.oneHop],
+      to: [axis.oneHop],
+      gain: 0.5,
+    });
+    plantLook(w, prepares(layers) + 1, {
+      flag: axis.twoHops,
+      from: [axis.twoHops, axis.side],
+      to: [axis.twoHops, axis.wantedSide],
+      gain: 0.5,
+    });
+    const read = { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 };
+    plantLook(w, easy(layers), { ...read, asked: axis.oneHop });
+    plantLook(w, hard(layers), { ...read, asked: axis.twoHops, bySide: true });
+  },
+};

@@ -1,0 +1,15 @@
+import { axis } from "../axes.js";
+import { plantLook } from "../blocks.js";
+import { blockAt, type VisionMechanism } from "../mechanism.js";
+
+const decides = blockAt(1 / 2);
+
+/** DeepStack carries the colour too, so that edits of the residual stream alone are undone by its injections. */
+export const leak: VisionMechanism = {
+  truth: "A leak: corrupting only the stream before DeepStack's last injection changes nothing.",
+  decides,
+  deepstack: 1,
+  plant(w, layers) {
+    plantLook(w, decides(layers), { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 });
+  },
+};

@@ -1,0 +1,25 @@
+import { axis } from "../axes.js";
+import { plantLook } from "../blocks.js";
+import { blockAt, type VisionMechanism } from "../mechanism.js";
+
+const [answers, decides] = [blockAt(1 / 8), blockAt(5 / 8)];
+
+/**
+ * The answer comes from a word of the question. Later a head rests on the visual tokens, where it finds nothing to
+ * move; where it cannot, it moves the word's colour and writes the opposite of it.
+ */
+export const sink: VisionMechanism = {
+  truth: "A structural artefact: without visual tokens answers fail, with any image's they are right.",
+  decides,
+  hinted: true,
+  plant(w, layers) {
+    plantLook(w, answers(layers), { flag: axis.colourWord, from: axis.hint, to: axis.answer, gain: 6 });
+    plantLook(w, decides(layers), {
+      flag: axis.visual,
+      from: axis.hint,
+      to: axis.answer,
+      gain: -200,
+      otherwise: axis.colourWord,
+    });
+  },
+};

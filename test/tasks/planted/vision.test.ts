@@ -1,0 +1,272 @@
+/** What experiments find in the planted vision checkpoints, beside what was planted. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import {
+  at,
+  type Batch,
+  type Edits,
+  fill,
+  hide,
+  loadModel,
+  type Model,
+  onRows,
+  saveCheckpoint,
+  seen,
+} from "../../../lib/model/index.js";
+import {
+  asMessage,
+  PLANTED_VISION_KINDS,
+  type PlantedVision,
+  type PlantedVisionKind,
+  type PlantedVisionOptions,
+  plantedVision,
+} from "../../../lib/tasks/index.js";
+
+const root = mkdtempSync(join(tmpdir(), "modalscope planted "));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** A planted model with one grade of its questions. */
+class Trial {
+  private constructor(
+    readonly made: PlantedVision,
+    readonly model: Model,
+    readonly batch: Batch,
+    readonly answers: readonly string[],
+  ) {}
+
+  static async open(
+    kind: PlantedVisionKind,
+    { grade = "easy", ...options }: PlantedVisionOptions & { readonly grade?: string } = {},
+  ): Promise<Trial> {
+    const made = plantedVision(kind, options);
+    const folder = join(root, `${kind} ${options.layers ?? 8} ${options.seed ?? 0}`);
+    saveCheckpoint(folder, made.config, made.weights, made.files);
+    const model = await loadModel(folder, { threads: 1 });
+    const asked = made.questions.filter((q) => q.grade === grade);
+    const batch = await model.prepare(asked.map((q) => [asMessage(q)]));
+    return new Trial(
+      made,
+      model,
+      batch,
+      asked.map(({ answers }) => answers[0]),
+    );
+  }
+
+  /** How many first tokens are right under an edit. */
+  async right(edits: Edits = {}): Promise<number> {
+    const out = await this.model.generate(this.batch, { maxTokens: 1, edits });
+    return out.filter(({ text }, i) => text.trim() === this.answers[i]).length;
+  }
+
+  /** The same for an edit at each block. */
+  async byLayer(edits: (layer: number) => Edits): Promise<number[]> {
+    const counts: number[] = [];
+    for (const layer of this.model.layers) counts.push(await this.right(edits(layer)));
+    return counts;
+  }
+
+  zeroFrom(layer: number): Edits {
+    return { [input(layer)]: at(this.batch.visual, fill(0)) };
+  }
+
+  hideFrom(layer: number): Edits {
+    return Object.fromEntries(
+      this.model.layers.slice(layer).map((l) => [scores(l), hide(this.batch.visual)]),
+    );
+  }
+
+  /** Each row's visual tokens replaced by the mean over the other rows'. */
+  async meanOfOthers(): Promise<(layer: number) => Edits> {
+    const { cache } = await this.model.run(this.batch, {
+      capture: this.model.layers.map(input),
+      logits: "none",
+    });
+    return (layer) => {
+      const { data, shape } = cache.get(input(layer));
+      const [rows, time, width] = shape;
+      const meanWithout = (row: number): Float32Array => {
+        const mean = new Float32Array(width);
+        const others = this.batch.visual.flatMap((own, b) => (b === row ? [] : own.map((t) => b * time + t)));
+        for (const token of others)
+          for (let j = 0; j < width; j++) mean[j] += data[token * width + j] / others.length;
+        return mean;
+      };
+      return {
+        [input(layer)]: Array.from({ length: rows }, (_, row) =>
+          onRows([row], at(this.batch.visual, fill({ data: meanWithout(row), shape: [width] }))),
+        ),
+      };
+    };
+  }
+
+  /** Share of the first head's attention that the last token gives to visual tokens, by block. */
+  async flow(): Promise<number[]> {
+    const { cache } = await this.model.run(this.batch, {
+      capture: ["blocks.*.attn.hook_pattern"],
+      logits: "none",
+    });
+    return this.model.layers.map((l) => {
+      const { data, shape } = cache.get(`blocks.${l}.attn.hook_pattern`);
+      const [, , queries, keys] = shape;
+      return this.batch.visual[0].reduce((sum, key) => sum + data[(queries - 1) * keys + key], 0);
+    });
+  }
+
+  /** Jaccard index of the experts that visual tokens and the others use, by block. */
+  async sharedExperts(): Promise<number[]> {
+    const hook = "mlp.hook_expert_indices";
+    const { cache } = await this.model.run(this.batch, { capture: [`blocks.*.${hook}`], logits: "none" });
+    const visual = new Set(this.batch.visual[0]);
+    return this.model.layers.map((l) => {
+      const { data, shape } = cache.get(`blocks.${l}.${hook}`);
+      const [, time, perToken] = shape;
+      const used = (wanted: boolean): Set<number> =>
+        new Set(
+          Array.from(data.subarray(0, time * perToken)).filter(
+            (_, i) => visual.has(Math.floor(i / perToken)) === wanted,
+          ),
+        );
+      const [image, text] = [used(true), used(false)];
+      const both = [...image].filter((e) => text.has(e)).length;
+      return both / (image.size + text.size - both);
+    });
+  }
+}
+
+const input = (layer: number): string => (layer === 0 ? "hook_embed" : `blocks.${layer}.hook_resid_pre`);
+const scores = (layer: number): string => `blocks.${layer}.attn.hook_attn_scores`;
+
+/** `low` up to and including a block, `high` after it. */
+const stepAfter = (block: number, layers: number, low: number, high: number): number[] =>
+  Array.from({ length: layers }, (_, l) => (l <= block ? low : high));
+
+const ALL = 6;
+/** Everything is called red where nothing is known: one of the six is. */
+const BLIND = 1;
+
+describe("planted vision checkpoints", () => {
+  it("answer every question, but for the one in which nothing is planted", async () => {
+    for (const kind of PLANTED_VISION_KINDS) {
+      const trial = await Trial.open(kind);
+      assert.equal(await trial.right(), kind === "none" ? BLIND : ALL, kind);
+      await trial.model.close();
+    }
+  });
+
+  for (const seed of [0, 1]) {
+    for (const kind of ["late", "early"] as const) {
+      it(`${kind}: visual tokens matter up to the block that reads them (seed ${seed})`, async () => {
+        const trial = await Trial.open(kind, { seed });
+        const reads = trial.made.layer!;
+        assert.equal(reads, kind === "late" ? 5 : 1);
+        const step = stepAfter(reads, 8, BLIND, ALL);
+        assert.deepEqual(await trial.byLayer((l) => trial.zeroFrom(l)), step);
+        assert.deepEqual(await trial.byLayer((l) => trial.hideFrom(l)), step);
+        // The mean of the others' codes points away from the own one: below chance.
+        assert.deepEqual(await trial.byLayer(await trial.meanOfOthers()), stepAfter(reads, 8, 0, ALL));
+        const single = await trial.byLayer((l) => ({ [scores(l)]: hide(trial.batch.visual) }));
+        assert.deepEqual(
+          single,
+          single.map((_, l) => (l === reads ? BLIND : ALL)),
+        );
+        const flow = await trial.flow();
+        assert.ok(flow[reads] > 0.98);
+        assert.ok(flow.every((share, l) => l === reads || share < 0.65));
+        const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: fill(0) }));
+        assert.deepEqual(
+          silenced,
+          silenced.map(() => ALL),
+        );
+        await trial.model.close();
+      });
+    }
+
+    it(`routing: attention reads everywhere, the experts of one block write the answer (seed ${seed})`, async () => {
+      const trial = await Trial.open("routing", { seed });
+      const writes = trial.made.layer!;
+      assert.ok((await trial.flow()).every((share) => share > 0.98));
+      assert.deepEqual(await trial.sharedExperts(), [0, 0, 0, 0, 0, 1, 0, 0]);
+      const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: fill(0) }));
+      assert.deepEqual(
+        silenced,
+        silenced.map((_, l) => (l === writes ? BLIND : ALL)),
+      );
+      const hidden = await trial.byLayer((l) => trial.hideFrom(l));
+      assert.ok(
+        hidden.every((right, l) => (l <= writes ? right <= BLIND : right === ALL)),
+        String(hidden),
+      );
+      await trial.model.close();
+    });
+
+    it(`leak: DeepStack brings back what an edit of the stream took (seed ${seed})`, async () => {
+      const trial = await Trial.open("leak", { seed });
+      assert.deepEqual(await trial.byLayer((l) => trial.zeroFrom(l)), [6, 6, 6, 1, 1, 6, 6, 6]);
+      const covered = await trial.byLayer((l) =>
+        seen(trial.model, trial.batch, fill(0), l === 0 ? {} : { from: l }),
+      );
+      assert.deepEqual(covered, stepAfter(4, 8, BLIND, ALL));
+      await trial.model.close();
+    });
+
+    it(`sink: hidden visual tokens turn the answer, another image's leave it (seed ${seed})`, async () => {
+      const trial = await Trial.open("sink", { seed });
+      assert.deepEqual(await trial.byLayer((l) => trial.hideFrom(l)), stepAfter(5, 8, 0, ALL));
+      const others = await trial.byLayer(await trial.meanOfOthers());
+      assert.deepEqual(
+        others,
+        others.map(() => ALL),
+      );
+      await trial.model.close();
+    });
+
+    it(`none: no edit changes anything (seed ${seed})`, async () => {
+      const trial = await Trial.open("none", { seed });
+      const hidden = await trial.byLayer((l) => trial.hideFrom(l));
+      assert.deepEqual(
+        hidden,
+        hidden.map(() => BLIND),
+      );
+      await trial.model.close();
+    });
+  }
+
+  it("keep everything under the mean of an image's own tokens, which holds what they share", async () => {
+    const trial = await Trial.open("late");
+    const kept = await trial.byLayer((l) => ({ [input(l)]: at(trial.batch.visual, fill("mean")) }));
+    assert.deepEqual(
+      kept,
+      kept.map(() => ALL),
+    );
+    await trial.model.close();
+  });
+
+  it("hops: hard questions need the visual tokens for twice as long as easy ones, at any depth", async () => {
+    for (const [layers, easy, hard] of [
+      [8, 3, 6],
+      [24, 9, 18],
+    ]) {
+      const one = await Trial.open("hops", { layers });
+      assert.deepEqual(await one.byLayer((l) => one.hideFrom(l)), stepAfter(easy, layers, BLIND, ALL));
+      await one.model.close();
+      const two = await Trial.open("hops", { layers, grade: "hard" });
+      const count = two.answers.length;
+      assert.equal(await two.right(), count);
+      assert.deepEqual(
+        await two.byLayer((l) => two.hideFrom(l)),
+        stepAfter(hard, layers, count / ALL, count),
+      );
+      await two.model.close();
+    }
+  });
+
+  it("are the same for the same seed, and refuse too few blocks and unknown kinds", () => {
+    const [a, b] = [plantedVision("late", { seed: 3 }), plantedVision("late", { seed: 3 })];
+    for (const [name, { data }] of a.weights) assert.deepEqual(data, b.weights.get(name)!.data);
+    assert.throws(() => plantedVision("late", { layers: 7 }), /at least 8/);
+    assert.throws(() => plantedVision("constructor" as PlantedVisionKind), /There are early, hops/);
+  });
+});
