@@ -5,7 +5,7 @@ import type { Model } from "../../lib/model/model.js";
 import type { Device } from "../../lib/runtime/session.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { deviation, ofChosen } from "./goldens.js";
-import { golden, open, prepared, tensors, variants } from "./pictures.js";
+import { golden, open, prepared, tensors, variants } from "./vision/goldens.js";
 
 /** Each tensor agrees with transformers' (eager, float32) to this share of its largest element. */
 const TOLERANCE = 1e-4;

@@ -9,7 +9,7 @@ import { trustworthiness } from "../../../lib/analysis/embedding/trust.js";
 import { principalCoordinates, tsne } from "../../../lib/analysis/embedding/tsne.js";
 import { squaredNorm } from "../../../lib/analysis/linalg/matrix.js";
 import { tensor } from "../../../lib/tensor.js";
-import { clustered, goldens, uniform } from "../evolution.js";
+import { clustered, goldens, uniform } from "../evolution/goldens.js";
 import { assertClose } from "../goldens.js";
 
 const points = clustered(11, 200, 8, 5);

@@ -12,8 +12,8 @@ import {
   medianChange,
 } from "../../../lib/analysis/evolution/stages.js";
 import { tensor } from "../../../lib/tensor.js";
-import { goldens, uniform } from "../evolution.js";
 import { assertClose } from "../goldens.js";
+import { goldens, uniform } from "./goldens.js";
 
 /** 10 blocks, 20 tokens: rapid up to block 3, then calm; every fourth token mutates at block 7, and one at 8. */
 function planted() {

@@ -5,7 +5,7 @@ import { bareHead, earlyExit } from "../../../lib/analysis/evolution/early-exit.
 import { skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import { statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { unembedding } from "../../../lib/model/methods/unembedding.js";
-import { golden, open, prepared } from "../../model/pictures.js";
+import { golden, open, prepared } from "../../model/vision/goldens.js";
 import { assertClose } from "../goldens.js";
 
 const VARIANTS = ["llava-default", "llava_next-vicuna", "gemma3-window", "qwen3_vl_moe-top2"];

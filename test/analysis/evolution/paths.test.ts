@@ -5,8 +5,8 @@ import { reclustering } from "../../../lib/analysis/evolution/reclustering.js";
 import { trend } from "../../../lib/analysis/statistics/permutation.js";
 import { seeded } from "../../../lib/random.js";
 import { tensor } from "../../../lib/tensor.js";
-import { goldens, uniform } from "../evolution.js";
 import { assertClose } from "../goldens.js";
+import { goldens, uniform } from "./goldens.js";
 
 const float32 = (values: Iterable<number>, ...shape: number[]) => tensor(Float32Array.from(values), shape);
 

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Finding } from "../../../../kernels/commands/doctor/finding.js";
+import { compareVersions } from "../../../../kernels/commands/doctor/machine.js";
+import { temporaryFolder } from "../../temporary.js";
+
+const cli = fileURLToPath(new URL("../../../../kernels/cli.js", import.meta.url));
+
+/** The command on a machine that has Node, a shell, and what is put into `home`. */
+function modalscope(
+  home: string,
+  ...args: string[]
+): { status: number | null; stdout: string; stderr: string } {
+  const env = {
+    HOME: home,
+    PATH: [join(home, "bin"), dirname(process.execPath), "/usr/bin", "/bin"].join(":"),
+    JUPYTER_PATH: join(home, "jupyter"),
+    MODALSCOPE_CACHE: join(home, "cache"),
+  };
+  return spawnSync(process.execPath, [cli, ...args], { env, cwd: home, encoding: "utf8" });
+}
+
+test("doctor says what works, what is absent and what to do; a broken kernel makes it fail", () => {
+  const home = temporaryFolder({
+    "jupyter/kernels/moved/kernel.json": JSON.stringify({
+      argv: [process.execPath, "launch.mjs", "/nowhere/main.js", "{connection_file}"],
+    }),
+  });
+  const findings = (): Map<string, Finding> => {
+    const { status, stdout } = modalscope(home, "doctor", "--json");
+    const list = JSON.parse(stdout) as Finding[];
+    assert.equal(status, list.some(({ state }) => state === "broken") ? 1 : 0, stdout);
+    return new Map(list.map((finding) => [finding.about, finding]));
+  };
+  const whole = findings();
+  for (const needed of [
+    "Node",
+    "onnxruntime on the CPU",
+    "learning on tfjs",
+    "checkpoint maths-zh-en",
+    "a TypeScript cell",
+  ])
+    assert.equal(whole.get(needed)?.state, "ok", needed);
+  assert.equal(whole.get("JupyterLab")?.state, "absent");
+  assert.match(whole.get("JupyterLab")?.todo ?? "", /pip install jupyterlab/);
+  // CUDA's libraries are not in the package: it is told why it does not load, and what to do.
+  const cuda = whole.get("onnxruntime on CUDA");
+  if (cuda?.state === "absent") assert.match(`${cuda.detail} ${cuda.todo}`, /cuda.*npm rebuild/is);
+  assert.match(whole.get("modalscope's kernel")?.todo ?? "", /kernel install/);
+
+  // Only a kernel of ours can be known to be broken.
+  writeFileSync(join(home, "jupyter/kernels/moved/launch.mjs"), "");
+  const moved = findings().get("kernel moved");
+  assert.equal(moved?.state, "broken");
+  assert.match(moved?.detail ?? "", /\/nowhere\/main\.js is gone/);
+});
+
+test("versions are compared by their numbers", () => {
+  assert.ok(compareVersions("20.9.0", "20.19") < 0);
+  assert.ok(compareVersions("24.0.0", "20.19") > 0);
+  assert.equal(compareVersions("20.19.0", "20.19"), 0);
+});
+
+test("lab opens JupyterLab on the notebooks with the kernel there, and passes on its exit code", () => {
+  const home = temporaryFolder({
+    "bin/jupyter-lab": `#!/bin/sh\necho "$@"\ncat "\${JUPYTER_PATH%%:*}/kernels/modalscope/kernel.json"\nexit 3\n`,
+  });
+  chmodSync(join(home, "bin/jupyter-lab"), 0o755);
+  const { status, stdout } = modalscope(home, "lab", "--", "--no-browser", "--port=9999");
+  assert.equal(status, 3);
+  assert.match(stdout, /^--notebook-dir=.*notebooks --no-browser --port=9999$/m);
+  const spec = JSON.parse(stdout.slice(stdout.indexOf("{"))) as { argv: string[]; language: string };
+  assert.equal(spec.language, "typescript");
+  assert.match(readFileSync(spec.argv[1], "utf8"), /modalscope kernel install/);
+});
+
+test("without JupyterLab, lab says how to get it", () => {
+  const { status, stderr } = modalscope(temporaryFolder(), "lab");
+  assert.equal(status, 1);
+  assert.match(stderr, /JupyterLab is not installed.*pip install jupyterlab/s);
+});
