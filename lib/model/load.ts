@@ -84,9 +84,9 @@ async function assemble(
   const resident = wide * (bytes.blocks + bytes.head + bytes.experts) * PREPACK_OVERHEAD <= budget;
   const mapped = options.cache !== false && float === "float32";
   // Experts that are read one by one are never mapped.
-  const leave = (name: string): boolean => !resident && isExpert(name);
+  const keepAsStored = (name: string): boolean => !resident && isExpert(name);
   const checkpoint = mapped
-    ? await float32Checkpoint(stored, options.cache || undefined, { ...options, leave })
+    ? await float32Checkpoint(stored, options.cache || undefined, { ...options, keepAsStored })
     : stored;
   const forExperts = resident || bytes.experts === 0 ? 0 : budget * EXPERT_SHARE;
   // Weights that were let go are in memory until they are collected: beside the language head, the largest, others stay.

@@ -28,7 +28,7 @@ import { enter, looks } from "./forward/embed.js";
 import { type Generated, type GenerateOptions, generate } from "./forward/generate.js";
 import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./forward/head.js";
 import type { Hook } from "./hooks/hooks.js";
-import { runsIn } from "./hooks/reach.js";
+import { reaches } from "./hooks/reach.js";
 import { passOf } from "./vision/rows.js";
 import { towerBytes } from "./vision/tower.js";
 
@@ -246,10 +246,10 @@ export class Model {
     const { logits = "all", start, stop, skip, captureTo, keepKeys } = options;
     const sees = looks(engine, batch, start?.layer);
     const course = { start: start?.layer, stop, skip, sees };
-    const sink = new Sink(engine.hooks, options.capture ?? [], runsIn(course));
+    const sink = new Sink(engine.hooks, options.capture ?? [], reaches(course));
     sink.check(passOf);
     const head = logits !== "none" || sink.localNames(HEAD).length > 0;
-    const plan = planEdits(engine.hooks, options.edits ?? {}, runsIn({ ...course, head }));
+    const plan = planEdits(engine.hooks, options.edits ?? {}, reaches({ ...course, head }));
     checkPlan(engine.hooks, plan, passOf);
     const { size, time } = batch;
     const columns = logits === "all" ? time : logits === "none" ? 0 : logitColumnsOf(logits, pass)[0].length;

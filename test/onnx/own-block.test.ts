@@ -20,9 +20,9 @@ it("a block that this project's own builder wrote, its weights mapped from the c
   const checkpoint = openCheckpoint(checkpointFolder);
   const family = familyOf(checkpoint.config);
   const config = family.parse(checkpoint.config);
-  const { out, taps } = buildPiece(family, config, 1, { withoutPast: true });
+  const { out, hookPoints } = buildPiece(family, config, 1, { withoutPast: true });
   const bytes = emitOnnx(
-    { ...Object.fromEntries(taps), out },
+    { ...Object.fromEntries(hookPoints), out },
     {
       float: "float32",
       bind: (name) => {

@@ -33,13 +33,13 @@ export async function backThroughExperts(
 ): Promise<ExpertCotangents> {
   const place = placeOf(engine, layer);
   const { experts, hidden } = place;
-  const { perToken, inner } = experts;
+  const { topK, expertDim } = experts;
   const lead = g.shape.slice(0, 3);
   const zeros = (...shape: number[]): Tensor => {
     const whole = [...lead, ...shape];
     return { data: floats(engine, sizeOf(whole)), shape: whole };
   };
-  const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(perToken, inner) };
+  const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(topK, expertDim) };
   const visits = visitsOf(inputs.weights, pass);
   const outputs = [...(frozenPost ? [] : ["d x"]), "d weight", "d post"];
   await forEachCall(
@@ -53,7 +53,7 @@ export async function backThroughExperts(
       take: (d, own) => {
         if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
         scatter(d["d weight"], own, found.weights, ({ token, expert }) => token * experts.count + expert);
-        scatter(d["d post"], own, found.post, ({ token, slot }) => (token * perToken + slot) * inner);
+        scatter(d["d post"], own, found.post, ({ token, slot }) => (token * topK + slot) * expertDim);
       },
     },
   );

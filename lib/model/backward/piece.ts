@@ -10,7 +10,7 @@ import type { Plan } from "../edits/plan.js";
 import { type Engine, floats, runSession, withPiece } from "../engine/engine.js";
 import type { GraphRequest } from "../engine/pool.js";
 import { settledEdits, shapeOf } from "../engine/run-piece.js";
-import { buildPiece, HEAD, type PieceId, type Variant } from "../families/pieces.js";
+import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/pieces.js";
 import { blockFeeds } from "../forward/block.js";
 import { finalNorm, NORMALIZED, pickColumns } from "../forward/head.js";
 import { input, type Node } from "../graph/node.js";
@@ -59,7 +59,7 @@ export async function backThroughHead(
   const d = `d ${NORMALIZED}`;
   const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [d]));
   const spread = spreadColumns(results[d], columns, pass.time);
-  return backThrough(back, HEAD, { x }, { [NORMALIZED]: spread }, { only: "taps" });
+  return backThrough(back, HEAD, { x }, { [NORMALIZED]: spread }, { only: "hookPoints" });
 }
 
 /**
@@ -72,7 +72,7 @@ export async function backThrough(
   id: PieceId,
   feeds: Readonly<Record<string, Tensor>>,
   arriving: Readonly<Record<string, Tensor>>,
-  base: Variant = {},
+  base: GraphVariant = {},
 ): Promise<Tensor> {
   const { engine, pass, plan, found, values } = back;
   const inside = (hooks: readonly Hook[]): Hook[] => hooks.filter((h) => h.piece === id && h.inside);
@@ -135,7 +135,7 @@ interface BackwardGraph {
   readonly frozen: readonly string[];
   /** Where cotangents arrive: `out`, a tap, or `before` and a tap: its value before the edit. */
   readonly from: readonly string[];
-  readonly variant: Variant;
+  readonly variant: GraphVariant;
 }
 
 /** A piece with the pullback of the cotangents `g <from>` (targets, …): `d x` and `d <tap>`, where anything depends on them. */
@@ -145,11 +145,11 @@ export function backward(
   graph: BackwardGraph,
 ): GraphRequest {
   const build = (): Record<string, Node> => {
-    const { x, out, taps, before } = buildPiece(family, config, id, graph.variant);
+    const { x, out, hookPoints, preEdit } = buildPiece(family, config, id, graph.variant);
     const points = new Map([
       ["out", out],
-      ...taps,
-      ...[...before].map(([n, v]) => [`before ${n}`, v] as const),
+      ...hookPoints,
+      ...[...preEdit].map(([n, v]) => [`before ${n}`, v] as const),
     ]);
     const cotangents = new Map(
       graph.from.map((name) => {
@@ -158,8 +158,8 @@ export function backward(
       }),
     );
     const by = ["x", ...graph.wanted];
-    const wrt = by.map((name) => (name === "x" ? x : taps.get(name)!));
-    const frozen = new Set(graph.frozen.map((name) => taps.get(name)!));
+    const wrt = by.map((name) => (name === "x" ? x : hookPoints.get(name)!));
+    const frozen = new Set(graph.frozen.map((name) => hookPoints.get(name)!));
     const derivatives = pullback(cotangents, wrt, { targets: true, frozen });
     const outputs: Record<string, Node> = {};
     derivatives.forEach((d, i) => {

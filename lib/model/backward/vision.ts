@@ -55,7 +55,7 @@ export async function backThroughSeen(
   };
   const streams = new Map<number | "final", Tensor>();
   for (const readout of vision.readouts) {
-    const g = gathered(back, images, rows, arriving.get(readout.into ?? "hook_embed")!);
+    const g = gathered(back, images, rows, arriving.get(readout.toLayer ?? "hook_embed")!);
     split(readout, await through(readout.id, g, rows.tokens), streams);
   }
   const layers = vision.num_hidden_layers;
@@ -163,16 +163,16 @@ function gathered({ engine }: Backward, images: readonly BatchImage[], rows: Row
 }
 
 /** Gives each stream that a readout reads its share of the cotangent of all of them side by side. */
-function split({ after }: Readout, g: Tensor, streams: Map<number | "final", Tensor>): void {
-  if (after === "final") {
-    collect(streams, after, g);
+function split({ fromLayers }: Readout, g: Tensor, streams: Map<number | "final", Tensor>): void {
+  if (fromLayers === "final") {
+    collect(streams, fromLayers, g);
     return;
   }
   const lead = g.shape.slice(0, -1);
   const all = g.shape[g.shape.length - 1];
-  const width = all / after.length;
-  after.forEach((l, part) => {
-    const data = zerosLike(g.data, g.data.length / after.length);
+  const width = all / fromLayers.length;
+  fromLayers.forEach((l, part) => {
+    const data = zerosLike(g.data, g.data.length / fromLayers.length);
     for (let i = 0; i < data.length / width; i++) {
       const from = i * all + part * width;
       data.set(g.data.subarray(from, from + width), i * width);

@@ -17,7 +17,7 @@ export function mropePositions(
   const next = batch.columns.map((columns, row) => {
     const pictures = new Map<number, { row: number; column: number; after: number }>();
     for (const { image, columns: at } of images.filter((i) => i.row === row)) {
-      const [, height, width] = image.grid.map((n) => n / vision_config.merge);
+      const [, height, width] = image.grid.map((n) => n / vision_config.spatialMergeSize);
       const after = Math.max(height, width);
       at.forEach((c, i) => {
         const last = i === at.length - 1;

@@ -15,7 +15,9 @@ export interface WeightInfo {
    * file's bytes must. `unpermute`: rows of each of `heads` heads are interleaved for its rotary embedding;
    * `subtractOne`: a Gemma norm, stored as 1 + w.
    */
-  readonly undo?: { readonly kind: "unpermute"; readonly heads: number } | { readonly kind: "subtractOne" };
+  readonly inverse?:
+    | { readonly kind: "unpermute"; readonly heads: number }
+    | { readonly kind: "subtractOne" };
 }
 
 /** An opened checkpoint: its configuration and where its weights lie. Nothing is read until asked for. */

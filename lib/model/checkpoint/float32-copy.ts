@@ -16,7 +16,7 @@ import { checkpointOf, readRange, rowCount, rowLength, type StoredWeight } from 
 /** Numbers converted at a time: large enough that calls cost nothing, small against any memory. */
 const chunkNumbers = 2 ** 21;
 
-/** Counted up when converted files change their form; older ones are then left alone. */
+/** Counted up when converted files change their form; older ones are then ignored. */
 const cacheVersion = "1";
 
 /**
@@ -36,18 +36,22 @@ export function defaultCacheDir(): string {
  * Two processes may convert the same checkpoint at once: each writes a file of its own and renames it. A copy
  * is used again only while the checkpoint's content, and its files' sizes and dates, are the same.
  * @param checkpoint as `openCheckpoint` gave it; closing what is returned closes it too
- * @param options.leave names weights that stay as they are stored, for those that are never mapped
+ * @param options.keepAsStored names weights that stay as they are stored, for those that are never mapped
  * @throws ModalscopeError when the disk is too small or cannot be written, or a weight cannot be read
  */
 export async function float32Checkpoint(
   checkpoint: Checkpoint,
   cacheDir: string = defaultCacheDir(),
-  { onProgress, signal, leave = () => false }: TaskOptions & { leave?: (name: string) => boolean } = {},
+  {
+    onProgress,
+    signal,
+    keepAsStored = () => false,
+  }: TaskOptions & { keepAsStored?: (name: string) => boolean } = {},
 ): Promise<Checkpoint> {
   const all = storedWeights(checkpoint);
-  const weights = all.filter(({ name }) => !leave(name));
-  const left = all.filter(({ name }) => leave(name));
-  if (weights.every((w) => w.dtype === "F32" && !w.undo && w.offset % 4 === 0)) return checkpoint;
+  const weights = all.filter(({ name }) => !keepAsStored(name));
+  const kept = all.filter(({ name }) => keepAsStored(name));
+  if (weights.every((w) => w.dtype === "F32" && !w.inverse && w.offset % 4 === 0)) return checkpoint;
   for (const { name, dtype } of all) {
     if (!isReadable(dtype)) {
       throw new ModalscopeError(
@@ -61,7 +65,7 @@ export async function float32Checkpoint(
     "float32",
     `${checkpoint.modelType.replace(/\W/g, "_")}-${keyOf(checkpoint, weights)}.safetensors`,
   );
-  const found = openCopy(path, checkpoint, weights, left);
+  const found = openCopy(path, checkpoint, weights, kept);
   if (found) return found;
   const total = weights.reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape), 0);
   prepareFolder(dirname(path), total + 512 * weights.length);
@@ -77,7 +81,7 @@ export async function float32Checkpoint(
   } finally {
     writer.abort();
   }
-  const made = openCopy(path, checkpoint, weights, left);
+  const made = openCopy(path, checkpoint, weights, kept);
   if (made) return made;
   throw new ModalscopeError(
     `${path} was written and does not hold what was written.`,
@@ -112,11 +116,11 @@ function openCopy(
   path: string,
   checkpoint: Checkpoint,
   weights: readonly StoredWeight[],
-  left: readonly StoredWeight[],
+  kept: readonly StoredWeight[],
 ): Checkpoint | undefined {
   const sound = soundCopy(path, weights);
   if (!sound) return undefined;
-  for (const weight of left) sound.weights.set(weight.name, weight);
+  for (const weight of kept) sound.weights.set(weight.name, weight);
   const { config, generationConfig, hash } = checkpoint;
   const copy = checkpointOf(
     { path: checkpoint.path, format: "safetensors", config, generationConfig, ...sound },

@@ -16,7 +16,7 @@ const pieceBytes = 2 ** 20;
 
 /** Numbers in one row, the unit of reading: the last axis, or what stays together when rows are reordered. */
 export function rowLength(weight: WeightInfo): number {
-  return weight.undo?.kind === "unpermute" ? sizeOf(weight.shape.slice(1)) : (weight.shape.at(-1) ?? 1);
+  return weight.inverse?.kind === "unpermute" ? sizeOf(weight.shape.slice(1)) : (weight.shape.at(-1) ?? 1);
 }
 
 /** How many rows a weight has. */
@@ -119,8 +119,8 @@ function readSlices(weight: StoredWeight, rows: readonly number[], into?: Float3
  */
 export function readRange(weight: StoredWeight, first: number, count: number, into: Float32Array): void {
   const length = rowLength(weight);
-  if (weight.undo?.kind === "unpermute") {
-    const storedRow = unpermuted(weight.shape[0], weight.undo.heads);
+  if (weight.inverse?.kind === "unpermute") {
+    const storedRow = unpermuted(weight.shape[0], weight.inverse.heads);
     for (let i = 0; i < count; i++) {
       readStored(weight, storedRow(first + i) * length, into.subarray(i * length, (i + 1) * length));
     }
@@ -128,7 +128,7 @@ export function readRange(weight: StoredWeight, first: number, count: number, in
   }
   const out = into.subarray(0, count * length);
   readStored(weight, first * length, out);
-  if (weight.undo?.kind === "subtractOne") for (let i = 0; i < out.length; i++) out[i] -= 1;
+  if (weight.inverse?.kind === "subtractOne") for (let i = 0; i < out.length; i++) out[i] -= 1;
 }
 
 /**

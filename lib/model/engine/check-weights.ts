@@ -59,8 +59,8 @@ export function checkWeights(
     read.add(newline);
   }
   for (const id of pieces(config)) {
-    const { out, taps } = buildPiece(family, config, id);
-    const weights = weightsOf([out, ...taps.values()]);
+    const { out, hookPoints } = buildPiece(family, config, id);
+    const weights = weightsOf([out, ...hookPoints.values()]);
     for (const name of weights.keys()) read.add(name);
     bytes[id === HEAD ? "head" : "blocks"] += checkAll(checkpoint, weights);
     if (typeof id !== "number" || !family.experts?.(config, id)) continue;

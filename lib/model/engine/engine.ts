@@ -2,7 +2,7 @@ import type { Session, Value } from "../../runtime/session.js";
 import type { Tensor, TypedArray } from "../../tensor.js";
 import type { Checkpoint } from "../checkpoint/index.js";
 import type { Family, TextConfig } from "../families/index.js";
-import { buildPiece, KEYS, type PieceId, type Variant } from "../families/pieces.js";
+import { buildPiece, type GraphVariant, KEYS, type PieceId } from "../families/pieces.js";
 import type { Node } from "../graph/node.js";
 import type { Hook } from "../hooks/hooks.js";
 import type { ExpertStore } from "./expert-store.js";
@@ -42,20 +42,20 @@ export function floats(engine: Pick<Engine, "float">, n: number): Float32Array {
 export function withPiece<T>(
   engine: Engine,
   id: PieceId,
-  variant: Variant,
+  variant: GraphVariant,
   work: (session: Session) => Promise<T>,
   prepack: boolean = engine.resident && plain(variant),
 ): Promise<T> {
   const build = (): Record<string, Node> => {
-    const { out, taps } = buildPiece(engine.family, engine.config, id, variant);
-    if (variant.only === "keys") return Object.fromEntries(KEYS.map((name) => [name, taps.get(name)!]));
-    return { ...Object.fromEntries(taps), ...(variant.only === "taps" ? {} : { out }) };
+    const { out, hookPoints } = buildPiece(engine.family, engine.config, id, variant);
+    if (variant.only === "keys") return Object.fromEntries(KEYS.map((name) => [name, hookPoints.get(name)!]));
+    return { ...Object.fromEntries(hookPoints), ...(variant.only === "hookPoints" ? {} : { out }) };
   };
   return engine.pool.use({ key: `${id} ${JSON.stringify(variant)}`, build, prepack }, work);
 }
 
 /** Variants stay in the mapped file: a second repacked copy of the weights would cost too much memory. */
-function plain({ edited, frozen }: Variant): boolean {
+function plain({ edited, frozen }: GraphVariant): boolean {
   return !edited?.length && !frozen?.length;
 }
 

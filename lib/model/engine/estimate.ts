@@ -71,8 +71,8 @@ export function columnBytes({ config, float }: Engine, pass: Pass): number {
 }
 
 /** Bytes that a token takes at one of its experts. */
-export function visitBytes({ config, float }: Engine, { inner }: Experts): number {
-  return VISIT_COPIES * (config.hidden_size + inner) * ELEMENT_BYTES[float];
+export function visitBytes({ config, float }: Engine, { expertDim }: Experts): number {
+  return VISIT_COPIES * (config.hidden_size + expertDim) * ELEMENT_BYTES[float];
 }
 
 /** Bytes that one call for experts works with, on `vectors` for each token; none where the model has no experts. */
@@ -80,7 +80,7 @@ function expertBytes(engine: Engine, { size, time }: Pass, vectors = 1): number 
   const { family, config, workLimit } = engine;
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, l) => {
     const experts = family.experts?.(config, l);
-    return experts ? experts.perToken * visitBytes(engine, experts) : 0;
+    return experts ? experts.topK * visitBytes(engine, experts) : 0;
   });
   return Math.min(workLimit, size * time * vectors * Math.max(...blocks));
 }

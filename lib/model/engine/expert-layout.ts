@@ -34,9 +34,9 @@ export function expertShapes(layout: ExpertLayout, { prefix, experts, hidden }: 
   if (layout === "separate") {
     for (let e = 0; e < experts.count; e++) {
       const [gate, up, down] = separateNames(prefix, e);
-      shapes.set(gate, [experts.inner, hidden]);
-      shapes.set(up, [experts.inner, hidden]);
-      shapes.set(down, [hidden, experts.inner]);
+      shapes.set(gate, [experts.expertDim, hidden]);
+      shapes.set(up, [experts.expertDim, hidden]);
+      shapes.set(down, [hidden, experts.expertDim]);
     }
   } else {
     const { gate_up, down } = matrixShapes(experts, hidden, layout);
@@ -87,8 +87,8 @@ export function expertMatrices(checkpoint: Pick<Checkpoint, "weights">, place: E
   if (layout === "separate") {
     return numbers.map((e) => {
       const [gate, up, down] = separateNames(prefix, e);
-      const wide = [gate, up].map((name) => weight(name, [experts.inner, hidden]));
-      return { form: "linear", gateUp: wide, down: weight(down, [hidden, experts.inner]) };
+      const wide = [gate, up].map((name) => weight(name, [experts.expertDim, hidden]));
+      return { form: "linear", gateUp: wide, down: weight(down, [hidden, experts.expertDim]) };
     });
   }
   const shapes = matrixShapes(experts, hidden, layout);

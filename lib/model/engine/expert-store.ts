@@ -67,7 +67,7 @@ export class ExpertStore {
     const { checkpoint } = this;
     const { prefix, experts, hidden } = place;
     const shapes = matrixShapes(experts, hidden, formOf(checkpoint, place));
-    const size = experts.inner * hidden;
+    const size = experts.expertDim * hidden;
     const [both, out] = this.buffers(size);
     if (expertLayout(checkpoint, place) === "separate") {
       const [gate, up, down] = separateNames(prefix, e);

@@ -4,7 +4,7 @@ import { keyCount, type Pass } from "../batch/pass.js";
 import type { Sink } from "../captures/sink.js";
 import { asInputs, asReplacement, edited, isAffine } from "../edits/apply.js";
 import type { Plan } from "../edits/plan.js";
-import { HEAD, type PieceId, type Variant, visionBlock } from "../families/pieces.js";
+import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/pieces.js";
 import type { Hook } from "../hooks/hooks.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
 
@@ -48,7 +48,7 @@ export async function runPiece(
   pass: Pass,
   { plan, sink }: Company,
   keep: readonly string[],
-  base: Variant = {},
+  base: GraphVariant = {},
 ): Promise<Record<string, Tensor>> {
   const { variant, inputs } = await settledEdits(engine, id, feeds, pass, plan, base);
   const wanted = engine.hooks.filter((h) => h.piece === id && h.inside && sink.wants(h.name));
@@ -68,8 +68,8 @@ export async function settledEdits(
   feeds: Readonly<Record<string, Tensor>>,
   pass: Pass,
   plan: Plan,
-  base: Variant,
-): Promise<{ variant: Variant; inputs: Record<string, Tensor> }> {
+  base: GraphVariant,
+): Promise<{ variant: GraphVariant; inputs: Record<string, Tensor> }> {
   const touched = engine.hooks.filter(
     (h) => h.piece === id && h.inside && plan.get(h.name)?.some(({ edit }) => edit.kind !== "mask"),
   );
@@ -93,7 +93,7 @@ export async function settledEdits(
 export function runVariant(
   engine: Engine,
   id: PieceId,
-  variant: Variant,
+  variant: GraphVariant,
   inputs: Readonly<Record<string, Tensor>>,
   outputs: readonly string[],
 ): Promise<Record<string, Tensor>> {
@@ -102,7 +102,7 @@ export function runVariant(
 }
 
 /** Whether a graph is the one that most runs need of a piece: that one's weights are repacked. */
-function isUsual({ fuses }: Engine, id: PieceId, variant: Variant, rows: number): boolean {
+function isUsual({ fuses }: Engine, id: PieceId, variant: GraphVariant, rows: number): boolean {
   if (variant.edited || variant.only === "keys") return false;
   if (id === HEAD) return rows >= HEAD_ROWS;
   return visionBlock(id) === undefined || fuses === (variant.fused ?? false);

@@ -1,6 +1,6 @@
 import type { Node } from "../graph/node.js";
 import { concat, expandLike, reshape, slice } from "../graph/ops.js";
-import type { Scope } from "../nn/layers.js";
+import type { ModuleContext } from "../nn/layers.js";
 import type { RawConfig, VisionConfig } from "./config.js";
 import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";
@@ -12,15 +12,15 @@ export function parseClip(raw: RawConfig): TowerConfig {
     patch_size: 32,
     hidden_act: "quick_gelu",
     layer_norm_eps: 1e-5,
-    class_tokens: 1,
+    classTokens: 1,
   });
 }
 
 /** (batch, patches, patch_values) → (batch, 1 + patches, hidden_size) */
-export function embedClip(config: VisionConfig, scope: Scope, { patches }: PatchInputs): Node {
+export function embedClip(config: VisionConfig, ctx: ModuleContext, { patches }: PatchInputs): Node {
   const { hidden_size: d } = config;
-  const embedded = embedSquare(config, scope, patches, false);
-  const token = reshape(scope.weight("vision_tower.embeddings.class_embedding", [d]), [1, 1, d]);
+  const embedded = embedSquare(config, ctx, patches, false);
+  const token = reshape(ctx.weight("vision_tower.embeddings.class_embedding", [d]), [1, 1, d]);
   const tokens = concat([expandLike(token, slice(embedded, -2, 0, 1)), embedded], -2, "time");
-  return norm(config, scope, "ln_pre", "vision_tower.pre_layrnorm", withPositions(config, scope, tokens));
+  return norm(config, ctx, "ln_pre", "vision_tower.pre_layrnorm", withPositions(config, ctx, tokens));
 }

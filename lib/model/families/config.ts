@@ -26,7 +26,11 @@ export interface TextConfig {
 export type RawConfig = Readonly<Record<string, unknown>>;
 
 /** Reads one field of config.json, or its default; a field without default must be there. */
-export function field<T extends number | boolean | string>(raw: RawConfig, name: string, fallback?: T): T {
+export function readField<T extends number | boolean | string>(
+  raw: RawConfig,
+  name: string,
+  fallback?: T,
+): T {
   const value = raw[name] ?? fallback;
   if (value === undefined) {
     throw new ModalscopeError(
@@ -45,8 +49,8 @@ export function field<T extends number | boolean | string>(raw: RawConfig, name:
 }
 
 /** A field that counts something: a positive integer. */
-export function count(raw: RawConfig, name: string, fallback?: number): number {
-  const value = field<number>(raw, name, fallback);
+export function readCount(raw: RawConfig, name: string, fallback?: number): number {
+  const value = readField<number>(raw, name, fallback);
   if (!Number.isInteger(value) || value <= 0) {
     throw new ModalscopeError(
       `config.json has "${name}": ${JSON.stringify(value)}.`,
@@ -57,14 +61,14 @@ export function count(raw: RawConfig, name: string, fallback?: number): number {
 }
 
 /** A number above zero, such as an ε: a norm of nothing but zeros must stay a number. */
-export function positive(raw: RawConfig, name: string, fallback?: number): number {
-  const value = field<number>(raw, name, fallback);
+export function readPositive(raw: RawConfig, name: string, fallback?: number): number {
+  const value = readField<number>(raw, name, fallback);
   if (Number.isFinite(value) && value > 0) return value;
   throw new ModalscopeError(`config.json has "${name}": ${JSON.stringify(value)}.`, "It must be above zero.");
 }
 
 /** Switches that change what attention computes, and the values without which the families here are others. */
-const SWITCHES: Readonly<Record<string, unknown>> = {
+const UNSUPPORTED_FLAGS: Readonly<Record<string, unknown>> = {
   is_causal: true,
   use_bidirectional_attention: false,
   use_qk_norm: false,
@@ -76,25 +80,25 @@ const SWITCHES: Readonly<Record<string, unknown>> = {
 };
 
 /** @throws ModalscopeError when a switch is set that no family here has */
-function checkSwitches(raw: RawConfig): void {
-  for (const [name, usual] of Object.entries(SWITCHES)) {
+function checkFlags(raw: RawConfig): void {
+  for (const [name, usual] of Object.entries(UNSUPPORTED_FLAGS)) {
     const value = raw[name];
     if (value === undefined || value === null || value === usual) continue;
     throw new ModalscopeError(
       `config.json has "${name}": ${JSON.stringify(value)}.`,
-      `Only ${JSON.stringify(usual)} is known: this changes what attention computes.`,
+      `Unsupported value; only ${JSON.stringify(usual)} is implemented.`,
     );
   }
 }
 
 /** What all decoder-only families share; each family overrides its own fields and defaults. */
 export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextConfig {
-  checkSwitches(raw);
-  const hidden_size = count(raw, "hidden_size");
-  const num_attention_heads = count(raw, "num_attention_heads");
-  const num_hidden_layers = count(raw, "num_hidden_layers");
-  const num_key_value_heads = count(raw, "num_key_value_heads", num_attention_heads);
-  const head_dim = count(raw, "head_dim", Math.floor(hidden_size / num_attention_heads));
+  checkFlags(raw);
+  const hidden_size = readCount(raw, "hidden_size");
+  const num_attention_heads = readCount(raw, "num_attention_heads");
+  const num_hidden_layers = readCount(raw, "num_hidden_layers");
+  const num_key_value_heads = readCount(raw, "num_key_value_heads", num_attention_heads);
+  const head_dim = readCount(raw, "head_dim", Math.floor(hidden_size / num_attention_heads));
   if (num_attention_heads % num_key_value_heads !== 0) {
     throw new ModalscopeError(
       `config.json has ${num_attention_heads} attention heads and ${num_key_value_heads} key-value heads.`,
@@ -107,21 +111,21 @@ export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextC
       "Rotary positions need an even head size.",
     );
   }
-  const max_position_embeddings = count(raw, "max_position_embeddings", 2048);
+  const max_position_embeddings = readCount(raw, "max_position_embeddings", 2048);
   const rope = standardRope(raw, max_position_embeddings);
   return {
-    model_type: field<string>(raw, "model_type"),
-    vocab_size: count(raw, "vocab_size"),
+    model_type: readField<string>(raw, "model_type"),
+    vocab_size: readCount(raw, "vocab_size"),
     hidden_size,
-    intermediate_size: count(raw, "intermediate_size"),
+    intermediate_size: readCount(raw, "intermediate_size"),
     num_hidden_layers,
     num_attention_heads,
     num_key_value_heads,
     head_dim,
-    hidden_act: field<string>(raw, "hidden_act", "silu"),
-    rms_norm_eps: positive(raw, "rms_norm_eps", 1e-6),
+    hidden_act: readField<string>(raw, "hidden_act", "silu"),
+    rms_norm_eps: readPositive(raw, "rms_norm_eps", 1e-6),
     max_position_embeddings,
-    tie_word_embeddings: field<boolean>(raw, "tie_word_embeddings", false),
+    tie_word_embeddings: readField<boolean>(raw, "tie_word_embeddings", false),
     layer_types: layerTypes(raw, num_hidden_layers, () => "full_attention"),
     sliding_window: null,
     rope_parameters: { full_attention: rope, sliding_attention: rope },
@@ -150,12 +154,12 @@ export function layerTypes(
 /** What makes vectors of the language model's stream from the tower's: the projector, and one merger per DeepStack layer. */
 export type ReadoutId = "projector" | `projector.deepstack.${number}`;
 
-export interface Readout {
+export interface VisionReadout {
   readonly id: ReadoutId;
   /** Where the tower's stream is read: after these blocks, side by side (−1: the embedding), or after the final norm. */
-  readonly after: readonly number[] | "final";
+  readonly fromLayers: readonly number[] | "final";
   /** The language model's block after which the result is added; left out, it takes the image tokens' places. */
-  readonly into?: number;
+  readonly toLayer?: number;
 }
 
 /** The fields of `vision_config` that the towers read, defaults filled in. */
@@ -171,18 +175,18 @@ export interface VisionConfig {
   readonly layer_norm_eps: number;
   readonly patch_size: number;
   /** Numbers of one patch: channels (· frames) · patch_size². */
-  readonly patch_values: number;
+  readonly patchDim: number;
   /** Learned positions, the class token's included. */
-  readonly num_positions: number;
+  readonly numPositions: number;
   /** Leading tokens that stand for no patch: CLIP's class token. */
-  readonly class_tokens: number;
+  readonly classTokens: number;
   /** Whether the language model sees these too. */
-  readonly keeps_class_tokens: boolean;
+  readonly keepClassToken: boolean;
   /** Patches along each side that become one vector of the language model. */
-  readonly merge: number;
-  readonly readouts: readonly Readout[];
+  readonly spatialMergeSize: number;
+  readonly readouts: readonly VisionReadout[];
   /** The language model's width. */
   readonly out_hidden_size: number;
-  /** The token that stands for one vector of a picture. */
+  /** The token that stands for one vector of an image. */
   readonly image_token_id: number;
 }

@@ -1,5 +1,5 @@
 import type { Node } from "../graph/node.js";
-import type { BlockInputs, Experts, Scope } from "../nn/layers.js";
+import type { BlockInputs, Experts, ModuleContext } from "../nn/layers.js";
 import type { RawConfig, ReadoutId, TextConfig, VisionConfig } from "./config.js";
 
 /** One architecture: how its config is read and what its blocks and head compute. */
@@ -20,9 +20,9 @@ export interface Family {
   /** Factor on the token embeddings. */
   embeddingScale(config: TextConfig): number;
   /** One decoder block: the residual stream in, the residual stream out. */
-  block(config: TextConfig, layer: number, scope: Scope, inputs: BlockInputs): Node;
+  block(config: TextConfig, layer: number, ctx: ModuleContext, inputs: BlockInputs): Node;
   /** Final norm and language head: (…, hidden_size) → logits (…, vocab_size). */
-  head(config: TextConfig, scope: Scope, x: Node): Node;
+  head(config: TextConfig, ctx: ModuleContext, x: Node): Node;
 }
 
 /** Weight names of the text models that transformers saves. */
@@ -33,9 +33,9 @@ export const standardNames: Family["names"] = {
 };
 
 /** The language head's matrix: its own, or the token embedding's. */
-export function headWeight(config: TextConfig, scope: Scope): Node {
+export function headWeight(config: TextConfig, ctx: ModuleContext): Node {
   const name = config.tie_word_embeddings ? standardNames.embedding : "lm_head.weight";
-  return scope.weight(name, [config.vocab_size, config.hidden_size]);
+  return ctx.weight(name, [config.vocab_size, config.hidden_size]);
 }
 
 /** What the tower's embedding is given. */
@@ -43,28 +43,28 @@ export interface PatchInputs {
   /** (batch, patches, patch_values) */
   readonly patches: Node;
   /** (batch, patches, num_positions): how much of each learned position a patch gets, where grids differ in size. */
-  readonly places: Node;
+  readonly positionWeights: Node;
 }
 
-/** How a model sees: from patches of pictures to vectors of the language model's stream. Rows are pictures, or their tiles. */
+/** How a model sees: from patches of images to vectors of the language model's stream. Rows are images, or their tiles. */
 export interface VisionFamily {
   /** @throws ModalscopeError for a config that this tower cannot have */
   parse(raw: RawConfig, text: TextConfig): VisionConfig;
   /** Prefix of the weights' names of one block. */
   readonly layer: (l: number) => string;
   /** Patches and their positions as the stream that enters the first block: (batch, time, hidden_size). */
-  embed(config: VisionConfig, scope: Scope, inputs: PatchInputs): Node;
-  block(config: VisionConfig, layer: number, scope: Scope, inputs: BlockInputs): Node;
+  embed(config: VisionConfig, ctx: ModuleContext, inputs: PatchInputs): Node;
+  block(config: VisionConfig, layer: number, ctx: ModuleContext, inputs: BlockInputs): Node;
   /** The norm after the last block, where a readout asks for it. */
-  final?(config: VisionConfig, scope: Scope, x: Node): Node;
+  final?(config: VisionConfig, ctx: ModuleContext, x: Node): Node;
   /** (batch, time, hidden_size · streams) → (batch, tokens, out_hidden_size) */
-  readout(config: VisionConfig, id: ReadoutId, scope: Scope, x: Node): Node;
-  /** Checkpoint name of the vector between the rows of a picture's tokens, where there is one. */
+  readout(config: VisionConfig, id: ReadoutId, ctx: ModuleContext, x: Node): Node;
+  /** Checkpoint name of the vector between the rows of an image's tokens, where there is one. */
   readonly newline?: string;
   /** Whether the square of learned positions is stretched over grids of other shapes. */
-  readonly stretches?: boolean;
+  readonly interpolatesPositions?: boolean;
   /** Whether the tower rotates queries and keys by row and column. */
-  readonly rotates?: boolean;
-  /** Whether the tokens of one picture see each other in both directions in the language model. */
+  readonly usesRope?: boolean;
+  /** Whether the tokens of one image see each other in both directions in the language model. */
   readonly bidirectional?: boolean;
 }

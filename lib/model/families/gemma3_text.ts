@@ -5,14 +5,22 @@ import {
   attention,
   type BlockInputs,
   gatedMlp,
+  type ModuleContext,
   projection,
   rmsNorm,
   rotary,
-  type Scope,
   splitHeads,
 } from "../nn/layers.js";
 import { ropeParameters } from "../nn/rope.js";
-import { count, field, layerTypes, positive, type RawConfig, type TextConfig, textConfig } from "./config.js";
+import {
+  layerTypes,
+  type RawConfig,
+  readCount,
+  readField,
+  readPositive,
+  type TextConfig,
+  textConfig,
+} from "./config.js";
 import { type Family, headWeight, standardNames } from "./family.js";
 
 interface Gemma3Config extends TextConfig {
@@ -30,49 +38,41 @@ export const gemma3Text: Family = {
   names: standardNames,
 
   parse(raw: RawConfig): Gemma3Config {
-    const layers = count(raw, "num_hidden_layers");
-    const pattern = count(raw, "sliding_window_pattern", 6);
-    const positions = count(raw, "max_position_embeddings", 131_072);
+    const layers = readCount(raw, "num_hidden_layers");
+    const pattern = readCount(raw, "sliding_window_pattern", 6);
+    const positions = readCount(raw, "max_position_embeddings", 131_072);
     return {
       ...textConfig(withDefaults(raw), {
-        tie_word_embeddings: field(raw, "tie_word_embeddings", true),
-        hidden_act: field(raw, "hidden_activation", "gelu_pytorch_tanh"),
-        sliding_window: count(raw, "sliding_window", 4096),
+        tie_word_embeddings: readField(raw, "tie_word_embeddings", true),
+        hidden_act: readField(raw, "hidden_activation", "gelu_pytorch_tanh"),
+        sliding_window: readCount(raw, "sliding_window", 4096),
         layer_types: layerTypes(raw, layers, (l) =>
           (l + 1) % pattern ? "sliding_attention" : "full_attention",
         ),
         rope_parameters: rope(raw, positions),
       }),
-      attention_bias: field(raw, "attention_bias", false),
-      query_pre_attn_scalar: positive(raw, "query_pre_attn_scalar", 256),
+      attention_bias: readField(raw, "attention_bias", false),
+      query_pre_attn_scalar: readPositive(raw, "query_pre_attn_scalar", 256),
       final_logit_softcapping:
-        (raw.final_logit_softcapping ?? null) === null ? null : positive(raw, "final_logit_softcapping"),
+        (raw.final_logit_softcapping ?? null) === null ? null : readPositive(raw, "final_logit_softcapping"),
     };
   },
 
   embeddingScale: (config) => Math.fround(Math.sqrt(config.hidden_size)),
 
-  block(config, _layer, scope, inputs): Node {
-    const attended = selfAttention(
-      config as Gemma3Config,
-      scope,
-      norm(config, scope, "ln1", inputs.x),
-      inputs,
-    );
-    const attnOut = norm(config, scope, "ln1_post", scope.hook("attn.hook_out", attended));
-    const mid = scope.hook("hook_resid_mid", add(inputs.x, scope.hook("hook_attn_out", attnOut)));
-    const midNormed = norm(config, scope, "ln2", mid);
-    const fed = gatedMlp(scope, midNormed, config.intermediate_size, activation(config.hidden_act));
-    const mlpOut = norm(config, scope, "ln2_post", scope.hook("mlp.hook_out", fed));
-    return add(mid, scope.hook("hook_mlp_out", mlpOut));
+  block(config, _layer, ctx, inputs): Node {
+    const attended = selfAttention(config as Gemma3Config, ctx, norm(config, ctx, "ln1", inputs.x), inputs);
+    const attnOut = norm(config, ctx, "ln1_post", ctx.hook("attn.hook_out", attended));
+    const mid = ctx.hook("hook_resid_mid", add(inputs.x, ctx.hook("hook_attn_out", attnOut)));
+    const midNormed = norm(config, ctx, "ln2", mid);
+    const fed = gatedMlp(ctx, midNormed, config.intermediate_size, activation(config.hidden_act));
+    const mlpOut = norm(config, ctx, "ln2_post", ctx.hook("mlp.hook_out", fed));
+    return add(mid, ctx.hook("hook_mlp_out", mlpOut));
   },
 
-  head(config, scope, x): Node {
-    const gain = add(1, scope.weight("model.norm.weight", [config.hidden_size]));
-    const logits = linear(
-      rmsNorm(scope, "ln_final", x, gain, config.rms_norm_eps),
-      headWeight(config, scope),
-    );
+  head(config, ctx, x): Node {
+    const gain = add(1, ctx.weight("model.norm.weight", [config.hidden_size]));
+    const logits = linear(rmsNorm(ctx, "ln_final", x, gain, config.rms_norm_eps), headWeight(config, ctx));
     const cap = (config as Gemma3Config).final_logit_softcapping;
     return cap === null ? logits : mul(tanh(div(logits, cap)), cap);
   },
@@ -86,27 +86,27 @@ const norms = {
   ln2_post: "post_feedforward_layernorm",
 } as const;
 
-function norm(config: TextConfig, scope: Scope, name: keyof typeof norms, x: Node): Node {
-  const gain = add(1, scope.weight(`${norms[name]}.weight`, [config.hidden_size]));
-  return rmsNorm(scope, name, x, gain, config.rms_norm_eps);
+function norm(config: TextConfig, ctx: ModuleContext, name: keyof typeof norms, x: Node): Node {
+  const gain = add(1, ctx.weight(`${norms[name]}.weight`, [config.hidden_size]));
+  return rmsNorm(ctx, name, x, gain, config.rms_norm_eps);
 }
 
-function selfAttention(config: Gemma3Config, scope: Scope, x: Node, inputs: BlockInputs): Node {
+function selfAttention(config: Gemma3Config, ctx: ModuleContext, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const bias = config.attention_bias;
-  const heading = (name: "q" | "k" | "v", n: number): Node => {
-    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, bias);
-    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
+  const projectHeads = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(ctx, `self_attn.${name}_proj`, x, n * size, bias);
+    return ctx.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
   const rotated = (name: "q" | "k", n: number): Node => {
-    const gain = add(1, scope.weight(`self_attn.${name}_norm.weight`, [size]));
-    const normed = rmsNorm(scope, `attn.${name}_norm`, heading(name, n), gain, config.rms_norm_eps);
-    return scope.hook(`attn.hook_rot_${name}`, rotary(normed, inputs.cos, inputs.sin));
+    const gain = add(1, ctx.weight(`self_attn.${name}_norm.weight`, [size]));
+    const normed = rmsNorm(ctx, `attn.${name}_norm`, projectHeads(name, n), gain, config.rms_norm_eps);
+    return ctx.hook(`attn.hook_rot_${name}`, rotary(normed, inputs.cos, inputs.sin));
   };
   const [q, k] = [rotated("q", heads), rotated("k", kvHeads)];
   const scale = config.query_pre_attn_scalar ** -0.5;
-  const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale });
-  return projection(scope, "self_attn.o_proj", z, d, bias);
+  const z = attention(ctx, { q, k, v: projectHeads("v", kvHeads) }, inputs, { scale });
+  return projection(ctx, "self_attn.o_proj", z, d, bias);
 }
 
 /** Gemma 3 leaves its own defaults out of config.json. */

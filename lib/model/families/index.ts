@@ -6,7 +6,7 @@ import { gemma3Text } from "./gemma3_text.js";
 import { llama, mistral } from "./llama.js";
 import { llava } from "./llava.js";
 import { llavaNext } from "./llava_next.js";
-import { seeing, textPart } from "./multimodal.js";
+import { multimodal, textPart } from "./multimodal.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3_moe.js";
@@ -30,7 +30,7 @@ const towers: Readonly<Record<string, VisionFamily>> = {
 export function familyOf(raw: RawConfig): Family {
   const modelType = String(raw.model_type);
   const tower = towers[modelType];
-  if (tower) return seeing(modelType, familyOf(textPart(raw)), tower);
+  if (tower) return multimodal(modelType, familyOf(textPart(raw)), tower);
   const family = families.find((f) => f.modelTypes.includes(modelType));
   if (family) return family;
   const known = [...families.flatMap((f) => f.modelTypes), ...Object.keys(towers)];
@@ -41,5 +41,5 @@ export function familyOf(raw: RawConfig): Family {
   );
 }
 
-export type { Readout, ReadoutId, TextConfig, VisionConfig } from "./config.js";
+export type { ReadoutId, TextConfig, VisionConfig, VisionReadout as Readout } from "./config.js";
 export type { Family, VisionFamily } from "./family.js";

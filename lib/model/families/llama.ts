@@ -5,13 +5,13 @@ import {
   attention,
   type BlockInputs,
   gatedMlp,
+  type ModuleContext,
   projection,
   rmsNorm,
   rotary,
-  type Scope,
   splitHeads,
 } from "../nn/layers.js";
-import { count, field, type RawConfig, type TextConfig, textConfig } from "./config.js";
+import { type RawConfig, readCount, readField, type TextConfig, textConfig } from "./config.js";
 import { type Family, headWeight, standardNames } from "./family.js";
 
 /** Llama's config has two switches of its own. */
@@ -28,27 +28,27 @@ export const llama: Family = {
   parse(raw: RawConfig): LlamaConfig {
     return {
       ...textConfig(raw),
-      attention_bias: field(raw, "attention_bias", false),
-      mlp_bias: field(raw, "mlp_bias", false),
+      attention_bias: readField(raw, "attention_bias", false),
+      mlp_bias: readField(raw, "mlp_bias", false),
     };
   },
 
   embeddingScale: () => 1,
 
-  block(config, _layer, scope, inputs): Node {
+  block(config, _layer, ctx, inputs): Node {
     const { hidden_size: d, rms_norm_eps: eps } = config;
-    const normed = rmsNorm(scope, "ln1", inputs.x, scope.weight("input_layernorm.weight", [d]), eps);
-    const mid = scope.hook(
+    const normed = rmsNorm(ctx, "ln1", inputs.x, ctx.weight("input_layernorm.weight", [d]), eps);
+    const mid = ctx.hook(
       "hook_resid_mid",
-      add(inputs.x, scope.hook("hook_attn_out", selfAttention(config as LlamaConfig, scope, normed, inputs))),
+      add(inputs.x, ctx.hook("hook_attn_out", selfAttention(config as LlamaConfig, ctx, normed, inputs))),
     );
-    const midNormed = rmsNorm(scope, "ln2", mid, scope.weight("post_attention_layernorm.weight", [d]), eps);
-    return add(mid, scope.hook("hook_mlp_out", mlp(config as LlamaConfig, scope, midNormed)));
+    const midNormed = rmsNorm(ctx, "ln2", mid, ctx.weight("post_attention_layernorm.weight", [d]), eps);
+    return add(mid, ctx.hook("hook_mlp_out", mlp(config as LlamaConfig, ctx, midNormed)));
   },
 
-  head(config, scope, x): Node {
-    const gain = scope.weight("model.norm.weight", [config.hidden_size]);
-    return linear(rmsNorm(scope, "ln_final", x, gain, config.rms_norm_eps), headWeight(config, scope));
+  head(config, ctx, x): Node {
+    const gain = ctx.weight("model.norm.weight", [config.hidden_size]);
+    return linear(rmsNorm(ctx, "ln_final", x, gain, config.rms_norm_eps), headWeight(config, ctx));
   },
 };
 
@@ -58,10 +58,10 @@ export const mistral: Family = {
   modelTypes: ["mistral"],
   parse(raw: RawConfig): LlamaConfig {
     const windowed = raw.sliding_window !== undefined && raw.sliding_window !== null;
-    const layers = count(raw, "num_hidden_layers");
+    const layers = readCount(raw, "num_hidden_layers");
     return {
       ...textConfig(raw, {
-        sliding_window: windowed ? count(raw, "sliding_window") : null,
+        sliding_window: windowed ? readCount(raw, "sliding_window") : null,
         layer_types: new Array(layers).fill(windowed ? "sliding_attention" : "full_attention"),
       }),
       attention_bias: false,
@@ -70,19 +70,19 @@ export const mistral: Family = {
   },
 };
 
-function selfAttention(config: LlamaConfig, scope: Scope, x: Node, inputs: BlockInputs): Node {
+function selfAttention(config: LlamaConfig, ctx: ModuleContext, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const bias = config.attention_bias;
-  const heading = (name: "q" | "k" | "v", n: number): Node => {
-    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, bias);
-    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
+  const projectHeads = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(ctx, `self_attn.${name}_proj`, x, n * size, bias);
+    return ctx.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
-  const q = scope.hook("attn.hook_rot_q", rotary(heading("q", heads), inputs.cos, inputs.sin));
-  const k = scope.hook("attn.hook_rot_k", rotary(heading("k", kvHeads), inputs.cos, inputs.sin));
-  const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale: size ** -0.5 });
-  return projection(scope, "self_attn.o_proj", z, d, bias);
+  const q = ctx.hook("attn.hook_rot_q", rotary(projectHeads("q", heads), inputs.cos, inputs.sin));
+  const k = ctx.hook("attn.hook_rot_k", rotary(projectHeads("k", kvHeads), inputs.cos, inputs.sin));
+  const z = attention(ctx, { q, k, v: projectHeads("v", kvHeads) }, inputs, { scale: size ** -0.5 });
+  return projection(ctx, "self_attn.o_proj", z, d, bias);
 }
 
-function mlp(config: LlamaConfig, scope: Scope, x: Node): Node {
-  return gatedMlp(scope, x, config.intermediate_size, activation(config.hidden_act), config.mlp_bias);
+function mlp(config: LlamaConfig, ctx: ModuleContext, x: Node): Node {
+  return gatedMlp(ctx, x, config.intermediate_size, activation(config.hidden_act), config.mlp_bias);
 }

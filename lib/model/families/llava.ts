@@ -1,10 +1,10 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Node } from "../graph/node.js";
-import { from } from "../graph/ops.js";
-import { activation, mlp, type Scope } from "../nn/layers.js";
+import { sliceFrom } from "../graph/ops.js";
+import { activation, type ModuleContext, mlp } from "../nn/layers.js";
 import { embedClip, parseClip } from "./clip.js";
 import type { VisionConfig } from "./config.js";
-import { count, field, type RawConfig, type TextConfig } from "./config.js";
+import { type RawConfig, readCount, readField, type TextConfig } from "./config.js";
 import type { VisionFamily } from "./family.js";
 import { vitBlock } from "./vit.js";
 
@@ -21,32 +21,32 @@ export const llava: VisionFamily = {
     return {
       ...clip,
       num_hidden_layers: Math.max(...layers) + 1,
-      readouts: [{ id: "projector", after: layers }],
+      readouts: [{ id: "projector", fromLayers: layers }],
       out_hidden_size: text.hidden_size,
-      image_token_id: count(
+      image_token_id: readCount(
         raw,
         raw.image_token_index === undefined ? "image_token_id" : "image_token_index",
         32_000,
       ),
-      projector_hidden_act: field(raw, "projector_hidden_act", "gelu"),
-      multimodal_projector_bias: field(raw, "multimodal_projector_bias", true),
-      keeps_class_tokens: keepsClassToken(raw),
+      projector_hidden_act: readField(raw, "projector_hidden_act", "gelu"),
+      multimodal_projector_bias: readField(raw, "multimodal_projector_bias", true),
+      keepClassToken: keepsClassToken(raw),
     };
   },
 
   layer: (l) => `vision_tower.encoder.layers.${l}.`,
   embed: embedClip,
-  block: (config, _layer, scope, inputs) => vitBlock(config, scope, inputs),
-  readout: (config, _id, scope, x) => project(config as LlavaConfig, scope, x),
+  block: (config, _layer, ctx, inputs) => vitBlock(config, ctx, inputs),
+  readout: (config, _id, ctx, x) => project(config as LlavaConfig, ctx, x),
 };
 
 /** Leaves the class token out, unless the config keeps it, and projects every patch. */
-function project(config: LlavaConfig, scope: Scope, x: Node): Node {
+function project(config: LlavaConfig, ctx: ModuleContext, x: Node): Node {
   const d = config.out_hidden_size;
-  const patches = from(x, -2, config.keeps_class_tokens ? 0 : config.class_tokens, "tokens");
+  const patches = sliceFrom(x, -2, config.keepClassToken ? 0 : config.classTokens, "tokens");
   const names = ["multi_modal_projector.linear_1", "multi_modal_projector.linear_2"] as const;
   const act = activation(config.projector_hidden_act);
-  return mlp(scope, patches, names, d, act, { to: d, bias: config.multimodal_projector_bias });
+  return mlp(ctx, patches, names, d, act, { to: d, bias: config.multimodal_projector_bias });
 }
 
 /** `vision_feature_layer` counts hidden states: 0 is the embedding, −1 what the last block returns. */
@@ -63,7 +63,7 @@ function featureLayers(raw: RawConfig, layers: number): number[] {
 }
 
 function keepsClassToken(raw: RawConfig): boolean {
-  const given = field<string>(raw, "vision_feature_select_strategy", "default");
+  const given = readField<string>(raw, "vision_feature_select_strategy", "default");
   if (given === "default" || given === "full") return given === "full";
   throw new ModalscopeError(
     `config.json has "vision_feature_select_strategy": "${given}".`,

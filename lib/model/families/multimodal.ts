@@ -74,7 +74,7 @@ export function textPart(raw: RawConfig): RawConfig {
 }
 
 /** A language model that sees with a vision tower. */
-export function seeing(modelType: string, text: Family, vision: VisionFamily): Family {
+export function multimodal(modelType: string, text: Family, vision: VisionFamily): Family {
   return {
     ...text,
     modelTypes: [modelType],

@@ -1,21 +1,21 @@
 import { input, type Node, sorted, weight } from "../graph/node.js";
 import { add, mul } from "../graph/ops.js";
 import { denseMixture, EXPERT_INPUT } from "../nn/experts.js";
-import type { BlockInputs, Scope } from "../nn/layers.js";
+import type { BlockInputs, ModuleContext } from "../nn/layers.js";
 import type { Family, ReadoutId, TextConfig, VisionConfig } from "./index.js";
 
 /** How one graph of a block differs from its plain one. */
-export interface Variant {
+export interface GraphVariant {
   /** Hooks whose value x becomes x · scale + shift, both given at run time as `<hook>.scale` and `<hook>.shift`. */
   readonly edited?: readonly string[];
   /** Hooks whose value is given at run time as `frozen.<hook>` instead of computed. */
   readonly frozen?: readonly string[];
   /** Computes the named points only (of the head, what comes before its matrix), or of these the keys and values alone. */
-  readonly only?: "taps" | "keys";
+  readonly only?: "hookPoints" | "keys";
   /** Of the tower: attention in one operation, without its scores and pattern. */
   readonly fused?: boolean;
-  /** Of the tower: rotated queries, keys and values are inputs, as `known.<name>`: there are more keys than queries. */
-  readonly known?: boolean;
+  /** Of the tower: rotated queries, keys and values are inputs, as `precomputed.<name>`: there are more keys than queries. */
+  readonly precomputed?: boolean;
   /** Leaves out the keys and values of earlier positions. */
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
@@ -25,13 +25,13 @@ export interface Variant {
 }
 
 /** A piece of the model as a graph: what goes in, what comes out, and every named point between. */
-export interface Piece {
+export interface GraphModule {
   readonly x: Node;
   readonly out: Node;
   /** Named points in the order in which they are computed. */
-  readonly taps: ReadonlyMap<string, Node>;
+  readonly hookPoints: ReadonlyMap<string, Node>;
   /** Edited points as they are before their edit. */
-  readonly before: ReadonlyMap<string, Node>;
+  readonly preEdit: ReadonlyMap<string, Node>;
 }
 
 export const HEAD = "head";
@@ -53,7 +53,9 @@ export function hookPrefix(id: PieceId): string {
 export function visionPieces(vision: VisionConfig | undefined): VisionPieceId[] {
   if (!vision) return [];
   const blocks = Array.from({ length: vision.num_hidden_layers }, (_, l) => `vision.blocks.${l}` as const);
-  const final = vision.readouts.some(({ after }) => after === "final") ? (["vision.final"] as const) : [];
+  const final = vision.readouts.some(({ fromLayers }) => fromLayers === "final")
+    ? (["vision.final"] as const)
+    : [];
   return ["vision.embed", ...blocks, ...final, ...vision.readouts.map(({ id }) => id)];
 }
 
@@ -73,13 +75,13 @@ export function buildPiece(
   family: Family,
   config: TextConfig,
   id: PieceId,
-  variant: Variant = {},
+  variant: GraphVariant = {},
   x?: Node,
-): Piece {
+): GraphModule {
   const taps = new Map<string, Node>();
   const before = new Map<string, Node>();
   const prefix = weightPrefix(family, id);
-  const scope: Scope = {
+  const ctx: ModuleContext = {
     hook(name, value) {
       const hooked = applied(name, value, variant);
       taps.set(name, hooked);
@@ -89,15 +91,19 @@ export function buildPiece(
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
     mixture(stream, x, weights, experts) {
-      if (variant.dense)
-        return add(stream, scope.hook("hook_mlp_out", denseMixture(scope, x, weights, experts)));
+      if (variant.dense) return add(stream, ctx.hook("hook_mlp_out", denseMixture(ctx, x, weights, experts)));
       taps.set(EXPERT_INPUT, x);
       return stream;
     },
   };
   const time = id === "vision.embed" ? "patches" : "time";
   const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);
-  return { x: source, out: compute(family, config, id, scope, source, variant), taps, before };
+  return {
+    x: source,
+    out: compute(family, config, id, ctx, source, variant),
+    hookPoints: taps,
+    preEdit: before,
+  };
 }
 
 function weightPrefix(family: Family, id: PieceId): string {
@@ -109,62 +115,62 @@ function weightPrefix(family: Family, id: PieceId): string {
 /** Length of the vectors that enter a piece. */
 function inputWidth({ hidden_size, vision_config: vision }: TextConfig, id: PieceId): number {
   if (typeof id === "number" || id === HEAD) return hidden_size;
-  if (id === "vision.embed") return vision!.patch_values;
+  if (id === "vision.embed") return vision!.patchDim;
   const readout = vision!.readouts.find((r) => r.id === id);
-  return vision!.hidden_size * (Array.isArray(readout?.after) ? readout.after.length : 1);
+  return vision!.hidden_size * (Array.isArray(readout?.fromLayers) ? readout.fromLayers.length : 1);
 }
 
 function compute(
   family: Family,
   config: TextConfig,
   id: PieceId,
-  scope: Scope,
+  ctx: ModuleContext,
   x: Node,
-  variant: Variant,
+  variant: GraphVariant,
 ): Node {
-  if (id === HEAD) return family.head(config, scope, x);
+  if (id === HEAD) return family.head(config, ctx, x);
   if (typeof id === "number")
-    return family.block(config, id, scope, { x, ...sharedInputs(config, variant, x) });
+    return family.block(config, id, ctx, { x, ...sharedInputs(config, variant, x) });
   const { vision } = family;
   const see = config.vision_config;
   if (!vision || !see) throw new TypeError(`A ${config.model_type} model has no piece "${id}".`);
   if (id === "vision.embed") {
-    const places = input("places", [x.shape[0], x.shape[1], see.num_positions]);
-    return vision.embed(see, scope, { patches: x, places });
+    const positionWeights = input("positionWeights", [x.shape[0], x.shape[1], see.numPositions]);
+    return vision.embed(see, ctx, { patches: x, positionWeights });
   }
-  if (id === "vision.final") return vision.final!(see, scope, x);
+  if (id === "vision.final") return vision.final!(see, ctx, x);
   const block = visionBlock(id);
-  if (block === undefined) return scope.hook("hook_out", vision.readout(see, id as ReadoutId, scope, x));
-  const keys = variant.known ? "keys" : x.shape[1];
-  return vision.block(see, block, scope, {
+  if (block === undefined) return ctx.hook("hook_out", vision.readout(see, id as ReadoutId, ctx, x));
+  const keys = variant.precomputed ? "keys" : x.shape[1];
+  return vision.block(see, block, ctx, {
     x,
     ...angles(see.head_dim, variant, x),
     mask: input(`${variant.inputPrefix ?? ""}mask`, ["mask rows", "mask heads", "queries", keys]),
-    known: variant.known ? knownInputs(see, x) : undefined,
+    precomputed: variant.precomputed ? precomputedInputs(see, x) : undefined,
   });
 }
 
-function knownInputs(
+function precomputedInputs(
   { num_attention_heads: heads, head_dim: size }: VisionConfig,
   x: Node,
-): BlockInputs["known"] {
+): BlockInputs["precomputed"] {
   const [batch, time] = x.shape;
   return {
-    query: input("known.query", [batch, time, heads, size]),
-    key: input("known.key", [batch, heads, "keys", size]),
-    value: input("known.value", [batch, heads, "keys", size]),
+    query: input("precomputed.query", [batch, time, heads, size]),
+    key: input("precomputed.key", [batch, heads, "keys", size]),
+    value: input("precomputed.value", [batch, heads, "keys", size]),
   };
 }
 
 /** The lengths of what a block shares with others have the names of its stream's. */
-function angles(headDim: number, { inputPrefix = "" }: Variant, x: Node): { cos: Node; sin: Node } {
+function angles(headDim: number, { inputPrefix = "" }: GraphVariant, x: Node): { cos: Node; sin: Node } {
   const shape = [x.shape[0], x.shape[1], headDim];
   return { cos: input(`${inputPrefix}cos`, shape), sin: input(`${inputPrefix}sin`, shape) };
 }
 
 function sharedInputs(
   config: TextConfig,
-  variant: Variant,
+  variant: GraphVariant,
   x: Node,
 ): { cos: Node; sin: Node; mask: Node; past?: { key: Node; value: Node } } {
   const [batch, time] = x.shape;
@@ -179,7 +185,7 @@ function sharedInputs(
   };
 }
 
-function applied(name: string, value: Node, variant: Variant): Node {
+function applied(name: string, value: Node, variant: GraphVariant): Node {
   if (variant.frozen?.includes(name)) return input(`frozen.${name}`, value.shape);
   if (!variant.edited?.includes(name)) return value;
   const free = (part: string): Node =>

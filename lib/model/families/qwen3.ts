@@ -5,13 +5,13 @@ import {
   attention,
   type BlockInputs,
   gatedMlp,
+  type ModuleContext,
   projection,
   rmsNorm,
   rotary,
-  type Scope,
   splitHeads,
 } from "../nn/layers.js";
-import { count, field, layerTypes, type RawConfig, type TextConfig, textConfig } from "./config.js";
+import { layerTypes, type RawConfig, readCount, readField, type TextConfig, textConfig } from "./config.js";
 import { type Family, headWeight, standardNames } from "./family.js";
 
 export interface Qwen3Config extends TextConfig {
@@ -24,9 +24,9 @@ export const qwen3: Family = {
   names: standardNames,
 
   parse(raw: RawConfig): Qwen3Config {
-    const layers = count(raw, "num_hidden_layers");
+    const layers = readCount(raw, "num_hidden_layers");
     const sliding_window = slidingWindow(raw);
-    const first = field(raw, "max_window_layers", 28);
+    const first = readField(raw, "max_window_layers", 28);
     const own = { num_key_value_heads: 32, head_dim: 128, ...rotaryDefaults(raw), ...raw };
     return {
       ...textConfig(own, {
@@ -35,32 +35,27 @@ export const qwen3: Family = {
           sliding_window !== null && l >= first ? "sliding_attention" : "full_attention",
         ),
       }),
-      attention_bias: field(raw, "attention_bias", false),
+      attention_bias: readField(raw, "attention_bias", false),
     };
   },
 
   embeddingScale: () => 1,
 
-  block(config, _layer, scope, inputs): Node {
-    const mid = attended(config as Qwen3Config, scope, inputs);
-    const fed = gatedMlp(
-      scope,
-      ln2(config, scope, mid),
-      config.intermediate_size,
-      activation(config.hidden_act),
-    );
-    return add(mid, scope.hook("hook_mlp_out", fed));
+  block(config, _layer, ctx, inputs): Node {
+    const mid = attended(config as Qwen3Config, ctx, inputs);
+    const fed = gatedMlp(ctx, ln2(config, ctx, mid), config.intermediate_size, activation(config.hidden_act));
+    return add(mid, ctx.hook("hook_mlp_out", fed));
   },
 
-  head(config, scope, x): Node {
-    return linear(norm(config, scope, "ln_final", "model.norm", x), headWeight(config, scope));
+  head(config, ctx, x): Node {
+    return linear(norm(config, ctx, "ln_final", "model.norm", x), headWeight(config, ctx));
   },
 };
 
 /** `sliding_window` counts only where `use_sliding_window` is set. */
 export function slidingWindow(raw: RawConfig): number | null {
-  if (!field(raw, "use_sliding_window", false) || raw.sliding_window === null) return null;
-  return count(raw, "sliding_window", 4096);
+  if (!readField(raw, "use_sliding_window", false) || raw.sliding_window === null) return null;
+  return readCount(raw, "sliding_window", 4096);
 }
 
 /** What the config classes take where config.json names no rotary base and no length. */
@@ -71,34 +66,34 @@ export function rotaryDefaults(raw: RawConfig): RawConfig {
 }
 
 /** The first half of a block: the stream after attention. */
-export function attended(config: Qwen3Config, scope: Scope, inputs: BlockInputs): Node {
-  const normed = norm(config, scope, "ln1", "input_layernorm", inputs.x);
-  const attnOut = scope.hook("hook_attn_out", selfAttention(config, scope, normed, inputs));
-  return scope.hook("hook_resid_mid", add(inputs.x, attnOut));
+export function attended(config: Qwen3Config, ctx: ModuleContext, inputs: BlockInputs): Node {
+  const normed = norm(config, ctx, "ln1", "input_layernorm", inputs.x);
+  const attnOut = ctx.hook("hook_attn_out", selfAttention(config, ctx, normed, inputs));
+  return ctx.hook("hook_resid_mid", add(inputs.x, attnOut));
 }
 
 /** The norm before the second half. */
-export function ln2(config: TextConfig, scope: Scope, mid: Node): Node {
-  return norm(config, scope, "ln2", "post_attention_layernorm", mid);
+export function ln2(config: TextConfig, ctx: ModuleContext, mid: Node): Node {
+  return norm(config, ctx, "ln2", "post_attention_layernorm", mid);
 }
 
-function norm(config: TextConfig, scope: Scope, name: string, weight: string, x: Node): Node {
-  return rmsNorm(scope, name, x, scope.weight(`${weight}.weight`, [config.hidden_size]), config.rms_norm_eps);
+function norm(config: TextConfig, ctx: ModuleContext, name: string, weight: string, x: Node): Node {
+  return rmsNorm(ctx, name, x, ctx.weight(`${weight}.weight`, [config.hidden_size]), config.rms_norm_eps);
 }
 
-function selfAttention(config: Qwen3Config, scope: Scope, x: Node, inputs: BlockInputs): Node {
+function selfAttention(config: Qwen3Config, ctx: ModuleContext, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: size, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const bias = config.attention_bias;
-  const heading = (name: "q" | "k" | "v", n: number): Node => {
-    const projected = projection(scope, `self_attn.${name}_proj`, x, n * size, bias);
-    return scope.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
+  const projectHeads = (name: "q" | "k" | "v", n: number): Node => {
+    const projected = projection(ctx, `self_attn.${name}_proj`, x, n * size, bias);
+    return ctx.hook(`attn.hook_${name}`, splitHeads(projected, n, size));
   };
   const rotated = (name: "q" | "k", n: number): Node => {
-    const gain = scope.weight(`self_attn.${name}_norm.weight`, [size]);
-    const normed = rmsNorm(scope, `attn.${name}_norm`, heading(name, n), gain, config.rms_norm_eps);
-    return scope.hook(`attn.hook_rot_${name}`, rotary(normed, inputs.cos, inputs.sin));
+    const gain = ctx.weight(`self_attn.${name}_norm.weight`, [size]);
+    const normed = rmsNorm(ctx, `attn.${name}_norm`, projectHeads(name, n), gain, config.rms_norm_eps);
+    return ctx.hook(`attn.hook_rot_${name}`, rotary(normed, inputs.cos, inputs.sin));
   };
   const [q, k] = [rotated("q", heads), rotated("k", kvHeads)];
-  const z = attention(scope, { q, k, v: heading("v", kvHeads) }, inputs, { scale: size ** -0.5 });
-  return projection(scope, "self_attn.o_proj", z, d, bias);
+  const z = attention(ctx, { q, k, v: projectHeads("v", kvHeads) }, inputs, { scale: size ** -0.5 });
+  return projection(ctx, "self_attn.o_proj", z, d, bias);
 }

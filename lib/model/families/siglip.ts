@@ -1,5 +1,5 @@
 import type { Node } from "../graph/node.js";
-import type { Scope } from "../nn/layers.js";
+import type { ModuleContext } from "../nn/layers.js";
 import type { RawConfig, VisionConfig } from "./config.js";
 import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";
@@ -11,15 +11,15 @@ export function parseSiglip(raw: RawConfig): TowerConfig {
     patch_size: 16,
     hidden_act: "gelu_pytorch_tanh",
     layer_norm_eps: 1e-6,
-    class_tokens: 0,
+    classTokens: 0,
   });
 }
 
 /** (batch, patches, patch_values) → (batch, patches, hidden_size) */
-export function embedSiglip(config: VisionConfig, scope: Scope, { patches }: PatchInputs): Node {
-  return withPositions(config, scope, embedSquare(config, scope, patches, true));
+export function embedSiglip(config: VisionConfig, ctx: ModuleContext, { patches }: PatchInputs): Node {
+  return withPositions(config, ctx, embedSquare(config, ctx, patches, true));
 }
 
-export function finalSiglip(config: VisionConfig, scope: Scope, x: Node): Node {
-  return norm(config, scope, "ln_final", "vision_tower.post_layernorm", x);
+export function finalSiglip(config: VisionConfig, ctx: ModuleContext, x: Node): Node {
+  return norm(config, ctx, "ln_final", "vision_tower.post_layernorm", x);
 }

@@ -8,7 +8,7 @@ import { fromRow, mixesRows, needsAllQueries, type Plan } from "../edits/plan.js
 import { type Engine, floats } from "../engine/engine.js";
 import { columnBytes } from "../engine/estimate.js";
 import { type Company, runPiece } from "../engine/run-piece.js";
-import { KEYS, type Variant } from "../families/pieces.js";
+import { type GraphVariant, KEYS } from "../families/pieces.js";
 import type { Hook } from "../hooks/hooks.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS } from "../nn/experts.js";
 import type { ExpertInputs } from "./experts.js";
@@ -27,7 +27,7 @@ interface Work {
   readonly company: Company;
   /** Names of the outputs wanted. */
   readonly names: readonly string[];
-  readonly base: Variant;
+  readonly base: GraphVariant;
 }
 
 type Outputs = Readonly<Record<string, Tensor>>;

@@ -47,7 +47,7 @@ export function batchPass(engine: Feeding, batch: Batch): Pass {
 /** Whether a run looks at pictures: not if it starts where they are in the stream and none is added later on. */
 export function looks({ config }: Engine, { images = [] }: Batch, start?: number): boolean {
   if (images.length === 0 || start === undefined) return images.length > 0;
-  return config.vision_config!.readouts.some(({ into }) => into !== undefined && into >= start);
+  return config.vision_config!.readouts.some(({ toLayer }) => toLayer !== undefined && toLayer >= start);
 }
 
 /** Embeddings of tokens without pictures, (batch, time, hidden_size), as they enter the first block. */

@@ -104,7 +104,7 @@ function streamed({ engine, place }: Run, { name, build }: ExpertWork): Way {
   const form = formOf(engine.checkpoint, place);
   return {
     request: {
-      key: `an expert, ${name}, ${form} ${experts.inner}`,
+      key: `an expert, ${name}, ${form} ${experts.expertDim}`,
       build: () => build([fedMatrices(experts, hidden, form)]),
       prepack: false,
     },

@@ -37,13 +37,13 @@ export async function runExperts(
     await fromInput(run, "out", add);
     return out;
   }
-  const { perToken, inner } = place.experts;
-  const rowOf = ({ token, slot }: Visit): number => token * perToken + slot;
+  const { topK, expertDim } = place.experts;
+  const rowOf = ({ token, slot }: Visit): number => token * topK + slot;
   checkSlots(place, inputs, visits, EXPERT_POST);
-  const computed = zeros(engine, inputs, perToken, inner);
+  const computed = zeros(engine, inputs, topK, expertDim);
   await fromInput(run, "post", (rows, own) => {
     own.forEach((visit, i) => {
-      computed.data.set(rows.subarray(i * inner, (i + 1) * inner), rowOf(visit) * inner);
+      computed.data.set(rows.subarray(i * expertDim, (i + 1) * expertDim), rowOf(visit) * expertDim);
     });
   });
   await fromPost(run, watch.at(EXPERT_POST, computed), rowOf, add);
@@ -72,7 +72,7 @@ function fromPost(run: Run, post: Tensor, rowOf: (visit: Visit) => number, take:
     name: "from inner values",
     build: (all) => ({ out: expertGraph(experts, hidden, all, "post").out }),
     outputs: ["out"],
-    feeds: (own) => ({ post: gathered(run.engine, post, own.map(rowOf), experts.inner) }),
+    feeds: (own) => ({ post: gathered(run.engine, post, own.map(rowOf), experts.expertDim) }),
     take: (results, own) => take(results.out.data, own),
   });
 }
@@ -97,11 +97,11 @@ export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, st
 
 /** (batch, time, k): each token's experts, the one that weighs most first; −1 where there are fewer than k. */
 function indices(engine: Engine, place: ExpertPlace, inputs: ExpertInputs, visits: Run["visits"]): Tensor {
-  const { perToken } = place.experts;
+  const { topK } = place.experts;
   checkSlots(place, inputs, visits, EXPERT_INDICES);
-  const out = zeros(engine, inputs, perToken);
+  const out = zeros(engine, inputs, topK);
   out.data.fill(-1);
-  for (const { expert, token, slot } of visits.flat()) out.data[token * perToken + slot] = expert;
+  for (const { expert, token, slot } of visits.flat()) out.data[token * topK + slot] = expert;
   return out;
 }
 
@@ -112,11 +112,11 @@ function checkSlots(
   visits: Run["visits"],
   hook: string,
 ): void {
-  const many = visits.flat().find(({ slot }) => slot >= experts.perToken);
+  const many = visits.flat().find(({ slot }) => slot >= experts.topK);
   if (!many) return;
   const [row, column] = [Math.floor(many.token / input.shape[1]), many.token % input.shape[1]];
   throw new ModalscopeError(
-    `"${hook}" has room for ${experts.perToken} experts of each token.`,
+    `"${hook}" has room for ${experts.topK} experts of each token.`,
     `Edited weights send a token (row ${row}, column ${column} of this pass) to more.`,
     "Capture mlp.hook_expert_weights, which names all of them.",
   );

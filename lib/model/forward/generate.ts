@@ -14,7 +14,7 @@ import { blockBytes, checkMemory, type Demand, keyBytes, logitBytes } from "../e
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import type { Company } from "../engine/run-piece.js";
 import type { Hook } from "../hooks/hooks.js";
-import { runsIn } from "../hooks/reach.js";
+import { reaches } from "../hooks/reach.js";
 import { passOf } from "../vision/rows.js";
 import { towerBytes } from "../vision/tower.js";
 import { runBlocks } from "./blocks.js";
@@ -88,7 +88,7 @@ export async function generate(
 ): Promise<Generated[]> {
   const { engine } = model;
   const maxTokens = options.maxTokens ?? 100;
-  const runs = runsIn({ skip: options.skip, sees: looks(engine, batch) });
+  const runs = reaches({ skip: options.skip, withVision: looks(engine, batch) });
   const plan = planEdits(engine.hooks, options.edits ?? {}, runs);
   const { max_position_embeddings: most } = engine.config;
   if (batch.time + maxTokens > most) {

@@ -67,7 +67,9 @@ export function firstAsked(positions: Positions | "none", pass: Pass): number | 
 
 /** What the head's matrix would be applied to, with the captures and edits before it. */
 export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
-  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "taps" }))[NORMALIZED];
+  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "hookPoints" }))[
+    NORMALIZED
+  ];
 }
 
 /** Chosen columns of (batch, time, width), whose first column is `start`; as many in every row. */

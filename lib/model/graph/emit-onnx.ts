@@ -226,7 +226,7 @@ class Emitter {
       const positive = this.emit("Greater", [of(n.inputs[0]), this.float(0)]);
       return this.emit("Cast", [positive], { to: this.elementType("float") });
     },
-    Largest: (n, of) => {
+    TopKMask: (n, of) => {
       const places = this.largestPlaces(of(n.inputs[0]), n.attributes.k as number);
       const length = this.integers([n.shape[n.shape.length - 1] as number]);
       const marks = this.emit("OneHot", [places, length, this.integers([0, 1])]);
@@ -273,12 +273,12 @@ class Emitter {
       const { start, end, axis } = n.attributes as { start: number; end: number; axis: number };
       return this.emit("Slice", [of(n.inputs[0]), ...[[start], [end], [axis]].map((v) => this.integers(v))]);
     },
-    From: (n, of) => {
+    SliceFrom: (n, of) => {
       const { axis, start } = n.attributes as { axis: number; start: number };
       const bounds = [[start], [2 ** 53], [axis]].map((v) => this.integers(v));
       return this.emit("Slice", [of(n.inputs[0]), ...bounds]);
     },
-    Part: (n, of) => {
+    ConcatPart: (n, of) => {
       const [x, ...parts] = n.inputs;
       const { axis, index } = n.attributes as { axis: number; index: number };
       const lengths = parts.slice(0, index + 1).map((p) => this.lengthOf(of(p), fromEnd(axis, p.shape)));
@@ -287,7 +287,7 @@ class Emitter {
       const [start, end] = [sum(lengths.slice(0, -1)), sum(lengths)];
       return this.emit("Slice", [of(x), start, end, this.integers([axis])]);
     },
-    Group: (n, of) => {
+    SplitPart: (n, of) => {
       const [x, counts] = n.inputs;
       const { axis, index } = n.attributes as { axis: number; index: number };
       return `${this.split(of(x), of(counts), axis, counts.shape[0] as number)}.${index}`;

@@ -50,8 +50,8 @@ export const relu: Unary = unary("Relu");
 /** 1 where x > 0, else 0. Its derivative is taken as zero. */
 export const step: Unary = unary("Step");
 /** 1 at the k largest elements of the last axis, whose length is known, else 0. Its derivative is taken as zero. */
-export function largest(x: Node, k: number): Node {
-  return node("Largest", [x], x.shape, { k });
+export function topKMask(x: Node, k: number): Node {
+  return node("TopKMask", [x], x.shape, { k });
 }
 /** Over the last axis. */
 export const softmax: Unary = unary("Softmax");
@@ -164,12 +164,12 @@ export function slice(x: Node, axis: number, start: number, end: number): Node {
 }
 
 /** Elements of `axis` (from the end) from `start` on; `length` names how many these are where that is not known. */
-export function from(x: Node, axis: number, start: number, length: Dim): Node {
+export function sliceFrom(x: Node, axis: number, start: number, length: Dim): Node {
   const i = fromEnd(axis, x.shape);
   const whole = x.shape[i];
   const left = typeof whole === "number" ? whole - start : length;
   return node(
-    "From",
+    "SliceFrom",
     [x],
     x.shape.map((d, j) => (j === i ? left : d)),
     { axis, start },
@@ -177,11 +177,11 @@ export function from(x: Node, axis: number, start: number, length: Dim): Node {
 }
 
 /** Part `index` of what `concat(parts, axis)` joined, cut from `x`; lengths are read from `parts` at run time. */
-export function part(x: Node, parts: readonly Node[], axis: number, index: number): Node {
+export function concatPart(x: Node, parts: readonly Node[], axis: number, index: number): Node {
   const i = fromEnd(axis, x.shape);
   const length = parts[index].shape[fromEnd(axis, parts[index].shape)];
   return node(
-    "Part",
+    "ConcatPart",
     [x, ...parts],
     x.shape.map((d, j) => (j === i ? length : d)),
     { axis, index },
@@ -192,10 +192,10 @@ export function part(x: Node, parts: readonly Node[], axis: number, index: numbe
  * Elements of `axis` (from the end) taken apart: `counts` (groups), whole numbers that add up to its length, of which
  * any may be zero, say how many are in each group. The `index`-th group; its length is called `length`.
  */
-export function group(x: Node, counts: Node, axis: number, index: number, length: Dim): Node {
+export function splitPart(x: Node, counts: Node, axis: number, index: number, length: Dim): Node {
   const i = fromEnd(axis, x.shape);
   return node(
-    "Group",
+    "SplitPart",
     [x, counts],
     x.shape.map((d, j) => (j === i ? length : d)),
     { axis, index },

@@ -111,7 +111,7 @@ const rules: Record<string, Rule> = {
   Gelu: (n, g) => mul(g, geluSlope(n.inputs[0], n.attributes.approximate === "tanh")),
   Relu: (n, g) => mul(g, ops.step(n.inputs[0])),
   Step: () => undefined,
-  Largest: () => undefined,
+  TopKMask: () => undefined,
   Softmax: (n, g) => {
     const weighted = mul(g, n);
     return sub(weighted, mul(n, ops.sum(weighted, [-1], true)));
@@ -175,7 +175,7 @@ const rules: Record<string, Rule> = {
   },
   Concat: (n, g, i) => {
     const axis = n.attributes.axis as number;
-    return ops.part(g, n.inputs, axis - (axis < 0 ? 0 : n.shape.length), i);
+    return ops.concatPart(g, n.inputs, axis - (axis < 0 ? 0 : n.shape.length), i);
   },
   Slice: (n, g) => {
     const x = n.inputs[0];
@@ -186,12 +186,12 @@ const rules: Record<string, Rule> = {
       throw new TypeError(`A slice of "${length}" has no derivative: its length is not known.`);
     return ops.pad(g, back, n.attributes.start as number, length - (n.attributes.end as number));
   },
-  From: (n, g) => {
+  SliceFrom: (n, g) => {
     const { axis, start } = n.attributes as { axis: number; start: number };
     const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)];
     return ops.pad(g, axis, start, 0, length);
   },
-  Part: (n, g, i, lead) => {
+  ConcatPart: (n, g, i, lead) => {
     if (i > 0) return undefined;
     const [x, ...parts] = n.inputs;
     const { axis, index } = n.attributes as { axis: number; index: number };
@@ -206,7 +206,7 @@ const rules: Record<string, Rule> = {
     const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
     const back = axis < 0 ? axis : axis - n.shape.length;
     const length = n.inputs[0].shape[ops.fromEnd(axis, n.inputs[0].shape)];
-    if (after === 0) return ops.from(g, back, before, length);
+    if (after === 0) return ops.sliceFrom(g, back, before, length);
     return ops.slice(g, back, before, before + (length as number));
   },
   OuterSum: (n, g, i, lead) => {

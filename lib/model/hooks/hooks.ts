@@ -38,7 +38,7 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
       hooks.push({ name: prefix + local, piece: id, local, inside, shape });
     };
     const inner = (): void => {
-      for (const [local, { shape }] of buildPiece(family, config, id).taps) {
+      for (const [local, { shape }] of buildPiece(family, config, id).hookPoints) {
         if (!local.startsWith("present.") && local !== EXPERT_INPUT) add(local, withKeys(shape), true);
       }
     };
@@ -51,7 +51,7 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
         inside: false,
         shape: residual(config.hidden_size),
       });
-    if (id === "vision.embed") add("hook_patches", ["batch", "patches", config.vision_config!.patch_values]);
+    if (id === "vision.embed") add("hook_patches", ["batch", "patches", config.vision_config!.patchDim]);
     const width = streamWidth(config, id);
     if (width !== undefined) add("hook_resid_pre", residual(width));
     inner();
@@ -76,7 +76,7 @@ function streamWidth({ hidden_size, vision_config }: TextConfig, id: PieceId): n
 
 /** Whether visual features are added after a block (DeepStack). */
 function injected({ vision_config }: TextConfig, id: PieceId): boolean {
-  return vision_config?.readouts.some(({ into }) => into === id) ?? false;
+  return vision_config?.readouts.some(({ toLayer }) => toLayer === id) ?? false;
 }
 
 /**
@@ -116,7 +116,7 @@ export function globExpression(glob: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-/** Whether a hook lies in the tower or the projector, where rows are pictures or tiles. */
+/** Whether a hook lies in the tower or the projector, where rows are images or tiles. */
 export function isVisual({ piece }: Hook): boolean {
   return typeof piece === "string" && /^(vision|projector)(\.|$)/.test(piece);
 }

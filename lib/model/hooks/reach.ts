@@ -1,35 +1,38 @@
-/** Which hooks a run passes: it may start late, stop early and leave blocks out. */
+/** Hooks that a run reaches: it may start late, stop early and skip blocks. */
 import { ModalscopeError } from "../../errors.js";
 import { HEAD } from "../families/pieces.js";
 import { type Hook, isVisual, matchHooks } from "./hooks.js";
 
-export interface Course {
-  /** First block, whose stream is given; undefined where the run begins with the embedding. */
+/** The part of the model that a run computes. */
+export interface RunRange {
+  /** First block, whose residual stream is given; undefined for a run that begins with the embedding. */
   readonly start?: number;
   /** Block before which it stops. */
   readonly stop?: number;
+  /** Blocks that are left out: the residual stream passes them unchanged. */
   readonly skip?: readonly number[];
-  /** Whether pictures are looked at (default true). */
-  readonly sees?: boolean;
+  /** Whether the vision tower runs (default true). */
+  readonly withVision?: boolean;
   /** Whether the final norm and the language head run (default true). */
   readonly head?: boolean;
 }
 
-/** Points that the stream passes even where its block is left out. */
+/** Hooks between the blocks: the residual stream passes them even where its block is skipped. */
 const BETWEEN: readonly string[] = ["hook_resid_pre", "hook_deepstack", "hook_resid_post"];
 
-export function runsIn({
+/** Predicate of the hooks that a run over this range reaches. */
+export function reaches({
   start,
   stop,
   skip = [],
-  sees = true,
+  withVision = true,
   head = true,
-}: Course): (hook: Hook) => boolean {
+}: RunRange): (hook: Hook) => boolean {
   return ({ piece, local }) => {
     if (piece === HEAD) return head && stop === undefined;
     if (piece === "embed") return start === undefined;
-    if (typeof piece !== "number") return sees;
-    if (local === "hook_deepstack" && !sees) return false;
+    if (typeof piece !== "number") return withVision;
+    if (local === "hook_deepstack" && !withVision) return false;
     if (piece < (start ?? 0) || piece >= (stop ?? Number.POSITIVE_INFINITY)) return false;
     return !skip.includes(piece) || BETWEEN.includes(local);
   };
@@ -49,14 +52,14 @@ export function matchRunning(
   if (found.length > 0) return found;
   if (named.every((hook) => isVisual(hook) || hook.local === "hook_deepstack")) {
     throw new ModalscopeError(
-      `Nothing would happen at "${pattern}".`,
-      `${named.length === 1 ? "This hook is" : `These ${named.length} hooks are`} passed only where the run looks at a picture: the batch has no picture, or the run starts, stops or skips so that none is looked at there.`,
-      "Give prompts with pictures, or do not ask for it.",
+      `${named.length === 1 ? `Hook "${pattern}" does` : `The ${named.length} hooks of "${pattern}" do`} not run with these options.`,
+      "The vision tower runs only for images: the batch has none, or the run starts, stops or skips so that none is needed there.",
+      "Give prompts with images, or leave the hook out.",
     );
   }
   throw new ModalscopeError(
-    `Nothing would happen at "${pattern}".`,
-    `${named.length === 1 ? "This hook does" : `Its ${named.length} hooks do`} not run: the run starts after it, stops before it, or leaves its block or the language head out.`,
-    "Change start, stop, skip or logits, or do not ask for it.",
+    `${named.length === 1 ? `Hook "${pattern}" does` : `The ${named.length} hooks of "${pattern}" do`} not run with these options.`,
+    "The run starts after, stops before, or leaves out the block or the language head.",
+    "Change start, stop, skip or logits, or leave the hook out.",
   );
 }

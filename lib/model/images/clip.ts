@@ -1,4 +1,4 @@
-/** What LLaVA's two families share: a CLIP or SigLIP tower, and the processor that fits a picture to it. */
+/** What LLaVA's two families share: a CLIP or SigLIP tower, and the processor that fits an image to it. */
 
 import type { VisualToken } from "./layout.js";
 import { patchTokens } from "./layout.js";
@@ -26,7 +26,7 @@ import {
 import { resizeView, type View } from "./view.js";
 
 export interface Tower {
-  /** Side of the square picture that it takes, and of one patch, in pixels. */
+  /** Side of the square image that it takes, and of one patch, in pixels. */
   readonly imageSize: number;
   readonly patchSize: number;
   /** Patches along each side. */
@@ -64,7 +64,7 @@ export function tileTokens(tower: Tower, view: View, tile: number): VisualToken[
 }
 
 export interface FitSettings {
-  /** Left out: the picture keeps its size. */
+  /** Left out: the image keeps its size. */
   readonly size?: Size;
   /** Left out: nothing is cropped. */
   readonly crop?: { readonly width: number; readonly height: number };
@@ -95,13 +95,13 @@ function rectangle(fields: Fields, size: Size): { width: number; height: number 
   );
 }
 
-/** The picture that the settings make must be what the tower takes. */
+/** The image that the settings make must be what the tower takes. */
 export function checkFit(fields: Fields, { size, crop }: FitSettings, tower: Tower): void {
   const result = crop ?? (size && "height" in size ? size : undefined);
   const takes = `The vision tower in config.json takes ${tower.imageSize}×${tower.imageSize}.`;
-  if (!result) contradict(`${fields.file} leaves pictures of any shape.`, takes);
+  if (!result) contradict(`${fields.file} leaves images of any shape.`, takes);
   if (result.width !== tower.imageSize || result.height !== tower.imageSize)
-    contradict(`${fields.file} makes pictures of ${result.width}×${result.height} pixels.`, takes);
+    contradict(`${fields.file} makes images of ${result.width}×${result.height} pixels.`, takes);
 }
 
 /** Resizes and crops to the centre, as transformers' `PilBackend` does. */

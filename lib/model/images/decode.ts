@@ -5,7 +5,7 @@ import { checkRaster, type RgbImage } from "./raster.js";
 
 export type { RgbImage } from "./raster.js";
 
-/** A path or a `data:` URL, the bytes of an image file, or a picture that is decoded already. */
+/** A path or a `data:` URL, the bytes of an image file, or decoded pixels. */
 export type ImageSource = string | Uint8Array | RgbImage;
 
 export interface DecodeOptions {
@@ -13,7 +13,7 @@ export interface DecodeOptions {
   readonly maxPixels?: number;
   /**
    * What becomes of transparency: `drop` (default) keeps the colours that lie under it, as transformers does with a
-   * path (`load_image`); `white` lays the picture on white, as it does with a PIL image (`convert_to_rgb`).
+   * path (`load_image`); `white` lays the image on white, as it does with a PIL image (`convert_to_rgb`).
    */
   readonly alpha?: "drop" | "white";
 }
@@ -24,12 +24,12 @@ const MAX_PIXELS = 89_478_485;
 const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
 
 /**
- * Reads a picture as 8-bit RGB with the values that Pillow's `.convert("RGB")` gives: the first frame of an animation,
+ * Reads an image as 8-bit RGB with the values that Pillow's `.convert("RGB")` gives: the first frame of an animation,
  * turned as its EXIF orientation says, colour profiles left alone, CMYK by Pillow's formula, 16-bit levels by their
  * high byte. PNG, GIF, TIFF and lossless WebP are exact, JPEG and lossy WebP too where the decoders' builds agree.
  * Not as Pillow: 16-bit *grey* (Pillow clips it at 255, which leaves it white); the colours under a GIF's transparency
  * (black here); the chroma of AVIF, another decoder's.
- * @throws ModalscopeError when there is no such file, it is no picture of a known format, it is damaged, or too large
+ * @throws ModalscopeError when there is no such file, it is no image of a known format, it is damaged, or too large
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<RgbImage> {
   if (typeof source === "object" && source !== null && "width" in source) {
@@ -54,7 +54,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
   return reading(name, () => decode(input, file, options.alpha ?? "drop"));
 }
 
-/** Loaded with the first picture: it takes a fifth of a second, which those who only read text need not wait for. */
+/** Loaded with the first image: it takes a fifth of a second, which those who only read text need not wait for. */
 async function libvips(): Promise<typeof import("sharp").default> {
   return (await import("sharp")).default;
 }
@@ -116,7 +116,7 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
     throw new ModalscopeError(
       `${name} cannot be read as an image.`,
       why.endsWith(".") ? why : `${why}.`,
-      "The file is damaged, or not a picture.",
+      "The file is damaged, or not an image.",
       { cause },
     );
   }

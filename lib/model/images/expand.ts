@@ -75,7 +75,7 @@ function written(image: ProcessedImage, { image: token, begin, end }: ImageToken
   const tile = `\n\n${begin}${token.repeat(perTile)}${end}\n\n`;
   const crops = image.tiles.length - 1;
   if (crops === 0) return tile;
-  // Gemma 3's own words around a picture and its pan-and-scan crops.
+  // Gemma 3's own words around an image and its pan-and-scan crops.
   const others = Array<string>(crops).fill(tile).join(" ");
   return `Here is the original image ${tile} and here are some crops to help you see better ${others}`;
 }

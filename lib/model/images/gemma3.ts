@@ -22,7 +22,7 @@ import {
 import { cutView, resizeView, viewOf } from "./view.js";
 
 /**
- * Gemma 3 (`Gemma3ImageProcessor`): the picture squeezed into a square; with `do_pan_and_scan` a long picture's crops
+ * Gemma 3 (`Gemma3ImageProcessor`): the image squeezed into a square; with `do_pan_and_scan` a long image's crops
  * too. (transformers' Gemma3Processor takes pan-and-scan from its call only; here, as in its image processor alone,
  * what the file says of it counts as well. In the checkpoints that we know it says nothing.)
  */
@@ -80,9 +80,9 @@ function poolingOf(files: ProcessorFiles, fields: Fields): Pooling {
   const size = sizeOfField(fields, "size", { height: 224, width: 224 }, "square");
   const takes = `The vision tower in config.json takes ${imageSize}×${imageSize}.`;
   if (!flag(fields, "do_resize", true) || !("height" in size))
-    contradict(`${fields.file} leaves pictures of any shape.`, takes);
+    contradict(`${fields.file} leaves images of any shape.`, takes);
   if (size.height !== imageSize || size.width !== imageSize)
-    contradict(`${fields.file} makes pictures of ${size.width}×${size.height} pixels.`, takes);
+    contradict(`${fields.file} makes images of ${size.width}×${size.height} pixels.`, takes);
   return { imageSize, side, cell: { patch, side: kernel * patch } };
 }
 

@@ -23,7 +23,7 @@ export interface VisualToken {
   readonly box: Box | null;
 }
 
-/** One picture that the vision tower sees. */
+/** One image that the vision tower sees. */
 export interface Tile {
   /** In pixels of the original. */
   readonly box: Box;
@@ -73,7 +73,7 @@ export interface ImageProcessor {
   }): ProcessedImage;
 }
 
-/** What a tower of one size sees: the whole picture and, after it, its parts. */
+/** What a tower of one size sees: the whole image and, after it, its parts. */
 export function tilesOf(
   views: readonly View[],
   table: Float32Array,

@@ -5,7 +5,7 @@ import type { RgbImage } from "./raster.js";
 import { flag, kindOf, type Levels, type ProcessorFiles, preprocessorFields } from "./settings.js";
 import { cutView, type View, viewOf } from "./view.js";
 
-/** LLaVA 1.5: one picture, its shortest edge resized to the tower's size, the centre cropped (`CLIPImageProcessor`). */
+/** LLaVA 1.5: one image, its shortest edge resized to the tower's size, the centre cropped (`CLIPImageProcessor`). */
 export function llavaProcessor(files: ProcessorFiles): ImageProcessor {
   const tower = towerOf(files);
   const fields = preprocessorFields(files);

@@ -26,7 +26,7 @@ const PINPOINTS = [
 ];
 
 /**
- * LLaVA 1.6 (`LlavaNextImageProcessor`): the whole picture squeezed into one tile; then the picture at the best of the
+ * LLaVA 1.6 (`LlavaNextImageProcessor`): the whole image squeezed into one tile; then the image at the best of the
  * known resolutions, its shape kept, centred on black and cut into tiles.
  */
 export function llavaNextProcessor(files: ProcessorFiles): ImageProcessor {
@@ -94,7 +94,7 @@ function pinpoints({ file, values }: Fields): number[][] {
   );
 }
 
-/** `select_best_resolution`: the one that keeps most of the picture's pixels, and of those the least empty one. */
+/** `select_best_resolution`: the one that keeps most of the image's pixels, and of those the least empty one. */
 function bestResolution(image: Resolution, resolutions: readonly Resolution[]): Resolution {
   let best: Resolution | undefined;
   let most = 0;
@@ -111,7 +111,7 @@ function bestResolution(image: Resolution, resolutions: readonly Resolution[]): 
       best = resolution;
     }
   }
-  // transformers fails here too: at each resolution the picture is thinner than a pixel.
+  // transformers fails here too: at each resolution the image is thinner than a pixel.
   if (best && most > 0) return best;
   throw new ModalscopeError(
     `The image of ${image.width}×${image.height} pixels is too thin.`,
@@ -120,7 +120,7 @@ function bestResolution(image: Resolution, resolutions: readonly Resolution[]): 
   );
 }
 
-/** The picture with its shape lost; `fit` then leaves it alone, unless the crop is larger. */
+/** The image with its shape lost; `fit` then leaves it alone, unless the crop is larger. */
 function overview(view: View, { size, filter }: FitSettings): View {
   if (!size) return view;
   const target = "height" in size ? size : { width: size.shortest, height: size.shortest };

@@ -20,7 +20,7 @@ export function levelTable(levels: Levels): Float32Array {
   return table;
 }
 
-/** Pictures of one size as (tiles, 3, height, width). */
+/** Images of one size as (tiles, 3, height, width). */
 export function planes(images: readonly RgbImage[], table: Float32Array): Tensor {
   const { width, height } = images[0];
   const area = width * height;
@@ -37,14 +37,14 @@ export function planes(images: readonly RgbImage[], table: Float32Array): Tensor
 export interface PatchShape {
   /** Side of a patch, in pixels. */
   readonly patch: number;
-  /** Frames that a patch spans: a still picture is repeated so often. */
+  /** Frames that a patch spans: a still image is repeated so often. */
   readonly temporal: number;
   /** Side of the square of patches that becomes one token. */
   readonly merge: number;
 }
 
 /**
- * A picture as Qwen's patches, (patches, 3 · temporal · patch · patch): the merge×merge patches of one token stand
+ * An image as Qwen's patches, (patches, 3 · temporal · patch · patch): the merge×merge patches of one token stand
  * together, tokens row by row; inside a patch the axes are (channel, frame, row, column).
  */
 export function mergedPatches(

@@ -17,11 +17,11 @@ const PROCESSORS: Readonly<Record<string, (files: ProcessorFiles) => ImageProces
   qwen3_vl_moe: qwen3VlProcessor,
 };
 
-/** The families whose images can be prepared, by `model_type`. */
+/** Every `model_type` that has an image processor. */
 export const IMAGE_FAMILIES: readonly string[] = Object.keys(PROCESSORS);
 
 /**
- * How a checkpoint's images become pixel values: the very values of transformers' processors (their PIL and numpy back
+ * Image processor of a checkpoint: the very values of transformers' processors (their PIL and numpy back
  * end) for the same levels. transformers.js's processors resize with libvips, which does not average when it shrinks,
  * and leave out what a file does not say: on a 1280×960 chart their LLaVA pixels are off by 3 levels of 255 in the
  * mean and 220 at most, and Qwen3-VL's are not normalised.
@@ -31,8 +31,8 @@ export function imageProcessor(modelType: string, files: ProcessorFiles): ImageP
   const make = Object.hasOwn(PROCESSORS, modelType) ? PROCESSORS[modelType] : undefined;
   if (!make)
     throw new ModalscopeError(
-      `Images cannot be prepared for "${modelType}".`,
-      `Known are ${IMAGE_FAMILIES.join(", ")}.`,
+      `This checkpoint (${modelType}) is text-only: no image processor is implemented for it.`,
+      `Implemented are ${IMAGE_FAMILIES.join(", ")}.`,
       didYouMean(modelType, IMAGE_FAMILIES),
     );
   const { process } = make(files);

@@ -17,7 +17,7 @@ import {
 } from "./settings.js";
 import { boxOf, resizeView, viewOf } from "./view.js";
 
-/** Qwen3-VL (`Qwen2VLImageProcessor`): the picture at about its own size, sides in whole tokens, cut into patches. */
+/** Qwen3-VL (`Qwen2VLImageProcessor`): the image at about its own size, sides in whole tokens, cut into patches. */
 export function qwen3VlProcessor(files: ProcessorFiles): ImageProcessor {
   const fields = preprocessorFields(files);
   kindOf(fields, ["Qwen2VLImageProcessor"]);

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 
-/** A picture in memory: 8-bit RGB, row-major, no padding between rows. */
+/** An image in memory: 8-bit RGB, row-major, no padding between rows. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;
@@ -16,7 +16,7 @@ export interface Region {
   readonly height: number;
 }
 
-/** @throws ModalscopeError when the sizes are not those of a picture, or the data do not fill them */
+/** @throws ModalscopeError when the sizes are not those of an image, or the data do not fill them */
 export function checkRaster(image: RgbImage): void {
   const { width, height, data } = image;
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0))

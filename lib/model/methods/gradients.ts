@@ -16,7 +16,7 @@ import { ELEMENT_BYTES } from "../engine/pool.js";
 import { HEAD } from "../families/pieces.js";
 import { batchPass, looks } from "../forward/embed.js";
 import { type Hook, isVisual, matchHooks } from "../hooks/hooks.js";
-import { matchRunning, runsIn } from "../hooks/reach.js";
+import { matchRunning, reaches } from "../hooks/reach.js";
 import type { Model } from "../model.js";
 import { EXPERT_INDICES, EXPERT_POST } from "../nn/experts.js";
 import { passOf } from "../vision/rows.js";
@@ -69,7 +69,7 @@ export async function gradients(
   const { engine } = model;
   const { positions = "last", signal, skip = [] } = options;
   const pass = batchPass(engine, batch);
-  const runs = runsIn({ skip, sees: looks(engine, batch) });
+  const runs = reaches({ skip, withVision: looks(engine, batch) });
   const wanted = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
   const counted = passOf(engine, batch, pass);
   const visual = wanted.some(isVisual);
@@ -97,7 +97,7 @@ export async function gradients(
     metrics.map((m) => m.gradient(logits)),
   );
   let g = await backThroughHead(back, run.cache.get(final), run.logitColumns, cotangent);
-  const injected = new Set(engine.config.vision_config?.readouts.map(({ into }) => into));
+  const injected = new Set(engine.config.vision_config?.readouts.map(({ toLayer }) => toLayer));
   const seen = new Map<Entrance, Tensor>();
   for (let l = layers - 1; l >= first; l--) {
     signal?.throwIfAborted();

@@ -11,7 +11,7 @@ import { ELEMENT_BYTES } from "../engine/pool.js";
 import { HEAD } from "../families/pieces.js";
 import { looks } from "../forward/embed.js";
 import { isVisual } from "../hooks/hooks.js";
-import { runsIn } from "../hooks/reach.js";
+import { reaches } from "../hooks/reach.js";
 import { passOf } from "../vision/rows.js";
 import { towerBytes } from "../vision/tower.js";
 import { spanStart } from "./sweep-batch.js";
@@ -57,7 +57,7 @@ export function combinations(grid: Grid): unknown[] {
 
 /** Makes points of edits, checked against the batch. */
 export function planner(engine: Engine, batch: Batch, pass: Pass): (index: number, edits: Edits) => Point {
-  const runs = runsIn({ sees: looks(engine, batch) });
+  const runs = reaches({ withVision: looks(engine, batch) });
   const counted = passOf(engine, batch, pass);
   return (index, edits) => {
     const plan = planEdits(engine.hooks, edits, runs);

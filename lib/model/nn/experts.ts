@@ -4,7 +4,7 @@ import { input, type Node, type Shape } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
 import { pullback } from "../graph/vjp.js";
 import type { Experts } from "./layers.js";
-import { activation, projection, type Scope } from "./layers.js";
+import { activation, type ModuleContext, projection } from "./layers.js";
 
 /** Inner points that the experts outside the block's graph need; not hooks. */
 export const EXPERT_INPUT = "experts.input";
@@ -15,10 +15,10 @@ export const EXPERT_POST = "mlp.hook_post";
 export const MLP_OUT = "hook_mlp_out";
 
 /** The hooks of a sparse block after its graph, and their shapes. */
-export function expertHooks({ perToken, inner }: Experts, hidden: number): [string, Shape][] {
+export function expertHooks({ topK, expertDim }: Experts, hidden: number): [string, Shape][] {
   return [
-    [EXPERT_INDICES, ["batch", "time", perToken]],
-    [EXPERT_POST, ["batch", "time", perToken, inner]],
+    [EXPERT_INDICES, ["batch", "time", topK]],
+    [EXPERT_POST, ["batch", "time", topK, expertDim]],
     [MLP_OUT, ["batch", "time", hidden]],
   ];
 }
@@ -28,16 +28,16 @@ export function expertHooks({ perToken, inner }: Experts, hidden: number): [stri
  * @param stream (batch, time, hidden_size), what is added to
  * @param x (batch, time, hidden_size), what the router and the experts read
  */
-export function mixture(scope: Scope, stream: Node, x: Node, experts: Experts): Node {
-  const logits = scope.hook("mlp.hook_router_logits", projection(scope, "mlp.gate", x, experts.count));
-  const weights = scope.hook(EXPERT_WEIGHTS, routed(logits, experts));
-  return scope.mixture(stream, x, weights, experts);
+export function mixture(ctx: ModuleContext, stream: Node, x: Node, experts: Experts): Node {
+  const logits = ctx.hook("mlp.hook_router_logits", projection(ctx, "mlp.gate", x, experts.count));
+  const weights = ctx.hook(EXPERT_WEIGHTS, routed(logits, experts));
+  return ctx.mixture(stream, x, weights, experts);
 }
 
 /** Weights of the experts (batch, time, experts): the softmax over all, zero for those that are not chosen. */
-function routed(logits: Node, { perToken, normalised }: Experts): Node {
+function routed(logits: Node, { topK, normalised }: Experts): Node {
   const probabilities = ops.softmax(logits);
-  const kept = ops.mul(probabilities, ops.largest(probabilities, perToken));
+  const kept = ops.mul(probabilities, ops.topKMask(probabilities, topK));
   return normalised ? ops.div(kept, ops.sum(kept, [-1], true)) : kept;
 }
 
@@ -48,13 +48,13 @@ export type MatrixForm = "linear" | "transposed";
 
 /** Shapes of an expert's two matrices. */
 export function matrixShapes(
-  { inner }: Experts,
+  { expertDim }: Experts,
   hidden: number,
   form: MatrixForm,
 ): { gate_up: [number, number]; down: [number, number] } {
   const [up, down]: [[number, number], [number, number]] = [
-    [2 * inner, hidden],
-    [hidden, inner],
+    [2 * expertDim, hidden],
+    [hidden, expertDim],
   ];
   return form === "linear" ? { gate_up: up, down } : { gate_up: [up[1], up[0]], down: [down[1], down[0]] };
 }
@@ -95,7 +95,10 @@ export function expertGraph(
   from: "x" | "post" = "x",
 ): { post: Node; out: Node } {
   const each = atTokens(experts, hidden, all, from);
-  return { post: together(each.map(({ post }) => post)), out: together(each.map(({ out }) => out)) };
+  return {
+    post: concatExperts(each.map(({ post }) => post)),
+    out: concatExperts(each.map(({ out }) => out)),
+  };
 }
 
 /** The pullback of a cotangent `g` (targets, tokens, hidden): `d x`, `d weight` and `d post`. */
@@ -108,13 +111,13 @@ export function expertBackward(
   const g = input("g", ["targets", "tokens", hidden]);
   const each = atTokens(experts, hidden, all).map(({ x, weight, post, out }, e) => {
     const options = { targets: true, frozen: new Set(frozenPost ? [post] : []) };
-    return pullback(new Map([[out, own(g, all, e)]]), [x, weight, post], options);
+    return pullback(new Map([[out, rowsOfExpert(g, all, e)]]), [x, weight, post], options);
   });
   const [dx, dWeight, dPost] = [0, 1, 2].map((i) => each.map((d) => d[i]!));
   return {
-    ...(!frozenPost && { "d x": together(dx) }),
-    "d weight": together(dWeight),
-    "d post": together(dPost),
+    ...(!frozenPost && { "d x": concatExperts(dx) }),
+    "d weight": concatExperts(dWeight),
+    "d post": concatExperts(dPost),
   };
 }
 
@@ -125,32 +128,32 @@ function atTokens(
   from: "x" | "post" = "x",
 ): AtTokens[] {
   const rows = (name: string, width: number): Node => input(name, ["tokens", width]);
-  const [x, weight, post] = [rows("x", hidden), rows("weight", 1), rows("post", experts.inner)];
+  const [x, weight, post] = [rows("x", hidden), rows("weight", 1), rows("post", experts.expertDim)];
   return all.map((matrices, e) => {
-    const at = { x: own(x, all, e), weight: own(weight, all, e) };
-    const inside = from === "post" ? own(post, all, e) : innerValues(experts, matrices, at.x);
+    const at = { x: rowsOfExpert(x, all, e), weight: rowsOfExpert(weight, all, e) };
+    const inside = from === "post" ? rowsOfExpert(post, all, e) : innerValues(experts, matrices, at.x);
     return { ...at, post: inside, out: ops.mul(product(inside, matrices.down, matrices.form), at.weight) };
   });
 }
 
 /** The rows of one expert; all, where it is alone. */
-function own(rows: Node, all: readonly Matrices[], e: number): Node {
+function rowsOfExpert(rows: Node, all: readonly Matrices[], e: number): Node {
   if (all.length === 1) return rows;
-  return ops.group(rows, input("counts", [all.length], "int64"), -2, e, `tokens of ${e}`);
+  return ops.splitPart(rows, input("counts", [all.length], "int64"), -2, e, `tokens of ${e}`);
 }
 
 /** The rows of all experts below each other again. */
-function together(parts: readonly Node[]): Node {
+function concatExperts(parts: readonly Node[]): Node {
   return parts.length === 1 ? parts[0] : ops.concat(parts, -2, "tokens");
 }
 
 /** act(gate x) · up x. */
-function innerValues({ inner, hidden_act }: Experts, { gateUp, form }: Matrices, x: Node): Node {
+function innerValues({ expertDim, hidden_act }: Experts, { gateUp, form }: Matrices, x: Node): Node {
   const products = gateUp.map((matrix) => product(x, matrix, form));
   const [pre, up] =
     products.length > 1
       ? products
-      : [0, inner].map((start) => ops.slice(products[0], -1, start, start + inner));
+      : [0, expertDim].map((start) => ops.slice(products[0], -1, start, start + expertDim));
   return ops.mul(activation(hidden_act)(pre), up);
 }
 
@@ -163,15 +166,15 @@ function product(x: Node, matrix: Node, form: MatrixForm): Node {
  * for training, where all experts are in memory and the graph must be one. The weights have the names and shapes
  * under which transformers saves them.
  */
-export function denseMixture(scope: Scope, x: Node, weights: Node, experts: Experts): Node {
-  const { count, inner } = experts;
+export function denseMixture(ctx: ModuleContext, x: Node, weights: Node, experts: Experts): Node {
+  const { count, expertDim } = experts;
   const hidden = x.shape[2] as number;
   const [batch, time] = x.shape;
-  const all = savedWeights[experts.savedAs](scope, experts, hidden);
+  const all = expertWeights[experts.checkpointLayout](ctx, experts, hidden);
   const post = ops.mul(activation(experts.hidden_act)(ops.linear(x, all.gate)), ops.linear(x, all.up));
-  const byExpert = ops.reshape(post, [batch, time, count, inner]);
+  const byExpert = ops.reshape(post, [batch, time, count, expertDim]);
   const weighted = ops.mul(byExpert, ops.reshape(weights, [batch, time, count, 1]));
-  return ops.linearTransposed(ops.reshape(weighted, [batch, time, count * inner]), all.down);
+  return ops.linearTransposed(ops.reshape(weighted, [batch, time, count * expertDim]), all.down);
 }
 
 /** All experts below each other, (count · inner, hidden) each. */
@@ -181,22 +184,22 @@ interface AllExperts {
   readonly down: Node;
 }
 
-const savedWeights: Readonly<
-  Record<Experts["savedAs"], (scope: Scope, experts: Experts, hidden: number) => AllExperts>
+const expertWeights: Readonly<
+  Record<Experts["checkpointLayout"], (ctx: ModuleContext, experts: Experts, hidden: number) => AllExperts>
 > = {
-  separate(scope, { count, inner }, hidden) {
+  separate(ctx, { count, expertDim }, hidden) {
     const each = (name: string, shape: readonly number[]): Node[] =>
-      Array.from({ length: count }, (_, e) => scope.weight(`mlp.experts.${e}.${name}.weight`, shape));
-    const below = (name: string): Node => ops.concat(each(name, [inner, hidden]), -2);
-    const down = ops.concat(each("down_proj", [hidden, inner]), -1);
+      Array.from({ length: count }, (_, e) => ctx.weight(`mlp.experts.${e}.${name}.weight`, shape));
+    const below = (name: string): Node => ops.concat(each(name, [expertDim, hidden]), -2);
+    const down = ops.concat(each("down_proj", [hidden, expertDim]), -1);
     return { gate: below("gate_proj"), up: below("up_proj"), down: ops.transpose(down, [1, 0]) };
   },
-  linear(scope, { count, inner }, hidden) {
-    const both = scope.weight("mlp.experts.gate_up_proj", [count, 2 * inner, hidden]);
-    const below = (x: Node): Node => ops.reshape(x, [count * inner, hidden]);
-    const half = (start: number): Node => below(ops.slice(both, -2, start, start + inner));
-    const down = scope.weight("mlp.experts.down_proj", [count, hidden, inner]);
-    return { gate: half(0), up: half(inner), down: below(ops.transpose(down, [0, 2, 1])) };
+  linear(ctx, { count, expertDim }, hidden) {
+    const both = ctx.weight("mlp.experts.gate_up_proj", [count, 2 * expertDim, hidden]);
+    const below = (x: Node): Node => ops.reshape(x, [count * expertDim, hidden]);
+    const half = (start: number): Node => below(ops.slice(both, -2, start, start + expertDim));
+    const down = ctx.weight("mlp.experts.down_proj", [count, hidden, expertDim]);
+    return { gate: half(0), up: half(expertDim), down: below(ops.transpose(down, [0, 2, 1])) };
   },
 };
 
@@ -207,11 +210,11 @@ const savedWeights: Readonly<
  * @param logits router logits of the sparse layers, (batch, time, experts) each
  * @param tokens (batch, time, 1): 1 / (tokens of the batch) at tokens, 0 at padding
  */
-export function loadBalancingLoss(logits: readonly Node[], tokens: Node, { count, perToken }: Experts): Node {
+export function loadBalancingLoss(logits: readonly Node[], tokens: Node, { count, topK }: Experts): Node {
   const average = (x: Node): Node => ops.mul(ops.sum(ops.mul(x, tokens), [-3, -2]), 1 / logits.length);
   const probabilities = logits.map((l) => ops.softmax(l));
   const total = (parts: readonly Node[]): Node => parts.reduce((a, b) => ops.add(a, b));
-  const chosen = total(probabilities.map((p) => average(ops.largest(p, perToken))));
+  const chosen = total(probabilities.map((p) => average(ops.topKMask(p, topK))));
   const expected = total(probabilities.map(average));
   return ops.mul(ops.sum(ops.mul(chosen, expected), [-1]), count);
 }

@@ -3,7 +3,7 @@ import type { Node } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
 
 /** What a family writes a block or a head against. */
-export interface Scope {
+export interface ModuleContext {
   /** Names a value: it can then be captured, edited, frozen and differentiated by. Returns what to go on with. */
   hook(name: string, x: Node): Node;
   /** A weight of this block, under its checkpoint's name without the layer's prefix. */
@@ -32,22 +32,29 @@ export interface BlockInputs {
    * Rotated queries of these columns, (batch, time, heads, head_dim), and keys and values of all,
    * (batch, key-value heads, keys, head_dim), where they are known before.
    */
-  readonly known?: { readonly query: Node; readonly key: Node; readonly value: Node };
+  readonly precomputed?: { readonly query: Node; readonly key: Node; readonly value: Node };
 }
 
 /** x / √(mean x² + ε) · gain. The scale and the normalised value before the gain are hooks. */
-export function rmsNorm(scope: Scope, name: string, x: Node, gain: Node, eps: number): Node {
+export function rmsNorm(ctx: ModuleContext, name: string, x: Node, gain: Node, eps: number): Node {
   const power = ops.mean(ops.mul(x, x), [-1], true);
-  const scale = scope.hook(`${name}.hook_scale`, ops.sqrt(ops.add(power, eps)));
-  return ops.mul(scope.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
+  const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(power, eps)));
+  return ops.mul(ctx.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
 }
 
 /** (x − mean) / √(variance + ε) · gain + bias. The scale and the normalised value before the gain are hooks. */
-export function layerNorm(scope: Scope, name: string, x: Node, gain: Node, bias: Node, eps: number): Node {
+export function layerNorm(
+  ctx: ModuleContext,
+  name: string,
+  x: Node,
+  gain: Node,
+  bias: Node,
+  eps: number,
+): Node {
   const centred = ops.sub(x, ops.mean(x, [-1], true));
   const variance = ops.mean(ops.mul(centred, centred), [-1], true);
-  const scale = scope.hook(`${name}.hook_scale`, ops.sqrt(ops.add(variance, eps)));
-  return ops.add(ops.mul(scope.hook(`${name}.hook_normalized`, ops.div(centred, scale)), gain), bias);
+  const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(variance, eps)));
+  return ops.add(ops.mul(ctx.hook(`${name}.hook_normalized`, ops.div(centred, scale)), gain), bias);
 }
 
 /** (batch, time, heads · size) → (batch, time, heads, size). */
@@ -70,71 +77,71 @@ export function rotary(x: Node, cos: Node, sin: Node): Node {
  * @returns (batch, time, heads · head_dim)
  */
 export function attention(
-  scope: Scope,
+  ctx: ModuleContext,
   { q, k, v }: { q: Node; k: Node; v: Node },
-  { mask, past, known }: Pick<BlockInputs, "mask" | "past" | "known">,
+  { mask, past, precomputed }: Pick<BlockInputs, "mask" | "past" | "precomputed">,
   { scale }: { readonly scale: number },
 ): Node {
   const [batch, time, heads, size] = q.shape as [string, string, number, number];
-  if (scope.fused) {
+  if (ctx.fused) {
     const [query, key, value] = [q, k, v].map((x) => ops.reshape(x, [batch, time, heads * size]));
     const z = splitHeads(ops.fusedAttention(query, key, value, { heads, scale }), heads, size);
-    return ops.reshape(scope.hook("attn.hook_z", z), [batch, time, heads * size]);
+    return ops.reshape(ctx.hook("attn.hook_z", z), [batch, time, heads * size]);
   }
   const kvHeads = k.shape[2] as number;
-  const keys = past || known ? "keys" : time;
+  const keys = past || precomputed ? "keys" : time;
   const join = (before: Node | undefined, x: Node): Node => {
     const own = ops.transpose(x, [0, 2, 1, 3]); // (batch, kvHeads, time, size)
     return before ? ops.concat([before, own], -2, keys) : own;
   };
-  const query = known?.query ?? scope.hook("present.query", q);
-  const key = known?.key ?? scope.hook("present.key", join(past?.key, k));
-  const value = known?.value ?? scope.hook("present.value", join(past?.value, v));
+  const query = precomputed?.query ?? ctx.hook("present.query", q);
+  const key = precomputed?.key ?? ctx.hook("present.key", join(past?.key, k));
+  const value = precomputed?.value ?? ctx.hook("present.value", join(past?.value, v));
   // The queries of a group lie below each other, so that one product serves the group.
   const rows = heads === kvHeads ? time : `${heads / kvHeads}·${time}`;
   const grouped = ops.reshape(ops.transpose(query, [0, 2, 1, 3]), [batch, kvHeads, rows, size]);
   const products = ops.matmul(ops.mul(grouped, scale), ops.transpose(key, [0, 1, 3, 2]));
   const raw = ops.reshape(products, [batch, heads, time, keys]);
-  const scores = scope.hook("attn.hook_attn_scores", ops.add(raw, mask, raw.shape));
-  const pattern = scope.hook("attn.hook_pattern", ops.softmax(scores));
+  const scores = ctx.hook("attn.hook_attn_scores", ops.add(raw, mask, raw.shape));
+  const pattern = ctx.hook("attn.hook_pattern", ops.softmax(scores));
   const mixed = ops.matmul(ops.reshape(pattern, [batch, kvHeads, rows, keys]), value);
   const z = ops.transpose(ops.reshape(mixed, [batch, heads, time, size]), [0, 2, 1, 3]);
-  return ops.reshape(scope.hook("attn.hook_z", z), [batch, time, heads * size]);
+  return ops.reshape(ctx.hook("attn.hook_z", z), [batch, time, heads * size]);
 }
 
 /** x Wᵀ (+ b) with the weights `<name>.weight` (to, from) and, where there is one, `<name>.bias` (to). */
-export function projection(scope: Scope, name: string, x: Node, to: number, bias = false): Node {
+export function projection(ctx: ModuleContext, name: string, x: Node, to: number, bias = false): Node {
   const from = x.shape[x.shape.length - 1] as number;
-  const b = bias ? scope.weight(`${name}.bias`, [to]) : undefined;
-  return ops.linear(x, scope.weight(`${name}.weight`, [to, from]), b);
+  const b = bias ? ctx.weight(`${name}.bias`, [to]) : undefined;
+  return ops.linear(x, ctx.weight(`${name}.weight`, [to, from]), b);
 }
 
 /** down(act(gate x) · up x): `mlp.hook_pre` is gate x, `mlp.hook_post` what goes into `down`. */
 export function gatedMlp(
-  scope: Scope,
+  ctx: ModuleContext,
   x: Node,
   inner: number,
   activation: (x: Node) => Node,
   bias = false,
 ): Node {
-  const pre = scope.hook("mlp.hook_pre", projection(scope, "mlp.gate_proj", x, inner, bias));
-  const up = scope.hook("mlp.hook_pre_linear", projection(scope, "mlp.up_proj", x, inner, bias));
-  const post = scope.hook("mlp.hook_post", ops.mul(activation(pre), up));
-  return projection(scope, "mlp.down_proj", post, x.shape[2] as number, bias);
+  const pre = ctx.hook("mlp.hook_pre", projection(ctx, "mlp.gate_proj", x, inner, bias));
+  const up = ctx.hook("mlp.hook_pre_linear", projection(ctx, "mlp.up_proj", x, inner, bias));
+  const post = ctx.hook("mlp.hook_post", ops.mul(activation(pre), up));
+  return projection(ctx, "mlp.down_proj", post, x.shape[2] as number, bias);
 }
 
 /** second(act(first x)): `mlp.hook_pre` is first x, `mlp.hook_post` what goes into the second. */
 export function mlp(
-  scope: Scope,
+  ctx: ModuleContext,
   x: Node,
   [first, second]: readonly [string, string],
   inner: number,
   activation: (x: Node) => Node,
   { to = x.shape[2] as number, bias = true }: { to?: number; bias?: boolean } = {},
 ): Node {
-  const pre = scope.hook("mlp.hook_pre", projection(scope, first, x, inner, bias));
-  const post = scope.hook("mlp.hook_post", activation(pre));
-  return projection(scope, second, post, to, bias);
+  const pre = ctx.hook("mlp.hook_pre", projection(ctx, first, x, inner, bias));
+  const post = ctx.hook("mlp.hook_post", activation(pre));
+  return projection(ctx, second, post, to, bias);
 }
 
 /** Small gated MLPs beside each other, of which a router gives each token a few. */
@@ -142,14 +149,14 @@ export interface Experts {
   /** How many there are. */
   readonly count: number;
   /** How many each token gets. */
-  readonly perToken: number;
+  readonly topK: number;
   /** Length of the vectors inside an expert. */
-  readonly inner: number;
+  readonly expertDim: number;
   /** Whether the weights of a token's experts are divided by their sum. */
   readonly normalised: boolean;
   readonly hidden_act: string;
   /** How transformers saves their weights in checkpoints of this family. */
-  readonly savedAs: "separate" | "linear";
+  readonly checkpointLayout: "separate" | "linear";
 }
 
 /** An activation function by its name in config.json. */

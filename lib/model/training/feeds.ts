@@ -48,7 +48,7 @@ export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingB
     const images = batch.images?.length ? batch.images : [blankPicture(model)];
     const rows = countRows(config.vision_config, images);
     feed("patches", patchRows(model, config.vision_config, images, rows.patches));
-    feed("places", placesOf(model, config.vision_config, images, rows.tower));
+    feed("positionWeights", placesOf(model, config.vision_config, images, rows.tower));
     for (const [name, x] of Object.entries(towerInputs(model, images, rows.tower))) feed(`vision.${name}`, x);
     const seen = new Int32Array(batch.ids.length);
     const vectors = rows.tokens.size * rows.tokens.time;
@@ -68,11 +68,11 @@ export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingB
 
 /** A batch without pictures still has a row for the tower, which nothing shows: a graph's inputs are not empty. */
 function blankPicture({ family, config }: Feeding): BatchImage {
-  const { merge, patch_size, patch_values, num_positions, class_tokens } = config.vision_config!;
-  const side = Math.round(Math.sqrt(num_positions - class_tokens));
-  const [cells, shape] = family.vision!.stretches
-    ? [merge, [merge ** 2, patch_values]]
-    : [side, [1, patch_values / patch_size ** 2, side * patch_size, side * patch_size]];
+  const { spatialMergeSize, patch_size, patchDim, numPositions, classTokens } = config.vision_config!;
+  const side = Math.round(Math.sqrt(numPositions - classTokens));
+  const [cells, shape] = family.vision!.interpolatesPositions
+    ? [spatialMergeSize, [spatialMergeSize ** 2, patchDim]]
+    : [side, [1, patchDim / patch_size ** 2, side * patch_size, side * patch_size]];
   const pixels = { data: new Float32Array(shape.reduce((a, b) => a * b)), shape };
   return {
     row: 0,

@@ -1,7 +1,14 @@
 /** A model with its loss and every derivative as one graph. */
 
 import type { Family, TextConfig } from "../families/index.js";
-import { buildPiece, HEAD, type Piece, type Variant, visionBlock, visionPieces } from "../families/pieces.js";
+import {
+  buildPiece,
+  type GraphModule,
+  type GraphVariant,
+  HEAD,
+  visionBlock,
+  visionPieces,
+} from "../families/pieces.js";
 import { input, type Node, nameOf, scalar, sorted, weight } from "../graph/node.js";
 import * as ops from "../graph/ops.js";
 import { pullback } from "../graph/vjp.js";
@@ -32,9 +39,9 @@ export function trainingGraph(
   const routers: Node[] = [];
   for (let l = 0; l < config.num_hidden_layers; l++) {
     const variant = { ...trainingVariant, inputPrefix: `${config.layer_types[l]}.` };
-    const { out, taps } = buildPiece(family, config, l, variant, stream);
+    const { out, hookPoints } = buildPiece(family, config, l, variant, stream);
     stream = injected(out, injections.get(l));
-    if (family.experts?.(config, l)) routers.push(taps.get("mlp.hook_router_logits")!);
+    if (family.experts?.(config, l)) routers.push(hookPoints.get("mlp.hook_router_logits")!);
   }
   const crossEntropy = predictionLoss(family, config, stream);
   const balancing = balanceOf(family, config, routers);
@@ -48,7 +55,7 @@ export function trainingGraph(
   };
 }
 
-const trainingVariant: Variant = { withoutPast: true, dense: true };
+const trainingVariant: GraphVariant = { withoutPast: true, dense: true };
 
 /** `d <weight>` of each weight that is learnt; one that is used twice gets the sum. */
 function derivatives(
@@ -90,16 +97,16 @@ function seeingGraph(family: Family, config: TextConfig): SeeingGraph {
   if (!vision) return { injections };
   const streams = new Map<number | "final", Node>();
   let features: Node | undefined;
-  let x = input("patches", ["pictures", "patches", vision.patch_values]);
+  let x = input("patches", ["pictures", "patches", vision.patchDim]);
   for (const id of visionPieces(vision)) {
     const readout = vision.readouts.find((r) => r.id === id);
-    const piece = (from: Node): Piece => buildPiece(family, config, id, visionVariant, from);
+    const piece = (from: Node): GraphModule => buildPiece(family, config, id, visionVariant, from);
     if (readout) {
-      const read = readout.after === "final" ? (["final"] as const) : readout.after;
+      const read = readout.fromLayers === "final" ? (["final"] as const) : readout.fromLayers;
       const side = read.map((at) => streams.get(at)!);
       const { out } = piece(side.length === 1 ? side[0] : ops.concat(side, -1));
-      if (readout.into === undefined) features = ops.rows(out, "seen");
-      else injections.set(readout.into, ops.rows(out, "seen"));
+      if (readout.toLayer === undefined) features = ops.rows(out, "seen");
+      else injections.set(readout.toLayer, ops.rows(out, "seen"));
     } else {
       x = piece(x).out;
       streams.set(id === "vision.final" ? "final" : (visionBlock(id) ?? -1), x);
@@ -108,7 +115,7 @@ function seeingGraph(family: Family, config: TextConfig): SeeingGraph {
   return { features, injections };
 }
 
-const visionVariant: Variant = { inputPrefix: "vision." };
+const visionVariant: GraphVariant = { inputPrefix: "vision." };
 
 /** Adds to a stream what is seen, at the columns that show it; row 0 of what may be added is nothing. */
 function injected(stream: Node, seen: Node | undefined): Node {

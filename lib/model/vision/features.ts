@@ -35,8 +35,8 @@ export async function see(engine: Engine, images: readonly BatchImage[], company
   await look(engine, images, rows, company, async (readout, feeds) => {
     const { out } = await runPiece(engine, readout.id, feeds, rows.tokens, company, []);
     const found = pictureVectors(engine, images, out);
-    if (readout.into === undefined) features.push(found);
-    else injections.set(readout.into, found);
+    if (readout.toLayer === undefined) features.push(found);
+    else injections.set(readout.toLayer, found);
   });
   return { features: features[0], injections };
 }
@@ -72,7 +72,9 @@ async function runTower(
 ): Promise<Streams> {
   const pass = rows.tower;
   const wanted = new Set(
-    vision.readouts.flatMap(({ after }): (number | "final")[] => (after === "final" ? [after] : [...after])),
+    vision.readouts.flatMap(({ fromLayers }): (number | "final")[] =>
+      fromLayers === "final" ? [fromLayers] : [...fromLayers],
+    ),
   );
   const streams = new Map<number | "final", Tensor>();
   const keep = (at: number | "final", x: Tensor): void => {
@@ -85,7 +87,7 @@ async function runTower(
     rows.patches,
     company,
   );
-  const embedding = { x: patches, places: placesOf(engine, vision, images, pass) };
+  const embedding = { x: patches, positionWeights: placesOf(engine, vision, images, pass) };
   visit?.("vision.embed", embedding);
   let { out: x } = await runPiece(engine, "vision.embed", embedding, pass, company, []);
   const shared = towerInputs(engine, images, pass);
@@ -117,9 +119,9 @@ export function towerInputs(engine: Feeding, images: readonly BatchImage[], pass
 }
 
 /** The streams that a readout reads, side by side along the last axis. */
-function sideBySide({ after }: Readout, streams: Streams): Tensor {
-  if (after === "final") return streams.get("final")!;
-  const parts = after.map((l) => streams.get(l)!);
+function sideBySide({ fromLayers }: Readout, streams: Streams): Tensor {
+  if (fromLayers === "final") return streams.get("final")!;
+  const parts = fromLayers.map((l) => streams.get(l)!);
   if (parts.length === 1) return parts[0];
   const [size, time, width] = parts[0].shape;
   const data = zerosLike(parts[0].data, size * time * width * parts.length);
@@ -152,7 +154,7 @@ export function tokenRows(vision: VisionConfig, images: readonly BatchImage[], p
   const kept = keptClassTokens(vision);
   let firstRow = 0;
   return images.map(({ image }) => {
-    const across = image.grid[2] / vision.merge;
+    const across = image.grid[2] / vision.spatialMergeSize;
     const own = image.tokens.map(({ kind, tile, row, column }) => {
       if (kind === "newline") return NEWLINE;
       return (firstRow + tile) * perRow + (kind === "class" ? 0 : kept + row * across + column);

@@ -8,11 +8,11 @@ import type { ProcessedImage } from "../images/index.js";
 import { rotations } from "../nn/rope.js";
 
 /** A picture's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
-export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patch_values }: VisionConfig): Tensor {
+export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim }: VisionConfig): Tensor {
   if (pixels.shape.length === 2) return { data: pixels.data, shape: [1, ...pixels.shape] };
   const [tiles, channels, height, width] = pixels.shape;
   const [rows, across] = [Math.floor(height / p), Math.floor(width / p)];
-  const data = new Float32Array(tiles * rows * across * patch_values);
+  const data = new Float32Array(tiles * rows * across * patchDim);
   let to = 0;
   for (let t = 0; t < tiles; t++)
     for (let row = 0; row < rows; row++)
@@ -22,7 +22,7 @@ export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patch_val
             const from = ((t * channels + c) * height + row * p + y) * width + column * p;
             data.set(pixels.data.subarray(from, from + p), to);
           }
-  return { data, shape: [tiles, rows * across, patch_values] };
+  return { data, shape: [tiles, rows * across, patchDim] };
 }
 
 /** The patches of all pictures, (rows, patches, patch_values), zeros where a row has fewer. */
@@ -32,7 +32,7 @@ export function patchRows(
   images: readonly BatchImage[],
   { size, time }: Pass,
 ): Tensor {
-  const width = vision.patch_values;
+  const width = vision.patchDim;
   const data = floats(engine, size * time * width);
   let row = 0;
   for (const { image } of images) {
@@ -60,20 +60,21 @@ function cells([, height, width]: ProcessedImage["grid"], merge: number): { row:
  */
 export function placesOf(
   engine: Feeding,
-  { num_positions, merge }: VisionConfig,
+  { numPositions, spatialMergeSize }: VisionConfig,
   images: readonly BatchImage[],
   { size, time }: Pass,
 ): Tensor {
-  const shape = [size, time, num_positions];
-  if (!engine.family.vision!.stretches) return { data: floats(engine, 0), shape: [size, 0, num_positions] };
-  const side = Math.round(Math.sqrt(num_positions));
-  const data = floats(engine, size * time * num_positions);
+  const shape = [size, time, numPositions];
+  if (!engine.family.vision!.interpolatesPositions)
+    return { data: floats(engine, 0), shape: [size, 0, numPositions] };
+  const side = Math.round(Math.sqrt(numPositions));
+  const data = floats(engine, size * time * numPositions);
   images.forEach(({ image }, b) => {
     const down = neighbours(image.grid[1], side);
     const across = neighbours(image.grid[2], side);
-    cells(image.grid, merge).forEach(({ row, column }, i) => {
+    cells(image.grid, spatialMergeSize).forEach(({ row, column }, i) => {
       for (const [r, a] of down[row])
-        for (const [c, w] of across[column]) data[(b * time + i) * num_positions + r * side + c] += a * w;
+        for (const [c, w] of across[column]) data[(b * time + i) * numPositions + r * side + c] += a * w;
     });
   });
   return { data, shape };
@@ -98,12 +99,12 @@ const THETA = 10_000;
 /** Cosines and sines of a patch's row (first half of the pairs) and column (second half); empty where the tower has none. */
 export function turnsOf(
   engine: Feeding,
-  { head_dim, merge }: VisionConfig,
+  { head_dim, spatialMergeSize }: VisionConfig,
   images: readonly BatchImage[],
   { size, time }: Pass,
 ): { cos: Tensor; sin: Tensor } {
   const shape = [size, time, head_dim];
-  if (!engine.family.vision!.rotates) {
+  if (!engine.family.vision!.usesRope) {
     const none = { data: floats(engine, 0), shape: [size, 0, head_dim] };
     return { cos: none, sin: none };
   }
@@ -112,7 +113,7 @@ export function turnsOf(
   const cos = floats(engine, size * time * head_dim);
   const sin = floats(engine, size * time * head_dim);
   images.forEach(({ image }, b) => {
-    const all = cells(image.grid, merge);
+    const all = cells(image.grid, spatialMergeSize);
     const turned = [all.map(({ row }) => row), all.map(({ column }) => column)].map((positions) =>
       rotations([positions], { inverse, scale: 1 }),
     );

@@ -81,18 +81,22 @@ export function patches(
 ): number[][] {
   const vision = needVision(config.vision_config);
   const kept = keptClassTokens(vision);
-  const { merge, class_tokens } = vision;
+  const { spatialMergeSize, classTokens } = vision;
   return inRows(vision, batch, region, (within, { image: { grid, pixels } }) => {
     if (within < kept) return [within];
     const cell = within - kept;
     // Pixels that come as patches have those of one token together.
     if (pixels.shape.length === 2)
-      return Array.from({ length: merge ** 2 }, (_, i) => class_tokens + cell * merge ** 2 + i);
-    const across = grid[2] / merge;
-    const [row, column] = [Math.floor(cell / across) * merge, (cell % across) * merge];
+      return Array.from(
+        { length: spatialMergeSize ** 2 },
+        (_, i) => classTokens + cell * spatialMergeSize ** 2 + i,
+      );
+    const across = grid[2] / spatialMergeSize;
+    const [row, column] = [Math.floor(cell / across) * spatialMergeSize, (cell % across) * spatialMergeSize];
     return Array.from(
-      { length: merge ** 2 },
-      (_, i) => class_tokens + (row + Math.floor(i / merge)) * grid[2] + column + (i % merge),
+      { length: spatialMergeSize ** 2 },
+      (_, i) =>
+        classTokens + (row + Math.floor(i / spatialMergeSize)) * grid[2] + column + (i % spatialMergeSize),
     );
   });
 }
@@ -112,7 +116,9 @@ export function seen(
   { region = {}, from }: { readonly region?: PictureRegion; readonly from?: number } = {},
 ): Edits {
   const readouts = needVision(config.vision_config).readouts;
-  const later = readouts.flatMap(({ into }) => (into !== undefined && into >= (from ?? 0) ? [into] : []));
+  const later = readouts.flatMap(({ toLayer }) =>
+    toLayer !== undefined && toLayer >= (from ?? 0) ? [toLayer] : [],
+  );
   const hooks = [from === undefined ? "hook_embed" : `blocks.${from}.hook_resid_pre`];
   hooks.push(...later.map((l) => `blocks.${l}.hook_deepstack`));
   const placed = at(visual(batch, region), edit);

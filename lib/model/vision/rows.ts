@@ -18,14 +18,14 @@ export function countRows(vision: VisionConfig, images: readonly BatchImage[]): 
   const counts = images.flatMap(({ image: { grid, tiles } }) => tiles.map(() => grid[1] * grid[2]));
   return {
     patches: rowPass(counts),
-    tower: rowPass(counts.map((n) => n + vision.class_tokens)),
-    tokens: rowPass(counts.map((n) => keptClassTokens(vision) + n / vision.merge ** 2)),
+    tower: rowPass(counts.map((n) => n + vision.classTokens)),
+    tokens: rowPass(counts.map((n) => keptClassTokens(vision) + n / vision.spatialMergeSize ** 2)),
   };
 }
 
 /** Class tokens that the language model sees, at the start of a row of the projector's. */
 export function keptClassTokens(vision: VisionConfig): number {
-  return vision.keeps_class_tokens ? vision.class_tokens : 0;
+  return vision.keepClassToken ? vision.classTokens : 0;
 }
 
 /** How the rows and columns of each hook are counted: the prompt's, or those of what is seen. */

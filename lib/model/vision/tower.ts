@@ -163,9 +163,9 @@ async function inQueries(
       x: cut(x),
       mask: withHidden(engine, id, shared.mask, part, company.plan),
       ...known,
-      "known.query": cut(known["known.query"]),
+      "precomputed.query": cut(known["precomputed.query"]),
     };
-    parts.push((await runPiece(engine, id, feeds, part, company, [], { known: true })).out);
+    parts.push((await runPiece(engine, id, feeds, part, company, [], { precomputed: true })).out);
     company.signal?.throwIfAborted();
     await nextTurn();
   }
@@ -179,7 +179,7 @@ async function knownOf(
   feeds: Readonly<Record<string, Tensor>>,
   pass: Pass,
   plan: Plan,
-): Promise<Record<"known.query" | "known.key" | "known.value", Tensor>> {
+): Promise<Record<"precomputed.query" | "precomputed.key" | "precomputed.value", Tensor>> {
   const inner = insideOf(engine, id);
   const before = inner.slice(0, inner.findIndex(overKeys)).filter(({ name }) => plan.has(name));
   const own = new Map(before.map(({ name }) => [name, plan.get(name)!]));
@@ -187,7 +187,7 @@ async function knownOf(
   const names = ["present.query", "present.key", "present.value"];
   const found = await runVariant(engine, id, variant, { ...feeds, ...inputs }, names);
   const [query, key, value] = names.map((name) => found[name]);
-  return { "known.query": query, "known.key": key, "known.value": value };
+  return { "precomputed.query": query, "precomputed.key": key, "precomputed.value": value };
 }
 
 /** Columns `from` … `to`−1 of a pass of the tower as queries; all of it is keys. */

@@ -39,8 +39,8 @@ function shapesOf(raw: Readonly<Record<string, unknown>>): Map<string, readonly 
   shapes.set(family.names.embedding, [config.vocab_size, config.hidden_size]);
   if (family.vision?.newline) shapes.set(family.vision.newline, [config.hidden_size]);
   for (const id of pieces(config)) {
-    const { out, taps } = buildPiece(family, config, id);
-    for (const [name, shape] of weightsOf([out, ...taps.values()])) shapes.set(name, shape);
+    const { out, hookPoints } = buildPiece(family, config, id);
+    for (const [name, shape] of weightsOf([out, ...hookPoints.values()])) shapes.set(name, shape);
     if (typeof id === "number" && family.experts?.(config, id)) {
       const place = placeOf({ family, config }, id);
       for (const [name, shape] of expertShapes("transposed", place)) shapes.set(name, shape);

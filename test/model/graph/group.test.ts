@@ -8,7 +8,7 @@ import { createSession } from "../../../lib/runtime/session.js";
 it("an axis is taken apart in groups, of which some are empty", async () => {
   const x = input("x", ["batch", "rows", 2]);
   const counts = input("counts", [3], "int64");
-  const groups = [0, 1, 2].map((i) => ops.group(x, counts, -2, i, `rows of ${i}`));
+  const groups = [0, 1, 2].map((i) => ops.splitPart(x, counts, -2, i, `rows of ${i}`));
   const ones = input("ones", [3, 2]);
   const graph = {
     ...Object.fromEntries(groups.map((g, i) => [`group ${i}`, g])),

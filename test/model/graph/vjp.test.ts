@@ -121,7 +121,7 @@ const cases: Record<string, Case> = {
       ["batch", "past", 4],
       ["batch", "time", 4],
     ],
-    build: (x, a, b) => ops.part(x, [a, b], -2, 1),
+    build: (x, a, b) => ops.concatPart(x, [a, b], -2, 1),
   },
   "part, the first": {
     shapes: [
@@ -129,7 +129,7 @@ const cases: Record<string, Case> = {
       ["batch", "past", 4],
       ["batch", "time", 4],
     ],
-    build: (x, a, b) => ops.part(x, [a, b], -2, 0),
+    build: (x, a, b) => ops.concatPart(x, [a, b], -2, 0),
   },
   slice: one((x) => ops.slice(x, -1, 1, 3)),
   pad: one((x) => ops.pad(x, -1, 1, 2)),

@@ -166,7 +166,7 @@ describe("processors that cannot be", () => {
   it("or are missing or unknown", () => {
     assert.throws(() => imageProcessor("llava", { config: {} }), /neither a preprocessor_config.json/);
     assert.throws(() => imageProcessor("llava_nex", { config: {} }), /Did you mean "llava_next"/);
-    assert.throws(() => imageProcessor("constructor", { config: {} }), /cannot be prepared/);
+    assert.throws(() => imageProcessor("constructor", { config: {} }), /text-only/);
   });
 
   it("refuse images that their model cannot take", () => {

@@ -51,7 +51,7 @@ for (const variant of variants.filter((v) => golden(v).edits)) {
       const hook = "vision.blocks.0.hook_resid_post";
       await refused({ [hook]: { ...add(1), positions: [500] } }, /names position 500/);
       const { grid } = batch.images![0].image;
-      const past = grid[1] * grid[2] + model.config.vision_config!.class_tokens;
+      const past = grid[1] * grid[2] + model.config.vision_config!.classTokens;
       await refused({ [hook]: { ...add(1), positions: [past] } }, /names position/);
       await refused({ [hook]: { ...add(1), rows: [99] } }, /names row 99/);
       await refused({ [hook]: { ...add(1), phase: "decoding" } }, /looked at while the prompt is read/);

@@ -135,7 +135,7 @@ for (const variant of variants) {
       }
       const later = seen(model, batch, fill("mean"), { from: 1, region: { image: 0 } });
       const into = model.config.vision_config!.readouts.flatMap((r) =>
-        r.into !== undefined && r.into >= 1 ? [r.into] : [],
+        r.toLayer !== undefined && r.toLayer >= 1 ? [r.toLayer] : [],
       );
       assert.deepEqual(Object.keys(later), [
         "blocks.1.hook_resid_pre",

@@ -111,7 +111,7 @@ for (const variant of variants) {
     ];
     const { cache } = await model.run(batch, { capture: hooks, logits: "none" });
     const counts = batch.images!.flatMap(({ image }) => image.tiles.map(() => image.grid[1] * image.grid[2]));
-    const classes = model.config.vision_config!.class_tokens;
+    const classes = model.config.vision_config!.classTokens;
     const z = cache.get(`${block}.attn.hook_z`);
     assert.deepEqual(z.shape.slice(0, 2), [counts.length, Math.max(...counts) + classes]);
     assert.equal(cache.get("vision.hook_patches").shape[1], Math.max(...counts));

@@ -6,7 +6,7 @@ import { contentHash } from "../hash.js";
 import { checkpointOf, readWeight, type StoredWeight } from "../store.js";
 import { architectureOf, configOf, generationConfigOf } from "./config.js";
 import { type GgufHeader, readGgufHeader } from "./header.js";
-import { type Architecture, huggingFaceNames, undoFor } from "./names.js";
+import { type Architecture, huggingFaceNames, inverseOf } from "./names.js";
 
 /** Opens a GGUF file; see `openCheckpoint`. */
 export function openGguf(path: string): Checkpoint {
@@ -45,7 +45,7 @@ function weightsOf(
   const names = huggingFaceNames(file.path, architecture, header.tensors, config.num_hidden_layers as number);
   const weights = new Map<string, StoredWeight>();
   for (const [tensor, name] of names) {
-    const undo = undoFor(architecture, tensor, heads);
+    const undo = inverseOf(architecture, tensor, heads);
     const entry = header.tensors.get(tensor)!;
     if (undo?.kind === "unpermute" && !(entry.shape[0] > 0 && entry.shape[0] % (2 * undo.heads) === 0)) {
       throw new ModalscopeError(
@@ -54,7 +54,7 @@ function weightsOf(
         "Download or convert it again.",
       );
     }
-    weights.set(name, { name, ...entry, file: file.path, source: file, ...(undo && { undo }) });
+    weights.set(name, { name, ...entry, file: file.path, source: file, ...(undo && { inverse: undo }) });
   }
   return weights;
 }

@@ -16,8 +16,8 @@ export function architectureOf(path: string, header: GgufHeader): Architecture {
   if (name === "clip") {
     throw new ModalscopeError(
       `${path} holds a vision tower and its projector (an "mmproj" file),`,
-      "and that is half of a model: pictures are read from Hugging Face folders only (see lib/model/checkpoint/gguf/GGUF.md).",
-      "For pictures open the model's Hugging Face folder; for text alone, the .gguf file that lies beside this one.",
+      "and that is half of a model: images are read from Hugging Face folders only (see lib/model/checkpoint/gguf/GGUF.md).",
+      "For images open the model's Hugging Face folder; for text alone, the .gguf file that lies beside this one.",
     );
   }
   throw new ModalscopeError(

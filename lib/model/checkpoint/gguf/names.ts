@@ -103,12 +103,12 @@ function* required(architecture: Architecture, layers: number): Iterable<string>
   }
 }
 
-/** What llama.cpp's converter did to a tensor; see `WeightInfo.undo`. */
-export function undoFor(
+/** What llama.cpp's converter did to a tensor; see `WeightInfo.inverse`. */
+export function inverseOf(
   architecture: Architecture,
   tensor: string,
   heads: { readonly query: number; readonly key: number },
-): WeightInfo["undo"] {
+): WeightInfo["inverse"] {
   if (architecture === "llama" && /\.attn_[qk]\./.test(tensor)) {
     return { kind: "unpermute", heads: tensor.includes(".attn_q.") ? heads.query : heads.key };
   }
