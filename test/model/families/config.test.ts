@@ -31,7 +31,7 @@ describe("a config value that cannot be, or that no family here knows, is refuse
       { rope_parameters: { rope_type: "default", rope_theta: 1e4, partial_rotary_factor: 0.5 } },
       /"partial_rotary_factor": 0\.5/,
     ],
-    ["llama-gqa2", { partial_rotary_factor: 0.25 }, /"partial_rotary_factor": 0\.25.*Only 1/],
+    ["llama-gqa2", { partial_rotary_factor: 0.25 }, /"partial_rotary_factor": 0\.25.*only 1/],
     ["gemma3_text-tied", { use_bidirectional_attention: true }, /"use_bidirectional_attention": true/],
     ["gemma3_text-tied", { query_pre_attn_scalar: 0 }, /"query_pre_attn_scalar": 0/],
     ["gemma3_text-tied", { final_logit_softcapping: "30" }, /"final_logit_softcapping": "30"/],
