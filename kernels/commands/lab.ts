@@ -49,7 +49,7 @@ async function openLab(notebooks: string, rest: readonly string[]): Promise<numb
   }
   if (!existsSync(notebooks)) throw new ModalscopeError(`There is no folder ${notebooks}.`);
   // In a place of its own: the user's list of kernels stays as it is.
-  const { defaultCacheDir } = await import("../../lib/model/checkpoint/float32-copy.js");
+  const { defaultCacheDir } = await import("../../lib/model/checkpoint/index.js");
   const prefix = join(defaultCacheDir(), "lab");
   installKernel({ prefix, name: "modalscope" });
   const paths = [join(prefix, "share", "jupyter"), process.env.JUPYTER_PATH].filter(Boolean);

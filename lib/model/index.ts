@@ -1,4 +1,4 @@
-export { type Device, offeredDevices } from "../runtime/session.js";
+export { type Device, offeredDevices } from "../runtime/index.js";
 export { continued } from "./batch/append-tokens.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
 export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./batch/prompts.js";

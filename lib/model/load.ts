@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { TaskOptions } from "../progress.js";
-import { checkDevice, createSession, type Device } from "../runtime/session.js";
+import { checkDevice, createSession, type Device } from "../runtime/index.js";
 import {
   type Checkpoint,
   float32Checkpoint,
@@ -19,10 +19,8 @@ import { ExpertStore } from "./engine/expert-store.js";
 import { defaultBudget } from "./engine/memory.js";
 import { ELEMENT_BYTES, type FloatType, SessionPool } from "./engine/pool.js";
 import { familyOf } from "./families/index.js";
-import { emitOnnx } from "./graph/emit-onnx.js";
-import { input } from "./graph/node.js";
-import { neg } from "./graph/ops.js";
-import { listHooks } from "./hooks/hooks.js";
+import { emitOnnx, input, neg } from "./graph/index.js";
+import { listHooks } from "./hooks/index.js";
 import { Model } from "./model.js";
 
 export interface LoadOptions extends TaskOptions {

@@ -21,14 +21,12 @@ import type { Engine } from "./engine/engine.js";
 import { blockBytes, checkMemory, keyBytes, logitBytes } from "./engine/estimate.js";
 import { ELEMENT_BYTES } from "./engine/pool.js";
 import type { Company } from "./engine/run-piece.js";
-import type { TextConfig } from "./families/index.js";
-import { HEAD } from "./families/pieces.js";
+import { HEAD, type TextConfig } from "./families/index.js";
 import { runBlocks } from "./forward/blocks.js";
 import { enter, looks } from "./forward/embed.js";
 import { type Generated, type GenerateOptions, generate } from "./forward/generate.js";
 import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./forward/head.js";
-import type { Hook } from "./hooks/hooks.js";
-import { reaches } from "./hooks/reach.js";
+import { type Hook, reaches } from "./hooks/index.js";
 import { passOf } from "./vision/rows.js";
 import { towerBytes } from "./vision/tower.js";
 

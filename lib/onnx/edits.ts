@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../errors.js";
-import type { Value } from "../runtime/session.js";
+import type { Value } from "../runtime/index.js";
 import { sizeOf, type Tensor, type TypedArray } from "../tensor.js";
 import { showShape } from "./listing.js";
 import type { ValueType } from "./scan.js";

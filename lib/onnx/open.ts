@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../errors.js";
 import type { TaskOptions } from "../progress.js";
-import type { Device, SessionOptions } from "../runtime/session.js";
+import type { Device, SessionOptions } from "../runtime/index.js";
 import {
   listInputs,
   listTensors,

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import type { TaskOptions } from "../progress.js";
-import type { Value } from "../runtime/session.js";
+import type { Value } from "../runtime/index.js";
 import { type Affine, checkedEdit, checkTensor, editFeeds, unfit } from "./edits.js";
 import { arrays, type Element, elementOf } from "./elements.js";
 import { type OnnxInput, type OnnxTensor, showShape, whyNot } from "./listing.js";

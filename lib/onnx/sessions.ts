@@ -1,4 +1,4 @@
-import { createSession, type Session, type SessionOptions } from "../runtime/session.js";
+import { createSession, type Session, type SessionOptions } from "../runtime/index.js";
 import type { ValueType } from "./scan.js";
 import { type Cut, type Patched, patch, type Scanned } from "./splice-graph.js";
 

@@ -1,4 +1,4 @@
-import { createSession, type SessionOptions } from "../runtime/session.js";
+import { createSession, type SessionOptions } from "../runtime/index.js";
 import { elementNamed, elementOf } from "./elements.js";
 import type { NodeDef, ValueType } from "./scan.js";
 import { patch, type Scanned } from "./splice-graph.js";

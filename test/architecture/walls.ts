@@ -16,14 +16,21 @@ export interface Walls {
   readonly doors: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Rooms on floors, the topmost first: a room knows those on lower floors and what `all` of them know. */
+/**
+ * Rooms on floors, the topmost first: a room knows those on lower floors and what `all` of them know.
+ * @param open rooms without an `index.ts` that stands for their files
+ */
 export function floors(
   storeys: readonly (readonly string[])[],
   all: readonly string[],
-  open = false,
+  open: readonly string[] = [],
 ): Room[] {
   return storeys.flatMap((storey, i) =>
-    storey.map((path) => ({ path, knows: [...storeys.slice(i + 1).flat(), ...all], open })),
+    storey.map((path) => ({
+      path,
+      knows: [...storeys.slice(i + 1).flat(), ...all],
+      open: open.includes(path),
+    })),
   );
 }
 

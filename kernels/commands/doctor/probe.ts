@@ -3,10 +3,8 @@
  * not well may end the process that loads it: `node probe.js cpu | webgpu | cuda | tfjs`.
  */
 import { describeBackend, learningBackend } from "../../../lib/analysis/learn/tfjs.js";
-import { emitOnnx } from "../../../lib/model/graph/emit-onnx.js";
-import { input } from "../../../lib/model/graph/node.js";
-import { neg } from "../../../lib/model/graph/ops.js";
-import { createSession, type Device } from "../../../lib/runtime/session.js";
+import { emitOnnx, input, neg } from "../../../lib/model/graph/index.js";
+import { createSession, type Device } from "../../../lib/runtime/index.js";
 import { type ProbeAnswer, probeMark } from "./back-ends.js";
 
 const what = process.argv[2];

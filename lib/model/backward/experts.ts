@@ -5,7 +5,7 @@ import { type Engine, floats } from "../engine/engine.js";
 import { placeOf } from "../engine/expert-layout.js";
 import { type ExpertInputs, forEachCall, type Visit } from "../forward/expert-calls.js";
 import { visitsOf } from "../forward/experts.js";
-import { expertBackward } from "../nn/experts.js";
+import { expertBackward } from "../nn/index.js";
 
 /** Derivatives by what the experts of a block read. */
 export interface ExpertCotangents {

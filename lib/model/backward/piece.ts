@@ -10,13 +10,12 @@ import type { Plan } from "../edits/plan.js";
 import { type Engine, floats, runSession, withPiece } from "../engine/engine.js";
 import type { GraphRequest } from "../engine/pool.js";
 import { settledEdits, shapeOf } from "../engine/run-piece.js";
-import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/pieces.js";
+import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/index.js";
 import { blockFeeds } from "../forward/block.js";
 import { finalNorm, NORMALIZED, pickColumns } from "../forward/head.js";
-import { input, type Node } from "../graph/node.js";
-import { pullback } from "../graph/vjp.js";
-import { axesOf, type Hook } from "../hooks/hooks.js";
-import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/experts.js";
+import { input, type Node, pullback } from "../graph/index.js";
+import { axesOf, type Hook } from "../hooks/index.js";
+import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/index.js";
 import { backThroughExperts } from "./experts.js";
 
 /** What a backward pass over the pieces works with. */

@@ -11,9 +11,8 @@ import { fromRow } from "../edits/plan.js";
 import type { Engine } from "../engine/engine.js";
 import type { Demand } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
-import type { Readout } from "../families/index.js";
-import { type VisionPieceId, visionPieces } from "../families/pieces.js";
-import type { Hook } from "../hooks/hooks.js";
+import { type VisionPieceId, type VisionReadout, visionPieces } from "../families/index.js";
+import type { Hook } from "../hooks/index.js";
 import { look, NEWLINE, tokenRows } from "../vision/features.js";
 import { countRows, type Rows } from "../vision/rows.js";
 import { rowBytes, towerRows } from "../vision/tower.js";
@@ -163,7 +162,7 @@ function gathered({ engine }: Backward, images: readonly BatchImage[], rows: Row
 }
 
 /** Gives each stream that a readout reads its share of the cotangent of all of them side by side. */
-function split({ fromLayers }: Readout, g: Tensor, streams: Map<number | "final", Tensor>): void {
+function split({ fromLayers }: VisionReadout, g: Tensor, streams: Map<number | "final", Tensor>): void {
   if (fromLayers === "final") {
     collect(streams, fromLayers, g);
     return;

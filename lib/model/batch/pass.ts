@@ -1,6 +1,6 @@
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { TextConfig } from "../families/index.js";
-import { ropeFrequencies, rotations } from "../nn/rope.js";
+import { ropeFrequencies, rotations } from "../nn/index.js";
 import type { Batch } from "./batch.js";
 import { columns as cutColumns, rowsOf } from "./slices.js";
 

@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
-import { readJsonObject } from "../checkpoint/files.js";
-import type { Checkpoint, Tokenizer } from "../checkpoint/index.js";
+import { type Checkpoint, readJsonObject, type Tokenizer } from "../checkpoint/index.js";
 import type { TextConfig } from "../families/index.js";
 import {
   decodeImage,

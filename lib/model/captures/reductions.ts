@@ -3,7 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../../tensor.js";
 import { type Positions, resolvePositions } from "../batch/batch.js";
 import { HIDDEN, type Pass } from "../batch/pass.js";
-import { axesOf, type Hook } from "../hooks/hooks.js";
+import { axesOf, type Hook } from "../hooks/index.js";
 
 /** What to keep of some hooks. */
 export interface CaptureSpec {

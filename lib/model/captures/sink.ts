@@ -2,8 +2,7 @@ import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { createSafetensors, type SafetensorsWriter } from "../checkpoint/index.js";
-import type { Hook } from "../hooks/hooks.js";
-import { matchRunning } from "../hooks/reach.js";
+import { type Hook, matchRunning } from "../hooks/index.js";
 import { Cache } from "./activation-cache.js";
 import { type CaptureSpec, checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
 

@@ -1,6 +1,7 @@
 export type { Checkpoint, WeightInfo } from "./checkpoint.js";
+export { readJsonObject } from "./files.js";
 export { defaultCacheDir, float32Checkpoint } from "./float32-copy.js";
-export { savedName } from "./names.js";
+export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
 export { openCheckpoint } from "./open.js";

@@ -3,7 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
 import { fillPadding, keyCount, type Pass } from "../batch/pass.js";
-import { axesOf, type Hook, overKeys } from "../hooks/hooks.js";
+import { axesOf, type Hook, overKeys } from "../hooks/index.js";
 import {
   type Affine,
   affineOf,

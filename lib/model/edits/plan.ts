@@ -3,9 +3,8 @@ import { ModalscopeError } from "../../errors.js";
 import { sizeOf } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import { axesOf, type Hook, isVisual, overKeys } from "../hooks/hooks.js";
-import { matchRunning } from "../hooks/reach.js";
-import { EXPERT_INDICES } from "../nn/experts.js";
+import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
+import { EXPERT_INDICES } from "../nn/index.js";
 import { checkWidth, type Edit, type Edits, type PlacedEdit } from "./edits.js";
 
 /** Hook name → edits in order. */

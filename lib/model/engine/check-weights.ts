@@ -1,10 +1,15 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import type { Checkpoint } from "../checkpoint/index.js";
-import { canonicalName } from "../checkpoint/names.js";
-import type { Family, TextConfig } from "../families/index.js";
-import { textPart } from "../families/multimodal.js";
-import { buildPiece, HEAD, pieces, weightsOf } from "../families/pieces.js";
+import { type Checkpoint, canonicalName } from "../checkpoint/index.js";
+import {
+  buildPiece,
+  type Family,
+  HEAD,
+  pieces,
+  type TextConfig,
+  textPart,
+  weightsOf,
+} from "../families/index.js";
 import { expertLayout, expertShapes, placeOf } from "./expert-layout.js";
 
 /** A weight as a tensor. */

@@ -1,10 +1,16 @@
-import type { Session, Value } from "../../runtime/session.js";
+import type { Session, Value } from "../../runtime/index.js";
 import type { Tensor, TypedArray } from "../../tensor.js";
 import type { Checkpoint } from "../checkpoint/index.js";
-import type { Family, TextConfig } from "../families/index.js";
-import { buildPiece, type GraphVariant, KEYS, type PieceId } from "../families/pieces.js";
-import type { Node } from "../graph/node.js";
-import type { Hook } from "../hooks/hooks.js";
+import {
+  buildPiece,
+  type Family,
+  type GraphVariant,
+  KEYS,
+  type PieceId,
+  type TextConfig,
+} from "../families/index.js";
+import type { Node } from "../graph/index.js";
+import type { Hook } from "../hooks/index.js";
 import type { ExpertStore } from "./expert-store.js";
 import type { FloatType, SessionPool } from "./pool.js";
 

@@ -2,9 +2,8 @@
 
 import type { Checkpoint } from "../checkpoint/index.js";
 import type { Family, TextConfig } from "../families/index.js";
-import { weight } from "../graph/node.js";
-import { type Matrices, type MatrixForm, matrixShapes } from "../nn/experts.js";
-import type { Experts } from "../nn/layers.js";
+import { weight } from "../graph/index.js";
+import { type Experts, type Matrices, type MatrixForm, matrixShapes } from "../nn/index.js";
 
 /** Where a block's experts are and how large: the prefix of the block's weights, and the width of its stream. */
 export interface ExpertPlace {

@@ -1,7 +1,7 @@
 /** Experts read from the checkpoint as they are asked for, where not all fit into memory. */
 import type { Tensor } from "../../tensor.js";
 import type { Checkpoint } from "../checkpoint/index.js";
-import { matrixShapes } from "../nn/experts.js";
+import { matrixShapes } from "../nn/index.js";
 import { type ExpertPlace, expertLayout, formOf, joinedNames, separateNames } from "./expert-layout.js";
 import type { FloatType } from "./pool.js";
 

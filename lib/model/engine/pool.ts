@@ -1,11 +1,9 @@
 import { basename, dirname } from "node:path";
-import { createSession, type Device, type Session, type Value } from "../../runtime/session.js";
+import { createSession, type Device, type Session, type Value } from "../../runtime/index.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint, WeightInfo } from "../checkpoint/index.js";
-import { weightsOf } from "../families/pieces.js";
-import { emitOnnx, type WeightBinding } from "../graph/emit-onnx.js";
-import type { Node } from "../graph/node.js";
-
+import { weightsOf } from "../families/index.js";
+import { emitOnnx, type Node, type WeightBinding } from "../graph/index.js";
 export type FloatType = "float32" | "float64";
 export const ELEMENT_BYTES: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8 };
 

@@ -4,8 +4,8 @@ import { keyCount, type Pass } from "../batch/pass.js";
 import type { Sink } from "../captures/sink.js";
 import { asInputs, asReplacement, edited, isAffine } from "../edits/apply.js";
 import type { Plan } from "../edits/plan.js";
-import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/pieces.js";
-import type { Hook } from "../hooks/hooks.js";
+import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
+import type { Hook } from "../hooks/index.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
 
 /** What happens besides computing while a pass runs. */

@@ -1,6 +1,5 @@
-import type { Node } from "../graph/node.js";
-import { concat, expandLike, reshape, slice } from "../graph/ops.js";
-import type { ModuleContext } from "../nn/layers.js";
+import { concat, expandLike, type Node, reshape, slice } from "../graph/index.js";
+import type { ModuleContext } from "../nn/index.js";
 import type { RawConfig, VisionConfig } from "./config.js";
 import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { type RopeParameters, standardRope } from "../nn/rope.js";
+import { type RopeParameters, standardRope } from "../nn/index.js";
 
 /** The fields of a text model's config.json that the families read, defaults filled in. */
 export interface TextConfig {

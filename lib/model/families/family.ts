@@ -1,5 +1,5 @@
-import type { Node } from "../graph/node.js";
-import type { BlockInputs, Experts, ModuleContext } from "../nn/layers.js";
+import type { Node } from "../graph/index.js";
+import type { BlockInputs, Experts, ModuleContext } from "../nn/index.js";
 import type { RawConfig, ReadoutId, TextConfig, VisionConfig } from "./config.js";
 
 /** One architecture: how its config is read and what its blocks and head compute. */

@@ -1,7 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Node } from "../graph/node.js";
-import { add, matmul, mean, reshape } from "../graph/ops.js";
-import { type ModuleContext, rmsNorm } from "../nn/layers.js";
+import { add, matmul, mean, type Node, reshape } from "../graph/index.js";
+import { type ModuleContext, rmsNorm } from "../nn/index.js";
 import type { VisionConfig } from "./config.js";
 import { type RawConfig, readCount, type TextConfig } from "./config.js";
 import type { VisionFamily } from "./family.js";

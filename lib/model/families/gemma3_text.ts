@@ -1,5 +1,4 @@
-import type { Node } from "../graph/node.js";
-import { add, div, linear, mul, tanh } from "../graph/ops.js";
+import { add, div, linear, mul, type Node, tanh } from "../graph/index.js";
 import {
   activation,
   attention,
@@ -8,10 +7,10 @@ import {
   type ModuleContext,
   projection,
   rmsNorm,
+  ropeParameters,
   rotary,
   splitHeads,
-} from "../nn/layers.js";
-import { ropeParameters } from "../nn/rope.js";
+} from "../nn/index.js";
 import {
   layerTypes,
   type RawConfig,

@@ -41,5 +41,20 @@ export function familyOf(raw: RawConfig): Family {
   );
 }
 
-export type { ReadoutId, TextConfig, VisionConfig, VisionReadout as Readout } from "./config.js";
+export type { ReadoutId, TextConfig, VisionConfig, VisionReadout } from "./config.js";
 export type { Family, VisionFamily } from "./family.js";
+export { textPart } from "./multimodal.js";
+export {
+  buildPiece,
+  type GraphModule,
+  type GraphVariant,
+  HEAD,
+  hookPrefix,
+  KEYS,
+  type PieceId,
+  pieces,
+  type VisionPieceId,
+  visionBlock,
+  visionPieces,
+  weightsOf,
+} from "./pieces.js";

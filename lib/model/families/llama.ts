@@ -1,5 +1,4 @@
-import type { Node } from "../graph/node.js";
-import { add, linear } from "../graph/ops.js";
+import { add, linear, type Node } from "../graph/index.js";
 import {
   activation,
   attention,
@@ -10,7 +9,7 @@ import {
   rmsNorm,
   rotary,
   splitHeads,
-} from "../nn/layers.js";
+} from "../nn/index.js";
 import { type RawConfig, readCount, readField, type TextConfig, textConfig } from "./config.js";
 import { type Family, headWeight, standardNames } from "./family.js";
 

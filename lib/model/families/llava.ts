@@ -1,7 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Node } from "../graph/node.js";
-import { sliceFrom } from "../graph/ops.js";
-import { activation, type ModuleContext, mlp } from "../nn/layers.js";
+import { type Node, sliceFrom } from "../graph/index.js";
+import { activation, type ModuleContext, mlp } from "../nn/index.js";
 import { embedClip, parseClip } from "./clip.js";
 import type { VisionConfig } from "./config.js";
 import { type RawConfig, readCount, readField, type TextConfig } from "./config.js";

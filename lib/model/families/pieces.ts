@@ -1,8 +1,7 @@
-import { input, type Node, sorted, weight } from "../graph/node.js";
-import { add, mul } from "../graph/ops.js";
-import { denseMixture, EXPERT_INPUT } from "../nn/experts.js";
-import type { BlockInputs, ModuleContext } from "../nn/layers.js";
-import type { Family, ReadoutId, TextConfig, VisionConfig } from "./index.js";
+import { add, input, mul, type Node, sorted, weight } from "../graph/index.js";
+import { type BlockInputs, denseMixture, EXPERT_INPUT, type ModuleContext } from "../nn/index.js";
+import type { ReadoutId, TextConfig, VisionConfig } from "./config.js";
+import type { Family } from "./family.js";
 
 /** How one graph of a block differs from its plain one. */
 export interface GraphVariant {

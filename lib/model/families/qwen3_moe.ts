@@ -1,9 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Node } from "../graph/node.js";
-import { add } from "../graph/ops.js";
-import { mixture } from "../nn/experts.js";
-import type { Experts } from "../nn/layers.js";
-import { activation, gatedMlp } from "../nn/layers.js";
+import { add, type Node } from "../graph/index.js";
+import { activation, type Experts, gatedMlp, mixture } from "../nn/index.js";
 import { type RawConfig, readCount, readField, textConfig } from "./config.js";
 import type { Family } from "./family.js";
 import { attended, ln2, type Qwen3Config, qwen3, rotaryDefaults, slidingWindow } from "./qwen3.js";

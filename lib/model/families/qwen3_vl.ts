@@ -1,6 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Node } from "../graph/node.js";
-import { add, matmul, reshape, slice } from "../graph/ops.js";
+import { add, matmul, type Node, reshape, slice } from "../graph/index.js";
 import {
   activation,
   attention,
@@ -10,7 +9,7 @@ import {
   mlp,
   projection,
   rotary,
-} from "../nn/layers.js";
+} from "../nn/index.js";
 import type { ReadoutId, VisionConfig, VisionReadout } from "./config.js";
 import { type RawConfig, readCount, readField, type TextConfig } from "./config.js";
 import type { PatchInputs, VisionFamily } from "./family.js";

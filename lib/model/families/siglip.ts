@@ -1,5 +1,5 @@
-import type { Node } from "../graph/node.js";
-import type { ModuleContext } from "../nn/layers.js";
+import type { Node } from "../graph/index.js";
+import type { ModuleContext } from "../nn/index.js";
 import type { RawConfig, VisionConfig } from "./config.js";
 import type { PatchInputs } from "./family.js";
 import { embedSquare, norm, parseTower, type TowerConfig, withPositions } from "./vit.js";

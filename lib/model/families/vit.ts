@@ -1,6 +1,4 @@
-/** The vision transformer that CLIP and SigLIP share, under the names of its weights. */
-import type { Node } from "../graph/node.js";
-import { add, expandLike, linear, reshape } from "../graph/ops.js";
+import { add, expandLike, linear, type Node, reshape } from "../graph/index.js";
 import {
   activation,
   attention,
@@ -10,7 +8,7 @@ import {
   mlp,
   projection,
   splitHeads,
-} from "../nn/layers.js";
+} from "../nn/index.js";
 import type { VisionConfig } from "./config.js";
 import { type RawConfig, readCount, readField } from "./config.js";
 

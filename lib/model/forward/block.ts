@@ -8,9 +8,9 @@ import { fromRow, mixesRows, needsAllQueries, type Plan } from "../edits/plan.js
 import { type Engine, floats } from "../engine/engine.js";
 import { columnBytes } from "../engine/estimate.js";
 import { type Company, runPiece } from "../engine/run-piece.js";
-import { type GraphVariant, KEYS } from "../families/pieces.js";
-import type { Hook } from "../hooks/hooks.js";
-import { EXPERT_INPUT, EXPERT_WEIGHTS } from "../nn/experts.js";
+import { type GraphVariant, KEYS } from "../families/index.js";
+import type { Hook } from "../hooks/index.js";
+import { EXPERT_INPUT, EXPERT_WEIGHTS } from "../nn/index.js";
 import type { ExpertInputs } from "./experts.js";
 
 export interface BlockResult {

@@ -7,8 +7,8 @@ import { isAffine } from "../edits/apply.js";
 import { needsAllQueries } from "../edits/plan.js";
 import { type Engine, floats } from "../engine/engine.js";
 import { atStream, type Company } from "../engine/run-piece.js";
-import { HEAD } from "../families/pieces.js";
-import { MLP_OUT } from "../nn/experts.js";
+import { HEAD } from "../families/index.js";
+import { MLP_OUT } from "../nn/index.js";
 import { runBlock } from "./block.js";
 import { type ExpertInputs, runExperts } from "./experts.js";
 

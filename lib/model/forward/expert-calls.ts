@@ -5,8 +5,8 @@ import { type Engine, floats, runSession } from "../engine/engine.js";
 import { visitBytes } from "../engine/estimate.js";
 import { type ExpertPlace, expertMatrices, formOf } from "../engine/expert-layout.js";
 import type { GraphRequest } from "../engine/pool.js";
-import type { Node } from "../graph/node.js";
-import { fedMatrices, type Matrices } from "../nn/experts.js";
+import type { Node } from "../graph/index.js";
+import { fedMatrices, type Matrices } from "../nn/index.js";
 
 /** What a block's graph hands to its experts. */
 export interface ExpertInputs {

@@ -6,7 +6,7 @@ import type { Pass } from "../batch/pass.js";
 import { type Engine, floats } from "../engine/engine.js";
 import type { ExpertPlace } from "../engine/expert-layout.js";
 import { placeOf } from "../engine/expert-layout.js";
-import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/experts.js";
+import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/index.js";
 import { type ExpertInputs, forEachCall, gathered, type Run, type Visit } from "./expert-calls.js";
 
 export type { ExpertInputs } from "./expert-calls.js";

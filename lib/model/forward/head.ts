@@ -6,7 +6,7 @@ import type { Pass } from "../batch/pass.js";
 import { fillPadding } from "../batch/pass.js";
 import { type Engine, runSession, withPiece } from "../engine/engine.js";
 import { type Company, runHead, runPiece } from "../engine/run-piece.js";
-import { HEAD } from "../families/pieces.js";
+import { HEAD } from "../families/index.js";
 
 /** What the head's matrix is applied to. */
 export const NORMALIZED = "ln_final.hook_normalized";

@@ -1,8 +1,15 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
-import type { Family, TextConfig } from "../families/index.js";
-import { buildPiece, hookPrefix, type PieceId, pieces, visionBlock } from "../families/pieces.js";
-import type { Dim } from "../graph/node.js";
-import { EXPERT_INPUT, expertHooks } from "../nn/experts.js";
+import {
+  buildPiece,
+  type Family,
+  hookPrefix,
+  type PieceId,
+  pieces,
+  type TextConfig,
+  visionBlock,
+} from "../families/index.js";
+import type { Dim } from "../graph/index.js";
+import { EXPERT_INPUT, expertHooks } from "../nn/index.js";
 
 /** A named point of the model, by TransformerLens' names. */
 export interface Hook {

@@ -1,6 +1,6 @@
 /** Hooks that a run reaches: it may start late, stop early and skip blocks. */
 import { ModalscopeError } from "../../errors.js";
-import { HEAD } from "../families/pieces.js";
+import { HEAD } from "../families/index.js";
 import { type Hook, isVisual, matchHooks } from "./hooks.js";
 
 /** The part of the model that a run computes. */

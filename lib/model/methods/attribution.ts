@@ -6,7 +6,7 @@ import { SharedFeeds } from "../batch/pass.js";
 import { Cache } from "../captures/activation-cache.js";
 import { floats } from "../engine/engine.js";
 import { batchPass } from "../forward/embed.js";
-import { matchHooks } from "../hooks/hooks.js";
+import { matchHooks } from "../hooks/index.js";
 import type { Model, RunResult } from "../model.js";
 import { stacked } from "./gradients.js";
 import type { Metric } from "./metrics.js";

@@ -13,12 +13,11 @@ import { type Plan, planEdits } from "../edits/plan.js";
 import { type Engine, floats } from "../engine/engine.js";
 import { backwardBytes, checkMemory } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
-import { HEAD } from "../families/pieces.js";
+import { HEAD } from "../families/index.js";
 import { batchPass, looks } from "../forward/embed.js";
-import { type Hook, isVisual, matchHooks } from "../hooks/hooks.js";
-import { matchRunning, reaches } from "../hooks/reach.js";
+import { type Hook, isVisual, matchHooks, matchRunning, reaches } from "../hooks/index.js";
 import type { Model } from "../model.js";
-import { EXPERT_INDICES, EXPERT_POST } from "../nn/experts.js";
+import { EXPERT_INDICES, EXPERT_POST } from "../nn/index.js";
 import { passOf } from "../vision/rows.js";
 import type { Metric } from "./metrics.js";
 

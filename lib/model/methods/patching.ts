@@ -5,7 +5,7 @@ import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
 import type { Cache } from "../captures/activation-cache.js";
 import type { Edit, Edits, Where } from "../edits/edits.js";
-import { matchHooks, overKeys } from "../hooks/hooks.js";
+import { matchHooks, overKeys } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { gradients } from "./gradients.js";
 import type { Metric } from "./metrics.js";

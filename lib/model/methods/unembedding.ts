@@ -1,7 +1,7 @@
 import type { Tensor } from "../../tensor.js";
 import { backward } from "../backward/piece.js";
 import { runSession, withPiece } from "../engine/engine.js";
-import { HEAD } from "../families/pieces.js";
+import { HEAD } from "../families/index.js";
 import type { Model } from "../model.js";
 
 /**

@@ -1,8 +1,4 @@
-/** Mixtures of experts as graphs: the router, experts on their tokens, and all on every token for training. */
-
-import { input, type Node, type Shape } from "../graph/node.js";
-import * as ops from "../graph/ops.js";
-import { pullback } from "../graph/vjp.js";
+import { input, type Node, ops, pullback, type Shape } from "../graph/index.js";
 import type { Experts } from "./layers.js";
 import { activation, type ModuleContext, projection } from "./layers.js";
 

@@ -1,6 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Node } from "../graph/node.js";
-import * as ops from "../graph/ops.js";
+import { type Node, ops } from "../graph/index.js";
 
 /** What a family writes a block or a head against. */
 export interface ModuleContext {

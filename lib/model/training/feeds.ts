@@ -1,6 +1,6 @@
 /** What one batch gives the training graph. */
 import { ModalscopeError } from "../../errors.js";
-import type { Value } from "../../runtime/session.js";
+import type { Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch, BatchImage } from "../batch/batch.js";
 import { SharedFeeds } from "../batch/pass.js";

@@ -1,18 +1,15 @@
-/** A model with its loss and every derivative as one graph. */
-
-import type { Family, TextConfig } from "../families/index.js";
 import {
   buildPiece,
+  type Family,
   type GraphModule,
   type GraphVariant,
   HEAD,
+  type TextConfig,
   visionBlock,
   visionPieces,
-} from "../families/pieces.js";
-import { input, type Node, nameOf, scalar, sorted, weight } from "../graph/node.js";
-import * as ops from "../graph/ops.js";
-import { pullback } from "../graph/vjp.js";
-import { loadBalancingLoss } from "../nn/experts.js";
+} from "../families/index.js";
+import { input, type Node, nameOf, ops, pullback, scalar, sorted, weight } from "../graph/index.js";
+import { loadBalancingLoss } from "../nn/index.js";
 
 export interface TrainingGraph {
   /** `loss`, `balance` where there are experts, and `d <weight>`. */

@@ -1,9 +1,9 @@
-import { createSession, type Session, type Value } from "../../runtime/session.js";
+import { createSession, type Session, type Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Feeding } from "../engine/engine.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
-import { emitOnnx } from "../graph/emit-onnx.js";
-import { globExpression } from "../hooks/hooks.js";
+import { emitOnnx } from "../graph/index.js";
+import { globExpression } from "../hooks/index.js";
 import { batchFeeds, type TrainingBatch } from "./feeds.js";
 import { trainingGraph } from "./graph.js";
 

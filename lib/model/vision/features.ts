@@ -5,8 +5,7 @@ import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import type { Engine, Feeding } from "../engine/engine.js";
 import { atStream, type Company, runPiece } from "../engine/run-piece.js";
-import type { Readout, VisionConfig } from "../families/index.js";
-import type { VisionPieceId } from "../families/pieces.js";
+import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
 import { patchRows, placesOf, turnsOf } from "./patches.js";
 import { countRows, keptClassTokens, type Rows } from "./rows.js";
 import { paddingMask, runTowerBlock, type TowerInputs, withHidden } from "./tower.js";
@@ -47,7 +46,7 @@ export async function look(
   images: readonly BatchImage[],
   rows: Rows,
   company: Company,
-  read: (readout: Readout, feeds: Readonly<Record<string, Tensor>>) => void | Promise<void>,
+  read: (readout: VisionReadout, feeds: Readonly<Record<string, Tensor>>) => void | Promise<void>,
   visit?: Visit,
 ): Promise<void> {
   const vision = engine.config.vision_config!;
@@ -119,7 +118,7 @@ export function towerInputs(engine: Feeding, images: readonly BatchImage[], pass
 }
 
 /** The streams that a readout reads, side by side along the last axis. */
-function sideBySide({ fromLayers }: Readout, streams: Streams): Tensor {
+function sideBySide({ fromLayers }: VisionReadout, streams: Streams): Tensor {
   if (fromLayers === "final") return streams.get("final")!;
   const parts = fromLayers.map((l) => streams.get(l)!);
   if (parts.length === 1) return parts[0];

@@ -5,7 +5,7 @@ import type { Pass } from "../batch/pass.js";
 import { type Feeding, floats } from "../engine/engine.js";
 import type { VisionConfig } from "../families/index.js";
 import type { ProcessedImage } from "../images/index.js";
-import { rotations } from "../nn/rope.js";
+import { rotations } from "../nn/index.js";
 
 /** A picture's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
 export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim }: VisionConfig): Tensor {

@@ -3,8 +3,7 @@ import type { Batch, BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import type { Engine } from "../engine/engine.js";
 import type { VisionConfig } from "../families/index.js";
-import type { Hook } from "../hooks/hooks.js";
-import { isVisual } from "../hooks/hooks.js";
+import { type Hook, isVisual } from "../hooks/index.js";
 
 /** Passes over the same rows: as patches, as the tower's stream (class token first), as tokens after the projector. */
 export interface Rows {

@@ -11,7 +11,7 @@ import { type Engine, type Feeding, floats } from "../engine/engine.js";
 import { queryScoreBytes, tokenBytes } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import { type Company, runPiece, runVariant, settledEdits } from "../engine/run-piece.js";
-import { type Hook, overKeys } from "../hooks/hooks.js";
+import { type Hook, overKeys } from "../hooks/index.js";
 import { countRows } from "./rows.js";
 
 type BlockId = `vision.blocks.${number}`;

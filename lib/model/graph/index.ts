@@ -1,0 +1,7 @@
+/** Computation graphs: nodes and operations, their vector-Jacobian products, and their form as ONNX. */
+export { emitOnnx, type WeightBinding } from "./emit-onnx.js";
+export { type Dim, input, type Node, nameOf, type Shape, scalar, sorted, weight } from "./node.js";
+// Operations, under their own names where a file uses few, as `ops.add` where it uses many.
+export * from "./ops.js";
+export * as ops from "./ops.js";
+export { pullback } from "./vjp.js";
