@@ -7,7 +7,7 @@ const troubles: Readonly<Record<string, string>> = {
   EROFS: "It can only be read there.",
 };
 
-/** Why a file cannot be read or written, in words. */
+/** Reason why a file cannot be read or written, in words. */
 export function describeFileError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return troubles[code ?? ""] ?? `${message}.`;

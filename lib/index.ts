@@ -1,6 +1,6 @@
 /**
- * What a first session needs: checkpoints, runs, edits, the methods over them, and the figures that show their
- * results. The rest has subpaths: `modalscope/analysis`, `/tasks`, `/plot`, `/onnx`, `/runner` and `/tfjs`.
+ * The names of a first session: checkpoints, runs, edits, the methods over them, and the figures that show
+ * their results. The rest has subpaths: `modalscope/analysis`, `/tasks`, `/plot`, `/onnx`, `/runner` and `/tfjs`.
  * @packageDocumentation
  */
 export { ModalscopeError } from "./errors.js";

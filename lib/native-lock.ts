@@ -21,7 +21,7 @@ export const NativeLockState = { free: 0, native: 1, interrupting: 2 } as const;
 
 const key = Symbol.for("modalscope.nativeLock");
 
-/** How long a returning native call gives a waiting interrupt to arrive. */
+/** Milliseconds that a returning native call gives a waiting interrupt to arrive. */
 const handOverMs = 1000;
 
 function sharedLock(): Int32Array | undefined {

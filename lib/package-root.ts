@@ -25,7 +25,7 @@ export function packageVersion(): string {
   return manifest().version;
 }
 
-/** What the package can be imported as: "modalscope", "modalscope/analysis" and the other subpaths. */
+/** Names under which the package can be imported: "modalscope", "modalscope/analysis" and the other subpaths. */
 export function packageEntries(): string[] {
   const { name, exports } = manifest();
   const subpaths = Object.keys(exports).filter((path) => !path.endsWith(".json"));

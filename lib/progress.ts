@@ -1,4 +1,4 @@
-/** What every long call takes: where to report to, and how to be stopped. */
+/** Options of every long call: where to report progress, and a signal to stop it. */
 export interface TaskOptions {
   /** Called as work goes on; `done` of `total` steps, `label` says of what. */
   readonly onProgress?: Progress;
@@ -6,4 +6,5 @@ export interface TaskOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A listener for progress: `done` of `total` steps; `label` names the current step. */
 export type Progress = (done: number, total: number, label: string) => void;

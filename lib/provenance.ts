@@ -1,15 +1,15 @@
-/** What a run's outputs must say of where they come from. */
+/** Provenance of a run's outputs. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { packageVersion } from "./package-root.js";
 
-/** What only the run itself knows. */
+/** Facts that only the run itself knows. */
 export interface RunFacts {
   /** Checkpoints by the part they played, each with what identifies its content. */
   readonly checkpoints: Readonly<Record<string, { readonly path: string; readonly hash: string }>>;
   readonly seed: number;
-  /** Where the models ran, such as "cpu". */
+  /** Device of the models, such as "cpu". */
   readonly device: string;
   /** `performance.now()` when the run began. */
   readonly started: number;

@@ -33,14 +33,19 @@ export interface AffineMap {
   readonly b: Float32Array;
 }
 
+/** Options of {@link tunedLens}. */
 export interface TunedLensOptions extends TaskOptions {
+  /** Optimizer steps for each layer; 200 when left out. */
   readonly steps?: number;
-  /** Rows of one step. */
-  readonly batch?: number;
-  readonly rate?: number;
+  /** Rows of one step; 64 when left out. */
+  readonly batchSize?: number;
+  /** Adam's learning rate; 1e-3 when left out. */
+  readonly learningRate?: number;
+  /** Seed of the held-out rows and of the order of training; 0 when left out. */
   readonly seed?: number;
 }
 
+/** A trained tuned lens. */
 export interface TunedLens {
   readonly translators: readonly AffineMap[];
   /** By layer, the mean KL(final ‖ lens) in nats on held-out rows, before and after training. */
@@ -69,7 +74,7 @@ export async function tunedLens(
       `A tuned lens cannot be trained on ${rows} rows.`,
       "It needs at least 10, better thousands.",
     );
-  const { steps = 200, batch = 64, rate = 1e-3, seed = 0 } = options;
+  const { steps = 200, batchSize = 64, learningRate = 1e-3, seed = 0 } = options;
   const order = seeded(seed).shuffle(Array.from({ length: rows }, (_, i) => i));
   const cut = Math.max(1, Math.round(rows * HELD_OUT));
   const [held, training] = [order.slice(0, cut), order.slice(cut)];
@@ -82,8 +87,8 @@ export async function tunedLens(
     before.push(await divergence(x, target, held, translator, unembedding));
     await trainOne(x, target, training, translator, unembedding, {
       steps,
-      batch,
-      rate,
+      batchSize,
+      learningRate,
       seed: seed + layer,
       signal: options.signal,
     });
@@ -120,11 +125,11 @@ async function trainOne(
   unembedding: Unembedding,
   {
     steps,
-    batch,
-    rate,
+    batchSize,
+    learningRate,
     seed,
     signal,
-  }: Required<Pick<TunedLensOptions, "steps" | "batch" | "rate" | "seed">> & TaskOptions,
+  }: Required<Pick<TunedLensOptions, "steps" | "batchSize" | "learningRate" | "seed">> & TaskOptions,
 ): Promise<void> {
   const random = seeded(seed);
   const moments = [translator.a, translator.b].map((w) => ({
@@ -134,20 +139,20 @@ async function trainOne(
   }));
   for (let step = 1; step <= steps; step++) {
     signal?.throwIfAborted();
-    const chosen = Array.from({ length: batch }, () => random.pick(rows));
+    const chosen = Array.from({ length: batchSize }, () => random.pick(rows));
     const input = takeRows(x, chosen);
     const output = applyAffineMap(input, translator);
     const predicted = softmaxRows(await unembedding.forward(output));
     const wanted = takeRows(target, chosen);
     // ∂KL(p ‖ softmax(logits))/∂logits = softmax(logits) − p, averaged over the rows.
     const cotangent = {
-      data: predicted.data.map((p, i) => (p - wanted.data[i]) / batch),
+      data: predicted.data.map((p, i) => (p - wanted.data[i]) / batchSize),
       shape: predicted.shape,
     };
     const g = await unembedding.pullback(output, cotangent);
     const derivatives = derivative(input, g);
     moments.forEach(({ w, m, v }, k) => {
-      adam(w, derivatives[k], m, v, rate * (1 - step / (steps + 1)), step);
+      adam(w, derivatives[k], m, v, learningRate * (1 - step / (steps + 1)), step);
     });
   }
 }

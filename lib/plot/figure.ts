@@ -1,19 +1,11 @@
 /** A figure is plain data in plotly's terms: what to draw, and how it is laid out. */
 import { ModalscopeError } from "../errors.js";
 import { escapeLabel } from "./escape.js";
+import type { Axis, Figure, Layout, Margin, Title, Trace } from "./plotly.js";
 import { type Theme, template } from "./theme.js";
 import { extent } from "./values.js";
 
-export type Trace = Record<string, unknown>;
-export type Layout = Record<string, unknown>;
-
-/** Plotly JSON. Marks return one, and functions such as `rules` and `facets` take and return them. */
-export interface Figure {
-  readonly data: readonly Trace[];
-  readonly layout: Layout;
-}
-
-/** What every mark takes: the titles, with units, and the scales. */
+/** Options of every mark: the titles, with units, and the scales. */
 export interface Axes {
   /** Defaults to "y by x". */
   readonly title?: string;
@@ -23,14 +15,19 @@ export interface Axes {
   readonly x?: string;
   /** Title of the vertical axis, with its unit. */
   readonly y?: string;
+  /** Ends of the horizontal axis, as values; the data's extent when left out. */
   readonly xRange?: readonly [number, number];
+  /** Ends of the vertical axis, as values; the data's extent when left out. */
   readonly yRange?: readonly [number, number];
+  /** A logarithmic horizontal axis. */
   readonly xLog?: boolean;
+  /** A logarithmic vertical axis. */
   readonly yLog?: boolean;
-  /** Tick labels in d3-format: ".0%" for shares, ".2f" for two decimals. */
+  /** Tick labels of the horizontal axis in d3-format: ".0%" for shares, ".2f" for two decimals. */
   readonly xFormat?: string;
+  /** Tick labels of the vertical axis in d3-format. */
   readonly yFormat?: string;
-  /** In pixels. The width follows the page. */
+  /** In pixels; 400 when left out. The width follows the page. */
   readonly height?: number;
 }
 
@@ -43,7 +40,7 @@ const SUBTITLE_COLUMNS = 104;
  * `xaxis`, `yaxis` and the other entries of `layout` are merged over what `axes` gives.
  */
 export function figure(data: readonly Trace[], axes: Axes, layout: Layout = {}): Figure {
-  const { xaxis, yaxis, ...rest } = layout as { xaxis?: Layout; yaxis?: Layout };
+  const { xaxis, yaxis, ...rest } = layout;
   const x = axes.x ?? "index";
   const y = axes.y ?? "value";
   return {
@@ -60,21 +57,21 @@ export function figure(data: readonly Trace[], axes: Axes, layout: Layout = {}):
   };
 }
 
-/** How plotly draws in a page. Its button that uploads a figure's data to a server is left out. */
+/** Plotly's settings in a page. Its button that uploads a figure's data to a server is left out. */
 export const plotlyConfig: Readonly<Record<string, unknown>> = {
   responsive: true,
   displaylogo: false,
   showSendToCloud: false,
 };
 
-/** The same figure in another theme. */
+/** `figure` in another theme. */
 export function themed(figure: Figure, theme: Theme): Figure {
   return { data: figure.data, layout: { ...figure.layout, template: template(theme) } };
 }
 
 /** The title as it was given, for a file name or a line of text; empty when the figure has none. */
 export function titleOf(figure: Figure): string {
-  const text = (figure.layout.title as { text?: string } | undefined)?.text ?? "";
+  const text = figure.layout.title?.text ?? "";
   return text
     .replace(/<br>/g, " ")
     .replace(/<[^>]*>/g, "")
@@ -84,10 +81,7 @@ export function titleOf(figure: Figure): string {
 }
 
 /** The title block, and a top margin that holds it. */
-export function heading(
-  title: string,
-  subtitle?: string,
-): { title: Layout; margin: { t: number; r: number; b: number; l: number } } {
+export function heading(title: string, subtitle?: string): { title: Title; margin: Margin } {
   const titleLines = wrap(title, TITLE_COLUMNS);
   const subtitleLines = subtitle ? wrap(subtitle, SUBTITLE_COLUMNS) : [];
   return {
@@ -124,7 +118,7 @@ function wrap(text: string, columns: number): string[] {
   return lines;
 }
 
-function axis(title: string, range?: readonly [number, number], log?: boolean, format?: string): Layout {
+function axis(title: string, range?: readonly [number, number], log?: boolean, format?: string): Axis {
   if (range && !(range.every(Number.isFinite) && (!log || range.every((end) => end > 0))))
     throw new ModalscopeError(
       `The range of the axis "${title}" runs from ${range[0]} to ${range[1]}.`,
@@ -140,7 +134,7 @@ function axis(title: string, range?: readonly [number, number], log?: boolean, f
 }
 
 /** Settings of an axis whose positions are whole numbers, such as layers: no tick between two of them. */
-export function wholeTicks(positions: readonly number[]): Layout {
+export function wholeTicks(positions: readonly number[]): Axis {
   const [low, high] = extent(positions);
   return positions.every(Number.isInteger) && high - low <= 12 ? { dtick: 1 } : {};
 }

@@ -4,7 +4,7 @@
  */
 
 export { type ImageOptions, toPng, toSvg } from "./draw/draw.js";
-export { type Axes, type Figure, themed } from "./figure.js";
+export { type Axes, themed } from "./figure.js";
 export { type BarsOptions, bars } from "./marks/bars.js";
 export { type FacetsOptions, facets } from "./marks/facets.js";
 export { type HeatmapOptions, heatmap } from "./marks/heatmap.js";
@@ -16,6 +16,7 @@ export { type Points, type ScatterOptions, scatter } from "./marks/scatter.js";
 export type { Series, SeriesInput } from "./marks/series.js";
 export { type SpectrumOptions, spectrum } from "./marks/spectrum.js";
 export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
+export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
 export { writeReport } from "./report/write.js";
 export {
   type Html,

@@ -1,7 +1,8 @@
-/** How figures look: one palette for both themes, so that a figure's data need not change with the page. */
+/** The look of figures: one palette for both themes, so that a figure's data need not change with the page. */
 
 import { ModalscopeError } from "../errors.js";
 
+/** Background that a figure is drawn for. */
 export type Theme = "light" | "dark";
 
 /**

@@ -14,14 +14,25 @@ export type Cell = number | null;
 /** Most numbers that one mark may hold: beyond it, the figure's JSON makes a notebook unusable. */
 const LARGEST = 1_000_000;
 
+/** One or several, as a list. */
+export function listOf<T extends object>(input: T | readonly T[]): readonly T[] {
+  const isList = (value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
+  return isList(input) ? input : [input];
+}
+
+/** True of tensors, typed arrays and arrays. */
+export function isNumbers(value: unknown): value is Values | Matrix {
+  return isTensor(value) || ArrayBuffer.isView(value) || Array.isArray(value);
+}
+
+/** True of values with a tensor's fields. */
 export function isTensor(value: unknown): value is Tensor<TypedArray> {
   return typeof value === "object" && value !== null && "shape" in value && "data" in value;
 }
 
 /** Number of axes of `values`. */
 export function rank(values: Values | Matrix): number {
-  if (isTensor(values)) return values.shape.length;
-  return values.length > 0 && typeof values[0] === "object" ? 2 : 1;
+  return shapeOf(values).length;
 }
 
 /**
@@ -29,17 +40,29 @@ export function rank(values: Values | Matrix): number {
  * @throws when it has more than one axis, is empty or holds no finite number.
  */
 export function numbersOf(values: Values | Matrix, what: string): number[] {
-  if (rank(values) !== 1)
+  const source = rowIn(values);
+  if (source === undefined)
     throw new ModalscopeError(
       `${what} has the shape (${shapeOf(values).join(", ")}).`,
       "One row of numbers is wanted here.",
       "Reduce the other axes, or pass one row as one series.",
     );
-  const source = isTensor(values) ? values.data : (values as ArrayLike<number>);
   requireSize(source.length, what);
-  const numbers = Array.from(source as ArrayLike<number | bigint>, Number);
+  const numbers = Array.from(source, Number);
   requireFinite(numbers, what);
   return numbers;
+}
+
+/** The numbers of `values` where it has one axis. */
+function rowIn(values: Values | Matrix): ArrayLike<number | bigint> | undefined {
+  if (isTensor(values)) return values.shape.length === 1 ? values.data : undefined;
+  return isNested(values) ? undefined : values;
+}
+
+function isNested(
+  values: ArrayLike<number> | ArrayLike<ArrayLike<number>>,
+): values is ArrayLike<ArrayLike<number>> {
+  return values.length > 0 && typeof values[0] === "object";
 }
 
 /**
@@ -48,16 +71,14 @@ export function numbersOf(values: Values | Matrix, what: string): number[] {
  */
 export function rowsOf(values: Values | Matrix, what: string): number[][] {
   const shape = shapeOf(values);
-  if (shape.length !== 2)
+  const [height, width] = shape;
+  if (shape.length === 2) requireSize(height * width, what);
+  const rows = rowsIn(values);
+  if (rows === undefined)
     throw new ModalscopeError(
       `${what} has the shape (${shape.join(", ")}).`,
       "Two axes (rows, columns) are wanted here.",
     );
-  const [height, width] = shape;
-  requireSize(height * width, what);
-  const rows = isTensor(values)
-    ? Array.from({ length: height }, (_, i) => slice(values.data, i * width, width))
-    : Array.from(values as ArrayLike<ArrayLike<number>>, (row) => slice(row, 0, row.length));
   const ragged = rows.findIndex((row) => row.length !== width);
   if (ragged >= 0)
     throw new ModalscopeError(
@@ -68,12 +89,19 @@ export function rowsOf(values: Values | Matrix, what: string): number[][] {
   return rows;
 }
 
+/** The rows of `values` where it has two axes. */
+function rowsIn(values: Values | Matrix): number[][] | undefined {
+  if (!isTensor(values))
+    return isNested(values) ? Array.from(values, (row) => slice(row, 0, row.length)) : undefined;
+  const [height, width] = values.shape;
+  if (values.shape.length !== 2) return undefined;
+  return Array.from({ length: height }, (_, i) => slice(values.data, i * width, width));
+}
+
 /** Shape of `values`, of rows as long as the first. */
 export function shapeOf(values: Values | Matrix): readonly number[] {
   if (isTensor(values)) return values.shape;
-  return rank(values) === 2
-    ? [values.length, (values as ArrayLike<ArrayLike<number>>)[0].length]
-    : [values.length];
+  return isNested(values) ? [values.length, values[0].length] : [values.length];
 }
 
 /** @throws unless `length` is `expected`; `of` says what sets the expectation. */

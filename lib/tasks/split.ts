@@ -1,10 +1,11 @@
+/** Part of a data set: trained on, or held out. */
 export type Split = "train" | "heldout";
 
 /** Of 100 underlying contents (problems, images), about this many are never trained on. */
 export const HELD_OUT_PERCENT = 15;
 
 /**
- * Which split something is in. It hangs on its key alone, not on a seed: whatever is drawn from one split with any
+ * The split of something. It depends on the key alone, not on a seed: whatever is drawn from one split with any
  * seed is never drawn from the other.
  */
 export function splitOf(key: string): Split {

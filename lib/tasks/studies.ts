@@ -6,7 +6,7 @@ import { didYouMean, ModalscopeError } from "../errors.js";
 const FOLDER = fileURLToPath(new URL("../../../data/studies", import.meta.url));
 
 /**
- * What a study's document reports, with where it says so: `data/studies/<name>.json`.
+ * The figures that a study's document reports, each with its place there: `data/studies/<name>.json`.
  * @throws ModalscopeError when there is no such study
  */
 export function loadStudy<T = unknown>(name: string): T {

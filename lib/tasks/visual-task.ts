@@ -5,7 +5,7 @@ export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
-  /** What was drawn where, of an image drawn here. */
+  /** Boxes of what was drawn, for an image drawn here. */
   readonly annotations?: readonly BoxAnnotation[];
 }
 
@@ -21,9 +21,10 @@ export interface BoxAnnotation {
 /** An image: the path of an image file, the bytes of one, or a raster. */
 export type TaskImage = string | Uint8Array | Raster;
 
+/** Difficulty of a task. */
 export type Grade = "easy" | "medium" | "hard";
 
-/** Which published rule scores an answer: see `scoreAnswer`. `amber` scores descriptions: see `amberScores`. */
+/** The published rule that scores an answer: see `scoreAnswer`. `amber` scores descriptions: see `amberScores`. */
 export type ScoringRule = "exact" | "relaxed" | "anls" | "vqa" | "amber";
 
 /** One question about an image. */
@@ -42,11 +43,11 @@ export interface VisualTask<Annotation = unknown> {
   readonly answers: readonly string[];
   /** The kind of question, in the data set's own terms: `ChooseAttr`, `human`, `largest`. */
   readonly type: string;
-  /** What the image is, where that is known: `bar`, `form`, `beach`. */
+  /** Kind of image, where that is known: `bar`, `form`, `beach`. */
   readonly category?: string;
   readonly grade?: Grade;
   readonly scoring: ScoringRule;
-  /** What else is known: the publisher's fields, or the whole scene that an image was drawn from. */
+  /** All else that is known: the publisher's fields, or the whole scene that an image was drawn from. */
   readonly annotation: Annotation;
 }
 

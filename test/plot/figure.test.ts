@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { escapeHtml, escapeLabel, jsonForScript, sourceForScript } from "../../lib/plot/escape.js";
-import { figure, type Layout, themed, titleOf } from "../../lib/plot/figure.js";
+import { figure, themed, titleOf } from "../../lib/plot/figure.js";
 import { facets } from "../../lib/plot/marks/facets.js";
 import { heatmap } from "../../lib/plot/marks/heatmap.js";
 import { lines } from "../../lib/plot/marks/lines.js";
 import { regions, rules } from "../../lib/plot/marks/rules.js";
+import type { Layout } from "../../lib/plot/plotly.js";
 import { palette, paperColour, template } from "../../lib/plot/theme.js";
 
 /** Linear RGB of a hex colour. */

@@ -78,6 +78,7 @@ function mmdOfLabels(kernel: Matrix, first: Uint8Array, n: number): number {
   return (2 * within) / (n * (n - 1)) + (2 * withinOther) / (m * (m - 1)) - (2 * across) / (n * m);
 }
 
+/** Result of {@link mmdPermutationTest}. */
 export interface MmdTest {
   /** `Σ_i MMD²_i` over the pairs. */
   readonly statistic: number;

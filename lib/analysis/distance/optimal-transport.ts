@@ -95,6 +95,7 @@ export async function exactTransport(
   return { plan, cost: dot(plan.data, costs.data) };
 }
 
+/** Options of {@link sinkhorn}. */
 export interface SinkhornOptions {
   /** Largest total deviation of the plan's row sums from `a` at which to stop. Default 1e-9. */
   readonly tolerance?: number;

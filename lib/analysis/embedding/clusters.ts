@@ -48,7 +48,7 @@ export function silhouetteOf(apart: Matrix, labels: ArrayLike<number | string>):
 }
 
 /**
- * How much points clump, without labels: mean distance to the nearest other point over the mean distance of all pairs.
+ * Clumping of points, without labels: mean distance to the nearest other point over the mean distance of all pairs.
  * Near 1 when all are equally far apart, 0 when each lies on another. Falls when points re-cluster, whatever the scale.
  * @param points `(n, width)`, three or more.
  */

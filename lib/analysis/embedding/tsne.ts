@@ -16,26 +16,29 @@ import { topEigen } from "../linalg/top-eigen.js";
 import { type Affinities, affinities } from "./affinities.js";
 import { tsneCost, tsneGradient } from "./gradient.js";
 
+/** Options of {@link tsne}. */
 export interface TsneOptions extends TaskOptions {
   /** About how many neighbours each point minds. Default 30. */
   readonly perplexity?: number;
   /** Default 0. With the start "pca" every seed gives nearly the same embedding. */
   readonly seed?: number;
-  /** Where the points start: on the first two principal axes (default), or at random. */
+  /** Start of the points: on the first two principal axes (default), or at random. */
   readonly start?: "pca" | "random";
   /** Default 1000. */
   readonly iterations?: number;
-  /** By how much affinities are exaggerated, and for how many iterations. Default 12 for the first 250. */
-  readonly exaggeration?: number;
-  readonly exaggerated?: number;
+  /** Factor of the affinities in the first iterations. Default 12. */
+  readonly earlyExaggeration?: number;
+  /** Iterations with that factor. Default 250. */
+  readonly earlyExaggerationIterations?: number;
   /** Step size. Default: the larger of n/(4·exaggeration) and 50 (Belkina et al. 2019). */
-  readonly rate?: number;
+  readonly learningRate?: number;
   /** Accuracy of the repulsion: cells that look smaller than this count as one point; 0 is exact, and slow. Default 0.5. */
   readonly theta?: number;
   /** Points are first projected on this many principal components: for thousands of points wider than ~1000. Default: not. */
   readonly components?: number;
 }
 
+/** Points in the plane that {@link tsne} found. */
 export interface Embedding {
   /** `(points, 2)`. */
   readonly coordinates: Matrix;
@@ -66,21 +69,21 @@ export async function tsne(points: MatrixLike, options: TsneOptions = {}): Promi
 async function descend(y: Matrix, pairs: Affinities, options: TsneOptions): Promise<number> {
   const {
     iterations = 1000,
-    exaggeration = 12,
-    exaggerated = 250,
+    earlyExaggeration = 12,
+    earlyExaggerationIterations = 250,
     theta = 0.5,
     onProgress,
     signal,
   } = options;
   const n = y.shape[0];
-  const rate = options.rate ?? Math.max(n / (4 * exaggeration), 50);
+  const rate = options.learningRate ?? Math.max(n / (4 * earlyExaggeration), 50);
   const gradient = new Float64Array(2 * n);
   const step = new Float64Array(2 * n);
   const gain = new Float64Array(2 * n).fill(1);
   let breath = performance.now();
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const early = iteration < exaggerated;
-    tsneGradient(y.data, pairs, { theta, exaggeration: early ? exaggeration : 1 }, gradient);
+    const early = iteration < earlyExaggerationIterations;
+    tsneGradient(y.data, pairs, { theta, exaggeration: early ? earlyExaggeration : 1 }, gradient);
     for (let c = 0; c < 2 * n; c++) {
       gain[c] = step[c] * gradient[c] < 0 ? gain[c] + 0.2 : Math.max(0.01, gain[c] * 0.8);
       step[c] = (early ? 0.5 : 0.8) * step[c] - rate * gain[c] * gradient[c];
@@ -97,7 +100,7 @@ async function descend(y: Matrix, pairs: Affinities, options: TsneOptions): Prom
   return Math.sqrt(squaredNorm(gradient));
 }
 
-/** Where the points start: spread 1e-4 along the first axis, so that repulsion is at first alike for all. */
+/** Start of the points: spread 1e-4 along the first axis, so that repulsion is at first alike for all. */
 function startOf(points: Matrix, { start = "pca", seed = 0 }: TsneOptions): Matrix {
   const n = points.shape[0];
   const random = seeded(seed);

@@ -7,12 +7,13 @@ import type { Unembedding } from "../lens.js";
 import { checkSame, type Matrix, zeros } from "../linalg/matrix.js";
 import { checkStates, pathOf } from "./states.js";
 
+/** Options of {@link earlyExit}. */
 export interface EarlyExitOptions extends TaskOptions {
   /** The token that follows each position, `(tokens)`: what was generated there. */
   readonly tokens: ArrayLike<number>;
   /** Tokens to follow besides, by position: what would have been true there, say. */
   readonly follow?: readonly (readonly number[])[];
-  /** How many of the likeliest other tokens are followed at each position. Default 4. */
+  /** Number of the likeliest other tokens that are followed at each position. Default 4. */
   readonly runnersUp?: number;
   /** Runners-up are those with the largest probability at any state from this one on. Default: the middle one. */
   readonly runnersUpFrom?: number;
@@ -28,7 +29,7 @@ export interface Candidate {
 }
 
 /**
- * What the head reads off each state. With L blocks there are L+1 states: state 0 enters block 0, state j leaves
+ * Readings of the head at each state. With L blocks there are L+1 states: state 0 enters block 0, state j leaves
  * block j−1 (the document's layer j).
  */
 export interface EarlyExit {

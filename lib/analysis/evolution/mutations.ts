@@ -3,15 +3,16 @@ import { asMatrix, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.
 import { type LabelTest, type LabelTestOptions, labelTest } from "../statistics/labels.js";
 import { median } from "./stages.js";
 
+/** Options of {@link mutations}. */
 export interface MutationOptions {
   /** The last block of the rapid stage; only later blocks can mutate. */
   readonly critical: number;
-  /** How many deviations above the median a change must lie. Default 5. */
+  /** Deviations above the median from which on a change counts. Default 5. */
   readonly deviations?: number;
   /** Changes below this are none, bits. Default 0.05. */
   readonly least?: number;
   /**
-   * What a change is compared with. "stage" (default): all changes after the critical block, so that a block that
+   * Changes that a change is compared with. "stage" (default): all changes after the critical block, so that a block that
    * rewrites every token mutates for every token. "block": the changes that this block makes to other tokens.
    */
   readonly against?: "stage" | "block";
@@ -21,6 +22,7 @@ export interface MutationOptions {
   readonly spare?: number;
 }
 
+/** Mutations by block and token. */
 export interface Mutations {
   /** `(blocks, tokens)`: 1 where a block mutates a token. */
   readonly mutated: Matrix;
@@ -75,7 +77,7 @@ function outlying(values: Float64Array, deviations: number): number {
   return middle + deviations * 1.4826 * median(values.map((value) => Math.abs(value - middle)));
 }
 
-/** Whether mutations fall on some tokens more than on others. */
+/** Result of a test whether mutations fall on some tokens more than on others. */
 export interface MutationTest {
   /** Share of tokens that mutate, labelled against others. */
   readonly share: LabelTest;

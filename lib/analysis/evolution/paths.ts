@@ -14,7 +14,7 @@ import {
 import { gram } from "../linalg/products.js";
 import { checkStates, pathOf } from "./states.js";
 
-/** How far apart the tokens are at each state. Their norms grow with depth: `distance` grows with them, the others do not. */
+/** Distances between the tokens at each state. Their norms grow with depth: `distance` grows with them, the others do not. */
 export interface Dispersion {
   /** `(states)`: root mean square of `‖x_i − x_j‖`, i ≠ j. */
   readonly distance: Float64Array;

@@ -1,7 +1,7 @@
 import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { type LabelTest, type LabelTestOptions, labelTest } from "../statistics/labels.js";
 
-/** How each block moves each token's distribution with respect to a reference. */
+/** Movement of each token's distribution by each block, with respect to a reference. */
 export interface MovementToward {
   /** `(blocks, tokens)`, bits: how much nearer the block brings it, `JS(p_before, q) − JS(p_after, q)`. */
   readonly bits: Matrix;

@@ -8,7 +8,7 @@ import {
 } from "../statistics/permutation.js";
 import { checkStates } from "./states.js";
 
-/** Whether the last block brings like answers together again. */
+/** Clustering of like answers by depth, with a test of whether the last block gathers them again. */
 export interface Reclustering {
   /** `(states)`: mean silhouette by the answers. */
   readonly silhouette: Float64Array;

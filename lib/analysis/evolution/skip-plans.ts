@@ -12,6 +12,7 @@ export interface SkipPlan {
   readonly says: string;
 }
 
+/** Options of {@link skipPlans}. */
 export interface SkipOptions {
   /** Number of blocks. */
   readonly blocks: number;

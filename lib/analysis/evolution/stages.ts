@@ -3,7 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import { asMatrix, type MatrixLike, row, transpose } from "../linalg/matrix.js";
 import { type Segmentation, segment } from "../statistics/segmentation.js";
 
-/** Where rapid evolution ends. */
+/** The block at which rapid evolution ends. */
 export interface CriticalBlock {
   /** Last block of the rapid stage: after it the changes are small. Undefined where they never fall so. */
   readonly block: number | undefined;

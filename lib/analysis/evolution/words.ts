@@ -2,7 +2,7 @@
 export interface WordOfToken {
   /** In lower case. */
   readonly word: string;
-  /** Whether the word begins with this token; the later ones are easily predicted from it. */
+  /** True of the first token of the word; the later ones are easily predicted from it. */
   readonly first: boolean;
 }
 

@@ -64,7 +64,7 @@ function symmetrised(a: Matrix): Matrix {
   return { data: a.data.map((value, i) => (value + mirrored.data[i]) / 2), shape: a.shape };
 }
 
-/** How vectors divide between a subspace and its complement, beside what random directions would give. */
+/** Energy of vectors in a subspace and its complement, beside that of random directions. */
 export interface EnergyShare {
   /** `‖X V_Zᵀ‖² / ‖X‖²`: the vectors' squared length that lies in the subspace. */
   readonly share: number;
@@ -107,7 +107,7 @@ export function neighbourOverlaps(bases: readonly MatrixLike[]): Float64Array {
   return Float64Array.from(bases.slice(1).map((basis, i) => subspaceOverlap(bases[i], basis).overlap));
 }
 
-/** Where a sequence falls most from one item to the next. */
+/** The largest fall of a sequence from one item to the next. */
 export interface SharpestDrop {
   /** The fall is from `values[index]` to `values[index + 1]`. */
   readonly index: number;
@@ -136,7 +136,7 @@ export interface PairedSeparation {
 }
 
 /**
- * How well pooled vectors keep pairs together: row i of `a (n, d)` belongs to row i of `b (n, d)`. Project both first
+ * Separation of pairs by pooled vectors: row i of `a (n, d)` belongs to row i of `b (n, d)`. Project both first
  * (projectOnto, projectOut) to compare Z with Z⊥.
  */
 export function pairedSeparation(a: MatrixLike, b: MatrixLike): PairedSeparation {

@@ -15,11 +15,11 @@ import {
 } from "../linalg/matrix.js";
 import { projectOnto } from "../linalg/subspace.js";
 
-/** How tokens of one text find their counterparts in another of another length. */
+/** Way of pairing the tokens of one text with those of another of another length. */
 export type Alignment = "mean" | "transport";
 
 /**
- * What each target token is to receive from a source text.
+ * Vectors that each target token receives from a source text.
  *
  * - `mean`: the source's mean, one row `(1, d)` that holds for every token.
  * - `transport`: `Σ_s (π*_st / b_t) x_s`, `(T_target, d)`, with π* the exact optimal transport of squared distances between

@@ -4,7 +4,7 @@ import type { SamplePair } from "../distance/mmd.js";
 import { asMatrix, checkSame, type Matrix, row, stack } from "../linalg/matrix.js";
 
 /**
- * What the fit of lengthscales reads: the squared coordinate differences of the comparisons that MMD² sums over, and
+ * Data of a fit of lengthscales: the squared coordinate differences of the comparisons that MMD² sums over, and
  * each one's weight in it. They do not change while the lengthscales do, so a step is one product with them and one back:
  * no Gram matrix, no cancellation, and many fits at once.
  */
@@ -16,11 +16,12 @@ export interface Comparisons {
   /** `(d)`: what each coordinate was divided by. */
   readonly scales: Float64Array;
   readonly count: number;
-  /** How many comparisons there are in all, of which `count` were drawn. */
+  /** Comparisons in all, of which `count` were drawn. */
   readonly available: number;
   readonly d: number;
 }
 
+/** Options for drawing comparisons. */
 export interface ComparisonOptions {
   /** Most comparisons per pair of samples, a third each of x with x, y with y and x with y. Default 510. */
   readonly comparisons?: number;

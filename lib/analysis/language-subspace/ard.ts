@@ -16,6 +16,7 @@ export interface ArdTask {
   readonly start?: ArrayLike<number>;
 }
 
+/** Options of {@link fitLengthscales}. */
 export interface ArdOptions extends TaskOptions, ComparisonOptions {
   /** Adam's step on the log lengthscales. Default 0.01. */
   readonly learningRate?: number;
@@ -52,6 +53,7 @@ export interface ArdPoint {
   readonly meanKernel: number;
 }
 
+/** Lengthscales that were fitted. */
 export interface ArdFit {
   readonly lambda: number;
   /** `(d)`, in units of `scales`: a dimension's raw lengthscale is their product. */
@@ -285,7 +287,7 @@ async function descend(
   return runs;
 }
 
-/** Whether the mean over the last stride has fallen by less than `share` of the start since the stride before. */
+/** True when the mean over the last stride has fallen by less than `share` of the start since the stride before. */
 function isFlat(objective: readonly number[], share: number): boolean {
   if (objective.length < 2 * stride) return false;
   const mean = (from: number, to: number): number =>

@@ -17,6 +17,7 @@ import {
 import { multiply } from "../linalg/products.js";
 import { type ThinSvd, thinSvd } from "../linalg/svd.js";
 
+/** Options of {@link fitBridge}. */
 export interface BridgeOptions {
   /**
    * Ridge penalty λ in `‖Y − XW‖²_F + λ‖W‖²_F`. 0 is ordinary least squares (of the shortest W, where several fit).
@@ -42,7 +43,7 @@ export interface Bridge {
   readonly orthogonalityError: number;
   /** Singular values of W, largest first. */
   readonly spectrum: Float64Array;
-  /** Whether an unpenalised map would fit any Y exactly (as many free directions as pairs): then `rSquared` says nothing. */
+  /** True when an unpenalised map would fit any Y exactly (as many free directions as pairs): then `rSquared` says nothing. */
   readonly saturated: boolean;
 }
 
@@ -73,6 +74,7 @@ export function fitBridge(x: MatrixLike, y: MatrixLike, options: BridgeOptions =
   };
 }
 
+/** Result of {@link bridgePermutationTest}. */
 export interface BridgeNull {
   /** Leave-one-out R² of each shuffle, `(draws)`. */
   readonly null: Float64Array;

@@ -8,7 +8,7 @@ import {
   shuffledPairingTest,
 } from "../statistics/permutation.js";
 
-/** What one patch did to one case, against the same case unpatched. */
+/** Effect of one patch on one case, against the same case unpatched. */
 export interface PatchEffect {
   readonly answerChanged: boolean;
   readonly languageKept: boolean;
@@ -22,6 +22,7 @@ export interface PatchEffect {
  */
 export type Verdict = "double dissociation" | "partial" | "reversed" | "null";
 
+/** Rates and tests of a double dissociation. */
 export interface Dissociation {
   readonly verdict: Verdict;
   /** Answers changed by Z against answers changed by Z⊥. */
@@ -74,14 +75,15 @@ export function dissociation(
 
 /** A case patched from a donor with another answer. */
 export interface CrossPatch {
-  /** What the patched run answered; undefined when it gave no number. */
+  /** Answer of the patched run; undefined when it gave no number. */
   readonly answer: number | undefined;
-  /** What the unpatched run answered. */
+  /** Answer of the unpatched run. */
   readonly clean: number | undefined;
   /** The donor's answer. */
   readonly donor: number;
 }
 
+/** Result of {@link flipTest}. */
 export interface FlipTest extends PermutationTest {
   /** Cases whose answer became the donor's, with Wilson's interval. */
   readonly flips: Estimate;
@@ -92,7 +94,7 @@ export interface FlipTest extends PermutationTest {
 }
 
 /**
- * Whether answers flip *to the donor's*, beyond what changing at random gives: donors are shuffled among the cases.
+ * Tests whether answers flip *to the donor's*, beyond what changing at random gives: donors are shuffled among the cases.
  * An answer that did not change never counts as a flip.
  * @throws ModalscopeError without cases.
  */
@@ -118,19 +120,20 @@ export function flipTest(
 export interface ShiftCase {
   /** Change of each candidate's log-probability by the patch, nats. */
   readonly change: ArrayLike<number>;
-  /** Which candidate is the case's own answer. */
+  /** Index of the candidate that is the case's own answer. */
   readonly own: number;
-  /** Which is the donor's. */
+  /** Index of the donor's. */
   readonly donor: number;
 }
 
+/** Result of {@link shiftTest}. */
 export interface ShiftTest extends PermutationTest {
   /** Mean directed shift with its bootstrap interval, nats. */
   readonly shift: Estimate;
 }
 
 /**
- * Whether patches move answers *towards the donor's* rather than anywhere: the change of the donor's log-probability less
+ * Tests whether patches move answers *towards the donor's* rather than anywhere: the change of the donor's log-probability less
  * the mean change of the other candidates, the case's own left out, averaged over the cases. Damage that knows nothing of the
  * donor gives 0 on average, whatever it does to the probabilities. The null shuffles donors among the cases, so that an
  * answer that damage favours is favoured there too; one-sided.

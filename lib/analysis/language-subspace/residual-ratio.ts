@@ -4,7 +4,7 @@ import { asMatrix, checkSame, type MatrixLike, type NumericTensor, squaredNorm }
 import { multiplyTransposed } from "../linalg/products.js";
 import { checkBasis } from "../linalg/subspace.js";
 
-/** How each layer's update divides between a fixed subspace and its complement. */
+/** Shares of each layer's update in a fixed subspace and in its complement. */
 export interface ResidualRatios {
   /** `(transitions)`: R(k), the mean over prompts of each prompt's ratio. */
   readonly ratio: Float64Array;

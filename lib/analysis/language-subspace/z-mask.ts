@@ -37,7 +37,7 @@ export interface HeadWeights {
   readonly query: readonly Matrix[];
   /** Per key head, `(d_head, d)`. */
   readonly key: readonly Matrix[];
-  /** Which key head each head reads, `(heads)`. */
+  /** Key head of each query head, `(heads)`. */
   readonly keyOf: readonly number[];
 }
 
@@ -76,16 +76,18 @@ export function splitHeads({ query, key, heads, keyValueHeads, gain }: Attention
 }
 
 /**
- * Which side of the kernels to span: `"key"` stacks the `K_h` one under the other and takes right singular vectors (what
+ * Side of the kernels to span: `"key"` stacks the `K_h` one under the other and takes right singular vectors (what
  * is read *from* the attended tokens), `"query"` does so with their transposes (what the attending token reads with).
  */
 export type KernelSide = "key" | "query";
 
+/** Options of {@link zMask}. */
 export interface ZMaskOptions extends TopEigenOptions {
   /** Default `"key"`, the side that the study's construction spans. */
   readonly side?: KernelSide;
 }
 
+/** A subspace read off attention weights. */
 export interface ZMask {
   readonly side: KernelSide;
   /** V_Z `(k, d)`, orthonormal rows, the strongest direction first. */
@@ -170,7 +172,7 @@ function checkSize(k: number, rank: number, side: KernelSide): void {
   );
 }
 
-/** How much of each coordinate axis lies in the subspace, `(d)`: `Σ_i V_Z[i, j]²`, between 0 and 1, summing to `k`. */
+/** Share of each coordinate axis in the subspace, `(d)`: `Σ_i V_Z[i, j]²`, between 0 and 1, summing to `k`. */
 export function axisEnergy(basis: MatrixLike): Float64Array {
   const { data, shape } = asMatrix(basis, "The basis");
   const energy = new Float64Array(shape[1]);

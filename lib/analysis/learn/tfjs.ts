@@ -91,14 +91,14 @@ function firstLine(error: unknown): string {
 /** `tensorflow`: the native library, on a GPU or the CPU. `wasm`: portable, one thread, SIMD. `cpu`: plain JavaScript. */
 export type BackendName = "tensorflow" | "wasm" | "cpu";
 
-/** How the tfjs that learning runs on was chosen. */
+/** The back end of tfjs that learning runs on, and how it was chosen. */
 export interface LearningBackend {
   readonly name: BackendName;
   /** The package that brought it. */
   readonly package: string;
-  /** Whether it computes on a GPU. */
+  /** True when it computes on a GPU. */
   readonly gpu: boolean;
-  /** What was tried before it, and why each did not load. */
+  /** Packages that were tried before it, each with the reason why it did not load. */
   readonly skipped: readonly { readonly package: string; readonly why: string }[];
 }
 

@@ -84,16 +84,17 @@ export function principalAngles(a: MatrixLike, b: MatrixLike): Float64Array {
   return principalCosines(a, b).map((c) => Math.acos(c));
 }
 
+/** Result of {@link subspaceOverlap}. */
 export interface SubspaceOverlap {
   /** `‖A·Bᵀ‖²_F / min(k_A, k_B)`: mean squared cosine; 1 when one holds the other, 0 when orthogonal. */
   readonly overlap: number;
-  /** What two independent random subspaces give on average: `max(k_A, k_B)/d`. */
+  /** Mean over independent random subspaces: `max(k_A, k_B)/d`. */
   readonly chance: number;
   /** Mean cosine of the principal angles, another measure in use under the same name. */
   readonly meanCosine: number;
 }
 
-/** How much two subspaces share. */
+/** Overlap of two subspaces. */
 export function subspaceOverlap(a: MatrixLike, b: MatrixLike): SubspaceOverlap {
   const cosines = principalCosines(a, b);
   const [first, second] = [asMatrix(a), asMatrix(b)];

@@ -17,6 +17,7 @@ import { gram, multiply, multiplyTransposed } from "./products.js";
 /** A symmetric operator on ℝⁿ: maps a block of row vectors `(b, n)` to `(b, n)`. */
 export type SymmetricOperator = (rows: Matrix) => Matrix;
 
+/** Options of {@link topEigen}. */
 export interface TopEigenOptions {
   /** Residual `‖A v − θ v‖ ≤ tolerance · θ₁` at which a pair counts as found. Default 1e-9. */
   readonly tolerance?: number;
@@ -28,12 +29,13 @@ export interface TopEigenOptions {
   readonly seed?: number;
 }
 
+/** The largest eigenvalues with their eigenvectors. */
 export interface TopEigen {
   /** `(k)`, largest first. */
   readonly values: Float64Array;
   /** `(k, n)`, orthonormal rows. */
   readonly vectors: Matrix;
-  /** How often the operator was applied to a block. */
+  /** Number of times the operator was applied to a block. */
   readonly applications: number;
 }
 
@@ -213,7 +215,7 @@ const refuseRefill = (): never => {
   );
 };
 
-/** How many singular values are above 1e-7 of the largest: what a Gram matrix in float64 can tell from 0. */
+/** Number of singular values above 1e-7 of the largest: what a Gram matrix in float64 can tell from 0. */
 export function numericalRank(singularValues: Float64Array): number {
   const limit = 1e-7 * (singularValues[0] ?? 0);
   return singularValues.reduce((count, value) => count + (value > limit ? 1 : 0), 0);

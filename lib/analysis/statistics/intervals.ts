@@ -15,6 +15,7 @@ export interface Estimate {
   readonly level: number;
 }
 
+/** Options of {@link bootstrap}. */
 export interface BootstrapOptions {
   /** Default 2000. */
   readonly draws?: number;

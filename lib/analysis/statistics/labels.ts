@@ -3,16 +3,18 @@ import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import type { PermutationOptions, PermutationTest } from "./permutation.js";
 
+/** Options of {@link labelTest}. */
 export interface LabelTestOptions extends PermutationOptions {
   /** Labels change places only within a group (a caption, a token), `(n)`. Default: one group. */
   readonly groups?: ArrayLike<number | string>;
   /**
-   * How labels change places. "shuffle" (default): any order. "shift": turned round by a random number of places within
+   * Null arrangements of the labels. "shuffle" (default): any order. "shift": turned round by a random number of places within
    * the group, in the order given, which keeps runs of labels together.
    */
   readonly arrangement?: "shuffle" | "shift";
 }
 
+/** Result of {@link labelTest}. */
 export interface LabelTest extends PermutationTest {
   /** Mean value with and without the label, and how many of each. */
   readonly labelled: { readonly mean: number; readonly n: number };

@@ -4,7 +4,7 @@ import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import { binomial } from "./distributions.js";
 
-/** What a permutation test found. */
+/** Result of a permutation test. */
 export interface PermutationTest {
   readonly statistic: number;
   /** The share of arrangements at least as extreme, the observed one counted in; two-sided unless said otherwise. */
@@ -13,6 +13,7 @@ export interface PermutationTest {
   readonly null: Float64Array;
 }
 
+/** Options of permutation tests. */
 export interface PermutationOptions {
   /** Default 9999. */
   readonly draws?: number;
@@ -65,7 +66,7 @@ export function groupDifferenceTest(
 }
 
 /**
- * What a statistic of paired rows gives when the pairing is shuffled: its noise floor. One-sided, large values extreme.
+ * Tests a statistic of paired rows against shuffled pairings, its noise floor. One-sided, large values extreme.
  * @param n rows. @param statistic with row i of the one side paired with row `order[i]` of the other.
  */
 export function shuffledPairingTest(

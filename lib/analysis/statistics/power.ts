@@ -2,6 +2,7 @@ import { ModalscopeError } from "../../errors.js";
 import { binomial, normalQuantile } from "./distributions.js";
 import { mcnemar } from "./permutation.js";
 
+/** Level and power that a sample size is judged by. */
 export interface PowerOptions {
   /** Chance of a false alarm. Default 0.05. */
   readonly alpha?: number;
@@ -77,7 +78,7 @@ function tailFrom(probabilities: Float64Array, count: number): number {
   return probabilities.subarray(count).reduce((sum, value) => sum + value, 0);
 }
 
-/** Where a rising function reaches `target`, to 1e-6. */
+/** Place at which a rising function reaches `target`, to 1e-6. */
 function bisect(f: (x: number) => number, low: number, high: number, target: number): number {
   let [from, to] = [low, high];
   while (to - from > 1e-6) {

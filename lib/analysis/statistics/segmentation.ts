@@ -1,8 +1,9 @@
 import { ModalscopeError } from "../../errors.js";
 import { asMatrix, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 
-/** How a series is cut: a number of segments, or the price of each cut. Exactly one of the two. */
+/** Options of {@link segment}: a number of segments, or the price of each cut; exactly one of the two. */
 export interface SegmentOptions {
+  /** Number of segments. */
   readonly segments?: number;
   /** Added to the cost for each cut, in the series' squared units. */
   readonly penalty?: number;
@@ -10,6 +11,7 @@ export interface SegmentOptions {
   readonly shortest?: number;
 }
 
+/** A series cut into segments. */
 export interface Segmentation {
   /** First item of each segment; the first is 0. */
   readonly starts: readonly number[];

@@ -1,16 +1,19 @@
 /** Figures as SVG and PNG, drawn without a browser. */
 import type { Canvas } from "@napi-rs/canvas";
 import { ModalscopeError } from "../../errors.js";
-import { type Figure, themed } from "../figure.js";
+import { themed } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import type { Theme } from "../theme.js";
 import { canvasModule } from "./fonts.js";
 import { drawableTypes, drawSvg } from "./plotly-in-jsdom.js";
 
+/** Size, theme and resolution of a drawn figure. */
 export interface ImageOptions {
   /** In pixels; 760 when left out. */
   readonly width?: number;
   /** In pixels; the figure's own when left out. */
   readonly height?: number;
+  /** The figure's own when left out. */
   readonly theme?: Theme;
   /** Pixels of a PNG per pixel of the figure; 2 when left out, which is sharp on fine screens and in print. */
   readonly scale?: number;
@@ -36,7 +39,7 @@ export function toSvg(figure: Figure, options: ImageOptions = {}): string {
       "Without a browser, plotly draws two-dimensional figures only.",
       "Save it as .html or .json.",
     );
-  const height = options.height ?? (figure.layout.height as number | undefined) ?? 400;
+  const height = options.height ?? figure.layout.height ?? 400;
   return drawSvg(options.theme ? themed(figure, options.theme) : figure, options.width ?? 760, height);
 }
 

@@ -1,4 +1,4 @@
-/** Which characters a TrueType font has: its `cmap` table. */
+/** Characters that a TrueType font has, from its `cmap` table. */
 import { readFileSync } from "node:fs";
 
 /** First and last code point of each unbroken stretch that a font maps. */
@@ -22,6 +22,7 @@ export function coverageOf(file: string): Coverage {
   return segments(font, basic);
 }
 
+/** True when a font with this coverage has the character. */
 export function covers(coverage: Coverage, character: string): boolean {
   const code = character.codePointAt(0) ?? 0;
   return coverage.some(([first, last]) => code >= first && code <= last);

@@ -8,7 +8,7 @@ import type { Canvas } from "@napi-rs/canvas";
 import type { DOMWindow } from "jsdom";
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
-import type { Figure } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { canvasModule } from "./fonts.js";
 import { type Box, ownBox, placedBox } from "./svg-boxes.js";
 import { placeRuns } from "./text-runs.js";

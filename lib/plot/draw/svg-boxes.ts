@@ -1,6 +1,7 @@
 /** Sizes of SVG elements, for a document that has no layout of its own: what plotly asks a browser for. */
 import { coordinate, extentOf, runsOf } from "./text-runs.js";
 
+/** A rectangle, in pixels. */
 export interface Box {
   readonly left: number;
   readonly top: number;

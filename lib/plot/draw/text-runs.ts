@@ -1,4 +1,4 @@
-/** Where the text of an SVG `<text>` lies, as plotly writes it, and the same text with its places written out. */
+/** Layout of the text of an SVG `<text>`, as plotly writes it, and the same text with its places written out. */
 import { ASCENT, DESCENT, piecesByFont, textWidth } from "./fonts.js";
 
 /** A stretch of text in one font. */

@@ -1,19 +1,21 @@
 import { escapeLabel } from "../escape.js";
-import { type Axes, type Figure, figure, type Trace } from "../figure.js";
+import { type Axes, figure } from "../figure.js";
+import type { Figure, Trace } from "../plotly.js";
 import { colour, quiet } from "../theme.js";
 import { cell, requireLength } from "../values.js";
 import type { Band } from "./intervals.js";
 import { labelAxis } from "./label-axis.js";
 import { bandNote, type Curve, curvesOf, type SeriesInput } from "./series.js";
 
+/** Options of {@link bars}. */
 export interface BarsOptions extends Axes {
   /** One name per value of each series. */
   readonly categories: readonly string[];
-  /** Side by side, or on top of each other. */
+  /** Bars of one category side by side (the default), or on top of each other. */
   readonly mode?: "group" | "stack";
   /** Bars that run to the right, for long category names. `x` and `y` stay the titles of those axes. */
   readonly horizontal?: boolean;
-  /** How samples `(categories, samples)` become a bar and its error bar. */
+  /** Summary of samples `(categories, samples)` as a bar and its error bar; the mean alone when left out. */
   readonly band?: Band;
   /** The value beside each bar, in d3-format: ".2f", ".0%". */
   readonly labels?: string;

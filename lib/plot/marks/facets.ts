@@ -1,16 +1,20 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import { type Figure, heading, type Layout, type Trace } from "../figure.js";
+import { heading } from "../figure.js";
+import type { Axis, Figure, Layout, Placed, Trace } from "../plotly.js";
 import { extent } from "../values.js";
 
+/** Options of {@link facets}. */
 export interface FacetsOptions {
+  /** Title over all panels; none when left out. */
   readonly title?: string;
+  /** A line under the title. */
   readonly subtitle?: string;
   /** Panels side by side; up to 3 by default, and 2 where that leaves no lonely fourth. */
   readonly columns?: number;
   /** Axes with one range in all panels, so that they compare. `true` for both (the default), or one. */
   readonly share?: boolean | "x" | "y";
-  /** Height of a panel in pixels. */
+  /** Height of a panel in pixels; 240 when left out. */
   readonly panelHeight?: number;
 }
 
@@ -40,9 +44,9 @@ export function facets(
   input: readonly Figure[] | Readonly<Record<string, Figure>>,
   options: FacetsOptions = {},
 ): Figure {
-  const named: [string, Figure][] = Array.isArray(input)
-    ? (input as readonly Figure[]).map((figure) => [titleText(figure), figure])
-    : Object.entries(input as Record<string, Figure>).map(([name, figure]) => [escapeLabel(name), figure]);
+  const named: [string, Figure][] = isFigures(input)
+    ? input.map((figure) => [titleText(figure), figure])
+    : Object.entries(input).map(([name, figure]) => [escapeLabel(name), figure]);
   const height = options.panelHeight ?? 240;
   const panels = arrange(
     named,
@@ -51,10 +55,7 @@ export function facets(
   );
   const rows = panels[panels.length - 1].row + 1;
   const head = heading(options.title ?? "", options.subtitle);
-  const margin = { ...head.margin, t: (options.title ? head.margin.t : 24) + 26 } as Layout & {
-    t: number;
-    b: number;
-  };
+  const margin = { ...head.margin, t: (options.title ? head.margin.t : 24) + 26 };
   return {
     data: sharedColours(sharedLegend(panels.flatMap(panelTraces)), panels),
     layout: {
@@ -120,10 +121,9 @@ function panelAxes(panel: Panel, panels: readonly Panel[], share: boolean | "x" 
   const sharesX = share === true || share === "x";
   const sharesY = share === true || share === "y";
   const lowest = !panels.some((other) => other.column === column && other.row > row);
-  const axis = (name: "x" | "y") => figure.layout[`${name}axis`] as Layout;
   const other = { x: "y", y: "x" } as const;
-  const placed = (name: "x" | "y", shares: boolean, outer: boolean): Layout => {
-    const { title, ...rest } = axis(name);
+  const placed = (name: "x" | "y", shares: boolean, outer: boolean): Axis => {
+    const { title, ...rest } = figure.layout[`${name}axis`] ?? {};
     return {
       ...rest,
       ...(outer || !shares ? { title } : {}),
@@ -143,17 +143,16 @@ function panelAxes(panel: Panel, panels: readonly Panel[], share: boolean | "x" 
 }
 
 /** Shapes or annotations of a panel's figure, bound to the panel's axes. */
-function moved(panel: Panel, kind: "shapes" | "annotations"): Layout[] {
-  const rebind = (ref: unknown) =>
-    typeof ref === "string" ? ref.replace(/^([xy])(?= domain$|$)/, `$1${panel.suffix}`) : ref;
-  return ((panel.figure.layout[kind] as Layout[]) ?? []).map((item) => ({
+function moved(panel: Panel, kind: "shapes" | "annotations"): Placed[] {
+  const rebind = (ref?: string) => ref?.replace(/^([xy])(?= domain$|$)/, `$1${panel.suffix}`);
+  return (panel.figure.layout[kind] ?? []).map((item) => ({
     ...item,
     xref: rebind(item.xref),
     yref: rebind(item.yref),
   }));
 }
 
-function panelTitle(panel: Panel): Layout {
+function panelTitle(panel: Panel): Placed {
   return {
     text: panel.title,
     showarrow: false,
@@ -170,7 +169,7 @@ function panelTitle(panel: Panel): Layout {
 
 /** One legend entry per name: the first trace that would show one. */
 function sharedLegend(traces: readonly Trace[]): Trace[] {
-  const seen = new Set<unknown>();
+  const seen = new Set<string>();
   return traces.map((trace) => {
     if (trace.showlegend === false || !trace.name) return trace;
     const first = !seen.has(trace.name);
@@ -183,7 +182,7 @@ function sharedLegend(traces: readonly Trace[]): Trace[] {
 function sharedColours(traces: readonly Trace[], panels: readonly Panel[]): Trace[] {
   const maps = traces.filter((trace) => trace.type === "heatmap");
   if (maps.length === 0) return [...traces];
-  const [zmin, zmax] = extent(maps.flatMap((trace) => [trace.zmin as number, trace.zmax as number]));
+  const [zmin, zmax] = extent(maps.flatMap(({ zmin = Number.NaN, zmax = Number.NaN }) => [zmin, zmax]));
   const symmetric = zmin < 0 && zmax > 0;
   const reach = Math.max(-zmin, zmax);
   const bottom = Math.min(...panels.map((panel) => panel.y[0]));
@@ -194,11 +193,14 @@ function sharedColours(traces: readonly Trace[], panels: readonly Panel[]): Trac
       zmin: symmetric ? -reach : zmin,
       zmax: symmetric ? reach : zmax,
       showscale: trace === maps[0],
-      colorbar: { ...(trace.colorbar as object), len: 1 - bottom, y: (1 + bottom) / 2 },
+      colorbar: { ...trace.colorbar, len: 1 - bottom, y: (1 + bottom) / 2 },
     };
   });
 }
 
 function titleText(figure: Figure): string {
-  return ((figure.layout.title as { text?: string } | undefined)?.text ?? "").replace(/<br>/g, " ");
+  return (figure.layout.title?.text ?? "").replace(/<br>/g, " ");
 }
+
+const isFigures = (input: readonly Figure[] | Readonly<Record<string, Figure>>): input is readonly Figure[] =>
+  Array.isArray(input);

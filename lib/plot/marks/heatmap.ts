@@ -1,16 +1,18 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import { type Axes, type Figure, figure } from "../figure.js";
+import { type Axes, figure } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { viridis } from "../theme.js";
 import { cell, extent, type Matrix, requireLength, rowsOf } from "../values.js";
 import { labelAxis } from "./label-axis.js";
 
+/** Options of {@link heatmap}. */
 export interface HeatmapOptions extends Axes {
   /** One label per row; 0, 1, 2 … when left out. */
   readonly rows?: readonly (string | number)[];
   /** One label per column; 0, 1, 2 … when left out. */
   readonly columns?: readonly (string | number)[];
-  /** What the colours mean, with its unit: the colour bar's title. */
+  /** Quantity that the colours show, with its unit: the colour bar's title. */
   readonly value?: string;
   /** `diverging` has its middle colour at 0; by default it is taken when values lie on both sides of 0. */
   readonly colors?: "sequential" | "diverging";
@@ -18,7 +20,7 @@ export interface HeatmapOptions extends Axes {
   readonly range?: readonly [number, number];
   /** Writes the values into the cells, in d3-format: ".2f". */
   readonly annotate?: string;
-  /** Where row 0 lies; at the top, as a matrix is written. */
+  /** Side of row 0; the top when left out, as a matrix is written. */
   readonly first?: "top" | "bottom";
   /** Square cells, for grids of image patches. */
   readonly square?: boolean;

@@ -1,9 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import { type Axes, type Figure, figure } from "../figure.js";
+import { type Axes, figure } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { colour } from "../theme.js";
-import { extent, isTensor, numbersOf, type Values } from "../values.js";
+import { extent, isNumbers, isTensor, numbersOf, type Values } from "../values.js";
 
+/** Options of {@link histogram}. */
 export interface HistogramOptions extends Axes {
   /** Number of equal bins, or their edges (one more than bins, rising). By default Freedman–Diaconis' rule. */
   readonly bins?: number | readonly number[];
@@ -11,6 +13,7 @@ export interface HistogramOptions extends Axes {
   readonly density?: boolean;
 }
 
+/** Counts of a sample in bins. */
 export interface Bins {
   /** One more than there are bins. */
   readonly edges: readonly number[];
@@ -86,10 +89,7 @@ export function binCounts(values: readonly number[], edges: readonly number[]): 
 }
 
 function samplesOf(input: Values | Readonly<Record<string, Values>>): [string, number[]][] {
-  const single = isTensor(input) || ArrayBuffer.isView(input) || Array.isArray(input);
-  const named: [string, Values][] = single
-    ? [["", input as Values]]
-    : Object.entries(input as Record<string, Values>);
+  const named: [string, Values][] = isNumbers(input) ? [["", input]] : Object.entries(input);
   if (named.length === 0)
     throw new ModalscopeError("histogram: no samples were given.", "There is nothing to draw.");
   return named.map(([name, values]) => [name, numbersOf(flat(values), `histogram: sample "${name}"`)]);

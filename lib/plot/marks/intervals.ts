@@ -1,8 +1,10 @@
-/** How the samples at each position become a value and an interval. Samples that are not finite are left out. */
+/** Summaries of the samples at each position: a value and an interval. Samples that are not finite are left out. */
 import { seeded } from "../../random.js";
 
+/** Mean alone; mean with a 95% bootstrap interval; or median with quartiles. */
 export type Band = "none" | "bootstrap" | "quartiles";
 
+/** A value with its interval. */
 export interface Summary {
   readonly value: number;
   readonly low: number;

@@ -1,17 +1,18 @@
 /** Axes that carry names, such as tokens or tasks. */
 import { escapeLabel } from "../escape.js";
-import type { Layout } from "../figure.js";
+import type { Axis } from "../plotly.js";
 
 /** Beyond this many, names are shown at every second place, every third … */
 const MOST_LABELS = 64;
 
+/** Positions of labels, and the axis that shows them. */
 export interface LabelAxis {
   readonly positions: number[];
-  readonly axis: Layout;
+  readonly axis: Axis;
 }
 
 /**
- * Where the named places lie and the axis that shows the names. Plotly's own category axis would lay two
+ * Positions of named places, and the axis that shows the names. Plotly's own category axis would lay two
  * equal names, such as a token that occurs twice, on one place and read digits as numbers; so the places are
  * 0, 1, 2 … and the names are tick texts. Evenly rising numbers stay a numeric axis.
  *

@@ -1,14 +1,16 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import { type Axes, type Figure, figure, type Layout, type Trace, wholeTicks } from "../figure.js";
+import { type Axes, figure, wholeTicks } from "../figure.js";
+import type { Axis, Figure, Trace } from "../plotly.js";
 import { colour, dash, symbol, translucent } from "../theme.js";
 import { type Cell, cell } from "../values.js";
 import type { Band } from "./intervals.js";
 import { labelAxis } from "./label-axis.js";
 import { bandNote, type Curve, curvesOf, type SeriesInput } from "./series.js";
 
+/** Options of {@link lines} and {@link steps}. */
 export interface LinesOptions extends Axes {
-  /** How samples `(positions, samples)` become a line and its band. */
+  /** Summary of samples `(positions, samples)` as a line and its band; the mean alone when left out. */
   readonly band?: Band;
   /** Markers at the values; by default where there are at most 60 positions. */
   readonly markers?: boolean;
@@ -52,13 +54,9 @@ function drawn(given: readonly Curve[], options: LinesOptions, shape: "linear" |
 type PlacedCurve = Curve & { readonly x: readonly number[] };
 
 /** Names on the x axis become places with tick texts; all series must then name the same places. */
-function placed(curves: readonly Curve[]): { curves: PlacedCurve[]; axis: Layout } {
+function placed(curves: readonly Curve[]): { curves: readonly PlacedCurve[]; axis: Axis } {
+  if (curves.every(isPlaced)) return { curves, axis: wholeTicks(curves.flatMap((curve) => curve.x)) };
   const labels = curves[0].x;
-  if (!curves.some((curve) => typeof curve.x[0] === "string"))
-    return {
-      curves: curves as PlacedCurve[],
-      axis: wholeTicks(curves.flatMap((curve) => curve.x) as number[]),
-    };
   const { positions, axis } = labelAxis(labels, labels.length);
   return {
     curves: curves.map((curve) => {
@@ -73,6 +71,8 @@ function placed(curves: readonly Curve[]): { curves: PlacedCurve[]; axis: Layout
     axis,
   };
 }
+
+const isPlaced = (curve: Curve): curve is PlacedCurve => typeof curve.x[0] !== "string";
 
 function lineTrace(curve: PlacedCurve, index: number, shape: string, markers: boolean): Trace {
   const color = curve.color ?? colour(index);

@@ -1,7 +1,8 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import type { Figure, Layout } from "../figure.js";
+import type { Figure, Placed } from "../plotly.js";
 import { colour, quiet, translucent } from "../theme.js";
+import { listOf } from "../values.js";
 
 /** A straight line at one place of an axis: a chance level, a threshold, a chosen layer. */
 export interface Rule {
@@ -9,17 +10,25 @@ export interface Rule {
   readonly x?: number;
   /** Place on the vertical axis: a horizontal line. */
   readonly y?: number;
+  /** Text at the line's end. */
   readonly label?: string;
+  /** A CSS colour; grey when left out. */
   readonly color?: string;
+  /** Stroke; "dash" when left out. */
   readonly dash?: "solid" | "dash" | "dot";
 }
 
 /** A stretch of an axis, shaded: a segment found by change points, a window of layers. */
 export interface Region {
+  /** The lower end. */
   readonly from: number;
+  /** The upper end. */
   readonly to: number;
+  /** Axis that the ends lie on; "x" when left out. */
   readonly axis?: "x" | "y";
+  /** Text inside the region. */
   readonly label?: string;
+  /** `#rrggbb`; the palette's next colour when left out. It is drawn faintly. */
   readonly color?: string;
 }
 
@@ -28,7 +37,7 @@ export interface Region {
  * @throws when a rule has neither place, both, or one that is not finite
  */
 export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
-  const all = Array.isArray(list) ? (list as readonly Rule[]) : [list as Rule];
+  const all = listOf(list);
   const shapes = all.map((rule) => {
     const { vertical, at } = placeOf(rule);
     return {
@@ -67,7 +76,7 @@ export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
  * @throws when a region's ends are not finite or lie the wrong way round
  */
 export function regions(figure: Figure, list: Region | readonly Region[]): Figure {
-  const all = Array.isArray(list) ? (list as readonly Region[]) : [list as Region];
+  const all = listOf(list);
   const shapes = all.map((region, i) => {
     if (!(region.from <= region.to) || !Number.isFinite(region.to - region.from))
       throw new ModalscopeError(
@@ -123,14 +132,13 @@ function placeOf(rule: Rule): { vertical: boolean; at: number } {
   return { vertical: rule.x !== undefined, at };
 }
 
-const isLog = (figure: Figure, axis: "x" | "y"): boolean =>
-  (figure.layout[`${axis}axis`] as Layout)?.type === "log";
+const isLog = (figure: Figure, axis: "x" | "y"): boolean => figure.layout[`${axis}axis`]?.type === "log";
 
 /** On a logarithmic axis plotly takes a shape's place as the value, but an annotation's as its exponent. */
 const labelPlace = (figure: Figure, axis: "x" | "y", at: number): number =>
   isLog(figure, axis) ? Math.log10(at) : at;
 
-function note(text: string, place: object, xanchor: string, yanchor: string): object {
+function note(text: string, place: Placed, xanchor: string, yanchor: string): Placed {
   return {
     text: escapeLabel(text),
     showarrow: false,
@@ -142,14 +150,14 @@ function note(text: string, place: object, xanchor: string, yanchor: string): ob
   };
 }
 
-function withLayout(figure: Figure, shapes: readonly object[], annotations: readonly object[]): Figure {
+function withLayout(figure: Figure, shapes: readonly Placed[], annotations: readonly Placed[]): Figure {
   const { layout } = figure;
   return {
     data: figure.data,
     layout: {
       ...layout,
-      shapes: [...((layout.shapes as object[]) ?? []), ...shapes],
-      annotations: [...((layout.annotations as object[]) ?? []), ...annotations],
+      shapes: [...(layout.shapes ?? []), ...shapes],
+      annotations: [...(layout.annotations ?? []), ...annotations],
     },
   };
 }

@@ -1,12 +1,17 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../escape.js";
-import { type Axes, type Figure, figure, type Trace } from "../figure.js";
+import { type Axes, figure } from "../figure.js";
+import type { Figure, Trace } from "../plotly.js";
 import { colour, quiet, symbol, viridis } from "../theme.js";
-import { cell, numbersOf, requireLength, type Values } from "../values.js";
+import { cell, listOf, numbersOf, requireLength, type Values } from "../values.js";
 
+/** A group of points. */
 export interface Points {
+  /** Entry in the legend. */
   readonly name?: string;
+  /** Horizontal places, `(points)`. */
   readonly x: Values;
+  /** Vertical places, `(points)`. */
   readonly y: Values;
   /** A number per point that colours it, such as its layer. */
   readonly value?: Values;
@@ -16,10 +21,11 @@ export interface Points {
   readonly path?: boolean;
 }
 
+/** Options of {@link scatter}. */
 export interface ScatterOptions extends Axes {
-  /** What the colours of `value` mean, with its unit. */
+  /** Quantity that the colours of `value` show, with its unit. */
   readonly value?: string;
-  /** Diameter in pixels. */
+  /** Diameter in pixels; by default 7, and 5 from 500 points on. */
   readonly size?: number;
   /** One unit is as long on both axes, for projections whose distances mean something. */
   readonly equal?: boolean;
@@ -31,7 +37,7 @@ export interface ScatterOptions extends Axes {
  * @throws when the parts of a group differ in length, or one holds no finite number
  */
 export function scatter(input: Points | readonly Points[], options: ScatterOptions = {}): Figure {
-  const groups = Array.isArray(input) ? (input as readonly Points[]) : [input as Points];
+  const groups = listOf(input);
   if (groups.length === 0)
     throw new ModalscopeError("scatter: no points were given.", "There is nothing to draw.");
   const coloured = groups.some((group) => group.value !== undefined);

@@ -2,7 +2,7 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import {
   extent,
-  isTensor,
+  isNumbers,
   type Matrix,
   numbersOf,
   rank,
@@ -12,17 +12,21 @@ import {
 } from "../values.js";
 import { type Band, bands } from "./intervals.js";
 
+/** One line, or one colour of bars. */
 export interface Series {
+  /** Entry in the legend. */
   readonly name?: string;
   /** One value per position, `(positions)`; or samples, `(positions, samples)`, which `band` summarises. */
   readonly y: Values | Matrix;
   /** Positions; 0, 1, 2 … when left out. */
   readonly x?: Values | readonly string[];
-  /** Ends of the interval around each value. */
+  /** Lower ends of the intervals around the values, `(positions)`. */
   readonly low?: Values;
+  /** Upper ends, `(positions)`. */
   readonly high?: Values;
   /** A CSS hex colour; the palette's next one when left out. */
   readonly color?: string;
+  /** Stroke of a line; solid for the first colours when left out. */
   readonly dash?: "solid" | "dash" | "dot";
 }
 
@@ -80,14 +84,16 @@ export function bandNote(curves: readonly Curve[], band?: Band): string | undefi
 }
 
 function seriesOf(input: SeriesInput): readonly Series[] {
-  if (isTensor(input) || ArrayBuffer.isView(input)) return [{ y: input as Values }];
-  if (Array.isArray(input)) {
-    const isSeries = input.length > 0 && typeof input[0] === "object" && "y" in input[0];
-    return isSeries || input.length === 0 ? (input as Series[]) : [{ y: input as number[] | number[][] }];
-  }
-  if ("y" in input) return [input as Series];
-  return Object.entries(input as Record<string, Values | Matrix>).map(([name, y]) => ({ name, y }));
+  if (isSeriesList(input)) return input;
+  if (isNumbers(input)) return [{ y: input }];
+  return isSeries(input) ? [input] : Object.entries(input).map(([name, y]) => ({ name, y }));
 }
+
+const isSeries = (input: unknown): input is Series =>
+  typeof input === "object" && input !== null && "y" in input;
+
+const isSeriesList = (input: SeriesInput): input is readonly Series[] =>
+  Array.isArray(input) && (input.length === 0 || isSeries(input[0]));
 
 function curveOf(series: Series, what: string, band?: Band): Curve {
   const values = valuesOf(series, what, band);
@@ -124,5 +130,8 @@ function valuesOf(series: Series, what: string, band?: Band): Pick<Curve, "y" | 
 }
 
 function positionsOf(x: Values | readonly string[], what: string): readonly (number | string)[] {
-  return Array.isArray(x) && typeof x[0] === "string" ? (x as string[]) : numbersOf(x as Values, what);
+  return areNames(x) ? x : numbersOf(x, what);
 }
+
+const areNames = (x: Values | readonly string[]): x is readonly string[] =>
+  Array.isArray(x) && typeof x[0] === "string";

@@ -1,8 +1,10 @@
 import { ModalscopeError } from "../../errors.js";
-import type { Axes, Figure } from "../figure.js";
+import type { Axes } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { lines } from "./lines.js";
 import { curvesOf, type SeriesInput } from "./series.js";
 
+/** Options of {@link spectrum}. */
 export interface SpectrumOptions extends Axes {
   /** The values on a logarithmic axis, or the running share of variance (of their squares). */
   readonly show?: "values" | "variance";

@@ -1,6 +1,6 @@
 /** Cell outputs as HTML, each in the richest form that is safe. */
 import { escapeHtml, jsonForScript } from "../escape.js";
-import type { Figure } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { isFigure } from "../show/show.js";
 import { cleanHtml, fragmentOf } from "./clean.js";
 import { codeHtml } from "./code.js";

@@ -1,7 +1,8 @@
 /** One page from executed notebooks. Nothing here reads or writes a file. */
 import { randomBytes } from "node:crypto";
 import { escapeHtml, jsonForScript } from "../escape.js";
-import { type Figure, plotlyConfig } from "../figure.js";
+import { plotlyConfig } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { durationText } from "../show/progress.js";
 import { plotlySource } from "../show/save.js";
 import { template } from "../theme.js";

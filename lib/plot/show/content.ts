@@ -1,4 +1,4 @@
-/** What can be shown beside figures: HTML, Markdown, images and interactive views. Plain data with a `kind`. */
+/** Content that can be shown beside figures: HTML, Markdown, images and interactive views. Plain data with a `kind`. */
 import { ModalscopeError } from "../../errors.js";
 import { escapeHtml } from "../escape.js";
 
@@ -6,15 +6,17 @@ import { escapeHtml } from "../escape.js";
 export interface Html {
   readonly kind: "html";
   readonly html: string;
-  /** What a client without HTML shows. */
+  /** Text for clients without HTML. */
   readonly text: string;
 }
 
+/** Markdown that the client renders. */
 export interface Markdown {
   readonly kind: "markdown";
   readonly source: string;
 }
 
+/** An image file in memory. */
 export interface Image {
   readonly kind: "image";
   readonly mime: "image/png" | "image/jpeg" | "image/svg+xml" | "image/webp" | "image/gif";
@@ -40,6 +42,7 @@ export function rawHtml(markup: string, text: string = textOf(markup)): Html {
   return { kind: "html", html: markup, text };
 }
 
+/** Markdown source, to be shown rendered. */
 export function markdown(source: string): Markdown {
   return { kind: "markdown", source };
 }
@@ -52,10 +55,11 @@ export function image(bytes: Uint8Array, options: { alt?: string; width?: number
   return { kind: "image", mime: mimeOf(bytes), bytes, alt: options.alt ?? "image", width: options.width };
 }
 
+/** Options of {@link view}. */
 export interface ViewOptions {
   /** In pixels. */
   readonly height: number;
-  /** What the view shows, for a reader who cannot see it and for clients without HTML. */
+  /** Description of the view, for a reader who cannot see it and for clients without HTML. */
   readonly alt: string;
   /** Shown where scripts may not run: untrusted notebooks, GitHub, print. */
   readonly fallback?: Image;
@@ -82,6 +86,7 @@ export function imageTag(image: Image, style = "max-width:100%"): string {
   return `<img src="${dataUri(image)}" alt="${escapeHtml(image.alt)}"${width} style="${style}">`;
 }
 
+/** A `data:` address with the image in it. */
 export function dataUri(image: Pick<Image, "mime" | "bytes">): string {
   return `data:${image.mime};base64,${Buffer.from(image.bytes).toString("base64")}`;
 }
@@ -103,9 +108,12 @@ function textOf(markup: string): string {
 function markupOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(markupOf).join("");
   if (value === null || value === undefined) return "";
-  if (typeof value === "object" && "kind" in value && value.kind === "html") return (value as Html).html;
+  if (isHtml(value)) return value.html;
   return escapeHtml(String(value));
 }
+
+const isHtml = (value: unknown): value is Html =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === "html";
 
 function mimeOf(bytes: Uint8Array): Image["mime"] {
   const head = Buffer.from(bytes.subarray(0, 256)).toString("latin1");

@@ -3,6 +3,7 @@
 /** A result in several forms, by MIME type; the client takes the richest that it can draw. */
 export type Bundle = Record<string, unknown>;
 
+/** Outputs of the cell that runs. */
 export interface Display {
   display(bundle: Bundle, options?: { metadata?: Record<string, unknown>; displayId?: string }): void;
   /** Replaces what `display` showed under this id. */

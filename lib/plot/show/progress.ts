@@ -7,16 +7,17 @@ import { type Bundle, currentDisplay } from "./display.js";
 /** Passed as `onProgress` to a long call. `done` writes the last line, if reaching the total has not done so. */
 export type ProgressBar = Progress & { done(): void };
 
+/** Options of {@link progressBar}. */
 export interface ProgressOptions {
   /** Least time between two updates, in milliseconds. */
   readonly every?: number;
-  /** Where lines go outside a notebook. */
+  /** Stream for lines outside a notebook; the standard error when left out. */
   readonly stream?: NodeJS.WritableStream & { isTTY?: boolean };
   /** Milliseconds since some moment. */
   readonly now?: () => number;
 }
 
-/** What a line of progress says. */
+/** Contents of a line of progress. */
 export interface ProgressState {
   readonly label: string;
   readonly done: number;

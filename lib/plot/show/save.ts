@@ -6,7 +6,8 @@ import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
 import { browserOnly, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "../escape.js";
-import { type Figure, plotlyConfig, titleOf } from "../figure.js";
+import { plotlyConfig, titleOf } from "../figure.js";
+import type { Figure } from "../plotly.js";
 
 const require = createRequire(import.meta.url);
 

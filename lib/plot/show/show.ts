@@ -2,7 +2,8 @@
 import { inspect } from "node:util";
 import { browserOnly, toPng } from "../draw/draw.js";
 import { escapeHtml } from "../escape.js";
-import { type Figure, plotlyConfig, titleOf } from "../figure.js";
+import { plotlyConfig, titleOf } from "../figure.js";
+import type { Figure } from "../plotly.js";
 import { isTensor } from "../values.js";
 import { type Html, type Image, image, imageTag, type Markdown } from "./content.js";
 import { type Bundle, currentDisplay } from "./display.js";
@@ -29,42 +30,51 @@ export function show(...things: readonly unknown[]): void {
 export function bundleOf(thing: unknown): Bundle {
   if (isFigure(thing)) return figureBundle(thing);
   if (isFrame(thing)) return bundleOf(table(thing));
-  if (hasKind(thing, "table"))
-    return { "text/html": tableHtml(thing as Table), "text/plain": tableText(thing as Table) };
-  if (hasKind(thing, "html"))
-    return { "text/html": (thing as Html).html, "text/plain": (thing as Html).text };
-  if (hasKind(thing, "markdown")) {
-    const { source } = thing as Markdown;
-    return { "text/markdown": source, "text/plain": source };
-  }
-  if (hasKind(thing, "image")) {
-    const shown = thing as Image;
-    return { "text/html": imageTag(shown), "text/plain": lineOf(shown) };
-  }
+  if (isContent(thing)) return contentBundle(thing);
   return { "text/plain": typeof thing === "string" ? thing : lineOf(thing) };
 }
 
-/** What `thing` is, in one line; for a table or a text, its first line or so. */
+function contentBundle(thing: Content): Bundle {
+  switch (thing.kind) {
+    case "table":
+      return { "text/html": tableHtml(thing), "text/plain": tableText(thing) };
+    case "html":
+      return { "text/html": thing.html, "text/plain": thing.text };
+    case "markdown":
+      return { "text/markdown": thing.source, "text/plain": thing.source };
+    case "image":
+      return { "text/html": imageTag(thing), "text/plain": lineOf(thing) };
+  }
+}
+
+/** One line about `thing`; of a text, its first line or so. */
 export function lineOf(thing: unknown): string {
   if (isFigure(thing)) {
     const kinds = [...new Set(thing.data.map((trace) => String(trace.type ?? "scatter")))];
     return `Figure: ${titleOf(thing) || "untitled"} (${kinds.join(", ")})`;
   }
-  if (hasKind(thing, "table")) {
-    const { caption, columns, total } = thing as Table;
-    return `Table: ${caption || columns.map(({ name }) => name).join(", ")} (${total} rows)`;
-  }
-  if (hasKind(thing, "html")) return `HTML: ${brief((thing as Html).text)}`;
-  if (hasKind(thing, "markdown")) return brief((thing as Markdown).source);
-  if (hasKind(thing, "image")) {
-    const { alt, mime, bytes } = thing as Image;
-    return `Image: ${alt} (${mime}, ${bytes.length.toLocaleString("en")} bytes)`;
-  }
+  if (isContent(thing)) return contentLine(thing);
   if (isTensor(thing))
     return `Tensor (${thing.shape.join(", ")}) ${inspect(thing.data, { maxArrayLength: 8 })}`;
   return typeof thing === "string" ? brief(thing) : inspect(thing, { depth: 4, breakLength: 120 });
 }
 
+function contentLine(thing: Content): string {
+  switch (thing.kind) {
+    case "table": {
+      const { caption, columns, total } = thing;
+      return `Table: ${caption || columns.map(({ name }) => name).join(", ")} (${total} rows)`;
+    }
+    case "html":
+      return `HTML: ${brief(thing.text)}`;
+    case "markdown":
+      return brief(thing.source);
+    case "image":
+      return `Image: ${thing.alt} (${thing.mime}, ${thing.bytes.length.toLocaleString("en")} bytes)`;
+  }
+}
+
+/** True of values with the fields of plotly's JSON. */
 export function isFigure(thing: unknown): thing is Figure {
   return (
     typeof thing === "object" &&
@@ -94,8 +104,13 @@ function figureFallback(figure: Figure): string {
   return imageTag(image(toPng(figure), { alt: title, width: 760 }));
 }
 
-const hasKind = (thing: unknown, kind: string): boolean =>
-  typeof thing === "object" && thing !== null && "kind" in thing && thing.kind === kind;
+/** Content that this library makes to be shown, beside figures. */
+type Content = Table | Html | Markdown | Image;
+
+const kinds: ReadonlySet<unknown> = new Set<Content["kind"]>(["table", "html", "markdown", "image"]);
+
+const isContent = (thing: unknown): thing is Content =>
+  typeof thing === "object" && thing !== null && "kind" in thing && kinds.has(thing.kind);
 
 function isFrame(thing: unknown): thing is DataFrameLike {
   return (

@@ -5,21 +5,23 @@ import { escapeHtml } from "../escape.js";
 /** One object per row, all with the same keys (a missing one is an empty cell). */
 export type Rows = readonly Readonly<Record<string, unknown>>[];
 
-/** What a danfo.js DataFrame has of use here. */
+/** The fields of a danfo.js DataFrame that are read here. */
 export interface DataFrameLike {
   readonly columns: readonly string[];
   readonly values: unknown;
 }
 
+/** Options of {@link table}. */
 export interface TableOptions {
+  /** A line above the table. */
   readonly caption?: string;
-  /** Which columns, in which order; all when left out. */
+  /** Columns in their order; all when left out. */
   readonly columns?: readonly string[];
   /** Rows shown; the rest is counted. 50 when left out. */
   readonly limit?: number;
   /** Significant digits of numbers; 4 when left out. */
   readonly digits?: number;
-  /** How a column's values are written, by its name. */
+  /** Formatters of columns' values, by the columns' names. */
   readonly format?: Readonly<Record<string, (value: unknown) => string>>;
 }
 
@@ -38,10 +40,8 @@ export interface Table {
  * @throws when a column that is asked for does not exist, or a frame's values are not rows
  */
 export function table(input: Rows | DataFrameLike, options: TableOptions = {}): Table {
-  const rows = Array.isArray(input) ? (input as Rows) : frameRows(input as DataFrameLike);
-  const names = Array.isArray(input)
-    ? [...new Set(rows.flatMap(Object.keys))]
-    : (input as DataFrameLike).columns;
+  const rows = isRows(input) ? input : frameRows(input);
+  const names = isRows(input) ? [...new Set(rows.flatMap(Object.keys))] : input.columns;
   const columns = options.columns ?? names;
   for (const name of [...columns, ...Object.keys(options.format ?? {})])
     if (!names.includes(name))
@@ -62,6 +62,7 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
   };
 }
 
+/** A table as escaped HTML. */
 export function tableHtml(table: Table): string {
   const align = (numeric: boolean) => `text-align:${numeric ? "right" : "left"}`;
   const head = table.columns.map(
@@ -84,6 +85,7 @@ export function tableHtml(table: Table): string {
   );
 }
 
+/** A table as aligned text, for clients without HTML. */
 export function tableText(table: Table): string {
   const rows = [table.columns.map(({ name }) => name), ...table.cells].map((row) => row.map(oneLine));
   const widths = table.columns.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i]))));
@@ -104,10 +106,12 @@ export function tableText(table: Table): string {
 export function cellText(value: unknown, digits = 4): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return numberText(value, digits);
-  if (ArrayBuffer.isView(value) || Array.isArray(value))
-    return `[${Array.from(value as unknown as ArrayLike<unknown>, (v) => cellText(v, digits)).join(", ")}]`;
+  if (isListLike(value)) return `[${Array.from(value, (v) => cellText(v, digits)).join(", ")}]`;
   return typeof value === "object" && !(value instanceof Date) ? JSON.stringify(value) : String(value);
 }
+
+const isListLike = (value: unknown): value is ArrayLike<unknown> =>
+  ArrayBuffer.isView(value) || Array.isArray(value);
 
 function numberText(value: number, digits: number): string {
   if (!Number.isFinite(value) || Number.isInteger(value)) return String(value).replace("-", "−");
@@ -118,6 +122,8 @@ function numberText(value: number, digits: number): string {
       : value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
   return text.replace(/^-/, "−");
 }
+
+const isRows = (input: Rows | DataFrameLike): input is Rows => Array.isArray(input);
 
 function frameRows(frame: DataFrameLike): Rows {
   if (!Array.isArray(frame.columns) || !Array.isArray(frame.values) || !frame.values.every(Array.isArray))

@@ -4,8 +4,9 @@ import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
+/** Fields of ChartQA beside question and answer. */
 export interface ChartQaAnnotation {
-  /** Who asked: a person, or a program from the chart's caption. */
+  /** Author of the question: a person, or a program from the chart's caption. */
   readonly source: "human" | "augmented";
   /** The chart's name, where the data come as files. */
   readonly chart?: string;

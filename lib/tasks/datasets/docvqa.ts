@@ -4,6 +4,7 @@ import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
+/** Fields of DocVQA beside question and answers. */
 export interface DocVqaAnnotation {
   /** `form`, `table/list`, `figure/diagram` …: what one must read to answer. Not with every download. */
   readonly questionTypes: readonly string[];
@@ -42,7 +43,7 @@ export async function loadDocVqa(
   return rows.map((row) => taskOf(row, join(pages, basename(row.text("image")))));
 }
 
-/** Where the pages lie: told from the first one. */
+/** Folder of the pages, told from the first one. */
 function folderOf(path: string, split: string, first: string): string {
   const folders = ["documents", "spdocvqa_images", `${split}/documents`];
   const found = folders.find((folder) => existsSync(join(path, folder, first)));

@@ -4,6 +4,7 @@ import { ModalscopeError } from "../../errors.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson } from "./files.js";
 
+/** Fields of easy-VQA beside question and answer. */
 export interface EasyVqaAnnotation {
   readonly imageId: number;
 }

@@ -2,12 +2,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 
-/** What every loader takes. */
+/** Options of every loader. */
 export interface DatasetOptions {
   /** The publisher's name of the split; each loader says which it takes unless given. */
   readonly split?: string;
   /** Reads only so many tasks, from `start` on. */
   readonly limit?: number;
+  /** Tasks left out at the beginning; 0 when left out. */
   readonly start?: number;
 }
 

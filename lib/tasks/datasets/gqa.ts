@@ -5,11 +5,12 @@ import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
 import { imageOf, parquetRows } from "./parquet.js";
 
+/** Fields of GQA beside question and answer. */
 export interface GqaAnnotation {
   readonly imageId: string;
-  /** How the question is built: verify, query, choose, logical, compare. */
+  /** Structure of the question: verify, query, choose, logical, compare. */
   readonly structural: string;
-  /** What it is about: obj, attr, cat, rel, global. */
+  /** Subject of the question: obj, attr, cat, rel, global. */
   readonly semantic: string;
   readonly fullAnswer?: string;
 }

@@ -5,6 +5,7 @@ import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
 
+/** Fields of TextVQA beside question and answers. */
 export interface TextVqaAnnotation {
   readonly imageId: string;
   /** Open Images' labels of the image. */

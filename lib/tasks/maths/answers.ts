@@ -1,6 +1,6 @@
 import type { Language } from "./wordings.js";
 
-/** What a generated text is written in; `none` when it has no letters at all. */
+/** Language of a generated text; `none` when it has no letters at all. */
 export type TextLanguage = Language | "mixed" | "none";
 
 /** Up to this share of Chinese characters a text counts as English. */
@@ -53,7 +53,7 @@ export function extractAnswer(text: string): number | undefined {
   return chineseAnswer(plain);
 }
 
-/** What a generated text amounts to, against the known answer. */
+/** Grade of a generated text, against the known answer. */
 export interface Grading {
   readonly text: string;
   /** The number it gives, if any. */

@@ -67,7 +67,7 @@ export function checkMaths(value: unknown, where: string): MathsProblem[] {
 }
 
 /**
- * How a question becomes a plain prompt. `bare` is the question and a line break (what the embedded checkpoint is
+ * Frame of a question as a plain prompt. `bare` is the question and a line break (what the embedded checkpoint is
  * trained on); `labelled` names question and answer, which suits a base model better.
  */
 export type PromptFrame = "bare" | "labelled";

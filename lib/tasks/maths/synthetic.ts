@@ -27,7 +27,7 @@ export interface SyntheticProblem {
   readonly sentence: Readonly<Record<Language, string>>;
 }
 
-/** Which operands are drawn: those of the problems that the model is measured on, or a wider range for training. */
+/** Range of the operands: those of the problems that the model is measured on, or a wider range for training. */
 export type Reach = "usual" | "wide";
 
 /** Draws one problem of a category from a split. */

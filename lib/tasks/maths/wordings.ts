@@ -14,6 +14,7 @@ export const MATHS_CATEGORIES = [
   "comparison",
 ] as const;
 
+/** Kind of a word problem. */
 export type MathsCategory = (typeof MATHS_CATEGORIES)[number];
 
 /** The two languages of the study, by their ISO 639-1 codes. */
@@ -35,7 +36,7 @@ export interface ProblemKind {
   readonly name: string;
   /** The bare arithmetic up to its answer, in no language: what a drill shows. */
   readonly fact: string;
-  /** Whether the first two operands may change places without making it another problem. */
+  /** True when the first two operands may change places without making it another problem. */
   readonly commutes?: boolean;
   readonly draw: (random: Random) => number[];
   /**
@@ -66,7 +67,7 @@ const wording = (
   zh: { question: zhQuestion, sentence: zhSentence },
 });
 
-/** Who and what a word problem is about; one index is one meaning in both languages. */
+/** People and things of word problems; one index is one meaning in both languages. */
 export const PEOPLE: readonly Readonly<Record<Language, string>>[] = [
   { en: "Tom", zh: "小明" },
   { en: "Amy", zh: "小红" },

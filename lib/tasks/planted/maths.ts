@@ -8,13 +8,14 @@ import { PlantedWeights, range } from "./weights.js";
 import { wordTokenizer } from "./word-tokenizer.js";
 
 /**
- * Where the content (which riddle) lies, and whether the strong directions of the reading block's kernels, its Z, hold it.
+ * Place of the content (which riddle), and whether the strong directions of the reading block's kernels, its Z, hold it.
  * - `shared`: both languages write it into Z, in one code. Patching Z carries content across.
  * - `separate`: English writes it into Z, Chinese outside. Patching Z from Chinese erases it: damage, no transfer.
  * - `outside`: both write it outside Z. Patching Z does nothing.
  */
 export type PlantedMechanism = "shared" | "separate" | "outside";
 
+/** A checkpoint whose weights are constructed, with its problems. */
 export interface PlantedMaths {
   /** config.json of a Qwen2 layout. */
   readonly config: Readonly<Record<string, unknown>>;
@@ -42,7 +43,7 @@ const CODE = 13;
 const RIDDLES = 2 * CODE;
 const MAX_POSITIONS = 128;
 
-/** What each coordinate axis means. */
+/** Meanings of the coordinate axes. */
 const axis = {
   constant: 0,
   prompt: 1,

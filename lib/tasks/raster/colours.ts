@@ -1,5 +1,6 @@
 import type { Colour } from "./paint.js";
 
+/** Colours that shapes are drawn in. */
 export type ColourName = "red" | "green" | "blue" | "yellow" | "purple" | "orange" | "cyan" | "black";
 
 /** Colours that a person tells apart at a few pixels, by the word that names each. */

@@ -12,6 +12,7 @@ export interface Region {
   inside(x: number, y: number): boolean;
 }
 
+/** A place in pixels. */
 export type Point = readonly [x: number, y: number];
 
 /** An image that is being drawn. */
@@ -60,6 +61,7 @@ function coverage(region: Region, x: number, y: number): number {
   return inside;
 }
 
+/** A rectangle. */
 export function box(left: number, top: number, width: number, height: number): Region {
   const right = left + width;
   const bottom = top + height;
@@ -140,12 +142,12 @@ export function slice(x: number, y: number, radius: number, from: number, to: nu
   };
 }
 
-/** What is in the first region and not in the second. */
+/** The first region without the second. */
 export function without(region: Region, hole: Region): Region {
   return { ...region, inside: (x, y) => region.inside(x, y) && !hole.inside(x, y) };
 }
 
-/** What is in both. */
+/** The intersection of both. */
 export function within(region: Region, mask: Region): Region {
   return { ...region, inside: (x, y) => region.inside(x, y) && mask.inside(x, y) };
 }

@@ -1,6 +1,6 @@
 /** AMBER's scores of descriptions (Wang et al. 2023, https://arxiv.org/abs/2311.07397; its `inference.py`). */
 
-/** What an image holds, and what one may wrongly expect in it. */
+/** Objects that an image holds, and objects that one may wrongly expect in it. */
 export interface AmberAnnotation {
   readonly truth: readonly string[];
   readonly hallu: readonly string[];
@@ -13,13 +13,13 @@ export interface AmberWords {
   /** Nouns that are never wrong: `safe_words.txt`. */
   readonly safe?: readonly string[];
   /**
-   * Whether two nouns mean the same. AMBER's script asks spaCy's vectors (similarity above 0.8); without this, only
+   * True when two nouns mean the same. AMBER's script asks spaCy's vectors (similarity above 0.8); without this, only
    * equal and associated nouns do, so CHAIR comes out higher and Cover lower than the script's.
    */
   similar?(a: string, b: string): boolean;
 }
 
-/** What one description amounts to. */
+/** Counts of the nouns of one description. */
 export interface AmberCounts {
   /** Nouns that count, in order, repeats included. */
   readonly mentioned: readonly string[];
@@ -31,6 +31,7 @@ export interface AmberCounts {
   readonly fancied: readonly boolean[];
 }
 
+/** AMBER's scores of descriptions. */
 export interface AmberScores {
   /** Share of the nouns, over all descriptions, that are not in their image. */
   readonly chair: number;
@@ -91,7 +92,7 @@ export function amberCounts(
 /** AMBER's scores, each a part of a whole. */
 export type AmberScore = "chair" | "cover" | "hal" | "cog" | "cogOfMentions";
 
-/** What one description adds to the part and to the whole of each score. */
+/** Numerator and denominator that one description adds to each score. */
 export function amberParts({
   mentioned,
   hallucinated,

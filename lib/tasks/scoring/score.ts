@@ -5,7 +5,7 @@ import { relaxedMatch } from "./relaxed.js";
 import { vqaAccuracy } from "./vqa.js";
 
 /**
- * Whether an answer is one of the accepted ones but for case, outer space and a final point. GQA compares its one answer
+ * True when an answer is one of the accepted ones but for case, outer space and a final point. GQA compares its one answer
  * so (`eval.py` of https://gqadataset.org, on answers in lower case).
  */
 export function exactMatch(prediction: string, answers: readonly string[]): boolean {

@@ -201,7 +201,7 @@ describe("lenses", () => {
     assert.ok(deviation(lens[0], flat(logits!)) > 0.1);
     const tuned = await tunedLens([residuals[0]], flat(logits!), unembedding(model), {
       steps: 150,
-      rate: 5e-3,
+      learningRate: 5e-3,
     });
     assert.ok(tuned.after[0] < 0.8 * tuned.before[0], `KL ${tuned.before[0]} → ${tuned.after[0]}`);
     await model.close();

@@ -4,13 +4,14 @@ import { createCanvas, loadImage } from "@napi-rs/canvas";
 import { JSDOM } from "jsdom";
 import { rasterise, toPng, toSvg } from "../../../lib/plot/draw/draw.js";
 import { piecesByFont, textWidth } from "../../../lib/plot/draw/fonts.js";
-import { type Figure, figure } from "../../../lib/plot/figure.js";
+import { figure } from "../../../lib/plot/figure.js";
 import { bars } from "../../../lib/plot/marks/bars.js";
 import { facets } from "../../../lib/plot/marks/facets.js";
 import { heatmap } from "../../../lib/plot/marks/heatmap.js";
 import { lines } from "../../../lib/plot/marks/lines.js";
 import { rules } from "../../../lib/plot/marks/rules.js";
 import { scatter } from "../../../lib/plot/marks/scatter.js";
+import type { Figure } from "../../../lib/plot/plotly.js";
 import { colour, paperColour } from "../../../lib/plot/theme.js";
 
 /** The figure without decoration, so that its plot area is x from 50 to 350 and y from 50 to 250 of 400 × 300. */

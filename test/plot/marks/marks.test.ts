@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Figure, Trace } from "../../../lib/plot/figure.js";
 import { bars } from "../../../lib/plot/marks/bars.js";
 import { heatmap } from "../../../lib/plot/marks/heatmap.js";
 import { binCounts, histogram } from "../../../lib/plot/marks/histogram.js";
@@ -8,6 +7,7 @@ import { lines, steps } from "../../../lib/plot/marks/lines.js";
 import { scatter } from "../../../lib/plot/marks/scatter.js";
 import type { SeriesInput } from "../../../lib/plot/marks/series.js";
 import { spectrum } from "../../../lib/plot/marks/spectrum.js";
+import type { Figure, Trace } from "../../../lib/plot/plotly.js";
 import { seeded } from "../../../lib/random.js";
 import { tensor } from "../../../lib/tensor.js";
 
