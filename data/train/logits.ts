@@ -10,6 +10,6 @@ const batch = await model.prepare([
 ]);
 const { logits } = await model.run(batch);
 console.log(
-  JSON.stringify({ ids: Array.from(batch.ids), shape: logits!.shape, logits: Array.from(logits!.data) }),
+  JSON.stringify({ ids: Array.from(batch.inputIds), shape: logits!.shape, logits: Array.from(logits!.data) }),
 );
 await model.close();

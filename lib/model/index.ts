@@ -1,10 +1,16 @@
 export { type Device, offeredDevices } from "../runtime/index.js";
-export { continued } from "./batch/append-tokens.js";
+export { appendTokens } from "./batch/append-tokens.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
-export type { Message, PicturePrompt, PrepareOptions, Prompt, PromptPart } from "./batch/prompts.js";
-export { Cache } from "./captures/activation-cache.js";
+export type {
+  ImagePrompt,
+  Message,
+  PrepareOptions,
+  Prompt,
+  PromptPart,
+} from "./batch/prompts.js";
+export { ActivationCache } from "./captures/activation-cache.js";
+export type { CaptureRequest } from "./captures/recorder.js";
 export type { CaptureSpec } from "./captures/reductions.js";
-export type { CaptureRequest } from "./captures/sink.js";
 export {
   type Checkpoint,
   openCheckpoint,
@@ -12,28 +18,8 @@ export {
   type WeightInfo,
   writeSafetensors,
 } from "./checkpoint/index.js";
-export {
-  add,
-  apply,
-  at,
-  during,
-  type Edit,
-  type Edits,
-  type EditValue,
-  fill,
-  hide,
-  keep,
-  mean,
-  noise,
-  onHeads,
-  onRows,
-  remove,
-  resample,
-  scale,
-  showEdit,
-  type Where,
-  zero,
-} from "./edits/edits.js";
+export type { Edit, Edits, EditValue, Knockout, Placement } from "./edits/edit.js";
+export * as edit from "./edits/edit.js";
 export { anonymousBytes } from "./engine/memory.js";
 export type { TextConfig } from "./families/index.js";
 export type { Generated, GenerateOptions } from "./forward/generate.js";
@@ -48,7 +34,6 @@ export {
   type Patching,
   type PatchingOptions,
   type Path,
-  patch,
   pathPatching,
   type SteeringOptions,
   steeringVectors,
@@ -65,7 +50,7 @@ export { unembedding } from "./methods/unembedding.js";
 export type { Model, RunOptions, RunResult } from "./model.js";
 export {
   type AdamState,
-  freshState,
+  createAdamState,
   initialWeights,
   saveCheckpoint,
   Trainer,
@@ -78,10 +63,10 @@ export {
 } from "./training/index.js";
 export {
   type CellRange,
-  type PictureRegion,
-  patches,
-  projected,
-  type RegionOf,
-  seen,
-  visual,
+  type ImageRegion,
+  patchPositions,
+  projectorPositions,
+  type RegionSpec,
+  visualEdits,
+  visualPositions,
 } from "./vision/regions.js";

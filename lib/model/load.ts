@@ -44,7 +44,7 @@ const PREPACK_OVERHEAD = 1.06;
 /** Of the share for sessions: for experts that were just used, where not all fit. */
 const EXPERT_SHARE = 0.5;
 /** A block works no faster on more at once. */
-const WORK_LIMIT = 2 ** 29;
+const MAX_WORK_BYTES = 2 ** 29;
 /** Of the memory, where that is less. */
 const WORK_SHARE = 0.1;
 
@@ -106,10 +106,10 @@ async function assemble(
     experts: new ExpertStore(checkpoint, float, forExperts),
     float,
     resident,
-    captureLimit: memory * CAPTURE_SHARE,
-    workLimit: Math.min(WORK_LIMIT, memory * WORK_SHARE),
-    tokensAtOnce: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
-    fuses: device === "cpu" && float === "float32",
+    captureBytes: memory * CAPTURE_SHARE,
+    workBytes: Math.min(MAX_WORK_BYTES, memory * WORK_SHARE),
+    chunkTokens: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
+    fusedAttention: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);
 }

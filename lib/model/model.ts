@@ -11,23 +11,23 @@ import {
   processorOf,
   readPrompts,
 } from "./batch/prompts.js";
-import type { Cache } from "./captures/activation-cache.js";
-import { type CaptureRequest, Sink } from "./captures/sink.js";
+import type { ActivationCache } from "./captures/activation-cache.js";
+import { CaptureRecorder, type CaptureRequest } from "./captures/recorder.js";
 import type { Checkpoint, Tokenizer } from "./checkpoint/index.js";
-import type { Edits } from "./edits/edits.js";
+import type { Edits } from "./edits/edit.js";
 import { checkPlan, type Plan, planEdits } from "./edits/plan.js";
 import { weightTensor } from "./engine/check-weights.js";
 import type { Engine } from "./engine/engine.js";
 import { blockBytes, checkMemory, keyBytes, logitBytes } from "./engine/estimate.js";
 import { ELEMENT_BYTES } from "./engine/pool.js";
-import type { Company } from "./engine/run-piece.js";
+import type { RunContext } from "./engine/run-piece.js";
 import { HEAD, type TextConfig } from "./families/index.js";
 import { runBlocks } from "./forward/blocks.js";
-import { enter, looks } from "./forward/embed.js";
+import { embedBatch, runsVision } from "./forward/embed.js";
 import { type Generated, type GenerateOptions, generate } from "./forward/generate.js";
-import { finalNorm, firstAsked, logitColumnsOf, logitsAt, touchesHead } from "./forward/head.js";
+import { finalNorm, firstLogitPosition, logitPositionsOf, logitsAt, touchesHead } from "./forward/head.js";
 import { type Hook, reaches } from "./hooks/index.js";
-import { passOf } from "./vision/rows.js";
+import { passFor } from "./vision/rows.js";
 import { towerBytes } from "./vision/tower.js";
 
 /** What to do in one run besides computing. */
@@ -39,28 +39,30 @@ export interface RunOptions extends TaskOptions {
   readonly edits?: Edits;
   /** Where logits are computed: at all columns (default; zero at padding), the last token, chosen ones, or nowhere. */
   readonly logits?: Positions | "none";
-  /** Starts before a block with a residual stream that is already known, (batch, time, hidden_size). */
-  readonly start?: { readonly layer: number; readonly x: Tensor };
+  /** First block to run, on `residual` instead of the embeddings. */
+  readonly startAtLayer?: number;
+  /** The residual stream before `startAtLayer`, (batch, time, hidden_size), such as another run's `residual`. */
+  readonly residual?: Tensor;
   /** Stops before this block; no logits then. */
-  readonly stop?: number;
+  readonly stopAtLayer?: number;
   /** Blocks that are left out: the residual stream passes them by. */
-  readonly skip?: readonly number[];
+  readonly skipLayers?: readonly number[];
   /** Keep each layer's rotated keys and values, to go on from. */
-  readonly keepKeys?: boolean;
+  readonly useCache?: boolean;
 }
 
 export interface RunResult {
   /** (batch, positions, vocab_size); undefined where none were asked for. */
   readonly logits: Tensor | undefined;
   /** For each row, the columns that the logits stand at. */
-  readonly logitColumns: readonly (readonly number[])[];
-  readonly cache: Cache;
+  readonly logitPositions: readonly (readonly number[])[];
+  readonly cache: ActivationCache;
   /**
    * The residual stream after the last block that ran, (batch, time, hidden_size); undefined where logits were asked
    * for at some columns and the last block computed no others. A capture of its `hook_resid_post` has it in any case.
    */
   readonly residual: Tensor | undefined;
-  readonly keys: readonly (KeyValues | undefined)[];
+  readonly pastKeyValues: readonly (KeyValues | undefined)[];
 }
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
@@ -104,7 +106,7 @@ export class Model {
   }
 
   /** Token ids that end a text, as the checkpoint's generation config and config name them. */
-  get endTokens(): number[] {
+  get eosTokenIds(): number[] {
     const { config, generationConfig } = this.engine.checkpoint;
     const given = generationConfig?.eos_token_id ?? config.eos_token_id ?? [];
     return (Array.isArray(given) ? given : [given]).filter((id): id is number => typeof id === "number");
@@ -119,16 +121,16 @@ export class Model {
   }
 
   /**
-   * Tokenises prompts and lines them up; conversations go through the chat template, pictures through the checkpoint's
-   * processor. The batch tells the columns of picture tokens, question, answer and special tokens apart.
-   * @throws ModalscopeError when the batch is empty, a prompt is too long, a picture is broken or has no place in its
+   * Tokenises prompts and lines them up; conversations go through the chat template, images through the checkpoint's
+   * processor. The batch tells the columns of image tokens, question, answer and special tokens apart.
+   * @throws ModalscopeError when the batch is empty, a prompt is too long, an image is broken or has no place in its
    * prompt, or there is no tokenizer
    */
   async prepare(prompts: Prompt | readonly Prompt[], options: PrepareOptions = {}): Promise<Batch> {
     const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
     const reader = {
       tokenizer: this.needTokenizer(),
-      images: () => processorOf(this.engine.checkpoint, options.images),
+      imageProcessor: () => processorOf(this.engine.checkpoint, options.imageProcessor),
     };
     return this.checked(await readPrompts(this.engine, reader, list, this.padding(options)));
   }
@@ -142,50 +144,52 @@ export class Model {
   }
 
   private padding(options: PadOptions): PadOptions {
-    return { padding: this.tokenizer?.pad_token_id ?? 0, ...options };
+    return { padTokenId: this.tokenizer?.pad_token_id ?? 0, ...options };
   }
 
   private checked(batch: Batch): Batch {
     const { vocab_size, max_position_embeddings, vision_config } = this.config;
-    const bad = batch.ids.findIndex((id) => id >= vocab_size && id !== vision_config?.image_token_id);
+    const bad = batch.inputIds.findIndex((id) => id >= vocab_size && id !== vision_config?.image_token_id);
     if (bad >= 0) {
       throw new ModalscopeError(
-        `The token id ${batch.ids[bad]} is too large.`,
+        `The token id ${batch.inputIds[bad]} is too large.`,
         `The vocabulary has ${vocab_size} tokens.`,
       );
     }
-    if (vision_config && !batch.images && batch.ids.includes(vision_config.image_token_id)) {
+    if (vision_config && !batch.images && batch.inputIds.includes(vision_config.image_token_id)) {
       throw new ModalscopeError(
-        `The token id ${vision_config.image_token_id} stands for a part of a picture, and there is none.`,
+        `The token id ${vision_config.image_token_id} stands for a part of an image, and there is none.`,
         "",
-        "Give prompts with pictures: model.prepare({ text, images }).",
+        "Give prompts with images: model.prepare({ text, images }).",
       );
     }
-    if (batch.time > max_position_embeddings) {
+    if (batch.seqLength > max_position_embeddings) {
       throw new ModalscopeError(
-        `A prompt has ${batch.time} tokens.`,
+        `A prompt has ${batch.seqLength} tokens.`,
         `The model was made for ${max_position_embeddings} (max_position_embeddings).`,
       );
     }
     return batch;
   }
 
-  /** Token ids of a text or of a conversation, special tokens included. A picture's place is left as the template writes it. */
+  /** Token ids of a text or of a conversation, special tokens included. An image's place is left as the template writes it. */
   tokenize(prompt: Prompt): number[] {
     const tokenizer = this.needTokenizer();
     if (typeof prompt === "string") return encode(tokenizer, prompt, true);
     if ("text" in prompt) return encode(tokenizer, prompt.text, true);
-    const sees = this.config.vision_config !== undefined;
-    return encode(tokenizer, fillTemplate(tokenizer, prompt, sees), false);
+    const withVision = this.config.vision_config !== undefined;
+    return encode(tokenizer, fillTemplate(tokenizer, prompt, withVision), false);
   }
 
   /**
-   * Text of token ids.
+   * Text of token ids, special tokens left out unless `skipSpecialTokens` is false.
    * @throws ModalscopeError when there is no tokenizer
    */
-  decode(ids: readonly number[] | Int32Array, options: { keepSpecial?: boolean } = {}): string {
+  decode(ids: readonly number[] | Int32Array, options: { skipSpecialTokens?: boolean } = {}): string {
     if (ids.length === 0) return "";
-    return this.needTokenizer().decode(Array.from(ids), { skip_special_tokens: !options.keepSpecial });
+    return this.needTokenizer().decode(Array.from(ids), {
+      skip_special_tokens: options.skipSpecialTokens ?? true,
+    });
   }
 
   /**
@@ -198,36 +202,41 @@ export class Model {
     const { engine } = this;
     const pass = promptPass(batch);
     this.checkRange(options);
-    const extentOf = passOf(engine, batch, pass);
-    const { sink, plan } = this.prepared(batch, pass, extentOf, options);
+    const extentOf = passFor(engine, batch, pass);
+    const { recorder, plan } = this.prepared(batch, pass, extentOf, options);
     if (options.captureTo !== undefined) {
-      sink.toFile(options.captureTo, extentOf, engine.float === "float32" ? "F32" : "F64");
+      recorder.toFile(options.captureTo, extentOf, engine.float === "float32" ? "F32" : "F64");
     }
     try {
-      return await this.runWith(batch, { ...options, plan, sink });
+      return await this.runWith(batch, { ...options, plan, recorder });
     } finally {
-      sink.abort();
+      recorder.abort();
     }
   }
 
-  private async runWith(batch: Batch, options: RunOptions & Company): Promise<RunResult> {
+  private async runWith(batch: Batch, options: RunOptions & RunContext): Promise<RunResult> {
     const { engine } = this;
-    const { plan, sink, keepKeys, onProgress, signal, skip, stop } = options;
-    const company: Company = { plan, sink, keepKeys, onProgress, signal };
-    const from = options.start?.layer ?? 0;
-    if (options.start) this.checkStart(options.start.x, batch);
-    const { x, pass } = await enter(engine, batch, company, options.start);
+    const { plan, recorder, useCache, onProgress, signal, skipLayers, stopAtLayer } = options;
+    const company: RunContext = { plan, recorder, useCache, onProgress, signal };
+    if (options.residual) this.checkStart(options.residual, batch);
+    const { x, pass } = await embedBatch(engine, batch, company, options);
     const { logits = "all" } = options;
-    const asked = stop === undefined ? firstAsked(logits, pass) : undefined;
-    const ran = await runBlocks(engine, pass, x, { ...company, from, to: stop, skip, asked });
-    const finished = (at?: { logits: Tensor; logitColumns: number[][] }): RunResult => ({
-      logits: at?.logits,
-      logitColumns: at?.logitColumns ?? [],
-      cache: sink.finish(),
-      residual: ran.pass === pass ? ran.x : undefined,
-      keys: ran.keys,
+    const asked = stopAtLayer === undefined ? firstLogitPosition(logits, pass) : undefined;
+    const ran = await runBlocks(engine, pass, x, {
+      ...company,
+      startAtLayer: options.startAtLayer,
+      stopAtLayer,
+      skipLayers,
+      firstPosition: asked,
     });
-    if (stop !== undefined) return finished();
+    const finished = (at?: { logits: Tensor; logitPositions: number[][] }): RunResult => ({
+      logits: at?.logits,
+      logitPositions: at?.logitPositions ?? [],
+      cache: recorder.finish(),
+      residual: ran.pass === pass ? ran.x : undefined,
+      pastKeyValues: ran.keyValues,
+    });
+    if (stopAtLayer !== undefined) return finished();
     if (logits !== "none") return finished(await logitsAt(engine, ran.pass, ran.x, logits, company));
     if (touchesHead(engine, company)) await finalNorm(engine, pass, ran.x, company);
     return finished();
@@ -237,30 +246,31 @@ export class Model {
   private prepared(
     batch: Batch,
     pass: Pass,
-    passOf: (hook: Hook) => Pass,
+    passFor: (hook: Hook) => Pass,
     options: RunOptions,
-  ): { sink: Sink; plan: Plan } {
+  ): { recorder: CaptureRecorder; plan: Plan } {
     const { engine } = this;
-    const { logits = "all", start, stop, skip, captureTo, keepKeys } = options;
-    const sees = looks(engine, batch, start?.layer);
-    const course = { start: start?.layer, stop, skip, sees };
-    const sink = new Sink(engine.hooks, options.capture ?? [], reaches(course));
-    sink.check(passOf);
-    const head = logits !== "none" || sink.localNames(HEAD).length > 0;
+    const { logits = "all", startAtLayer, stopAtLayer, skipLayers, captureTo, useCache } = options;
+    const withVision = runsVision(engine, batch, startAtLayer);
+    const course = { start: startAtLayer, stop: stopAtLayer, skip: skipLayers, sees: withVision };
+    const recorder = new CaptureRecorder(engine.hooks, options.capture ?? [], reaches(course));
+    recorder.check(passFor);
+    const head = logits !== "none" || recorder.localNames(HEAD).length > 0;
     const plan = planEdits(engine.hooks, options.edits ?? {}, reaches({ ...course, head }));
-    checkPlan(engine.hooks, plan, passOf);
-    const { size, time } = batch;
-    const columns = logits === "all" ? time : logits === "none" ? 0 : logitColumnsOf(logits, pass)[0].length;
+    checkPlan(engine.hooks, plan, passFor);
+    const { size, seqLength: time } = batch;
+    const columns =
+      logits === "all" ? time : logits === "none" ? 0 : logitPositionsOf(logits, pass)[0].length;
     checkMemory(engine, {
-      captures: captureTo === undefined ? sink.estimate(passOf, ELEMENT_BYTES[engine.float]) : 0,
-      logits: logitBytes(engine, size, stop === undefined ? columns : 0),
-      "keys and values": keepKeys ? keyBytes(engine, size, time) : 0,
+      captures: captureTo === undefined ? recorder.estimate(passFor, ELEMENT_BYTES[engine.float]) : 0,
+      logits: logitBytes(engine, size, stopAtLayer === undefined ? columns : 0),
+      "keys and values": useCache ? keyBytes(engine, size, time) : 0,
       "values inside a block": Math.max(
         blockBytes(engine, pass, plan),
-        sees ? towerBytes(engine, batch, plan, sink) : 0,
+        withVision ? towerBytes(engine, batch, plan, recorder) : 0,
       ),
     });
-    return { sink, plan };
+    return { recorder, plan };
   }
 
   /**
@@ -291,21 +301,28 @@ export class Model {
     );
   }
 
-  private checkRange({ start, stop, skip }: RunOptions): void {
+  private checkRange({ startAtLayer, residual, stopAtLayer, skipLayers }: RunOptions): void {
+    if ((startAtLayer === undefined) !== (residual === undefined)) {
+      throw new ModalscopeError(
+        `The run is given ${residual ? "residual without startAtLayer" : "startAtLayer without residual"}.`,
+        "A run that starts at a block needs the residual stream before it.",
+        "Give both, such as { startAtLayer: 4, residual: earlier.residual }.",
+      );
+    }
     const layers = this.config.num_hidden_layers;
-    const bad = [stop, start?.layer].find(
+    const bad = [stopAtLayer, startAtLayer].find(
       (l) => l !== undefined && !(Number.isInteger(l) && l >= 0 && l <= layers),
     );
-    const missing = skip?.find((l) => !(Number.isInteger(l) && l >= 0 && l < layers));
+    const missing = skipLayers?.find((l) => !(Number.isInteger(l) && l >= 0 && l < layers));
     if (bad !== undefined || missing !== undefined) {
       throw new ModalscopeError(
         `There is no block ${bad ?? missing}.`,
         `The model has blocks 0 to ${layers - 1}.`,
       );
     }
-    if (stop !== undefined && start !== undefined && stop < start.layer) {
+    if (stopAtLayer !== undefined && startAtLayer !== undefined && stopAtLayer < startAtLayer) {
       throw new ModalscopeError(
-        `The run starts at block ${start.layer} and stops before block ${stop}.`,
+        `The run starts at block ${startAtLayer} and stops before block ${stopAtLayer}.`,
         "Nothing would run.",
       );
     }
@@ -313,7 +330,7 @@ export class Model {
 
   private checkStart(x: Tensor, batch: Batch): void {
     const { hidden_size } = this.config;
-    const expected = [batch.size, batch.time, hidden_size];
+    const expected = [batch.size, batch.seqLength, hidden_size];
     if (x.shape.join() !== expected.join()) {
       throw new ModalscopeError(
         `The starting stream has the shape (${x.shape.join(", ")}).`,
@@ -324,7 +341,7 @@ export class Model {
 }
 
 export function isBatch(input: unknown): input is Batch {
-  return typeof input === "object" && input !== null && "ids" in input;
+  return typeof input === "object" && input !== null && "inputIds" in input;
 }
 
 function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {

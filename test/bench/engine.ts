@@ -1,7 +1,7 @@
 /** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
 import { Command } from "commander";
 import { formatBytes } from "../../lib/bytes.js";
-import { at, fill } from "../../lib/model/edits/edits.js";
+import * as edit from "../../lib/model/edits/edit.js";
 import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import { loadModel } from "../../lib/model/load.js";
 import { logProb } from "../../lib/model/methods/metrics.js";
@@ -111,9 +111,10 @@ async function benchSweep(model: Model, reference: Reference | undefined, rounds
     const own = { values: [] as number[] };
     const ours = () =>
       timed(async () => {
-        const edit = (l: unknown) => ({ [`blocks.${l}.hook_resid_pre`]: at(positions, fill(0)) });
+        const editAt = (l: unknown) => ({ [`blocks.${l}.hook_resid_pre`]: edit.fill(0, { positions }) });
         own.values = [
-          ...(await sweep(model, batch, { over: model.layers, edit, metric: logProb(0) })).values.data,
+          ...(await sweep(model, batch, { over: model.layers, edit: editAt, metric: logProb(0) })).values
+            .data,
         ];
       });
     const theirs = reference && (() => reference.ask({ op: "sweep", tokens, positions }));

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Batch, padTokens } from "../../lib/model/batch/batch.js";
-import { mropePositions } from "../../lib/model/batch/mrope.js";
+import { mropePositionIds } from "../../lib/model/batch/mrope.js";
 import { imageProcessor } from "../../lib/model/images/index.js";
 import type { Model } from "../../lib/model/model.js";
 import { seeded } from "../../lib/random.js";
@@ -35,6 +35,11 @@ export function pictureBatch(model: Model, given: PicturePrompts): Batch {
   const ids = Array.from({ length: rows }, () => [...text(), ...image.tokens.map(() => token), ...text()]);
   const batch = padTokens(ids);
   const columns = image.tokens.map((_, i) => before + i);
-  const images = ids.map((_, row) => ({ row, image, columns }));
-  return { ...batch, images, visual: ids.map(() => columns), ...mropePositions(model.config, batch, images) };
+  const images = ids.map((_, row) => ({ row, image, positions: columns }));
+  return {
+    ...batch,
+    images,
+    visual: ids.map(() => columns),
+    ...mropePositionIds(model.config, batch, images),
+  };
 }

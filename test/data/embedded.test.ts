@@ -32,7 +32,7 @@ describe("embedded checkpoints", () => {
       const sees = model.config.vision_config !== undefined;
       const message: Message = { role: "user", content: sees ? [picture, question] : [question] };
       const batch = await model.prepare([[message]]);
-      assert.deepEqual([...batch.ids], golden.ids);
+      assert.deepEqual([...batch.inputIds], golden.ids);
       const { logits } = await model.run(batch, { logits: "last" });
       const largest = Math.max(...golden.last.map(Math.abs));
       const drift = Math.max(...golden.last.map((x, i) => Math.abs(x - logits!.data[i]))) / largest;

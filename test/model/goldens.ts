@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Batch, Positions } from "../../lib/model/batch/batch.js";
 import { readSafetensors } from "../../lib/model/checkpoint/index.js";
-import type { Edit, Edits } from "../../lib/model/edits/edits.js";
+import type { Edit, Edits } from "../../lib/model/edits/edit.js";
 import { type LoadOptions, loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import type { Tensor } from "../../lib/tensor.js";
@@ -84,7 +84,7 @@ export async function withModel(
 export function batchOf(model: Model, given: Case): Batch {
   const rows = given.input_ids.map((ids, b) => ids.filter((_, t) => given.attention_mask[b][t] === 1));
   const right = given.attention_mask.some((mask) => mask[mask.length - 1] === 0);
-  return model.batch(rows, { side: right ? "right" : "left" });
+  return model.batch(rows, { paddingSide: right ? "right" : "left" });
 }
 
 /** A golden's edit in the engine's words, and the blocks that it skips. */
@@ -111,20 +111,19 @@ function editOf(step: Step, values: (name: string) => Tensor): Edit {
   const value = typeof step.value === "string" ? values(step.value) : step.value!;
   switch (step.op) {
     case "set":
-      return { kind: "replace", value, ...where };
+      return { kind: "fill", value, ...where };
     case "add":
       return { kind: "add", value, ...where };
     case "scale":
       return { kind: "scale", factor: value, ...where };
     case "cut":
-      return { kind: "mask", to: step.keys!, ...where };
+      return { kind: "blockAttention", to: step.keys!, ...where };
     case "project_out": {
       const v = value as Tensor;
       const norm = Math.hypot(...v.data);
       return {
-        kind: "project",
+        kind: "ablate",
         basis: { data: v.data.map((x) => x / norm), shape: [1, v.data.length] },
-        keep: "complement",
         ...where,
       };
     }

@@ -5,22 +5,10 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { formatBytes } from "../../lib/bytes.js";
 import { padTokens } from "../../lib/model/batch/batch.js";
-import { Cache } from "../../lib/model/captures/activation-cache.js";
-import {
-  apply,
-  at,
-  fill,
-  keep,
-  noise,
-  onRows,
-  remove,
-  resample,
-  scale,
-  showEdit,
-  zero,
-} from "../../lib/model/edits/edits.js";
+import { ActivationCache } from "../../lib/model/captures/activation-cache.js";
+import * as edit from "../../lib/model/edits/edit.js";
 import { anonymousBytes } from "../../lib/model/engine/memory.js";
-import { choose } from "../../lib/model/forward/generate.js";
+import { sampleToken } from "../../lib/model/forward/generate.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import { initialWeights, saveCheckpoint } from "../../lib/model/training/index.js";
@@ -56,9 +44,9 @@ describe("a run", () => {
       const batch = batchOf(model, golden("qwen2-tied").cases.left);
       const whole = await model.run(batch, { capture: ["blocks.1.hook_resid_pre"], logits: "last" });
       const x = whole.cache.get("blocks.1.hook_resid_pre");
-      const half = await model.run(batch, { start: { layer: 1, x }, logits: "last" });
+      const half = await model.run(batch, { startAtLayer: 1, residual: x, logits: "last" });
       assert.ok(deviation(half.logits!, whole.logits!) < 1e-6);
-      const stopped = await model.run(batch, { stop: 1 });
+      const stopped = await model.run(batch, { stopAtLayer: 1 });
       assert.equal(stopped.logits, undefined);
       const at = (t: Tensor, row: number) => t.data.slice((row * 9 + 8) * 32, (row * 9 + 9) * 32);
       for (const row of [0, 1, 2]) assert.deepEqual(at(stopped.residual!, row), at(x, row));
@@ -76,7 +64,7 @@ describe("a run", () => {
         ],
       });
       assert.deepEqual(some.logits!.shape, [3, 2, 96]);
-      assert.deepEqual(some.logitColumns, [
+      assert.deepEqual(some.logitPositions, [
         [5, 6],
         [5, 8],
         [8, 8],
@@ -126,8 +114,8 @@ describe("a run", () => {
       const mean = Float64Array.from(
         { length: 32 },
         (_, i) =>
-          batch.columns[row].reduce((s, t) => s + x.data[(row * time + t) * 32 + i], 0) /
-          batch.columns[row].length,
+          batch.tokenPositions[row].reduce((s, t) => s + x.data[(row * time + t) * 32 + i], 0) /
+          batch.tokenPositions[row].length,
       );
       const kept = cache.get("blocks.1.hook_resid_pre/mean");
       mean.forEach((m, i) => {
@@ -152,7 +140,7 @@ describe("a run", () => {
       const file = await model.run(batch, { capture, captureTo: path });
       assert.deepEqual(file.cache.names.sort(), memory.cache.names.sort());
       assert.equal(file.cache.bytes, 0);
-      const again = Cache.open(path);
+      const again = ActivationCache.open(path);
       for (const name of memory.cache.names) assert.deepEqual(again.get(name), memory.cache.get(name));
       again.close();
       file.cache.close();
@@ -163,7 +151,7 @@ describe("a run", () => {
       const batch = batchOf(model, golden("gemma3_text-tied").cases.left);
       const whole = await model.run(batch, { capture: ["blocks.*.hook_resid_post"] });
       const parts = await open("gemma3_text-tied");
-      Object.assign(parts.engine, { workLimit: 2 * batch.size * 4 * batch.time * 4 });
+      Object.assign(parts.engine, { workBytes: 2 * batch.size * 4 * batch.seqLength * 4 });
       const cut = await parts.run(batch, { capture: ["blocks.*.hook_resid_post"] });
       for (const name of whole.cache.names)
         assert.ok(deviation(cut.cache.get(name), whole.cache.get(name)) < 1e-5, name);
@@ -197,8 +185,8 @@ describe("edits", () => {
       };
       const [plain, inside, outside] = [
         await captured(model, {}),
-        await captured(model, { edits: { [x]: keep(basis) } }),
-        await captured(model, { edits: { [x]: remove(basis) } }),
+        await captured(model, { edits: { [x]: edit.projectOnto(basis) } }),
+        await captured(model, { edits: { [x]: edit.ablate(basis) } }),
       ];
       for (let i = 0; i < plain.data.length; i++) {
         const own = i % 32 === 3 || i % 32 === 7;
@@ -211,15 +199,15 @@ describe("edits", () => {
     withModel(async (model) => {
       for (const hook of [x, "blocks.1.attn.hook_v", "blocks.0.mlp.hook_post"]) {
         const plain = await captured(model, {}, hook);
-        const { columns, time } = batchOf(model, golden("qwen2-tied").cases.right);
+        const { tokenPositions, seqLength: time } = batchOf(model, golden("qwen2-tied").cases.right);
         const averaged = await captured(model, { edits: { [hook]: { kind: "mean" } } }, hook);
         const width = plain.data.length / (3 * time);
         const row = 2;
         for (let i = 0; i < width; i++) {
           const mean =
-            columns[row].reduce((s, t) => s + plain.data[(row * time + t) * width + i], 0) /
-            columns[row].length;
-          for (const t of columns[row])
+            tokenPositions[row].reduce((s, t) => s + plain.data[(row * time + t) * width + i], 0) /
+            tokenPositions[row].length;
+          for (const t of tokenPositions[row])
             assert.ok(Math.abs(averaged.data[(row * time + t) * width + i] - mean) < 1e-5, hook);
         }
       }
@@ -228,13 +216,15 @@ describe("edits", () => {
   it("add seeded noise of the stated size, and swap rows without fixed points", () =>
     withModel(async (model) => {
       const plain = await captured(model, {});
-      const noisy = await captured(model, { edits: { [x]: noise(0.5, 9) } });
-      const again = await captured(model, { edits: { [x]: noise(0.5, 9) } });
+      const noisy = await captured(model, { edits: { [x]: edit.noise(0.5, { seed: 9 }) } });
+      const again = await captured(model, { edits: { [x]: edit.noise(0.5, { seed: 9 }) } });
       assert.deepEqual(noisy.data, again.data);
       const differences = [...noisy.data].map((v, i) => v - plain.data[i]).filter((d) => d !== 0);
       const std = Math.sqrt(differences.reduce((s, d) => s + d * d, 0) / differences.length);
       assert.ok(Math.abs(std - 0.5) < 0.05, `${std}`);
-      const swapped = await captured(model, { edits: { [x]: at([0, 1], resample(4)) } });
+      const swapped = await captured(model, {
+        edits: { [x]: edit.resample({ seed: 4, positions: [0, 1] }) },
+      });
       for (let b = 0; b < 3; b++)
         assert.notDeepEqual(
           swapped.data.slice(b * 9 * 32, b * 9 * 32 + 64),
@@ -246,13 +236,15 @@ describe("edits", () => {
     withModel(async (model) => {
       const hook = "blocks.1.mlp.hook_post";
       const batch = model.batch([[5, 6, 7, 8]]);
-      const data = await model.run(batch, { edits: { [hook]: scale(3) } });
+      const data = await model.run(batch, { edits: { [hook]: edit.scale(3) } });
       const closure = await model.run(batch, {
-        edits: { [hook]: apply(({ data: d, shape }) => ({ data: d.map((v) => 3 * v), shape })) },
+        edits: { [hook]: edit.apply(({ data: d, shape }) => ({ data: d.map((v) => 3 * v), shape })) },
       });
       assert.ok(deviation(closure.logits!, data.logits!) < 1e-6);
       await assert.rejects(
-        model.run(batch, { edits: { [hook]: apply(() => ({ data: new Float32Array(2), shape: [2] })) } }),
+        model.run(batch, {
+          edits: { [hook]: edit.apply(() => ({ data: new Float32Array(2), shape: [2] })) },
+        }),
         says(/returned the shape/),
       );
     }));
@@ -260,10 +252,10 @@ describe("edits", () => {
   it("hold in their rows only, and print as a line", () =>
     withModel(async (model) => {
       const plain = await captured(model, {});
-      const one = await captured(model, { edits: { [x]: onRows([1], zero()) } });
+      const one = await captured(model, { edits: { [x]: edit.zero({ rows: [1] }) } });
       assert.deepEqual(one.data.slice(0, 288), plain.data.slice(0, 288));
       assert.ok(one.data.slice(288, 576).every((v) => v === 0));
-      assert.equal(showEdit(at([3], fill(2))), "x ← 2 at positions [3]");
+      assert.equal(edit.describe(edit.fill(2, { positions: [3] })), "x ← 2 at positions [3]");
     }));
 });
 
@@ -275,9 +267,9 @@ describe("generation", () => {
         [5, 9, 33],
         [11, 4, 60, 8, 33, 70, 12],
       ];
-      const options = { maxTokens: 8, stopTokens: [], keepLogits: true };
+      const options = { maxNewTokens: 8, eosTokenIds: [], outputLogits: true };
       const left = await model.generate(model.batch(rows), options);
-      const right = await model.generate(model.batch(rows, { side: "right" }), options);
+      const right = await model.generate(model.batch(rows, { paddingSide: "right" }), options);
       left.forEach((row, b) => {
         assert.deepEqual(right[b].ids, row.ids, variant);
         row.logits.forEach((l, step) => {
@@ -296,10 +288,10 @@ describe("generation", () => {
       ]);
       const hook = "blocks.1.hook_resid_pre";
       const [row] = await model.generate(batch, {
-        maxTokens: 3,
-        stopTokens: [],
+        maxNewTokens: 3,
+        eosTokenIds: [],
         capture: [{ hook, positions: "last" }],
-        edits: { [hook]: at([1], resample(1)) },
+        edits: { [hook]: edit.resample({ seed: 1, positions: [1] }) },
       });
       assert.deepEqual(
         row.steps.map((cache) => cache.get(hook).shape),
@@ -364,7 +356,7 @@ describe("memory", () => {
 
   it("refuses captures that would not fit, before it runs", () =>
     withModel(async (model) => {
-      Object.assign(model.engine, { captureLimit: 1000 });
+      Object.assign(model.engine, { captureBytes: 1000 });
       await assert.rejects(
         model.run(model.batch([[1, 2, 3]]), { capture: ["**"] }),
         says(/captures would take/),
@@ -374,10 +366,10 @@ describe("memory", () => {
 
 describe("sampling", () => {
   const logits = Float32Array.from([0, 1, 2, 3]);
-  const share = (options: Parameters<typeof choose>[1], token: number): number => {
+  const share = (options: Parameters<typeof sampleToken>[1], token: number): number => {
     const random = seeded(5);
     let n = 0;
-    for (let i = 0; i < 4000; i++) if (choose(logits, options, random) === token) n++;
+    for (let i = 0; i < 4000; i++) if (sampleToken(logits, options, random) === token) n++;
     return n / 4000;
   };
 
@@ -391,7 +383,7 @@ describe("sampling", () => {
     assert.ok(Math.abs(share({ temperature: 1, topK: 2 }, 2) - p[2] / (p[2] + p[3])) < 0.03);
     assert.equal(share({ temperature: 1, topP: 0.6 }, 2), 0);
     assert.ok(share({ temperature: 1, topP: 0.8 }, 2) > 0.2);
-    assert.equal(choose(logits, {}, seeded(1)), 3);
+    assert.equal(sampleToken(logits, {}, seeded(1)), 3);
   });
 });
 
@@ -404,20 +396,22 @@ describe("bad input gets a clear error", () => {
     ],
     [
       "a misspelt pattern",
-      (m) => m.run(m.batch([[1]]), { edits: { "blocks.*.atn.hook_z": zero() } }),
+      (m) => m.run(m.batch([[1]]), { edits: { "blocks.*.atn.hook_z": edit.zero() } }),
       /blocks\.\*\.attn\.hook_z/,
     ],
     [
       "an edit of the wrong width",
       (m) =>
-        m.run(m.batch([[1]]), { edits: { hook_embed: fill({ data: new Float32Array(5), shape: [5] }) } }),
+        m.run(m.batch([[1]]), {
+          edits: { hook_embed: edit.fill({ data: new Float32Array(5), shape: [5] }) },
+        }),
       /shape \(5\).*32 elements/s,
     ],
     [
       "an edit beyond its values",
       (m) =>
         m.run(m.batch([[1, 2, 3]]), {
-          edits: { hook_embed: fill({ data: new Float32Array(64), shape: [2, 32] }) },
+          edits: { hook_embed: edit.fill({ data: new Float32Array(64), shape: [2, 32] }) },
         }),
       /no element for position/,
     ],
@@ -425,18 +419,18 @@ describe("bad input gets a clear error", () => {
       "a basis that is none",
       (m) =>
         m.run(m.batch([[1]]), {
-          edits: { hook_embed: keep({ data: new Float32Array(32).fill(1), shape: [1, 32] }) },
+          edits: { hook_embed: edit.projectOnto({ data: new Float32Array(32).fill(1), shape: [1, 32] }) },
         }),
       /orthonormal/,
     ],
     [
       "heads where there are none",
-      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: { ...zero(), heads: [0] } } }),
+      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: { ...edit.zero(), heads: [0] } } }),
       /has no heads/,
     ],
     [
       "a head that is not there",
-      (m) => m.run(m.batch([[1]]), { edits: { "blocks.0.attn.hook_z": { ...zero(), heads: [9] } } }),
+      (m) => m.run(m.batch([[1]]), { edits: { "blocks.0.attn.hook_z": { ...edit.zero(), heads: [9] } } }),
       /no head 9/,
     ],
     [
@@ -447,25 +441,27 @@ describe("bad input gets a clear error", () => {
     ["a token id that is none", async (m) => m.batch([[96]]), /vocabulary has 96/],
     [
       "an edit of a row that is not there",
-      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: onRows([7], zero()) } }),
+      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: edit.zero({ rows: [7] }) } }),
       /names row 7/,
     ],
     [
       "an edit of a position that is not there",
-      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: at([9], zero()) } }),
+      (m) => m.run(m.batch([[1]]), { edits: { hook_embed: edit.zero({ positions: [9] }) } }),
       /names position 9/,
     ],
     [
       "an edit whose values are not of its shape",
       (m) =>
-        m.run(m.batch([[1]]), { edits: { hook_embed: fill({ data: new Float32Array(5), shape: [32] }) } }),
+        m.run(m.batch([[1]]), {
+          edits: { hook_embed: edit.fill({ data: new Float32Array(5), shape: [32] }) },
+        }),
       /5 values of shape \(32\)/,
     ],
-    ["a block that is not there", (m) => m.run(m.batch([[1]]), { stop: 99 }), /no block 99/],
-    ["a skipped block that is not there", (m) => m.run(m.batch([[1]]), { skip: [99] }), /no block 99/],
+    ["a block that is not there", (m) => m.run(m.batch([[1]]), { stopAtLayer: 99 }), /no block 99/],
+    ["a skipped block that is not there", (m) => m.run(m.batch([[1]]), { skipLayers: [99] }), /no block 99/],
     [
       "more tokens than the model was made for",
-      (m) => m.generate(m.batch([[1]]), { maxTokens: 1e6 }),
+      (m) => m.generate(m.batch([[1]]), { maxNewTokens: 1e6 }),
       /too many/,
     ],
     [
@@ -485,7 +481,8 @@ describe("bad input gets a clear error", () => {
       "a start of the wrong shape",
       (m) =>
         m.run(m.batch([[1, 2]]), {
-          start: { layer: 1, x: { data: new Float32Array(32), shape: [1, 1, 32] } },
+          startAtLayer: 1,
+          residual: { data: new Float32Array(32), shape: [1, 1, 32] },
         }),
       /needs \(1, 2, 32\)/,
     ],
@@ -532,8 +529,8 @@ describe("bad input gets a clear error", () => {
 
   it("padding sides are where they should be", () => {
     const left = padTokens([[1, 2, 3], [4]]);
-    assert.deepEqual([...left.mask], [1, 1, 1, 0, 0, 1]);
-    assert.deepEqual([...left.positions], [0, 1, 2, 0, 0, 0]);
-    assert.deepEqual(padTokens([[1, 2, 3], [4]], { side: "right" }).last, [2, 0]);
+    assert.deepEqual([...left.attentionMask], [1, 1, 1, 0, 0, 1]);
+    assert.deepEqual([...left.positionIds], [0, 1, 2, 0, 0, 0]);
+    assert.deepEqual(padTokens([[1, 2, 3], [4]], { paddingSide: "right" }).last, [2, 0]);
   });
 });

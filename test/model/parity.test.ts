@@ -70,8 +70,11 @@ for (const variant of variants) {
 
     for (const [name, { case: of, steps }] of Object.entries(expected.edits ?? {})) {
       it(`logits under the edit "${name}"`, async () => {
-        const { edits, skip } = editsOf(steps, (value) => reference.get(`edits/${name}/${value}`)!);
-        const { logits } = await model.run(batchOf(model, expected.cases[of]), { edits, skip });
+        const { edits, skip: skipLayers } = editsOf(
+          steps,
+          (value) => reference.get(`edits/${name}/${value}`)!,
+        );
+        const { logits } = await model.run(batchOf(model, expected.cases[of]), { edits, skipLayers });
         const drift = deviation(
           logits!,
           reference.get(`edits/${name}/logits`)!,
@@ -87,8 +90,8 @@ for (const variant of variants) {
     for (const [name, { ids }] of Object.entries(expected.generate)) {
       it(`greedy continuation of "${name}"`, async () => {
         const out = await model.generate(batchOf(model, expected.cases[name]), {
-          maxTokens: ids[0].length,
-          stopTokens: [],
+          maxNewTokens: ids[0].length,
+          eosTokenIds: [],
         });
         assert.deepEqual(
           out.map((row) => [...row.ids]),
@@ -102,11 +105,11 @@ for (const variant of variants) {
         const { edits, skip } = editsOf(steps, (value) => reference.get(`edited_generate/${name}/${value}`)!);
         const batch = batchOf(model, expected.cases[of]);
         const out = await model.generate(batch, {
-          maxTokens: ids[0].length,
+          maxNewTokens: ids[0].length,
           edits,
-          skip,
-          keepLogits: true,
-          stopTokens: [],
+          skipLayers: skip,
+          outputLogits: true,
+          eosTokenIds: [],
         });
         assert.deepEqual(
           out.map((row) => [...row.ids]),

@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  add,
-  apply,
-  at,
-  type Edits,
-  fill,
-  hide,
-  keep,
-  mean,
-  noise,
-  onHeads,
-  onRows,
-  resample,
-  scale,
-} from "../../lib/model/edits/edits.js";
+import type { Edits } from "../../lib/model/edits/edit.js";
+import * as edit from "../../lib/model/edits/edit.js";
 import type { Engine } from "../../lib/model/engine/engine.js";
 import type { SessionPool } from "../../lib/model/engine/pool.js";
 import { pickColumns } from "../../lib/model/forward/head.js";
@@ -42,22 +29,27 @@ function editsAt(l: number, width: number): Record<string, Edits> {
   };
   return {
     none: {},
-    "the stream before": { [`blocks.${l}.hook_resid_pre`]: at([6, 7], fill(0)) },
+    "the stream before": { [`blocks.${l}.hook_resid_pre`]: edit.fill(0, { positions: [6, 7] }) },
     "keys and values": {
-      [`blocks.${l}.attn.hook_k`]: at([6], scale(2)),
-      [`blocks.${l}.attn.hook_v`]: onRows([0], at([5, 6], noise(1, 2))),
+      [`blocks.${l}.attn.hook_k`]: edit.scale(2, { positions: [6] }),
+      [`blocks.${l}.attn.hook_v`]: edit.noise(1, { seed: 2, rows: [0], positions: [5, 6] }),
     },
-    "one head": { [`blocks.${l}.attn.hook_z`]: onHeads([1], fill(0)) },
-    "what queries see": { [`blocks.${l}.attn.hook_attn_scores`]: at("last", hide([5, 6])) },
-    "a pattern": { [`blocks.${l}.attn.hook_pattern`]: at("last", fill(0.1)) },
-    "a mean over columns": { [`blocks.${l}.attn.hook_v`]: mean() },
-    "a mean behind the MLP": { [`blocks.${l}.hook_mlp_out`]: mean() },
-    "a projection": { [`blocks.${l}.attn.hook_v`]: keep(basis) },
-    "another row": { [`blocks.${l}.hook_mlp_out`]: resample(1), [`blocks.${l}.attn.hook_z`]: resample(1) },
-    "a function": { [`blocks.${l}.attn.hook_z`]: apply(centred) },
-    "the stream behind": { [`blocks.${l}.hook_resid_post`]: at("last", add(0.3)) },
-    "a mean at the last norm": { "ln_final.hook_normalized": mean() },
-    "a factor at the last norm": { "ln_final.hook_normalized": at("last", scale(2)) },
+    "one head": { [`blocks.${l}.attn.hook_z`]: edit.fill(0, { heads: [1] }) },
+    "what queries see": {
+      [`blocks.${l}.attn.hook_attn_scores`]: edit.blockAttention({ from: "last", to: [5, 6] }),
+    },
+    "a pattern": { [`blocks.${l}.attn.hook_pattern`]: edit.fill(0.1, { positions: "last" }) },
+    "a mean over columns": { [`blocks.${l}.attn.hook_v`]: edit.mean() },
+    "a mean behind the MLP": { [`blocks.${l}.hook_mlp_out`]: edit.mean() },
+    "a projection": { [`blocks.${l}.attn.hook_v`]: edit.projectOnto(basis) },
+    "another row": {
+      [`blocks.${l}.hook_mlp_out`]: edit.resample({ seed: 1 }),
+      [`blocks.${l}.attn.hook_z`]: edit.resample({ seed: 1 }),
+    },
+    "a function": { [`blocks.${l}.attn.hook_z`]: edit.apply(centred) },
+    "the stream behind": { [`blocks.${l}.hook_resid_post`]: edit.add(0.3, { positions: "last" }) },
+    "a mean at the last norm": { "ln_final.hook_normalized": edit.mean() },
+    "a factor at the last norm": { "ln_final.hook_normalized": edit.scale(2, { positions: "last" }) },
   };
 }
 
@@ -85,22 +77,25 @@ for (const variant of families) {
     it("gives the same by rows as all at once, captures included", () =>
       withModel(async (model) => {
         const batch = batchOf(model, golden(variant).cases.left);
-        const rows = like(model, { tokensAtOnce: 1 });
-        const both = like(model, { tokensAtOnce: 1, workLimit: 2000 });
+        const rows = like(model, { chunkTokens: 1 });
+        const both = like(model, { chunkTokens: 1, workBytes: 2000 });
         const hooks = ["blocks.*.hook_resid_post", "blocks.1.attn.hook_pattern"];
         for (const [what, edits] of Object.entries(editsAt(1, model.config.head_dim))) {
-          const whole = await model.run(batch, { edits, capture: hooks, keepKeys: true });
+          const whole = await model.run(batch, { edits, capture: hooks, useCache: true });
           for (const parts of [rows, both]) {
             // A capture inside a block keeps its rows together.
             const capture = parts === rows ? hooks.slice(0, 1) : hooks;
-            const cut = await parts.run(batch, { edits, capture, keepKeys: true });
+            const cut = await parts.run(batch, { edits, capture, useCache: true });
             assert.ok(deviation(cut.logits!, whole.logits!) < 1e-5, what);
             for (const name of cut.cache.names)
               assert.ok(deviation(cut.cache.get(name), whole.cache.get(name)) < 1e-5, `${what}: ${name}`);
             // Keys of padding, which nobody sees, depend on how columns are cut.
             if (parts === both) continue;
-            whole.keys.forEach((kv, l) => {
-              assert.ok(deviation(cut.keys[l]!.value, kv!.value) < 1e-5, `${what}: values of block ${l}`);
+            whole.pastKeyValues.forEach((kv, l) => {
+              assert.ok(
+                deviation(cut.pastKeyValues[l]!.value, kv!.value) < 1e-5,
+                `${what}: values of block ${l}`,
+              );
             });
           }
         }
@@ -109,7 +104,7 @@ for (const variant of families) {
     it("continues from keys of a prompt whose last block was cut short", () =>
       withModel(async (model) => {
         const batch = batchOf(model, golden(variant).cases.right);
-        const options = { maxTokens: 4, stopTokens: [] };
+        const options = { maxNewTokens: 4, eosTokenIds: [] };
         const want = await model.generate(batch, { ...options, capture: ["blocks.*.hook_resid_post"] });
         const got = await model.generate(batch, options);
         assert.deepEqual(
@@ -155,13 +150,13 @@ describe("the last block", () => {
     const long = { last: [`${last}: 1×5`], whole: true };
     assert.deepEqual(await ran({ logits: [3, 4] }), short);
     assert.deepEqual(await ran({ logits: [4, 3], capture: [`blocks.${last}.hook_resid_pre`] }), short);
-    assert.deepEqual(await ran({ logits: [3], edits: { "blocks.*.attn.hook_z": scale(2) } }), short);
+    assert.deepEqual(await ran({ logits: [3], edits: { "blocks.*.attn.hook_z": edit.scale(2) } }), short);
     assert.deepEqual(await ran({}), long);
     assert.deepEqual(await ran({ logits: "none" }), long);
     assert.deepEqual(await ran({ logits: [0] }), long);
     assert.deepEqual(await ran({ logits: [3], capture: [`blocks.${last}.attn.hook_z`] }), long);
     assert.deepEqual(await ran({ logits: [3], capture: ["ln_final.hook_scale"] }), long);
-    assert.deepEqual(await ran({ logits: [3], edits: { "ln_final.hook_normalized": mean() } }), long);
+    assert.deepEqual(await ran({ logits: [3], edits: { "ln_final.hook_normalized": edit.mean() } }), long);
     assert.equal(calls[0], "0: 1×5");
     await opened.close();
   });

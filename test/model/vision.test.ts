@@ -25,17 +25,17 @@ for (const variant of variants) {
       it(`tokens and positions of "${name}"`, async () => {
         const batch = await prepared(model, given);
         assert.deepEqual(
-          masked(batch, batch.ids),
+          masked(batch, batch.inputIds),
           given.input_ids.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])),
         );
         const axes = (
           typeof given.position_ids[0][0] === "number" ? [given.position_ids] : given.position_ids
         ) as number[][][];
-        const cells = batch.size * batch.time;
+        const cells = batch.size * batch.seqLength;
         axes.forEach((axis, a) => {
-          const own = batch.positions.length > cells ? a : 0;
+          const own = batch.positionIds.length > cells ? a : 0;
           assert.deepEqual(
-            masked(batch, batch.positions.subarray(own * cells, (own + 1) * cells)),
+            masked(batch, batch.positionIds.subarray(own * cells, (own + 1) * cells)),
             axis.map((row, b) => row.filter((_, t) => given.attention_mask[b][t])),
             `axis ${a}`,
           );
@@ -72,8 +72,8 @@ for (const variant of variants) {
     for (const [name, { ids }] of Object.entries(generate)) {
       it(`greedy continuation of "${name}"`, async () => {
         const out = await model.generate(await prepared(model, cases[name]), {
-          maxTokens: ids[0].length,
-          stopTokens: [],
+          maxNewTokens: ids[0].length,
+          eosTokenIds: [],
         });
         assert.deepEqual(
           out.map((row) => [...row.ids]),
@@ -113,20 +113,20 @@ function lengths({ images }: Batch, hook: string, x: Tensor): number[] {
 }
 
 /** The cells of each row that hold tokens. */
-function masked({ size, time, mask }: Batch, data: Int32Array): number[][] {
+function masked({ size, seqLength: time, attentionMask }: Batch, data: Int32Array): number[][] {
   return Array.from({ length: size }, (_, b) =>
-    Array.from(data.subarray(b * time, (b + 1) * time)).filter((_, t) => mask[b * time + t]),
+    Array.from(data.subarray(b * time, (b + 1) * time)).filter((_, t) => attentionMask[b * time + t]),
   );
 }
 
 /** Which elements are no padding; the tower has none in these cases. */
 function realCells(hook: string, batch: Batch, x: Tensor): (i: number) => boolean {
   if (/^vision|^projector|^last_logits/.test(hook)) return () => true;
-  const query = x.shape.length === 4 && x.shape[1] !== batch.time;
+  const query = x.shape.length === 4 && x.shape[1] !== batch.seqLength;
   return (i) => {
     const [, a, b, c] = strides(x.shape);
     const row = Math.floor(i / strides(x.shape)[0]);
-    const real = (column: number): boolean => batch.mask[row * batch.time + column] === 1;
+    const real = (column: number): boolean => batch.attentionMask[row * batch.seqLength + column] === 1;
     if (!query) return real(Math.floor(i / a) % x.shape[1]);
     return real(Math.floor(i / b) % x.shape[2]) && real(Math.floor(i / c) % x.shape[3]);
   };

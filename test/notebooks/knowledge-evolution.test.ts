@@ -17,7 +17,7 @@ const folder = temporaryFolder();
 /** Sizes at which every part of the study runs, in seconds. */
 const small = {
   captionCount: 6,
-  maxTokens: 40,
+  maxNewTokens: 40,
   answerCount: 8,
   perplexities: [4],
   tsneSteps: 60,

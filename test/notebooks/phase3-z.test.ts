@@ -16,7 +16,7 @@ const folder = temporaryFolder();
 const small = {
   problemCount: 16,
   pairCount: 26,
-  maxTokens: 4,
+  maxNewTokens: 4,
   layers: [3, 4],
   ks: [13, 5],
   ardSteps: 30,

@@ -63,7 +63,7 @@ async function checkPrompt(model: Model, prompt: Prompt, golden: (name: string) 
   });
   const vocabulary = model.config.vocab_size;
   const last = logits!.data.subarray((prompt.ids.length - 1) * vocabulary);
-  const [row] = await model.generate(batch, { maxTokens: prompt.continuation.length, stopTokens: [] });
+  const [row] = await model.generate(batch, { maxNewTokens: prompt.continuation.length, eosTokenIds: [] });
   const step = row.ids.findIndex((id, t) => id !== prompt.continuation[t]);
   return {
     tokensAgree: own !== undefined && Array.from(own, Number).join() === prompt.ids.join(),

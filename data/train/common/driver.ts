@@ -10,7 +10,7 @@ import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
 import {
   type AdamState,
-  freshState,
+  createAdamState,
   initialWeights,
   saveCheckpoint,
   Trainer,
@@ -86,7 +86,7 @@ export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Pro
     if (stage.part === "language")
       write(`${options.out}-language`, languageConfig(raw), languageWeights(progress.weights));
     const weights = stage.part === "tower" ? withTower(raw, progress) : progress.weights;
-    progress = { ...progress, weights, stage: progress.stage + 1, state: freshState() };
+    progress = { ...progress, weights, stage: progress.stage + 1, state: createAdamState() };
     keep(options.work, progress);
   }
   await reader.close();
@@ -104,7 +104,7 @@ async function runStage(
   const steps = Math.max(1, Math.round(stage.steps * scale));
   const trainer = await Trainer.open(trained(stage, raw), {
     threads,
-    balance: stage.balance,
+    routerAuxLossCoef: stage.balance,
     frozen: stage.frozen,
   });
   const draw = batchesOf(stage, seed);
@@ -117,10 +117,10 @@ async function runStage(
   let saved = before;
   await train(trainer, progress.weights, async (step) => learning(reader, await draw(step)), {
     steps,
-    rate: (step) => rateAt(step, steps, rate),
+    learningRate: (step) => rateAt(step, steps, rate),
     betas: [0.9, 0.98],
-    decay: 0.05,
-    clip: 1,
+    weightDecay: 0.05,
+    maxGradNorm: 1,
     state: progress.state,
     signal,
     onProgress: bar,
@@ -153,7 +153,7 @@ function fresh(raw: Readonly<Record<string, unknown>>, seed: number): Progress {
   residualScale(weights);
   silence(weights, READER_BLOCKS);
   const parameters = [...weights.values()].reduce((n, { data }) => n + data.length, 0);
-  return { stage: 0, curves: { seed, parameters, stages: [] }, weights, state: freshState() };
+  return { stage: 0, curves: { seed, parameters, stages: [] }, weights, state: createAdamState() };
 }
 
 /** The config.json of what a stage trains. */

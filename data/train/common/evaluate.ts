@@ -39,13 +39,13 @@ const ROWS = 48;
 export async function answers(
   model: Model,
   tasks: readonly VisualTask[],
-  maxTokens: number,
+  maxNewTokens: number,
   report?: TaskOptions["onProgress"],
 ): Promise<string[]> {
   const found: string[] = [];
   for (let i = 0; i < tasks.length; i += ROWS) {
     const prompts = tasks.slice(i, i + ROWS).map((task) => [asMessage(task)]);
-    const replies = await model.generate(prompts, { maxTokens });
+    const replies = await model.generate(prompts, { maxNewTokens });
     found.push(...replies.map(({ text }) => text));
     report?.(Math.min(i + ROWS, tasks.length), tasks.length, "answers");
   }

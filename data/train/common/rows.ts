@@ -58,27 +58,27 @@ function pick(sources: readonly Source[], random: Random): Source {
  * and at each visual token a word for what its part of the picture shows, where that is known.
  */
 export async function learning(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
-  const batch = await model.prepare(rows.map(answered), { side: "right" });
-  const targets = new Int32Array(batch.ids.length);
-  const counts = new Float32Array(batch.ids.length);
+  const batch = await model.prepare(rows.map(answered), { paddingSide: "right" });
+  const targets = new Int32Array(batch.inputIds.length);
+  const lossWeights = new Float32Array(batch.inputIds.length);
   const opening = answerOpening(model);
   for (let row = 0; row < batch.size; row++) {
-    const cells = batch.columns[row].map((column) => row * batch.time + column);
-    const ids = cells.map((cell) => batch.ids[cell]);
+    const cells = batch.tokenPositions[row].map((column) => row * batch.seqLength + column);
+    const ids = cells.map((cell) => batch.inputIds[cell]);
     let answering = false;
     for (let t = 1; t < cells.length; t++) {
       answering ||= opening.every((id, i) => id === ids[t - opening.length + i]);
       if (!answering) continue;
       targets[cells[t - 1]] = ids[t];
-      counts[cells[t - 1]] = 1;
-      answering = !model.endTokens.includes(ids[t]);
+      lossWeights[cells[t - 1]] = 1;
+      answering = !model.eosTokenIds.includes(ids[t]);
     }
   }
   for (const { cell, word } of named(rows, batch)) {
     targets[cell] = model.tokenizer!.encode(` ${word}`, { add_special_tokens: false }).at(-1)!;
-    counts[cell] = 1;
+    lossWeights[cell] = 1;
   }
-  return { batch, targets, counts };
+  return { batch, targets, lossWeights };
 }
 
 /**
@@ -87,9 +87,9 @@ export async function learning(model: Model, rows: readonly Conversation[]): Pro
  */
 function named(
   rows: readonly Conversation[],
-  { images = [], time }: Batch,
+  { images = [], seqLength: time }: Batch,
 ): { cell: number; word: string }[] {
-  return images.flatMap(({ row, columns, image }) => {
+  return images.flatMap(({ row, positions: columns, image }) => {
     const { annotations = [] } = rows[row][0].images[0] as Raster;
     return image.tokens.flatMap((token, t) => {
       const words = token.box && shown(annotations, token.box)?.words;

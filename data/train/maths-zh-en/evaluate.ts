@@ -27,7 +27,7 @@ async function measure(model: Model, problems: readonly SyntheticProblem[], chat
     for (let i = 0; i < problems.length; i += ROWS) {
       const part = problems.slice(i, i + ROWS);
       const prompts = part.map((p) => exchange(p.question[language], p.sentence[language], chat).prompt);
-      const answers = await model.generate(prompts, { maxTokens: 20 });
+      const answers = await model.generate(prompts, { maxNewTokens: 20 });
       part.forEach((problem, k) => {
         const fresh = (): Score => ({ problems: 0, right: 0, ownLanguage: 0 });
         const both = scores.get(problem.category) ?? { en: fresh(), zh: fresh() };

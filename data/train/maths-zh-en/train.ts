@@ -108,14 +108,14 @@ function shifted({ tokens, mask }: PaddedRows): TrainingBatch {
   );
   const batch: Batch = padTokens(lists);
   const targets = new Int32Array(rows * time);
-  const counts = new Float32Array(rows * time);
+  const lossWeights = new Float32Array(rows * time);
   for (let b = 0; b < rows; b++) {
     for (let t = 0; t + 1 < time; t++) {
       targets[b * time + t] = tokens.data[b * time + t + 1];
-      counts[b * time + t] = mask.data[b * time + t + 1];
+      lossWeights[b * time + t] = mask.data[b * time + t + 1];
     }
   }
-  return { batch, targets, counts };
+  return { batch, targets, lossWeights };
 }
 
 function fresh(
@@ -160,14 +160,14 @@ async function main(options: Options): Promise<void> {
   let smooth = Number.NaN;
   const next = (): TrainingBatch => {
     const batch = shifted(rows.next().value as PaddedRows);
-    seen += batch.batch.size * batch.batch.time;
+    seen += batch.batch.size * batch.batch.seqLength;
     return batch;
   };
   await train(trainer, weights, next, {
     steps: options.steps,
-    rate: (step) => rateAt(step, options),
+    learningRate: (step) => rateAt(step, options),
     betas: [0.9, 0.98],
-    clip: 1,
+    maxGradNorm: 1,
     onStep(step, loss) {
       smooth = Number.isNaN(smooth) ? loss : 0.95 * smooth + 0.05 * loss;
       const seconds = (performance.now() - started) / 1000;

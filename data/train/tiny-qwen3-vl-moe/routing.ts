@@ -36,7 +36,7 @@ async function expertShares(
     for (const l of layers) {
       const { data, shape } = cache.get(capture[l]);
       for (let at = 0; at < data.length; at++)
-        if (batch.mask[Math.floor(at / shape[2])]) counts[l][data[at]]++;
+        if (batch.attentionMask[Math.floor(at / shape[2])]) counts[l][data[at]]++;
     }
   }
   return counts.map((own) => own.map((n) => n / own.reduce((a, b) => a + b)));

@@ -3,8 +3,8 @@ import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { type Engine, floats } from "../engine/engine.js";
 import { placeOf } from "../engine/expert-layout.js";
-import { type ExpertInputs, forEachCall, type Visit } from "../forward/expert-calls.js";
-import { visitsOf } from "../forward/experts.js";
+import { type ExpertInputs, forEachExpertCall, type Route } from "../forward/expert-calls.js";
+import { routesOf } from "../forward/experts.js";
 import { expertBackward } from "../nn/index.js";
 
 /** Derivatives by what the experts of a block read. */
@@ -22,7 +22,7 @@ export interface ExpertCotangents {
  * @param g (targets, batch, time, hidden_size)
  * @param frozenPost takes `mlp.hook_post` as a constant: the input is then reached by the weights alone
  */
-export async function backThroughExperts(
+export async function vjpExperts(
   engine: Engine,
   layer: number,
   pass: Pass,
@@ -40,10 +40,10 @@ export async function backThroughExperts(
     return { data: floats(engine, sizeOf(whole)), shape: whole };
   };
   const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(topK, expertDim) };
-  const visits = visitsOf(inputs.weights, pass);
+  const routes = routesOf(inputs.weights, pass);
   const outputs = [...(frozenPost ? [] : ["d x"]), "d weight", "d post"];
-  await forEachCall(
-    { engine, place, inputs, visits, signal },
+  await forEachExpertCall(
+    { engine, place, inputs, routes, signal },
     {
       name: frozenPost ? "back, inner values frozen" : "back",
       build: (all) => expertBackward(experts, hidden, all, frozenPost),
@@ -61,7 +61,7 @@ export async function backThroughExperts(
 }
 
 /** Tokens of each target: (targets, batch, time, width) → (targets, tokens, width). */
-function targetRows(engine: Engine, g: Tensor, own: readonly Visit[]): Tensor {
+function targetRows(engine: Engine, g: Tensor, own: readonly Route[]): Tensor {
   const [targets, batch, time, width] = g.shape;
   const data = floats(engine, targets * own.length * width);
   for (let m = 0; m < targets; m++) {
@@ -73,13 +73,13 @@ function targetRows(engine: Engine, g: Tensor, own: readonly Visit[]): Tensor {
   return { data, shape: [targets, own.length, width] };
 }
 
-/** Adds (targets, tokens, width) to where each visit lies within a target of `into`. */
-function scatter(rows: Tensor, own: readonly Visit[], into: Tensor, offset: (visit: Visit) => number): void {
+/** Adds (targets, tokens, width) to where each route lies within a target of `into`. */
+function scatter(rows: Tensor, own: readonly Route[], into: Tensor, offset: (route: Route) => number): void {
   const [targets, , width] = rows.shape;
   const perTarget = into.data.length / targets;
   for (let m = 0; m < targets; m++) {
-    own.forEach((visit, i) => {
-      const to = m * perTarget + offset(visit);
+    own.forEach((route, i) => {
+      const to = m * perTarget + offset(route);
       const from = (m * own.length + i) * width;
       for (let j = 0; j < width; j++) into.data[to + j] += rows.data[from + j];
     });

@@ -4,39 +4,39 @@ import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import { columns, joinColumns, rowsOf, sum } from "../batch/slices.js";
-import { Cache } from "../captures/activation-cache.js";
-import { Sink } from "../captures/sink.js";
-import { fromRow } from "../edits/plan.js";
+import { addTensors, concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
+import { ActivationCache } from "../captures/activation-cache.js";
+import { CaptureRecorder } from "../captures/recorder.js";
+import { planFromRow } from "../edits/plan.js";
 import type { Engine } from "../engine/engine.js";
-import type { Demand } from "../engine/estimate.js";
+import type { MemoryDemand } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import { type VisionPieceId, type VisionReadout, visionPieces } from "../families/index.js";
 import type { Hook } from "../hooks/index.js";
-import { look, NEWLINE, tokenRows } from "../vision/features.js";
-import { countRows, type Rows } from "../vision/rows.js";
+import { forEachReadout, NEWLINE, tokenRows } from "../vision/features.js";
+import { type VisionRows, visionRows } from "../vision/rows.js";
 import { rowBytes, towerRows } from "../vision/tower.js";
-import { type Backward, backThrough, throughStream } from "./piece.js";
+import { type BackwardContext, vjpPiece, vjpStream } from "./piece.js";
 
 /** Where features enter the language model: in the image tokens' places, or after a block. */
-export type Entrance = "hook_embed" | number;
+export type InjectionPoint = "hook_embed" | number;
 
 /**
- * Pulls cotangents of what pictures bring to the language model back as far as the wanted hooks ask.
+ * Pulls cotangents of what images bring to the language model back as far as the wanted hooks ask.
  * @param arriving (targets, batch, time, hidden_size) by where the features enter
  */
-export async function backThroughSeen(
-  back: Backward,
+export async function vjpVision(
+  back: BackwardContext,
   images: readonly BatchImage[],
-  arriving: ReadonlyMap<Entrance, Tensor>,
+  arriving: ReadonlyMap<InjectionPoint, Tensor>,
   { onProgress, signal }: TaskOptions = {},
 ): Promise<void> {
   const { engine, plan } = back;
   const vision = engine.config.vision_config!;
-  const rows = countRows(vision, images);
+  const rows = visionRows(vision, images);
   const feeds = new Map<VisionPieceId, Readonly<Record<string, Tensor>>>();
-  const company = { plan, sink: new Sink(engine.hooks, []), signal };
-  await look(
+  const company = { plan, recorder: new CaptureRecorder(engine.hooks, []), signal };
+  await forEachReadout(
     engine,
     images,
     rows,
@@ -44,45 +44,45 @@ export async function backThroughSeen(
     ({ id }, given) => void feeds.set(id, given),
     (id, given) => void feeds.set(id, given),
   );
-  const first = firstPiece(visionPieces(vision), back.wanted);
-  const tower: Backward = { ...back, pass: rows.tower };
+  const first = earliestPiece(visionPieces(vision), back.wrt);
+  const tower: BackwardContext = { ...back, pass: rows.tower };
   const through = async (id: VisionPieceId, g: Tensor, pass = rows.tower): Promise<Tensor> => {
     signal?.throwIfAborted();
-    const d = await backThrough({ ...back, pass }, id, feeds.get(id)!, { out: g });
+    const d = await vjpPiece({ ...back, pass }, id, feeds.get(id)!, { out: g });
     await nextTurn();
     return d;
   };
   const streams = new Map<number | "final", Tensor>();
   for (const readout of vision.readouts) {
-    const g = gathered(back, images, rows, arriving.get(readout.toLayer ?? "hook_embed")!);
-    split(readout, await through(readout.id, g, rows.tokens), streams);
+    const g = gatherReadout(back, images, rows, arriving.get(readout.toLayer ?? "hook_embed")!);
+    splitReadout(readout, await through(readout.id, g, rows.tokens), streams);
   }
   const layers = vision.num_hidden_layers;
   if (streams.has("final") && first <= layers + 1) {
-    collect(streams, layers - 1, await through("vision.final", streams.get("final")!));
+    accumulate(streams, layers - 1, await through("vision.final", streams.get("final")!));
   }
   for (let l = layers - 1; l >= 0 && first <= l + 1; l--) {
     onProgress?.(layers - 1 - l, layers, `vision block ${l}`);
-    const after = throughStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
+    const after = vjpStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
     const id = `vision.blocks.${l}` as const;
-    const entering = await throughRows(tower, id, feeds.get(id)!, after, signal);
-    if (l === 0) collect(streams, -1, entering);
-    const before = throughStream(
+    const entering = await vjpRows(tower, id, feeds.get(id)!, after, signal);
+    if (l === 0) accumulate(streams, -1, entering);
+    const before = vjpStream(
       tower,
       `vision.blocks.${l}.hook_resid_pre`,
       l === 0 ? streams.get(-1)! : entering,
     );
     if (l === 0) streams.set(-1, before);
-    else collect(streams, l - 1, before);
+    else accumulate(streams, l - 1, before);
   }
   if (first > 0) return;
   const patches = await through("vision.embed", streams.get(-1)!);
-  throughStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
+  vjpStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
 }
 
 /** Back through one block of the tower, as many rows at once as the limit on memory allows. */
-async function throughRows(
-  back: Backward,
+async function vjpRows(
+  back: BackwardContext,
   id: VisionPieceId,
   feeds: Readonly<Record<string, Tensor>>,
   g: Tensor,
@@ -90,46 +90,51 @@ async function throughRows(
 ): Promise<Tensor> {
   const { engine, pass } = back;
   const hooks = engine.hooks.filter((h) => h.piece === id && h.inside);
-  const most = rowsAtOnce(engine, pass, g.shape[0]);
+  const most = towerRowChunk(engine, pass, g.shape[0]);
   const parts: Tensor[] = [];
-  const found: Cache[] = [];
+  const found: ActivationCache[] = [];
   for (let from = 0; from < pass.size; from += most) {
     signal?.throwIfAborted();
     const to = Math.min(pass.size, from + most);
-    const cut = (x: Tensor): Tensor => (x.shape[0] === pass.size ? rowsOf(x, from, to) : x);
+    const cut = (x: Tensor): Tensor => (x.shape[0] === pass.size ? sliceBatch(x, from, to) : x);
     const cutAll = (given: Iterable<[string, Tensor]>): [string, Tensor][] =>
       Array.from(given, ([name, x]) => [name, cut(x)]);
-    const part = {
+    const part: BackwardContext = {
       ...back,
-      pass: towerRows(pass, from, to, pass.time),
-      plan: fromRow(back.plan, hooks, from),
-      values: new Map(cutAll(back.values)),
-      found: new Cache(),
+      pass: towerRows(pass, from, to, pass.seqLength),
+      plan: planFromRow(back.plan, hooks, from),
+      frozenValues: new Map(cutAll(back.frozenValues)),
+      gradients: new ActivationCache(),
     };
     const own = Object.fromEntries(cutAll(Object.entries(feeds)));
-    parts.push(await backThrough(part, id, own, { out: columns(g, from, to) }));
-    found.push(part.found);
+    parts.push(await vjpPiece(part, id, own, { out: sliceTime(g, from, to) }));
+    found.push(part.gradients);
     await nextTurn();
   }
-  for (const name of found[0].names) back.found.set(name, joinColumns(found.map((part) => part.get(name))));
-  return joinColumns(parts);
+  for (const name of found[0].names)
+    back.gradients.set(name, concatTime(found.map((part) => part.get(name))));
+  return concatTime(parts);
 }
 
 /** Rows of the tower that a block takes backwards together. */
-function rowsAtOnce(engine: Engine, { size, time }: Pass, targets: number): number {
+function towerRowChunk(engine: Engine, { size, seqLength: time }: Pass, targets: number): number {
   return Math.min(
     size,
-    Math.max(1, Math.floor(engine.workLimit / (rowBytes(engine, time, time) * (1 + targets)))),
+    Math.max(1, Math.floor(engine.workBytes / (rowBytes(engine, time, time) * (1 + targets)))),
   );
 }
 
 /** Bytes of the streams that a backward pass keeps, and of what one block works with. */
-export function seenMemory(engine: Engine, images: readonly BatchImage[], targets: number): Demand {
+export function visionBackwardBytes(
+  engine: Engine,
+  images: readonly BatchImage[],
+  targets: number,
+): MemoryDemand {
   const vision = engine.config.vision_config!;
-  const { tower } = countRows(vision, images);
-  const { size, time } = tower;
+  const { tower } = visionRows(vision, images);
+  const { size, seqLength: time } = tower;
   const element = ELEMENT_BYTES[engine.float];
-  const rows = rowsAtOnce(engine, tower, targets);
+  const rows = towerRowChunk(engine, tower, targets);
   return {
     "streams of the vision tower":
       (vision.num_hidden_layers + 1) * size * time * vision.hidden_size * element,
@@ -138,33 +143,45 @@ export function seenMemory(engine: Engine, images: readonly BatchImage[], target
 }
 
 /** Place among the pieces of the earliest that a cotangent must reach. */
-function firstPiece(pieces: readonly VisionPieceId[], wanted: readonly Hook[]): number {
+function earliestPiece(pieces: readonly VisionPieceId[], wanted: readonly Hook[]): number {
   const places = wanted.map(({ piece }) => pieces.indexOf(piece as VisionPieceId)).filter((at) => at >= 0);
   return Math.min(...places);
 }
 
 /** The cotangent of a readout (targets, rows, tokens, width), from that of the stream that its vectors stand in. */
-function gathered({ engine }: Backward, images: readonly BatchImage[], rows: Rows, g: Tensor): Tensor {
+function gatherReadout(
+  { engine }: BackwardContext,
+  images: readonly BatchImage[],
+  rows: VisionRows,
+  g: Tensor,
+): Tensor {
   const [targets, size, time, width] = g.shape;
   const { tokens } = rows;
-  const data = zerosLike(g.data, targets * tokens.size * tokens.time * width);
-  const from = tokenRows(engine.config.vision_config!, images, tokens.time);
+  const data = zerosLike(g.data, targets * tokens.size * tokens.seqLength * width);
+  const from = tokenRows(engine.config.vision_config!, images, tokens.seqLength);
   for (let m = 0; m < targets; m++) {
-    images.forEach(({ row, columns }, i) => {
+    images.forEach(({ row, positions: columns }, i) => {
       from[i].forEach((place, t) => {
         if (place === NEWLINE) return;
         const source = ((m * size + row) * time + columns[t]) * width;
-        data.set(g.data.subarray(source, source + width), (m * tokens.size * tokens.time + place) * width);
+        data.set(
+          g.data.subarray(source, source + width),
+          (m * tokens.size * tokens.seqLength + place) * width,
+        );
       });
     });
   }
-  return { data, shape: [targets, tokens.size, tokens.time, width] };
+  return { data, shape: [targets, tokens.size, tokens.seqLength, width] };
 }
 
 /** Gives each stream that a readout reads its share of the cotangent of all of them side by side. */
-function split({ fromLayers }: VisionReadout, g: Tensor, streams: Map<number | "final", Tensor>): void {
+function splitReadout(
+  { fromLayers }: VisionReadout,
+  g: Tensor,
+  streams: Map<number | "final", Tensor>,
+): void {
   if (fromLayers === "final") {
-    collect(streams, fromLayers, g);
+    accumulate(streams, fromLayers, g);
     return;
   }
   const lead = g.shape.slice(0, -1);
@@ -176,11 +193,11 @@ function split({ fromLayers }: VisionReadout, g: Tensor, streams: Map<number | "
       const from = i * all + part * width;
       data.set(g.data.subarray(from, from + width), i * width);
     }
-    collect(streams, l, { data, shape: [...lead, width] });
+    accumulate(streams, l, { data, shape: [...lead, width] });
   });
 }
 
-function collect(streams: Map<number | "final", Tensor>, at: number | "final", g: Tensor): void {
+function accumulate(streams: Map<number | "final", Tensor>, at: number | "final", g: Tensor): void {
   const before = streams.get(at);
-  streams.set(at, before ? sum(before, g) : g);
+  streams.set(at, before ? addTensors(before, g) : g);
 }

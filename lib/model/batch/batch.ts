@@ -6,41 +6,41 @@ export interface Batch {
   /** Number of rows. */
   readonly size: number;
   /** Length of the rows, padding included. */
-  readonly time: number;
+  readonly seqLength: number;
   /** (batch, time) */
-  readonly ids: Int32Array;
+  readonly inputIds: Int32Array;
   /** (batch, time): 1 for a token, 0 for padding. */
-  readonly mask: Uint8Array;
+  readonly attentionMask: Uint8Array;
   /** (batch, time): the rotary position of each token, padding has 0; (3, batch, time) where time, row and column turn apart. */
-  readonly positions: Int32Array;
+  readonly positionIds: Int32Array;
   /** For each row, the position of the token that comes next. */
-  readonly next: readonly number[];
+  readonly nextPositionIds: readonly number[];
   /** For each row, the columns that hold tokens, in order. */
-  readonly columns: readonly (readonly number[])[];
+  readonly tokenPositions: readonly (readonly number[])[];
   /** For each row, the column of the last token. */
   readonly last: readonly number[];
-  /** For each row, the columns of picture tokens, of the question's text, of the answer's if one is given, and of special tokens. */
+  /** For each row, the columns of image tokens, of the question's text, of the answer's if one is given, and of special tokens. */
   readonly visual: readonly (readonly number[])[];
   readonly question: readonly (readonly number[])[];
   readonly answer: readonly (readonly number[])[];
   readonly special: readonly (readonly number[])[];
-  /** Its pictures, by row and in the order in which they stand there. */
+  /** Its images, by row and in the order in which they stand there. */
   readonly images?: readonly BatchImage[];
 }
 
-/** A picture among the tokens. */
+/** An image among the tokens. */
 export interface BatchImage {
   readonly row: number;
   readonly image: ProcessedImage;
   /** The column of each of `image.tokens`. */
-  readonly columns: readonly number[];
+  readonly positions: readonly number[];
 }
 
 export interface PadOptions {
   /** Left (default), as generation wants it, or right. */
-  readonly side?: "left" | "right";
+  readonly paddingSide?: "left" | "right";
   /** Token id to pad with (default 0). */
-  readonly padding?: number;
+  readonly padTokenId?: number;
 }
 
 /**
@@ -51,28 +51,38 @@ export function padTokens(rows: readonly (readonly number[])[], options: PadOpti
   if (rows.length === 0) throw new ModalscopeError("The batch is empty.", "There is no prompt in it.");
   const time = Math.max(...rows.map((row) => row.length));
   const size = rows.length;
-  const ids = new Int32Array(size * time).fill(options.padding ?? 0);
-  const mask = new Uint8Array(size * time);
-  const positions = new Int32Array(size * time);
-  const columns = rows.map((row, b) => {
+  const inputIds = new Int32Array(size * time).fill(options.padTokenId ?? 0);
+  const attentionMask = new Uint8Array(size * time);
+  const positionIds = new Int32Array(size * time);
+  const tokenPositions = rows.map((row, b) => {
     if (row.length === 0)
       throw new ModalscopeError(`Prompt ${b} has no tokens.`, "A row needs at least one.");
-    const start = options.side === "right" ? 0 : time - row.length;
+    const start = options.paddingSide === "right" ? 0 : time - row.length;
     return row.map((id, i) => {
       if (!Number.isInteger(id) || id < 0)
         throw new ModalscopeError(`Prompt ${b} has the token id ${id}.`, "Ids are integers from 0.");
       const cell = b * time + start + i;
-      ids[cell] = id;
-      mask[cell] = 1;
-      positions[cell] = i;
+      inputIds[cell] = id;
+      attentionMask[cell] = 1;
+      positionIds[cell] = i;
       return start + i;
     });
   });
-  const last = columns.map((c) => c[c.length - 1]);
-  const next = rows.map((row) => row.length);
+  const last = tokenPositions.map((c) => c[c.length - 1]);
+  const nextPositionIds = rows.map((row) => row.length);
   const none = rows.map(() => []);
-  const kinds = { visual: none, question: columns, answer: none, special: none };
-  return { size, time, ids, mask, positions, next, columns, last, ...kinds };
+  const kinds = { visual: none, question: tokenPositions, answer: none, special: none };
+  return {
+    size,
+    seqLength: time,
+    inputIds,
+    attentionMask,
+    positionIds,
+    nextPositionIds,
+    tokenPositions,
+    last,
+    ...kinds,
+  };
 }
 
 /** Some columns: the same for every row, one list per row, the last token of each row, or all tokens. */
@@ -84,10 +94,10 @@ export type Positions = readonly number[] | readonly (readonly number[])[] | "la
  */
 export function resolvePositions(
   positions: Positions,
-  batch: Pick<Batch, "size" | "time" | "columns" | "last">,
+  batch: Pick<Batch, "size" | "seqLength" | "tokenPositions" | "last">,
 ): number[][] {
   if (positions === "last") return batch.last.map((c) => [c]);
-  if (positions === "all") return batch.columns.map((c) => [...c]);
+  if (positions === "all") return batch.tokenPositions.map((c) => [...c]);
   const perRow = positions.length > 0 && Array.isArray(positions[0]);
   if (perRow && positions.length !== batch.size) {
     throw new ModalscopeError(
@@ -97,19 +107,19 @@ export function resolvePositions(
   }
   return Array.from({ length: batch.size }, (_, b) => {
     const row = (perRow ? positions[b] : positions) as readonly number[];
-    const tokens = new Set(batch.columns[b]);
+    const tokens = new Set(batch.tokenPositions[b]);
     return row.map((p) => {
       const column = p < 0 ? batch.last[b] + 1 + p : p;
       if (tokens.has(column)) return column;
-      if (!Number.isInteger(column) || column < 0 || column >= batch.time) {
+      if (!Number.isInteger(column) || column < 0 || column >= batch.seqLength) {
         throw new ModalscopeError(
           `Row ${b} has no position ${p}.`,
-          `The batch is ${batch.time} tokens long.`,
+          `The batch is ${batch.seqLength} tokens long.`,
         );
       }
       throw new ModalscopeError(
         `Position ${p} of row ${b} is padding.`,
-        `Its tokens are at columns ${batch.columns[b][0]} to ${batch.last[b]}.`,
+        `Its tokens are at columns ${batch.tokenPositions[b][0]} to ${batch.last[b]}.`,
         "Count from a row's end (-1 is its last token), or give a list of positions for each row.",
       );
     });

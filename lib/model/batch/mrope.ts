@@ -2,21 +2,21 @@ import type { TextConfig } from "../families/index.js";
 import type { Batch, BatchImage } from "./batch.js";
 
 /**
- * Positions of tokens and pictures where time, row and column turn apart (Qwen2-VL's MRoPE): text counts on along all
- * three; a picture's tokens share one time and count rows and columns from there; what follows goes on after the
+ * Positions of tokens and images where time, row and column turn apart (Qwen2-VL's MRoPE): text counts on along all
+ * three; an image's tokens share one time and count rows and columns from there; what follows goes on after the
  * largest. (3, batch, time)
  */
-export function mropePositions(
+export function mropePositionIds(
   { rope_parameters, vision_config }: TextConfig,
   batch: Batch,
   images: readonly BatchImage[],
-): Partial<Pick<Batch, "positions" | "next">> {
+): Partial<Pick<Batch, "positionIds" | "nextPositionIds">> {
   if (!rope_parameters.full_attention.mrope_section || !vision_config) return {};
-  const cells = batch.size * batch.time;
-  const positions = new Int32Array(3 * cells);
-  const next = batch.columns.map((columns, row) => {
+  const cells = batch.size * batch.seqLength;
+  const positionIds = new Int32Array(3 * cells);
+  const nextPositionIds = batch.tokenPositions.map((columns, row) => {
     const pictures = new Map<number, { row: number; column: number; after: number }>();
-    for (const { image, columns: at } of images.filter((i) => i.row === row)) {
+    for (const { image, positions: at } of images.filter((i) => i.row === row)) {
       const [, height, width] = image.grid.map((n) => n / vision_config.spatialMergeSize);
       const after = Math.max(height, width);
       at.forEach((c, i) => {
@@ -30,14 +30,14 @@ export function mropePositions(
     }
     let position = 0;
     for (const c of columns) {
-      const cell = row * batch.time + c;
+      const cell = row * batch.seqLength + c;
       const own = pictures.get(c) ?? { row: 0, column: 0, after: 1 };
-      positions[cell] = position;
-      positions[cells + cell] = position + own.row;
-      positions[2 * cells + cell] = position + own.column;
+      positionIds[cell] = position;
+      positionIds[cells + cell] = position + own.row;
+      positionIds[2 * cells + cell] = position + own.column;
       position += own.after;
     }
     return position;
   });
-  return { positions, next };
+  return { positionIds, nextPositionIds };
 }

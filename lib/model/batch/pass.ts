@@ -2,7 +2,7 @@ import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { TextConfig } from "../families/index.js";
 import { ropeFrequencies, rotations } from "../nn/index.js";
 import type { Batch } from "./batch.js";
-import { columns as cutColumns, rowsOf } from "./slices.js";
+import { sliceBatch, sliceTime } from "./slices.js";
 
 /** Rotated keys and values of one layer, (batch, key-value heads, keys, head_dim) each. */
 export interface KeyValues {
@@ -14,34 +14,38 @@ export interface KeyValues {
 export interface Pass {
   readonly size: number;
   /** Columns read in this pass. */
-  readonly time: number;
+  readonly seqLength: number;
   /** Absolute column of the first of them; the keys of all earlier columns are in `past`. */
   readonly start: number;
   /** (batch, time): rotary positions; three of them where time, row and column turn apart. */
-  readonly positions: readonly Int32Array[];
+  readonly positionIds: readonly Int32Array[];
   /** (batch, start + time): 1 where a key is a token. */
   readonly keyMask: Uint8Array;
   /** For each row, the absolute columns of this pass that hold tokens. */
-  readonly columns: readonly (readonly number[])[];
+  readonly tokenPositions: readonly (readonly number[])[];
   /** For each row, the absolute column of its prompt's last token. */
   readonly last: readonly number[];
   readonly phase: "prompt" | "decoding";
   /** By layer; empty where `start` is 0. */
   readonly past: readonly (KeyValues | undefined)[];
   /** The pass that this one reads a part of, when its queries or rows are taken in parts. */
-  readonly whole?: Pass;
+  readonly parent?: Pass;
   /** Row of `whole` that its first one is (default 0). */
-  readonly firstRow?: number;
+  readonly rowOffset?: number;
   /** How many keys its queries see, where these need not lie before them: in the tower. */
   readonly keys?: number;
   /** What is added to the stream after a block, (batch, time, hidden_size): DeepStack's visual features. */
   readonly injections?: ReadonlyMap<number, Tensor>;
-  /** (batch, start + time): which picture a column belongs to, counted from 1; given where a picture's tokens all see each other. */
-  readonly spans?: Int32Array;
+  /** (batch, start + time): which image a column belongs to, counted from 1; given where an image's tokens all see each other. */
+  readonly bidirectionalSpans?: Int32Array;
 }
 
 /** How many keys there are for the queries of a pass. */
-export function keyCount({ start, time, keys }: Pick<Pass, "start" | "time" | "keys">): number {
+export function keyCount({
+  start,
+  seqLength: time,
+  keys,
+}: Pick<Pass, "start" | "seqLength" | "keys">): number {
   return keys ?? start + time;
 }
 
@@ -49,11 +53,11 @@ export function keyCount({ start, time, keys }: Pick<Pass, "start" | "time" | "k
 export function promptPass(batch: Batch): Pass {
   return {
     size: batch.size,
-    time: batch.time,
+    seqLength: batch.seqLength,
     start: 0,
-    positions: byAxis(batch),
-    keyMask: batch.mask,
-    columns: batch.columns,
+    positionIds: byAxis(batch),
+    keyMask: batch.attentionMask,
+    tokenPositions: batch.tokenPositions,
     last: batch.last,
     phase: "prompt",
     past: [],
@@ -61,25 +65,28 @@ export function promptPass(batch: Batch): Pass {
 }
 
 /** Positions along one axis, or along each of three. */
-function byAxis({ positions, size, time }: Batch): Int32Array[] {
+function byAxis({ positionIds, size, seqLength: time }: Batch): Int32Array[] {
   const cells = size * time;
-  return Array.from({ length: positions.length / cells }, (_, a) =>
-    positions.subarray(a * cells, (a + 1) * cells),
+  return Array.from({ length: positionIds.length / cells }, (_, a) =>
+    positionIds.subarray(a * cells, (a + 1) * cells),
   );
 }
 
 /** Columns `from` … `to`−1 of a pass, as a pass of their own; `past` holds what comes before them. */
 export function subPass(pass: Pass, from: number, to: number, past: Pass["past"]): Pass {
   const { size, start } = pass;
-  const positions = pass.positions.map((axis) => cutRows(axis, size, from, to));
-  const keyMask = cutRows(pass.keyMask, size, 0, start + to);
-  const spans = pass.spans && cutRows(pass.spans, size, 0, start + to);
-  const injections =
-    pass.injections && new Map([...pass.injections].map(([l, x]) => [l, cutColumns(x, from, to)]));
   const inside = (c: number): boolean => c >= start + from && c < start + to;
-  const columns = pass.columns.map((row) => row.filter(inside));
-  const own = { positions, keyMask, columns, past, spans, injections };
-  return { ...pass, ...own, time: to - from, start: start + from };
+  return {
+    ...pass,
+    seqLength: to - from,
+    start: start + from,
+    positionIds: pass.positionIds.map((axis) => cutRows(axis, size, from, to)),
+    keyMask: cutRows(pass.keyMask, size, 0, start + to),
+    tokenPositions: pass.tokenPositions.map((row) => row.filter(inside)),
+    bidirectionalSpans: pass.bidirectionalSpans && cutRows(pass.bidirectionalSpans, size, 0, start + to),
+    injections: pass.injections && new Map([...pass.injections].map(([l, x]) => [l, sliceTime(x, from, to)])),
+    past,
+  };
 }
 
 /** Rows `from` … `to`−1 of a pass, as a part of it. */
@@ -87,19 +94,19 @@ export function rowsPass(pass: Pass, from: number, to: number): Pass {
   const { size } = pass;
   const cut = <D extends Int32Array | Uint8Array>(data: D): D =>
     data.subarray((data.length / size) * from, (data.length / size) * to) as D;
-  const cutRows = (x: Tensor): Tensor => rowsOf(x, from, to);
+  const cutRows = (x: Tensor): Tensor => sliceBatch(x, from, to);
   return {
     ...pass,
     size: to - from,
-    positions: pass.positions.map(cut),
+    positionIds: pass.positionIds.map(cut),
     keyMask: cut(pass.keyMask),
-    spans: pass.spans && cut(pass.spans),
-    columns: pass.columns.slice(from, to),
+    bidirectionalSpans: pass.bidirectionalSpans && cut(pass.bidirectionalSpans),
+    tokenPositions: pass.tokenPositions.slice(from, to),
     last: pass.last.slice(from, to),
     past: pass.past.map((kv) => kv && { key: cutRows(kv.key), value: cutRows(kv.value) }),
     injections: pass.injections && new Map([...pass.injections].map(([l, x]) => [l, cutRows(x)])),
-    whole: pass.whole ?? pass,
-    firstRow: (pass.firstRow ?? 0) + from,
+    parent: pass.parent ?? pass,
+    rowOffset: (pass.rowOffset ?? 0) + from,
   };
 }
 
@@ -112,10 +119,10 @@ function cutRows<D extends Int32Array | Uint8Array>(data: D, rows: number, from:
 }
 
 /** Added to a score that must not count. Finite, so that a row of them alone is still a number. */
-export const HIDDEN = -3e38;
+export const MASKED_SCORE = -3e38;
 
 /** The inputs of a pass that blocks share, computed once for each kind of layer. */
-export class SharedFeeds {
+export class AttentionInputs {
   private readonly masks = new Map<string, Tensor>();
   private readonly angles = new Map<string, { cos: Tensor; sin: Tensor }>();
 
@@ -135,8 +142,8 @@ export class SharedFeeds {
       config.head_dim,
       config.max_position_embeddings,
     );
-    const { cos, sin } = rotations(pass.positions, frequencies, config.rope_parameters[type].mrope_section);
-    const shape = [pass.size, pass.time, config.head_dim];
+    const { cos, sin } = rotations(pass.positionIds, frequencies, config.rope_parameters[type].mrope_section);
+    const shape = [pass.size, pass.seqLength, config.head_dim];
     const cast = (data: Float64Array): Tensor => {
       const own = this.floats(data.length);
       own.set(data);
@@ -159,9 +166,9 @@ export class SharedFeeds {
   }
 
   private causalMask(window: number | null): Tensor {
-    const { size, time, start, keyMask, spans } = this.pass;
+    const { size, seqLength: time, start, keyMask, bidirectionalSpans: spans } = this.pass;
     const keys = start + time;
-    const data = this.floats(size * time * keys).fill(HIDDEN);
+    const data = this.floats(size * time * keys).fill(MASKED_SCORE);
     const ordinal = new Int32Array(keys);
     for (let b = 0; b < size; b++) {
       // The window counts tokens, not columns: padding may lie between a prompt and what follows it.
@@ -181,7 +188,7 @@ export class SharedFeeds {
 }
 
 /** A mask with its heads apart, in which some queries of some heads no longer see some keys. */
-export function hideKeys(
+export function maskKeys(
   mask: Tensor,
   heads: number,
   hidden: Iterable<{ row: number; head: number | "all"; query: number; key: number }>,
@@ -199,7 +206,7 @@ export function hideKeys(
   }
   for (const { row, head, query, key } of cells) {
     for (let h = 0; h < wide; h++) {
-      if (head === "all" || head === h) data[((row * wide + h) * time + query) * keys + key] = HIDDEN;
+      if (head === "all" || head === h) data[((row * wide + h) * time + query) * keys + key] = MASKED_SCORE;
     }
   }
   return { data, shape: [size, wide, time, keys] };
@@ -213,13 +220,13 @@ export function fillPadding(
   data: Float32Array,
   shape: readonly number[],
   time: number,
-  { columns, start }: Pick<Pass, "columns" | "start">,
+  { tokenPositions, start }: Pick<Pass, "tokenPositions" | "start">,
   value: number,
 ): void {
   const inner = sizeOf(shape.slice(time + 1));
   const outer = sizeOf(shape.slice(1, time));
   const length = shape[time];
-  columns.forEach((row, b) => {
+  tokenPositions.forEach((row, b) => {
     if (row.length === length) return;
     const tokens = new Set(row);
     for (let o = 0; o < outer; o++) {

@@ -1,4 +1,4 @@
-/** From prompts, with or without pictures, to a batch of token ids. */
+/** From prompts, with or without images, to a batch of token ids. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
@@ -13,9 +13,9 @@ import {
   type ProcessedImage,
 } from "../images/index.js";
 import { type Batch, type BatchImage, type PadOptions, padTokens } from "./batch.js";
-import { mropePositions } from "./mrope.js";
+import { mropePositionIds } from "./mrope.js";
 
-/** A part of a message: text, or a picture (a path, a data URL, the bytes of a file, or RGB values). */
+/** A part of a message: text, or an image (a path, a data URL, the bytes of a file, or RGB values). */
 export type PromptPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image"; readonly image: ImageSource };
@@ -26,13 +26,13 @@ export interface Message {
   readonly content: string | readonly PromptPart[];
 }
 
-/** Text as it is, with the family's placeholder (LLaVA's `<image>`) wherever a picture belongs. */
-export interface PicturePrompt {
+/** Text as it is, with the family's placeholder (LLaVA's `<image>`) wherever an image belongs. */
+export interface ImagePrompt {
   readonly text: string;
   readonly images: readonly ImageSource[];
 }
 
-export type Prompt = string | PicturePrompt | readonly Message[];
+export type Prompt = string | ImagePrompt | readonly Message[];
 
 /** The part of a model that prompts depend on. */
 export interface PromptModel {
@@ -41,19 +41,19 @@ export interface PromptModel {
 }
 
 /** What prompts are read with. */
-export interface Reader {
+export interface PromptReader {
   readonly tokenizer: Tokenizer;
-  /** How the checkpoint's pictures become numbers; asked for only when there is a picture. */
-  readonly images: () => ImageProcessor;
+  /** How the checkpoint's images become numbers; asked for only when there is an image. */
+  readonly imageProcessor: () => ImageProcessor;
 }
 
 export interface PrepareOptions extends PadOptions {
   /** Fields of preprocessor_config.json to take instead of the checkpoint's: `{ do_pan_and_scan: true }`. */
-  readonly images?: Readonly<Record<string, unknown>>;
+  readonly imageProcessor?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * How a folder's pictures are prepared.
+ * How a folder's images are prepared.
  * @throws ModalscopeError when the model does not see, or its files do not say how
  */
 export function processorOf(
@@ -72,8 +72,8 @@ export function processorOf(
   });
 }
 
-/** A prompt as text, its pictures in numbers, and where in the text its question and its answer stand. */
-interface Written {
+/** A prompt as text, its images in numbers, and where in the text its question and its answer stand. */
+interface RenderedPrompt {
   readonly text: string;
   readonly images: readonly ProcessedImage[];
   /** Whether the tokenizer adds the special tokens. */
@@ -87,45 +87,51 @@ type Span = readonly [from: number, to: number];
 
 /**
  * Tokenises prompts and lines them up.
- * @throws ModalscopeError for a broken picture, a picture without a place in the text or the reverse, an empty batch
+ * @throws ModalscopeError for a broken image, an image without a place in the text or the reverse, an empty batch
  */
 export async function readPrompts(
   model: PromptModel,
-  reader: Reader,
+  reader: PromptReader,
   prompts: readonly Prompt[],
   options: PadOptions,
 ): Promise<Batch> {
-  const written: Written[] = [];
-  for (const prompt of prompts) written.push(await write(model, reader, prompt));
+  const written: RenderedPrompt[] = [];
+  for (const prompt of prompts) written.push(await renderPrompt(model, reader, prompt));
   const rows = written.map((w) => encode(reader.tokenizer, w.text, w.addSpecial));
   const batch = padTokens(rows, options);
   const images = written.flatMap((w, row) => placeImages(model, batch, row, w.images));
   const special = new Set(reader.tokenizer.all_special_ids);
   const token = model.config.vision_config?.image_token_id;
-  const idAt = (row: number, column: number): number => batch.ids[row * batch.time + column];
+  const idAt = (row: number, column: number): number => batch.inputIds[row * batch.seqLength + column];
   const columns = (keep: (id: number) => boolean): number[][] =>
-    batch.columns.map((own, row) => own.filter((c) => keep(idAt(row, c))));
+    batch.tokenPositions.map((own, row) => own.filter((c) => keep(idAt(row, c))));
   const text = columns((id) => id !== token && !special.has(id));
-  const seen = images.length > 0 ? { images, ...mropePositions(model.config, batch, images) } : {};
+  const seen = images.length > 0 ? { images, ...mropePositionIds(model.config, batch, images) } : {};
   return {
     ...batch,
     ...seen,
-    visual: batch.columns.map((_, row) => images.filter((i) => i.row === row).flatMap((i) => [...i.columns])),
+    visual: batch.tokenPositions.map((_, row) =>
+      images.filter((i) => i.row === row).flatMap((i) => [...i.positions]),
+    ),
     special: columns((id) => id !== token && special.has(id)),
     question: written.map((w, row) =>
       w.question === "everything"
         ? text[row]
-        : columnsIn(reader.tokenizer, batch, row, w, w.question, rows[row]),
+        : positionsIn(reader.tokenizer, batch, row, w, w.question, rows[row]),
     ),
-    answer: written.map((w, row) => columnsIn(reader.tokenizer, batch, row, w, w.answer, rows[row])),
+    answer: written.map((w, row) => positionsIn(reader.tokenizer, batch, row, w, w.answer, rows[row])),
   };
 }
 
-async function write(model: PromptModel, reader: Reader, prompt: Prompt): Promise<Written> {
+async function renderPrompt(
+  model: PromptModel,
+  reader: PromptReader,
+  prompt: Prompt,
+): Promise<RenderedPrompt> {
   if (typeof prompt === "string" || "text" in prompt) {
     const given = typeof prompt === "string" ? { text: prompt, images: [] } : prompt;
-    const images = await look(reader, given.images);
-    const text = expanded(model, given.text, images);
+    const images = await processImages(reader, given.images);
+    const text = expandImages(model, given.text, images);
     const addSpecial = !model.config.vision_config || addsSpecial(model, reader.tokenizer, text);
     return { text, images, addSpecial, question: "everything", answer: [] };
   }
@@ -133,16 +139,16 @@ async function write(model: PromptModel, reader: Reader, prompt: Prompt): Promis
     typeof m.content === "string" ? [{ type: "text", text: m.content }] : m.content,
   );
   const sources = parts.flat().flatMap((p) => (p.type === "image" ? [p.image] : []));
-  const images = await look(reader, sources);
+  const images = await processImages(reader, sources);
   const answered = prompt[prompt.length - 1]?.role === "assistant";
-  const text = expanded(
+  const text = expandImages(
     model,
     fillTemplate(reader.tokenizer, prompt, model.config.vision_config !== undefined),
     images,
   );
-  const answer = answered ? find(text, texts(parts[parts.length - 1]), text.length) : [];
+  const answer = answered ? findSpans(text, texts(parts[parts.length - 1]), text.length) : [];
   const user = prompt.findLastIndex(({ role }) => role === "user");
-  const question = user < 0 ? [] : find(text, texts(parts[user]), answer[0]?.[0] ?? text.length);
+  const question = user < 0 ? [] : findSpans(text, texts(parts[user]), answer[0]?.[0] ?? text.length);
   return { text, images, addSpecial: addsSpecial(model, reader.tokenizer, text), question, answer };
 }
 
@@ -155,22 +161,25 @@ function texts(parts: readonly PromptPart[]): string[] {
   return parts.flatMap((p) => (p.type === "text" ? [p.text.trim()] : []));
 }
 
-async function look(reader: Reader, sources: readonly ImageSource[]): Promise<ProcessedImage[]> {
+async function processImages(
+  reader: PromptReader,
+  sources: readonly ImageSource[],
+): Promise<ProcessedImage[]> {
   if (sources.length === 0) return [];
-  const processor = reader.images();
+  const processor = reader.imageProcessor();
   const images: ProcessedImage[] = [];
   for (const source of sources) images.push(processor.process(await decodeImage(source)));
   return images;
 }
 
 /**
- * A conversation as text: the chat template writes what the family puts where a picture belongs.
- * @param sees whether the template knows of parts: those of language models take strings, and would write JSON
+ * A conversation as text: the chat template writes what the family puts where an image belongs.
+ * @param hasVision whether the template knows of parts: those of language models take strings, and would write JSON
  */
-export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[], sees: boolean): string {
+export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[], hasVision: boolean): string {
   const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
   const written = (parts: readonly PromptPart[]): string | object[] =>
-    !sees && parts.every(({ type }) => type === "text")
+    !hasVision && parts.every(({ type }) => type === "text")
       ? parts.map((p) => (p.type === "text" ? p.text : "")).join("")
       : parts.map((p) => (p.type === "image" ? { type: "image" } : p));
   const bare = messages.map(({ role, content }) => ({
@@ -180,7 +189,7 @@ export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[],
   return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt }) as string;
 }
 
-function expanded(
+function expandImages(
   { checkpoint, config }: PromptModel,
   text: string,
   images: readonly ProcessedImage[],
@@ -194,7 +203,7 @@ export function encode(tokenizer: Tokenizer, text: string, add_special_tokens: b
 }
 
 /** The last places of texts that follow each other, all before `end`. */
-function find(text: string, wanted: readonly string[], end: number): Span[] {
+function findSpans(text: string, wanted: readonly string[], end: number): Span[] {
   const spans: Span[] = [];
   let before = end;
   for (const part of [...wanted].reverse()) {
@@ -207,11 +216,11 @@ function find(text: string, wanted: readonly string[], end: number): Span[] {
 }
 
 /** The columns whose tokens lie inside spans of the text. A token that reaches out of its span is left out. */
-function columnsIn(
+function positionsIn(
   tokenizer: Tokenizer,
   batch: Batch,
   row: number,
-  { text, addSpecial }: Written,
+  { text, addSpecial }: RenderedPrompt,
   spans: readonly Span[],
   ids: readonly number[],
 ): number[] {
@@ -220,10 +229,10 @@ function columnsIn(
     const differs = own.findIndex((id, i) => id !== ids[i]);
     return differs < 0 ? Math.min(own.length, ids.length) : differs;
   };
-  return spans.flatMap(([from, to]) => batch.columns[row].slice(tokensBefore(from), tokensBefore(to)));
+  return spans.flatMap(([from, to]) => batch.tokenPositions[row].slice(tokensBefore(from), tokensBefore(to)));
 }
 
-/** The columns of each picture of a row: its share of the row's image tokens, in order. */
+/** The columns of each image of a row: its share of the row's image tokens, in order. */
 function placeImages(
   model: PromptModel,
   batch: Batch,
@@ -231,13 +240,13 @@ function placeImages(
   images: readonly ProcessedImage[],
 ): BatchImage[] {
   const token = model.config.vision_config?.image_token_id;
-  const places = batch.columns[row].filter((c) => batch.ids[row * batch.time + c] === token);
+  const places = batch.tokenPositions[row].filter((c) => batch.inputIds[row * batch.seqLength + c] === token);
   const needed = images.reduce((n, image) => n + image.tokens.length, 0);
   if (places.length !== needed) {
     throw new ModalscopeError(
-      `Prompt ${row} has ${places.length} image tokens, and its ${images.length} pictures need ${needed}.`,
+      `Prompt ${row} has ${places.length} image tokens, and its ${images.length} images need ${needed}.`,
       images.length === 0
-        ? "An image token needs a picture."
+        ? "An image token needs an image."
         : "The tokenizer does not read the family's image token as one id.",
       images.length === 0 ? "Give { text, images } or a message with an image part." : "",
     );
@@ -246,6 +255,6 @@ function placeImages(
   return images.map((image) => {
     const columns = places.slice(at, at + image.tokens.length);
     at += image.tokens.length;
-    return { row, image, columns };
+    return { row, image, positions: columns };
   });
 }

@@ -2,7 +2,7 @@
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 
 /** Two streams of one shape, element by element. */
-export function sum({ data, shape }: Tensor, other: Tensor): Tensor {
+export function addTensors({ data, shape }: Tensor, other: Tensor): Tensor {
   const total = data.slice();
   const added = other.data;
   // A loop: a callback for each element takes ten times as long.
@@ -11,7 +11,7 @@ export function sum({ data, shape }: Tensor, other: Tensor): Tensor {
 }
 
 /** Columns `from` … `to`−1 of (batch, time, …). */
-export function columns(x: Tensor, from: number, to: number): Tensor {
+export function sliceTime(x: Tensor, from: number, to: number): Tensor {
   const [size, time, ...rest] = x.shape;
   const width = sizeOf(rest);
   const data = zerosLike(x.data, size * (to - from) * width);
@@ -22,7 +22,7 @@ export function columns(x: Tensor, from: number, to: number): Tensor {
 }
 
 /** (batch, time_i, …) one after the other along time. */
-export function joinColumns(parts: readonly Tensor[]): Tensor {
+export function concatTime(parts: readonly Tensor[]): Tensor {
   const [size, , ...rest] = parts[0].shape;
   const width = sizeOf(rest);
   const time = parts.reduce((n, p) => n + p.shape[1], 0);
@@ -38,7 +38,7 @@ export function joinColumns(parts: readonly Tensor[]): Tensor {
 }
 
 /** Rows `from` … `to`−1 of (batch, …), without a copy. */
-export function rowsOf({ data, shape }: Tensor, from: number, to: number): Tensor {
+export function sliceBatch({ data, shape }: Tensor, from: number, to: number): Tensor {
   const [size, ...rest] = shape;
   const width = sizeOf(rest);
   const end = Math.min(size, to);
@@ -46,7 +46,7 @@ export function rowsOf({ data, shape }: Tensor, from: number, to: number): Tenso
 }
 
 /** (batch_i, …) below each other. */
-export function joinRows(parts: readonly Tensor[]): Tensor {
+export function concatBatch(parts: readonly Tensor[]): Tensor {
   const data = zerosLike(
     parts[0].data,
     parts.reduce((n, p) => n + p.data.length, 0),

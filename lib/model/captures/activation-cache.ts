@@ -3,7 +3,7 @@ import type { Tensor } from "../../tensor.js";
 import { openSafetensors, type SafetensorsReader, writeSafetensors } from "../checkpoint/index.js";
 
 /** What one run kept, by hook name: in memory, or in a file from which it is read as it is asked for. */
-export class Cache {
+export class ActivationCache {
   private readonly tensors = new Map<string, Tensor>();
 
   constructor(private readonly file: SafetensorsReader | undefined = undefined) {}
@@ -50,8 +50,8 @@ export class Cache {
    * Opens what `save`, or a run with `captureTo`, wrote. Tensors are read when they are asked for.
    * @throws ModalscopeError when there is no such file, or it is damaged
    */
-  static open(path: string): Cache {
-    return new Cache(openSafetensors(path));
+  static open(path: string): ActivationCache {
+    return new ActivationCache(openSafetensors(path));
   }
 
   /** Closes the file, if there is one. */

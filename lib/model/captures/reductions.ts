@@ -2,7 +2,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../../tensor.js";
 import { type Positions, resolvePositions } from "../batch/batch.js";
-import { HIDDEN, type Pass } from "../batch/pass.js";
+import { MASKED_SCORE, type Pass } from "../batch/pass.js";
 import { axesOf, type Hook } from "../hooks/index.js";
 
 /** What to keep of some hooks. */
@@ -11,10 +11,10 @@ export interface CaptureSpec {
   /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
   readonly positions?: Positions;
   /**
-   * Takes rows that name fewer positions than others, as prompts with one picture and with two do: what is kept is as
+   * Takes rows that name fewer positions than others, as prompts with one image and with two do: what is kept is as
    * long as the longest row's, and zero after the end of the shorter ones (`positions[row].length` of them count).
    */
-  readonly ragged?: boolean;
+  readonly padRows?: boolean;
   readonly heads?: readonly number[];
   /**
    * The mean over the chosen tokens (padding left out), kept as `<hook>/mean`; the norm of each vector, `<hook>/norm`;
@@ -24,15 +24,19 @@ export interface CaptureSpec {
 }
 
 /** What the shapes of captures follow from. */
-export type Extent = Pick<Pass, "size" | "time" | "start" | "phase">;
+export type Extent = Pick<Pass, "size" | "seqLength" | "start" | "phase">;
 
 /** Shapes of what is kept, by the suffix of its name. */
-export function keptShapes(hook: Hook, request: CaptureSpec, pass: Extent): [string, number[]][] {
-  const lengths: Record<string, number> = { batch: pass.size, time: pass.time, keys: pass.start + pass.time };
+export function captureShapes(hook: Hook, request: CaptureSpec, pass: Extent): [string, number[]][] {
+  const lengths: Record<string, number> = {
+    batch: pass.size,
+    time: pass.seqLength,
+    keys: pass.start + pass.seqLength,
+  };
   const { time, head } = axesOf(hook);
   const { reduce, heads } = request;
-  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? pass.time)));
-  shape[time] = countOf(positionsIn(request, pass), pass.time);
+  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? pass.seqLength)));
+  shape[time] = countOf(positionsIn(request, pass), pass.seqLength);
   if (heads && head !== undefined) shape[head] = heads.length;
   if (reduce === "mean") return [["", shape.filter((_, i) => i !== time)]];
   if (reduce === "norm") return [["", shape.slice(0, -1)]];
@@ -62,7 +66,7 @@ function positionsIn({ positions = "all" }: CaptureSpec, { phase }: Extent): Pos
  * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
  */
 export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void {
-  const { heads, reduce, ragged = false } = request;
+  const { heads, reduce, padRows = false } = request;
   const { head } = axesOf(hook);
   if (heads && head === undefined) {
     throw new ModalscopeError(`"${hook.name}" has no heads.`, "The capture asks for some.");
@@ -80,20 +84,20 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
   }
   const positions = positionsIn(request, pass);
   if (typeof positions === "string") return;
-  const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+  const columns = resolvePositions(positions, { ...pass, seqLength: pass.start + pass.seqLength });
   const empty = columns.map((row) => row.length === 0);
-  if (empty.includes(true) && (!ragged || reduce === "mean" || !empty.includes(false))) {
+  if (empty.includes(true) && (!padRows || reduce === "mean" || !empty.includes(false))) {
     throw new ModalscopeError(
       `The capture of "${hook.name}" names no positions${columns.length > 1 ? ` in row ${empty.indexOf(true)}` : ""}.`,
       "",
-      empty.includes(false) && reduce !== "mean" ? "Say ragged: true to keep zeros for such a row." : "",
+      empty.includes(false) && reduce !== "mean" ? "Say padRows: true to keep zeros for such a row." : "",
     );
   }
-  if (!ragged && reduce !== "mean" && columns.some((row) => row.length !== columns[0].length)) {
+  if (!padRows && reduce !== "mean" && columns.some((row) => row.length !== columns[0].length)) {
     throw new ModalscopeError(
       "The rows name different numbers of positions.",
       "A captured tensor has one length for all rows.",
-      'Say ragged: true to have the shorter ones end in zeros, use reduce: "mean", or capture everything.',
+      'Say padRows: true to have the shorter ones end in zeros, use reduce: "mean", or capture everything.',
     );
   }
 }
@@ -101,7 +105,7 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
 type Floats = Float32Array | Float64Array;
 
 /** What one request keeps of one hook in one pass, taken part by part. */
-export class Kept {
+export class CaptureBuffer {
   private readonly tensors: readonly [string, Tensor<Floats>][];
   /** For each row, the absolute columns that are kept, and where each goes along time. */
   private readonly columns: readonly (readonly { column: number; place: number }[])[];
@@ -115,11 +119,11 @@ export class Kept {
     const positions = positionsIn(request, pass);
     const placeOf = (column: number, i: number): number =>
       request.reduce === "mean" ? 0 : positions === "all" ? column - pass.start : i;
-    const rows = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+    const rows = resolvePositions(positions, { ...pass, seqLength: pass.start + pass.seqLength });
     this.columns = rows.map((row) => row.map((column, i) => ({ column, place: placeOf(column, i) })));
     // Means add up in double precision.
     const made = request.reduce === "mean" ? (n: number): Floats => new Float64Array(n) : zeros;
-    this.tensors = keptShapes(hook, request, pass).map(([suffix, shape]) => [
+    this.tensors = captureShapes(hook, request, pass).map(([suffix, shape]) => [
       suffix,
       { data: made(elements(shape)), shape },
     ]);
@@ -135,18 +139,20 @@ export class Kept {
     const places = reduce === "mean" ? 1 : this.tensors[0][1].shape[time];
     const vectorAt = (index: number): Float32Array => x.data.subarray(index * width, (index + 1) * width);
     this.columns.forEach((row, b) => {
-      const own = b - (part.firstRow ?? 0);
+      const own = b - (part.rowOffset ?? 0);
       if (own < 0 || own >= part.size) return;
       for (const { column, place } of row) {
         const t = column - part.start;
-        if (t < 0 || t >= part.time) continue;
+        if (t < 0 || t >= part.seqLength) continue;
         heads.forEach((h, j) => {
           const headsFirst = head === 1;
-          const from = headsFirst ? (own * all + h) * part.time + t : (own * part.time + t) * all + h;
+          const from = headsFirst
+            ? (own * all + h) * part.seqLength + t
+            : (own * part.seqLength + t) * all + h;
           const to = headsFirst
             ? (b * heads.length + j) * places + place
             : (b * places + place) * heads.length + j;
-          this.write(this.lengthened(vectorAt(from)), to, row.length);
+          this.write(this.padKeys(vectorAt(from)), to, row.length);
         });
       }
     });
@@ -163,13 +169,13 @@ export class Kept {
   }
 
   /** A row of scores or of a pattern at full length, where a part of the pass sees its first keys only. */
-  private lengthened(vector: Float32Array): Float32Array {
+  private padKeys(vector: Float32Array): Float32Array {
     const { shape, local } = this.hook;
-    const keys = this.pass.start + this.pass.time;
+    const keys = this.pass.start + this.pass.seqLength;
     if (shape[shape.length - 1] !== "keys" || vector.length === keys) return vector;
     const out = zerosLike(vector, keys);
     out.set(vector);
-    if (local === "attn.hook_attn_scores") out.fill(HIDDEN, vector.length);
+    if (local === "attn.hook_attn_scores") out.fill(MASKED_SCORE, vector.length);
     return out;
   }
 

@@ -4,19 +4,20 @@ import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
 import { fillPadding, keyCount, type Pass } from "../batch/pass.js";
 import { axesOf, type Hook, overKeys } from "../hooks/index.js";
+import type { Edit } from "./edit.js";
 import {
   type Affine,
   affineOf,
+  type BoundEdit,
   type Cell,
-  type Edit,
+  isProjection,
   multiplyCell,
-  type PlacedEdit,
   transform,
-} from "./edits.js";
+} from "./values.js";
 
 /** The cells of a hook's tensor that an edit holds at in this pass. */
-export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit, pass: Pass): Cell[] {
-  const { edit, valueRow } = placed;
+export function cellsOf(hook: Hook, shape: readonly number[], placed: BoundEdit, pass: Pass): Cell[] {
+  const { edit, valueRowOf } = placed;
   if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) return [];
   const { time, head } = axesOf(hook);
   const width = shape[shape.length - 1];
@@ -24,7 +25,7 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit
   const columns = columnsOf(placed, pass);
   const cells: Cell[] = [];
   for (let row = 0; row < pass.size; row++) {
-    if (valueRow(row) === undefined) continue;
+    if (valueRowOf(row) === undefined) continue;
     for (const column of columns[row]) {
       const local = column - pass.start;
       for (const h of heads) {
@@ -50,18 +51,18 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: PlacedEdit
 }
 
 /** Absolute columns of this pass at which an edit holds, by row: tokens only. */
-function columnsOf({ edit, valueRow }: PlacedEdit, pass: Pass): number[][] {
-  return named(edit.positions, valueRow, pass).map((row, b) => {
-    if (row === "all") return [...pass.columns[b]];
-    const tokens = new Set(pass.columns[b]);
+function columnsOf({ edit, valueRowOf }: BoundEdit, pass: Pass): number[][] {
+  return resolveColumns(edit.positions, valueRowOf, pass).map((row, b) => {
+    if (row === "all") return [...pass.tokenPositions[b]];
+    const tokens = new Set(pass.tokenPositions[b]);
     return row.filter((c) => tokens.has(c));
   });
 }
 
 /** The columns that positions name in each row of a pass; a list for each row goes by the edit's own rows. */
-export function named(
+export function resolveColumns(
   positions: Positions | undefined,
-  valueRow: PlacedEdit["valueRow"],
+  valueRow: BoundEdit["valueRowOf"],
   pass: Pick<Pass, "size" | "last">,
 ): (number[] | "all")[] {
   if (positions === undefined || positions === "all") return new Array(pass.size).fill("all");
@@ -76,13 +77,18 @@ export function named(
 }
 
 /** `x` after the edits; `x` itself is left as it is. */
-export function edited(x: Tensor, hook: Hook, edits: readonly PlacedEdit[] | undefined, pass: Pass): Tensor {
+export function applyEdits(
+  x: Tensor,
+  hook: Hook,
+  edits: readonly BoundEdit[] | undefined,
+  pass: Pass,
+): Tensor {
   if (!edits?.length) return x;
   let out: Tensor = { data: x.data.slice(), shape: x.shape };
   const width = x.shape[x.shape.length - 1];
   for (const placed of edits) {
     if (placed.edit.kind === "apply") {
-      out = changed(out, hook, placed, pass);
+      out = applyFunction(out, hook, placed, pass);
       continue;
     }
     const cells = cellsOf(hook, x.shape, placed, pass);
@@ -130,9 +136,9 @@ function atPaddedKeys(
 }
 
 /** What a closure makes of the rows of `x` that belong to its batch, at the cells where the edit holds. */
-function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor {
+function applyFunction(x: Tensor, hook: Hook, placed: BoundEdit, pass: Pass): Tensor {
   const { change } = placed.edit as Extract<Edit, { kind: "apply" }>;
-  const { from, to } = placed.own ?? { from: 0, to: x.shape[0] };
+  const { from, to } = placed.rowRange ?? { from: 0, to: x.shape[0] };
   const perRow = x.data.length / x.shape[0];
   const shape = [to - from, ...x.shape.slice(1)];
   const data = x.data.slice();
@@ -157,7 +163,7 @@ function changed(x: Tensor, hook: Hook, placed: PlacedEdit, pass: Pass): Tensor 
  * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them. Nothing passes
  * `apply` and `resample`.
  */
-export function pulledBack(g: Tensor, hook: Hook, edits: readonly PlacedEdit[], pass: Pass): Tensor {
+export function vjpEdits(g: Tensor, hook: Hook, edits: readonly BoundEdit[], pass: Pass): Tensor {
   const [targets, ...shape] = g.shape;
   const size = sizeOf(shape);
   const width = shape[shape.length - 1];
@@ -165,7 +171,7 @@ export function pulledBack(g: Tensor, hook: Hook, edits: readonly PlacedEdit[], 
   for (let m = 0; m < targets; m++) {
     const own = data.subarray(m * size, (m + 1) * size);
     for (const placed of [...edits].reverse()) {
-      if (placed.edit.kind === "mask") continue;
+      if (placed.edit.kind === "blockAttention") continue;
       const cells = cellsOf(hook, shape, placed, pass);
       const linear = linearPart(placed);
       // A mean and a projection are their own transposes.
@@ -181,26 +187,26 @@ export function pulledBack(g: Tensor, hook: Hook, edits: readonly PlacedEdit[], 
 }
 
 /** An edit's derivative by x where that is a factor for each element. */
-function linearPart(placed: PlacedEdit): ((width: number) => Affine) | undefined {
+function linearPart(placed: BoundEdit): ((width: number) => Affine) | undefined {
   const { kind } = placed.edit;
-  if (kind === "mean" || kind === "project") return undefined;
+  if (kind === "mean" || isProjection(placed.edit)) return undefined;
   return (width) => ({ factor: affineOf(placed, width)?.factor ?? 0 });
 }
 
 function withoutShift(edit: Edit): Edit {
-  return edit.kind === "project" ? { ...edit, plus: undefined } : edit;
+  return isProjection(edit) ? { ...edit, plus: undefined } : edit;
 }
 
 /** Whether edits can be given to the graph without a look at the value. */
-export function isAffine(edits: readonly PlacedEdit[]): boolean {
-  return edits.every(({ edit }) => ["replace", "add", "scale", "noise", "mask"].includes(edit.kind));
+export function isAffine(edits: readonly BoundEdit[]): boolean {
+  return edits.every(({ edit }) => ["fill", "add", "scale", "noise", "blockAttention"].includes(edit.kind));
 }
 
 /** Affine edits of one hook as the inputs x · scale + shift of its graph. */
-export function asInputs(
+export function affineInputs(
   hook: Hook,
   shape: readonly number[],
-  edits: readonly PlacedEdit[],
+  edits: readonly BoundEdit[],
   pass: Pass,
   zeros: (n: number) => Float32Array,
 ): { scale: Tensor; shift: Tensor } {
@@ -224,27 +230,29 @@ export function asInputs(
 }
 
 /** A value that takes a hook's place whatever is computed there. */
-export function asReplacement(x: Tensor): { scale: Tensor; shift: Tensor } {
+export function replacementInputs(x: Tensor): { scale: Tensor; shift: Tensor } {
   const scale = { data: zerosLike(x.data, 1), shape: x.shape.map(() => 1) };
   return { scale, shift: x };
 }
 
 /** Queries and keys that the mask edits of a pass hide from each other, in the pass's own columns. */
-export function hiddenPairs(
-  edits: readonly PlacedEdit[],
+export function maskedPairs(
+  edits: readonly BoundEdit[],
   pass: Pass,
 ): { row: number; head: number | "all"; query: number; key: number }[] {
   const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
   const keys = keyCount(pass);
   for (const placed of edits) {
-    const { edit, valueRow } = placed;
-    if (edit.kind !== "mask") continue;
+    const { edit, valueRowOf } = placed;
+    if (edit.kind !== "blockAttention") continue;
     if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) continue;
     const queries = columnsOf(placed, pass);
     const everything = allColumns(pass);
-    const hidden = named(edit.to, valueRow, pass).map((row, b) => (row === "all" ? everything[b] : row));
+    const hidden = resolveColumns(edit.to, valueRowOf, pass).map((row, b) =>
+      row === "all" ? everything[b] : row,
+    );
     for (let row = 0; row < pass.size; row++) {
-      if (valueRow(row) === undefined) continue;
+      if (valueRowOf(row) === undefined) continue;
       for (const column of queries[row]) {
         for (const key of hidden[row]) {
           if (key >= keys) continue;

@@ -5,16 +5,17 @@ import type { Positions } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
 import { EXPERT_INDICES } from "../nn/index.js";
-import { checkWidth, type Edit, type Edits, type PlacedEdit } from "./edits.js";
+import type { Edit, Edits } from "./edit.js";
+import { type BoundEdit, checkWidth } from "./values.js";
 
 /** Hook name → edits in order. */
-export type Plan = ReadonlyMap<string, readonly PlacedEdit[]>;
+export type Plan = ReadonlyMap<string, readonly BoundEdit[]>;
 
 /** Where an edit stands among the rows of a pass. */
-export type Placement = Omit<PlacedEdit, "edit">;
+export type RowBinding = Omit<BoundEdit, "edit">;
 
-const everyRow = ({ rows }: Edit): Placement => ({
-  valueRow: (b) => (!rows || rows.includes(b) ? b : undefined),
+const allRows = ({ rows }: Edit): RowBinding => ({
+  valueRowOf: (b) => (!rows || rows.includes(b) ? b : undefined),
 });
 
 /**
@@ -27,9 +28,9 @@ export function planEdits(
   hooks: readonly Hook[],
   edits: Edits,
   runs: (hook: Hook) => boolean = () => true,
-  place: (edit: Edit) => Placement = everyRow,
-): Map<string, PlacedEdit[]> {
-  const plan = new Map<string, PlacedEdit[]>();
+  place: (edit: Edit) => RowBinding = allRows,
+): Map<string, BoundEdit[]> {
+  const plan = new Map<string, BoundEdit[]>();
   for (const [pattern, given] of Object.entries(edits)) {
     for (const hook of matchRunning(hooks, pattern, runs)) {
       const list = plan.get(hook.name) ?? [];
@@ -45,22 +46,22 @@ export function planEdits(
 
 /**
  * Checks that a plan's edits hold somewhere, before anything is computed.
- * @param passOf how a hook's rows and columns are counted
+ * @param passFor how a hook's rows and columns are counted
  * @param generated tokens that follow the prompt
  * @throws ModalscopeError for a row, position or value that cannot be
  */
 export function checkPlan(
   hooks: readonly Hook[],
   plan: Plan,
-  passOf: (hook: Hook) => Pass,
+  passFor: (hook: Hook) => Pass,
   generated = 0,
 ): void {
   for (const point of hooks.filter(({ name }) => plan.has(name))) {
     const hook = point.name;
-    const batch = passOf(point);
-    // Pictures are looked at with the prompt, and never again.
+    const batch = passFor(point);
+    // Images are looked at with the prompt, and never again.
     const decoded = isVisual(point) || point.local === "hook_deepstack" ? 0 : generated;
-    const length = batch.time + decoded;
+    const length = batch.seqLength + decoded;
     for (const { edit } of plan.get(hook)!) {
       const row = edit.rows?.find((r) => !(Number.isInteger(r) && r >= 0 && r < batch.size));
       if (row !== undefined) {
@@ -74,13 +75,13 @@ export function checkPlan(
         throw new ModalscopeError(
           `The edit at "${hook}" holds while tokens are generated.`,
           generated > 0
-            ? "Pictures are looked at while the prompt is read, and never again."
+            ? "Images are looked at while the prompt is read, and never again."
             : "Here a prompt is read, and nothing more.",
           generated > 0 ? "Leave the phase out." : "Leave the phase out, or use generate.",
         );
       }
       checkPositions(hook, edit.positions, batch, length);
-      if (edit.kind === "mask") checkPositions(hook, edit.to, batch, length);
+      if (edit.kind === "blockAttention") checkPositions(hook, edit.to, batch, length);
       const value = "value" in edit ? edit.value : "factor" in edit ? edit.factor : undefined;
       if (typeof value === "object" && sizeOf(value.shape) !== value.data.length) {
         throw new ModalscopeError(
@@ -95,7 +96,7 @@ export function checkPlan(
 function checkPositions(
   hook: string,
   positions: Positions | undefined,
-  { size, last, columns }: Pass,
+  { size, last, tokenPositions }: Pass,
   length: number,
 ): void {
   if (positions === undefined || typeof positions === "string") return;
@@ -111,11 +112,11 @@ function checkPositions(
   for (let b = 0; b < size; b++) {
     for (const p of (perRow ? lists[b] : lists) as readonly number[]) {
       const column = p < 0 ? last[b] + 1 + p : p;
-      const first = p < 0 ? columns[b][0] : 0;
+      const first = p < 0 ? tokenPositions[b][0] : 0;
       if (!(Number.isInteger(column) && column >= first && column < length)) {
         throw new ModalscopeError(
           `The edit at "${hook}" names position ${p}, which row ${b} does not have.`,
-          `It has ${columns[b].length} tokens, and there are ${length} columns.`,
+          `It has ${tokenPositions[b].length} tokens, and there are ${length} columns.`,
           "Positions are columns of the batch from 0; negative ones count back from a row's last token.",
         );
       }
@@ -124,8 +125,8 @@ function checkPositions(
 }
 
 /** Several plans as one; edits of the same hook follow each other. */
-export function joinPlans(plans: Iterable<Plan>): Map<string, PlacedEdit[]> {
-  const joined = new Map<string, PlacedEdit[]>();
+export function mergePlans(plans: Iterable<Plan>): Map<string, BoundEdit[]> {
+  const joined = new Map<string, BoundEdit[]>();
   for (const plan of plans)
     for (const [name, edits] of plan) joined.set(name, [...(joined.get(name) ?? []), ...edits]);
   return joined;
@@ -139,7 +140,7 @@ function checkEdit(hook: Hook, edit: Edit): void {
       "Edit mlp.hook_expert_weights: an expert runs where its weight is not zero.",
     );
   }
-  if (edit.kind === "mask" && hook.local !== "attn.hook_attn_scores") {
+  if (edit.kind === "blockAttention" && hook.local !== "attn.hook_attn_scores") {
     throw new ModalscopeError(
       `"${hook.name}" cannot be masked.`,
       "A mask hides keys from queries.",
@@ -167,20 +168,21 @@ function checkEdit(hook: Hook, edit: Edit): void {
 export function needsAllQueries(hook: Hook, plan: Plan): boolean {
   const edits = hook.inside ? (plan.get(hook.name) ?? []) : [];
   return edits.some(
-    ({ edit }) => edit.kind !== "mask" && (overKeys(hook) || edit.kind === "mean" || mixesRows(edit)),
+    ({ edit }) =>
+      edit.kind !== "blockAttention" && (overKeys(hook) || edit.kind === "mean" || readsOtherRows(edit)),
   );
 }
 
 /** Whether an edit at a row may read others. */
-export function mixesRows({ kind }: Edit): boolean {
+export function readsOtherRows({ kind }: Edit): boolean {
   return kind === "apply" || kind === "resample";
 }
 
 /** The edits of some hooks as rows see them that are counted from `from`. */
-export function fromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
-  const placed = ({ edit, valueRow }: PlacedEdit): PlacedEdit => ({
+export function planFromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
+  const placed = ({ edit, valueRowOf }: BoundEdit): BoundEdit => ({
     edit,
-    valueRow: (b) => valueRow(b + from),
+    valueRowOf: (b) => valueRowOf(b + from),
   });
   return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));
 }

@@ -27,17 +27,17 @@ export interface Engine {
   /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
   readonly resident: boolean;
   /** Bytes that the captures of one run may take. */
-  readonly captureLimit: number;
+  readonly captureBytes: number;
   /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */
-  readonly workLimit: number;
+  readonly workBytes: number;
   /** About as many tokens as one call of a block runs fastest on. */
-  readonly tokensAtOnce: number;
+  readonly chunkTokens: number;
   /** Whether attention can be one operation where nothing inside it is asked for. */
-  readonly fuses: boolean;
+  readonly fusedAttention: boolean;
 }
 
 /** What the inputs of a model are made with. */
-export type Feeding = Pick<Engine, "family" | "config" | "float">;
+export type ModelSpec = Pick<Engine, "family" | "config" | "float">;
 
 /** Zeros of the engine's number type. In float64, the checking mode, these are really Float64Arrays. */
 export function floats(engine: Pick<Engine, "float">, n: number): Float32Array {

@@ -16,10 +16,10 @@ const HEAD_COPIES = 2;
 const INNER_COPIES = 4;
 
 /** An expert's tokens are in memory as they are gathered and as each expert has them, what comes of them likewise. */
-const VISIT_COPIES = 4;
+const ROUTE_COPIES = 4;
 
 /** Bytes by what they are for. */
-export type Demand = Readonly<Record<string, number>>;
+export type MemoryDemand = Readonly<Record<string, number>>;
 
 /** Logits (batch, n, vocab_size). */
 export function logitBytes({ config, float }: Engine, size: number, n: number): number {
@@ -49,13 +49,13 @@ export function tokenBytes(widths: BlockWidths, element: number): number {
 }
 
 /** What a processor's last cache holds; a block on more runs a third slower. */
-const CACHE = 2 ** 25;
+const CPU_CACHE_BYTES = 2 ** 25;
 /** Fewer tokens do not pay for reading a block's weights once more. */
-const FEWEST = 256;
+const MIN_TOKENS = 256;
 
 /** About as many tokens as a block on a processor runs fastest on. */
 export function tokensInCache(widths: BlockWidths, element: number): number {
-  return Math.max(FEWEST, Math.floor(CACHE / tokenBytes(widths, element)));
+  return Math.max(MIN_TOKENS, Math.floor(CPU_CACHE_BYTES / tokenBytes(widths, element)));
 }
 
 /** Bytes of the scores of one query of every row, with their copies. */
@@ -71,18 +71,18 @@ export function columnBytes({ config, float }: Engine, pass: Pass): number {
 }
 
 /** Bytes that a token takes at one of its experts. */
-export function visitBytes({ config, float }: Engine, { expertDim }: Experts): number {
-  return VISIT_COPIES * (config.hidden_size + expertDim) * ELEMENT_BYTES[float];
+export function routeBytes({ config, float }: Engine, { expertDim }: Experts): number {
+  return ROUTE_COPIES * (config.hidden_size + expertDim) * ELEMENT_BYTES[float];
 }
 
 /** Bytes that one call for experts works with, on `vectors` for each token; none where the model has no experts. */
-function expertBytes(engine: Engine, { size, time }: Pass, vectors = 1): number {
-  const { family, config, workLimit } = engine;
+function expertBytes(engine: Engine, { size, seqLength: time }: Pass, vectors = 1): number {
+  const { family, config, workBytes } = engine;
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, l) => {
     const experts = family.experts?.(config, l);
-    return experts ? experts.topK * visitBytes(engine, experts) : 0;
+    return experts ? experts.topK * routeBytes(engine, experts) : 0;
   });
-  return Math.min(workLimit, size * time * vectors * Math.max(...blocks));
+  return Math.min(workBytes, size * time * vectors * Math.max(...blocks));
 }
 
 /** Bytes that one call of a block works with: its queries are taken in parts, unless an edit needs all of them. */
@@ -90,25 +90,25 @@ export function blockBytes(engine: Engine, pass: Pass, plan: Plan): number {
   const column = columnBytes(engine, pass);
   const whole = engine.hooks.some((hook) => typeof hook.piece === "number" && needsAllQueries(hook, plan));
   const before = whole
-    ? column * pass.time
-    : Math.min(column * pass.time, Math.max(column, engine.workLimit));
+    ? column * pass.seqLength
+    : Math.min(column * pass.seqLength, Math.max(column, engine.workBytes));
   return Math.max(before, expertBytes(engine, pass));
 }
 
 /** Bytes that a block works with when cotangents go back through it, which takes all columns at once. */
 export function backwardBytes(engine: Engine, pass: Pass, targets: number): number {
   const vectors = 1 + targets;
-  return Math.max(pass.time * columnBytes(engine, pass) * vectors, expertBytes(engine, pass, vectors));
+  return Math.max(pass.seqLength * columnBytes(engine, pass) * vectors, expertBytes(engine, pass, vectors));
 }
 
 /** @throws ModalscopeError when what is asked for does not fit into the share of the memory that is left for it */
-export function checkMemory({ captureLimit }: Engine, demand: Demand): void {
+export function checkMemory({ captureBytes }: Engine, demand: MemoryDemand): void {
   const parts = Object.entries(demand).filter(([, bytes]) => bytes > 0);
   const total = parts.reduce((n, [, bytes]) => n + bytes, 0);
-  if (total <= captureLimit) return;
+  if (total <= captureBytes) return;
   throw new ModalscopeError(
     `The ${parts.map(([what, bytes]) => `${what} would take ${formatBytes(bytes)}`).join(", the ")}.`,
-    `${formatBytes(captureLimit)} are left for them.`,
+    `${formatBytes(captureBytes)} are left for them.`,
     "Ask for fewer hooks, positions, rows or tokens, or a reduction; send captures to a file (captureTo); or load the model with more memory.",
   );
 }

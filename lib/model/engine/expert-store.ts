@@ -11,17 +11,17 @@ export interface ExpertWeights {
   readonly down: Tensor;
 }
 
-interface Held {
+interface LoadedExpert {
   readonly weights: ExpertWeights;
   users: number;
 }
 
 /** Experts as they are asked for, the least recently used forgotten first where there are too many bytes. */
 export class ExpertStore {
-  private readonly held = new Map<string, Held>();
+  private readonly loaded = new Map<string, LoadedExpert>();
   private bytes = 0;
   /** The last expert that was forgotten: the next is read in its place, which saves half the time. */
-  private spare?: ExpertWeights;
+  private freeBuffers?: ExpertWeights;
 
   /** @param limit bytes to hold at most */
   constructor(
@@ -42,24 +42,24 @@ export class ExpertStore {
     }
   }
 
-  private enter(place: ExpertPlace, e: number): Held {
+  private enter(place: ExpertPlace, e: number): LoadedExpert {
     const key = `${place.prefix}${e}`;
-    const known = this.held.get(key);
+    const known = this.loaded.get(key);
     const expert = known ?? { weights: this.read(place, e), users: 0 };
     if (!known) this.bytes += bytesOf(expert.weights);
     // At the end of the map, which is in order of last use.
-    this.held.delete(key);
-    this.held.set(key, expert);
+    this.loaded.delete(key);
+    this.loaded.set(key, expert);
     return expert;
   }
 
   private shrink(): void {
-    for (const [key, { weights, users }] of this.held) {
+    for (const [key, { weights, users }] of this.loaded) {
       if (this.bytes <= this.limit) return;
       if (users > 0) continue;
-      this.held.delete(key);
+      this.loaded.delete(key);
       this.bytes -= bytesOf(weights);
-      this.spare = weights;
+      this.freeBuffers = weights;
     }
   }
 
@@ -87,11 +87,11 @@ export class ExpertStore {
 
   /** Room for an expert's two matrices. */
   private buffers(size: number): [Float32Array, Float32Array] {
-    const { spare } = this;
-    this.spare = undefined;
-    if (this.float !== "float32" || spare?.down.data.length !== size)
+    const { freeBuffers } = this;
+    this.freeBuffers = undefined;
+    if (this.float !== "float32" || freeBuffers?.down.data.length !== size)
       return [new Float32Array(2 * size), new Float32Array(size)];
-    return [spare.gate_up.data, spare.down.data];
+    return [freeBuffers.gate_up.data, freeBuffers.down.data];
   }
 
   private cast(data: Float32Array): Float32Array {

@@ -51,21 +51,21 @@ const INLINE_COPIES = 3;
  */
 export class SessionPool {
   private readonly entries = new Map<string, Entry>();
-  private held = 0;
+  private usedBytes = 0;
   private closed = false;
   /** Weights of the session released last: the next one, such as the next block, is read into their memory. */
-  private spare: Value[] = [];
+  private freeBuffers: Value[] = [];
 
   constructor(private readonly options: PoolOptions) {}
 
   /** Bytes of anonymous memory that the open sessions are counted with. */
   get bytes(): number {
-    return this.held;
+    return this.usedBytes;
   }
 
   /** Runs `work` with the session of a graph, which stays open meanwhile. */
   async use<T>(request: GraphRequest, work: (session: Session) => Promise<T>): Promise<T> {
-    const entry = this.enter({ ...request, prepack: request.prepack && this.packs });
+    const entry = this.enter({ ...request, prepack: request.prepack && this.canPrepack });
     try {
       return await work(await entry.session);
     } finally {
@@ -78,11 +78,11 @@ export class SessionPool {
   async close(): Promise<void> {
     this.closed = true;
     await this.shrink(-1);
-    this.spare = [];
+    this.freeBuffers = [];
   }
 
   /** Only initialisers are repacked: weights that cannot be mapped are inputs on the CPU. */
-  private get packs(): boolean {
+  private get canPrepack(): boolean {
     const { checkpoint, device } = this.options;
     return device !== "cpu" || [...checkpoint.weights.values()].some((info) => this.isMapped(info));
   }
@@ -102,7 +102,7 @@ export class SessionPool {
     const key = request.prepack ? packed : request.key;
     const bytes = this.bytesOf(outputs, request.prepack);
     // The place is taken before anything is awaited: a call beside this one must find it.
-    this.held += bytes;
+    this.usedBytes += bytes;
     const session = this.shrink(this.options.budget).then(() => this.open(outputs, request.prepack));
     const entry: Entry = { session, bytes, users: 1 };
     this.entries.set(key, entry);
@@ -114,7 +114,7 @@ export class SessionPool {
     const { checkpoint, device, float, threads } = this.options;
     const held: Record<string, Value> = {};
     const model = emitOnnx(outputs, { float, bind: (name) => this.bind(name, held) });
-    this.spare = [];
+    this.freeBuffers = [];
     const weightsFolder = dirname(checkpoint.weights.values().next().value!.file);
     const fuse = float === "float32";
     const session = await createSession(model, { device, threads, prepack, weightsFolder, fuse });
@@ -146,8 +146,8 @@ export class SessionPool {
 
   private read(name: string, length: number): Float32Array | Float64Array {
     const { checkpoint, float } = this.options;
-    const i = this.spare.findIndex(({ data }) => data.length === length);
-    const into = i < 0 ? undefined : this.spare.splice(i, 1)[0].data;
+    const i = this.freeBuffers.findIndex(({ data }) => data.length === length);
+    const into = i < 0 ? undefined : this.freeBuffers.splice(i, 1)[0].data;
     if (float === "float32") return checkpoint.read(name, into as Float32Array | undefined);
     const wide = (into as Float64Array | undefined) ?? new Float64Array(length);
     wide.set(checkpoint.read(name));
@@ -173,18 +173,18 @@ export class SessionPool {
 
   private async shrink(limit: number): Promise<void> {
     for (const [key, entry] of this.entries) {
-      if (this.held <= limit) return;
+      if (this.usedBytes <= limit) return;
       if (entry.users > 0) continue;
       this.forget(key, entry);
       const session = await entry.session;
       await session.release();
-      this.spare = [...session.weights];
+      this.freeBuffers = [...session.weights];
     }
   }
 
   private forget(key: string, entry: Entry): void {
     if (this.entries.get(key) !== entry) return;
     this.entries.delete(key);
-    this.held -= entry.bytes;
+    this.usedBytes -= entry.bytes;
   }
 }

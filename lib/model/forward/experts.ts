@@ -7,12 +7,18 @@ import { type Engine, floats } from "../engine/engine.js";
 import type { ExpertPlace } from "../engine/expert-layout.js";
 import { placeOf } from "../engine/expert-layout.js";
 import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/index.js";
-import { type ExpertInputs, forEachCall, gathered, type Run, type Visit } from "./expert-calls.js";
+import {
+  type ExpertInputs,
+  type ExpertRun,
+  forEachExpertCall,
+  gatherRows,
+  type Route,
+} from "./expert-calls.js";
 
 export type { ExpertInputs } from "./expert-calls.js";
 
 /** What is done with the values between the graphs. */
-export interface Watch extends TaskOptions {
+export interface ExpertHooks extends TaskOptions {
   /** Whether a hook is captured or edited. */
   readonly touches: (local: string) => boolean;
   /** Captures and edits a hook's value. */
@@ -25,38 +31,38 @@ export async function runExperts(
   layer: number,
   pass: Pass,
   inputs: ExpertInputs,
-  watch: Watch,
+  hooks: ExpertHooks,
 ): Promise<Tensor> {
   const place = placeOf(engine, layer);
-  const visits = visitsOf(inputs.weights, pass);
-  if (watch.touches(EXPERT_INDICES)) watch.at(EXPERT_INDICES, indices(engine, place, inputs, visits));
-  const run = { engine, place, inputs, visits, signal: watch.signal };
+  const routes = routesOf(inputs.weights, pass);
+  if (hooks.touches(EXPERT_INDICES)) hooks.at(EXPERT_INDICES, indices(engine, place, inputs, routes));
+  const run = { engine, place, inputs, routes: routes, signal: hooks.signal };
   const out = zeros(engine, inputs, place.hidden);
-  const add = (rows: Float32Array, own: readonly Visit[]): void => addRows(rows, own, out, place.hidden);
-  if (!watch.touches(EXPERT_POST)) {
+  const add = (rows: Float32Array, own: readonly Route[]): void => addRows(rows, own, out, place.hidden);
+  if (!hooks.touches(EXPERT_POST)) {
     await fromInput(run, "out", add);
     return out;
   }
   const { topK, expertDim } = place.experts;
-  const rowOf = ({ token, slot }: Visit): number => token * topK + slot;
-  checkSlots(place, inputs, visits, EXPERT_POST);
+  const rowOf = ({ token, slot }: Route): number => token * topK + slot;
+  checkSlots(place, inputs, routes, EXPERT_POST);
   const computed = zeros(engine, inputs, topK, expertDim);
   await fromInput(run, "post", (rows, own) => {
-    own.forEach((visit, i) => {
-      computed.data.set(rows.subarray(i * expertDim, (i + 1) * expertDim), rowOf(visit) * expertDim);
+    own.forEach((route, i) => {
+      computed.data.set(rows.subarray(i * expertDim, (i + 1) * expertDim), rowOf(route) * expertDim);
     });
   });
-  await fromPost(run, watch.at(EXPERT_POST, computed), rowOf, add);
+  await fromPost(run, hooks.at(EXPERT_POST, computed), rowOf, add);
   return out;
 }
 
 /** Is given the rows that come of a call, and whose they are. */
-type Take = (rows: Float32Array, own: readonly Visit[]) => void;
+type Take = (rows: Float32Array, own: readonly Route[]) => void;
 
 /** Runs the experts as far as one of their two values. */
-function fromInput(run: Run, output: "post" | "out", take: Take): Promise<void> {
+function fromInput(run: ExpertRun, output: "post" | "out", take: Take): Promise<void> {
   const { experts, hidden } = run.place;
-  return forEachCall(run, {
+  return forEachExpertCall(run, {
     name: "forward",
     build: (all) => ({ ...expertGraph(experts, hidden, all) }),
     outputs: [output],
@@ -65,22 +71,25 @@ function fromInput(run: Run, output: "post" | "out", take: Take): Promise<void> 
   });
 }
 
-/** Runs the second half of the experts, on inner values that are given: those of a visit in the row `rowOf` it. */
-function fromPost(run: Run, post: Tensor, rowOf: (visit: Visit) => number, take: Take): Promise<void> {
+/** Runs the second half of the experts, on inner values that are given: those of a route in the row `rowOf` it. */
+function fromPost(run: ExpertRun, post: Tensor, rowOf: (route: Route) => number, take: Take): Promise<void> {
   const { experts, hidden } = run.place;
-  return forEachCall(run, {
+  return forEachExpertCall(run, {
     name: "from inner values",
     build: (all) => ({ out: expertGraph(experts, hidden, all, "post").out }),
     outputs: ["out"],
-    feeds: (own) => ({ post: gathered(run.engine, post, own.map(rowOf), experts.expertDim) }),
+    feeds: (own) => ({ post: gatherRows(run.engine, post, own.map(rowOf), experts.expertDim) }),
     take: (results, own) => take(results.out.data, own),
   });
 }
 
 /** By expert, in order, the tokens that go to it, padding left out; experts without any are left out too. */
-export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, start }: Pass): Visit[][] {
-  const byExpert: Visit[][] = Array.from({ length: count }, () => []);
-  columns.forEach((row, b) => {
+export function routesOf(
+  { data, shape: [, time, count] }: Tensor,
+  { tokenPositions, start }: Pass,
+): Route[][] {
+  const byExpert: Route[][] = Array.from({ length: count }, () => []);
+  tokenPositions.forEach((row, b) => {
     for (const column of row) {
       const token = b * time + column - start;
       const weights = data.subarray(token * count, (token + 1) * count);
@@ -96,12 +105,17 @@ export function visitsOf({ data, shape: [, time, count] }: Tensor, { columns, st
 }
 
 /** (batch, time, k): each token's experts, the one that weighs most first; −1 where there are fewer than k. */
-function indices(engine: Engine, place: ExpertPlace, inputs: ExpertInputs, visits: Run["visits"]): Tensor {
+function indices(
+  engine: Engine,
+  place: ExpertPlace,
+  inputs: ExpertInputs,
+  routes: ExpertRun["routes"],
+): Tensor {
   const { topK } = place.experts;
-  checkSlots(place, inputs, visits, EXPERT_INDICES);
+  checkSlots(place, inputs, routes, EXPERT_INDICES);
   const out = zeros(engine, inputs, topK);
   out.data.fill(-1);
-  for (const { expert, token, slot } of visits.flat()) out.data[token * topK + slot] = expert;
+  for (const { expert, token, slot } of routes.flat()) out.data[token * topK + slot] = expert;
   return out;
 }
 
@@ -109,10 +123,10 @@ function indices(engine: Engine, place: ExpertPlace, inputs: ExpertInputs, visit
 function checkSlots(
   { experts }: ExpertPlace,
   { input }: ExpertInputs,
-  visits: Run["visits"],
+  routes: ExpertRun["routes"],
   hook: string,
 ): void {
-  const many = visits.flat().find(({ slot }) => slot >= experts.topK);
+  const many = routes.flat().find(({ slot }) => slot >= experts.topK);
   if (!many) return;
   const [row, column] = [Math.floor(many.token / input.shape[1]), many.token % input.shape[1]];
   throw new ModalscopeError(
@@ -129,7 +143,7 @@ function zeros(engine: Engine, { input }: ExpertInputs, ...shape: number[]): Ten
 }
 
 /** Adds rows to their tokens'. */
-function addRows(rows: Float32Array, own: readonly Visit[], { data }: Tensor, width: number): void {
+function addRows(rows: Float32Array, own: readonly Route[], { data }: Tensor, width: number): void {
   let from = 0;
   for (const { token } of own) {
     const to = token * width;

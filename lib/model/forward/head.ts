@@ -5,15 +5,15 @@ import { type Positions, resolvePositions } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import { fillPadding } from "../batch/pass.js";
 import { type Engine, runSession, withPiece } from "../engine/engine.js";
-import { type Company, runHead, runPiece } from "../engine/run-piece.js";
+import { type RunContext, runHead, runPiece } from "../engine/run-piece.js";
 import { HEAD } from "../families/index.js";
 
 /** What the head's matrix is applied to. */
 export const NORMALIZED = "ln_final.hook_normalized";
 
 /** Whether something is captured or edited at the final norm. */
-export function touchesHead({ hooks }: Engine, { plan, sink }: Company): boolean {
-  return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || sink.wants(h.name)));
+export function touchesHead({ hooks }: Engine, { plan, recorder }: RunContext): boolean {
+  return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || recorder.wants(h.name)));
 }
 
 /**
@@ -25,32 +25,32 @@ export async function logitsAt(
   pass: Pass,
   x: Tensor,
   positions: Positions,
-  company: Company,
-): Promise<{ logits: Tensor; logitColumns: number[][] }> {
+  company: RunContext,
+): Promise<{ logits: Tensor; logitPositions: number[][] }> {
   if (positions === "all") {
-    const all = Array.from({ length: pass.time }, (_, i) => pass.start + i);
+    const all = Array.from({ length: pass.seqLength }, (_, i) => pass.start + i);
     const logits = await runHead(engine, pass, x, company);
     fillPadding(logits.data, logits.shape, 1, pass, 0);
-    return { logits, logitColumns: new Array(pass.size).fill(all) };
+    return { logits, logitPositions: new Array(pass.size).fill(all) };
   }
-  const logitColumns = logitColumnsOf(positions, pass);
-  const picked = (from: Tensor): Tensor => pickColumns(from, logitColumns, pass.start);
+  const logitPositions = logitPositionsOf(positions, pass);
+  const picked = (from: Tensor): Tensor => pickColumns(from, logitPositions, pass.start);
   if (!touchesHead(engine, company)) {
-    return { logits: await runHead(engine, pass, picked(x), company), logitColumns };
+    return { logits: await runHead(engine, pass, picked(x), company), logitPositions };
   }
   const feeds = { x: picked(x), [`frozen.${NORMALIZED}`]: picked(await finalNorm(engine, pass, x, company)) };
   const { out } = await withPiece(engine, HEAD, { frozen: [NORMALIZED] }, (session) =>
     runSession(engine, session, feeds, ["out"]),
   );
-  return { logits: out, logitColumns };
+  return { logits: out, logitPositions };
 }
 
 /**
  * The columns at which logits are asked for.
  * @throws ModalscopeError for a column that is none or padding, none at all, or rows of different lengths
  */
-export function logitColumnsOf(positions: Exclude<Positions, "all">, pass: Pass): number[][] {
-  const columns = resolvePositions(positions, { ...pass, time: pass.start + pass.time });
+export function logitPositionsOf(positions: Exclude<Positions, "all">, pass: Pass): number[][] {
+  const columns = resolvePositions(positions, { ...pass, seqLength: pass.start + pass.seqLength });
   if (columns.every((row) => row.length > 0 && row.length === columns[0].length)) return columns;
   throw new ModalscopeError(
     `Logits are asked for at ${columns.map((row) => row.length).join(", ")} positions.`,
@@ -60,13 +60,13 @@ export function logitColumnsOf(positions: Exclude<Positions, "all">, pass: Pass)
 }
 
 /** The first column that logits are asked for at; undefined where every column is. */
-export function firstAsked(positions: Positions | "none", pass: Pass): number | undefined {
+export function firstLogitPosition(positions: Positions | "none", pass: Pass): number | undefined {
   if (positions === "all" || positions === "none") return undefined;
-  return Math.min(...logitColumnsOf(positions, pass).flat());
+  return Math.min(...logitPositionsOf(positions, pass).flat());
 }
 
 /** What the head's matrix would be applied to, with the captures and edits before it. */
-export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: Company): Promise<Tensor> {
+export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: RunContext): Promise<Tensor> {
   return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "hookPoints" }))[
     NORMALIZED
   ];

@@ -1,21 +1,21 @@
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
-import { type Backward, backThroughBlock, backThroughHead } from "../backward/piece.js";
+import { type BackwardContext, vjpBlock, vjpHead } from "../backward/piece.js";
 import type { Batch } from "../batch/batch.js";
-import { SharedFeeds } from "../batch/pass.js";
-import { Cache } from "../captures/activation-cache.js";
+import { AttentionInputs } from "../batch/pass.js";
+import { ActivationCache } from "../captures/activation-cache.js";
 import { floats } from "../engine/engine.js";
 import { batchPass } from "../forward/embed.js";
 import { matchHooks } from "../hooks/index.js";
 import type { Model, RunResult } from "../model.js";
-import { stacked } from "./gradients.js";
+import { stack } from "./gradients.js";
 import type { Metric } from "./metrics.js";
 
 export interface Attribution {
   /**
    * `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
    * layer adds besides its heads, where its output projection has a bias; `blocks.0.deepstack` where features of
-   * pictures are added.
+   * images are added.
    */
   readonly labels: readonly string[];
   /** (components, batch) */
@@ -87,7 +87,7 @@ function hasBias({ engine: { checkpoint, family } }: Model, layer: number): bool
 }
 
 /** ⟨x, g⟩ of each row at its last token: (batch, time, width) both. */
-function dots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Array {
+function dots(x: Tensor, g: Tensor, { size, seqLength: time, last }: Batch): Float64Array {
   const width = x.data.length / (size * time);
   return Float64Array.from({ length: size }, (_, b) => {
     const from = (b * time + last[b]) * width;
@@ -98,7 +98,7 @@ function dots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Array {
 }
 
 /** The same for each head of (batch, time, heads, head_dim). */
-function headDots(x: Tensor, g: Tensor, { size, time, last }: Batch): Float64Array[] {
+function headDots(x: Tensor, g: Tensor, { size, seqLength: time, last }: Batch): Float64Array[] {
   const [, , heads, width] = x.shape;
   return Array.from({ length: heads }, (_, h) =>
     Float64Array.from({ length: size }, (_, b) => {
@@ -134,24 +134,24 @@ async function directCotangents(
   const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
   const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
   const pass = batchPass(engine, batch);
-  const back: Backward = {
+  const back: BackwardContext = {
     engine,
     pass,
-    shared: new SharedFeeds(engine.config, pass, (n) => floats(engine, n)),
+    shared: new AttentionInputs(engine.config, pass, (n) => floats(engine, n)),
     plan: new Map(),
-    found: new Cache(),
-    wanted: z,
+    gradients: new ActivationCache(),
+    wrt: z,
     frozen: [...scales, ...mlps],
-    values: new Map(),
+    frozenValues: new Map(),
   };
-  const g = stacked(engine, [metric.gradient(run.logits!)]);
-  const stream = await backThroughHead(back, run.cache.get(finalStream(model)), run.logitColumns, g);
+  const g = stack(engine, [metric.gradient(run.logits!)]);
+  const stream = await vjpHead(back, run.cache.get(finalStream(model)), run.logitPositions, g);
   const heads: Tensor[] = [];
   for (const { name, piece } of z) {
     signal?.throwIfAborted();
     const l = piece as number;
-    await backThroughBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), stream);
-    heads[l] = at0(back.found.get(name), 0);
+    await vjpBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), stream);
+    heads[l] = at0(back.gradients.get(name), 0);
   }
   return { stream: at0(stream, 0), heads };
 }

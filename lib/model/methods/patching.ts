@@ -3,8 +3,8 @@ import { ModalscopeError } from "../../errors.js";
 import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
-import type { Cache } from "../captures/activation-cache.js";
-import type { Edit, Edits, Where } from "../edits/edits.js";
+import type { ActivationCache } from "../captures/activation-cache.js";
+import { type Edit, type Edits, type Placement, patch } from "../edits/edit.js";
 import { matchHooks, overKeys } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { gradients } from "./gradients.js";
@@ -60,7 +60,7 @@ export async function activationPatching(
   if (options.heads) over.head = options.heads;
   const edit = (point: Readonly<Record<string, unknown>>): Edits => {
     const { layer, position, head } = point as { layer: number; position?: number; head?: number };
-    const where: Where = {
+    const where: Placement = {
       positions: position === undefined ? undefined : [position],
       heads: head === undefined ? undefined : [head],
     };
@@ -81,14 +81,6 @@ export async function activationPatching(
     corrupted: result.clean,
     restored: { data: restored, shape: result.values.shape },
   };
-}
-
-/**
- * An edit that puts in what another run had at the same place.
- * @throws ModalscopeError when that run kept nothing of the hook
- */
-export function patch(from: Cache, hook: string, where: Where = {}): Edit {
-  return { kind: "replace", value: from.get(hook), ...where };
 }
 
 /**
@@ -118,7 +110,7 @@ export async function attributionPatching(
 
 export interface Path {
   /** The value that is changed, and where. */
-  readonly sender: { readonly hook: string } & Where;
+  readonly sender: { readonly hook: string } & Placement;
   /** The values that are to receive the change over the residual stream alone. */
   readonly receivers: readonly string[];
 }
@@ -177,7 +169,7 @@ export async function steeringVectors(
     );
   }
   const capture = hooks.map((hook) => ({ hook, positions, reduce: "mean" as const }));
-  const means = async (batch: Batch, part: number): Promise<Cache> => {
+  const means = async (batch: Batch, part: number): Promise<ActivationCache> => {
     const half: Progress = (done, total, label) => onProgress?.(part * total + done, 2 * total, label);
     return (await model.run(batch, { capture, logits: "none", signal, onProgress: half })).cache;
   };
@@ -202,8 +194,8 @@ function overRows({ data, shape: [size, ...shape] }: Tensor): Tensor {
 
 function checked(contrast: Contrast): Contrast {
   const { clean, corrupted } = contrast;
-  const lengths = ({ columns }: Batch): string => columns.map((row) => row.length).join(", ");
-  if (JSON.stringify(clean.columns) === JSON.stringify(corrupted.columns)) return contrast;
+  const lengths = ({ tokenPositions }: Batch): string => tokenPositions.map((row) => row.length).join(", ");
+  if (JSON.stringify(clean.tokenPositions) === JSON.stringify(corrupted.tokenPositions)) return contrast;
   throw new ModalscopeError(
     `The clean prompts have ${lengths(clean)} tokens, the corrupted ones ${lengths(corrupted)}.`,
     "Values are patched from a position to the same position.",

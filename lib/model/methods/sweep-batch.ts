@@ -1,13 +1,13 @@
 /** The rows of a sweep: copies of a batch below each other, from some column on. */
 import { type Tensor, zerosLike } from "../../tensor.js";
 import { type KeyValues, type Pass, subPass } from "../batch/pass.js";
-import { joinRows } from "../batch/slices.js";
+import { concatBatch } from "../batch/slices.js";
 
 /**
  * A pass over the columns from `column` on, of a copy of the batch for each of `copies`, on top of the clean keys of
- * block `l`, to be run through that block. The copies differ in what their pictures bring.
+ * block `l`, to be run through that block. The copies differ in what their images bring.
  */
-export function copiesFrom(
+export function tileFrom(
   whole: Pass,
   copies: readonly Pass[],
   column: number,
@@ -19,26 +19,30 @@ export function copiesFrom(
   const tiled: Pass = {
     ...whole,
     size: whole.size * n,
-    positions: whole.positions.map((axis) => repeated(axis, n)),
+    positionIds: whole.positionIds.map((axis) => repeated(axis, n)),
     keyMask: repeated(whole.keyMask, n),
-    columns: repeat(whole.columns),
+    tokenPositions: repeat(whole.tokenPositions),
     last: repeat(whole.last),
-    spans: whole.spans && repeated(whole.spans, n),
+    bidirectionalSpans: whole.bidirectionalSpans && repeated(whole.bidirectionalSpans, n),
     injections: whole.injections?.has(l)
-      ? new Map([[l, joinRows(copies.map((c) => c.injections!.get(l)!))]])
+      ? new Map([[l, concatBatch(copies.map((c) => c.injections!.get(l)!))]])
       : undefined,
   };
   const past: (KeyValues | undefined)[] = [];
   if (column > 0 && keys) {
-    const tile = (x: Tensor): Tensor => joinRows(copies.map(() => firstKeys(x, column)));
+    const tile = (x: Tensor): Tensor => concatBatch(copies.map(() => firstKeys(x, column)));
     past[l] = { key: tile(keys.key), value: tile(keys.value) };
   }
-  return subPass(tiled, column, whole.time, past);
+  return subPass(tiled, column, whole.seqLength, past);
 }
 
-/** The column from which on something changes: tokens of a picture that all see each other change together. */
+/** The column from which on something changes: tokens of an image that all see each other change together. */
 export function spanStart(
-  { spans, size, time }: Pick<Pass, "spans" | "size" | "time">,
+  {
+    bidirectionalSpans: spans,
+    size,
+    seqLength: time,
+  }: Pick<Pass, "bidirectionalSpans" | "size" | "seqLength">,
   column: number,
 ): number {
   if (!spans || column === time) return column;
@@ -47,8 +51,8 @@ export function spanStart(
     const own = spans.subarray(b * time, (b + 1) * time);
     if (own[first]) first = own.indexOf(own[first]);
   }
-  // A row before may have a picture there.
-  return first === column ? first : spanStart({ spans, size, time }, first);
+  // A row before may have an image there.
+  return first === column ? first : spanStart({ bidirectionalSpans: spans, size, seqLength: time }, first);
 }
 
 function repeated<D extends Int32Array | Uint8Array>(data: D, copies: number): D {

@@ -1,17 +1,17 @@
 /** The points of a sweep: where each begins, which of them run together, and what they cost. */
 import type { Batch } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import { Sink } from "../captures/sink.js";
-import { named } from "../edits/apply.js";
-import type { Edit, Edits } from "../edits/edits.js";
+import { CaptureRecorder } from "../captures/recorder.js";
+import { resolveColumns } from "../edits/apply.js";
+import type { Edit, Edits } from "../edits/edit.js";
 import { checkPlan, type Plan, planEdits } from "../edits/plan.js";
 import type { Engine } from "../engine/engine.js";
 import { blockBytes, checkMemory } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import { HEAD } from "../families/index.js";
-import { looks } from "../forward/embed.js";
+import { runsVision } from "../forward/embed.js";
 import { isVisual, reaches } from "../hooks/index.js";
-import { passOf } from "../vision/rows.js";
+import { passFor } from "../vision/rows.js";
 import { towerBytes } from "../vision/tower.js";
 import { spanStart } from "./sweep-batch.js";
 
@@ -30,14 +30,14 @@ export interface Point {
   readonly layer: number;
   /** First column that changes. */
   readonly column: number;
-  /** The edits of what is seen: pictures are then looked at for this point alone. */
-  readonly seeing: Plan;
+  /** The edits of what is seen: images are then looked at for this point alone. */
+  readonly visionPlan: Plan;
   /** Bytes that a block works with for it; more where its edits need all queries at once. */
   readonly blockMemory: number;
 }
 
 /** Names and values of a grid's axes. */
-export function axesOf(grid: Grid): { readonly name: string; readonly values: readonly unknown[] }[] {
+export function gridAxes(grid: Grid): { readonly name: string; readonly values: readonly unknown[] }[] {
   if (Array.isArray(grid)) return [{ name: "point", values: grid }];
   return Object.entries(grid as Record<string, readonly unknown[]>).map(([name, values]) => ({
     name,
@@ -55,14 +55,18 @@ export function combinations(grid: Grid): unknown[] {
 }
 
 /** Makes points of edits, checked against the batch. */
-export function planner(engine: Engine, batch: Batch, pass: Pass): (index: number, edits: Edits) => Point {
-  const runs = reaches({ withVision: looks(engine, batch) });
-  const counted = passOf(engine, batch, pass);
+export function pointPlanner(
+  engine: Engine,
+  batch: Batch,
+  pass: Pass,
+): (index: number, edits: Edits) => Point {
+  const runs = reaches({ withVision: runsVision(engine, batch) });
+  const counted = passFor(engine, batch, pass);
   return (index, edits) => {
     const plan = planEdits(engine.hooks, edits, runs);
     checkPlan(engine.hooks, plan, counted);
     const blockMemory = blockBytes(engine, pass, plan);
-    const seen = towerBytes(engine, batch, plan, new Sink(engine.hooks, []));
+    const seen = towerBytes(engine, batch, plan, new CaptureRecorder(engine.hooks, []));
     checkMemory(engine, { "values inside a block": Math.max(blockMemory, seen) });
     return { ...pointOf(engine, pass, edits, plan), index, blockMemory };
   };
@@ -80,16 +84,16 @@ function pointOf(engine: Engine, pass: Pass, edits: Edits, plan: Plan): Omit<Poi
   return {
     edits,
     layer: Math.min(config.num_hidden_layers, ...layers),
-    column: Math.min(pass.time, ...firsts),
-    seeing: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
+    column: Math.min(pass.seqLength, ...firsts),
+    visionPlan: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
   };
 }
 
 function firstColumn({ kind, positions }: Edit, pass: Pass): number {
-  const columns = named(positions, (b) => b, pass).flat();
+  const columns = resolveColumns(positions, (b) => b, pass).flat();
   // A function reads every column, whatever it changes.
   if (kind === "apply" || columns.includes("all")) return 0;
-  return spanStart(pass, Math.min(pass.time, ...(columns as number[])));
+  return spanStart(pass, Math.min(pass.seqLength, ...(columns as number[])));
 }
 
 /** Points that run together, `most` at once: those that start at the same column, by starting block. */
@@ -107,12 +111,12 @@ export function groupPoints(points: readonly Point[], stop: number, most: number
 }
 
 /** Tokens of one batch at most: beyond, larger batches run no faster. */
-const TOKENS_AT_ONCE = 2 ** 14;
+const MAX_TOKENS = 2 ** 14;
 
 /** Rows of one batch, so that their streams, keys, logits and scores stay within the memory for captures. */
-export function rowsAtOnce(
-  { config, float, captureLimit, workLimit }: Engine,
-  { size, time }: Batch,
+export function sweepRowChunk(
+  { config, float, captureBytes, workBytes }: Engine,
+  { size, seqLength: time }: Batch,
   points: readonly Point[],
   logits: readonly (readonly number[])[],
 ): number {
@@ -120,7 +124,7 @@ export function rowsAtOnce(
   const keys = 2 * time * config.num_key_value_heads * config.head_dim;
   const most = Math.max(...points.map((p) => p.blockMemory));
   // Beyond its limit a block's memory grows with the rows: an edit needs all queries at once.
-  const inside = most > workLimit ? most / size : 0;
+  const inside = most > workBytes ? most / size : 0;
   const bytes = ELEMENT_BYTES[float] * (stream + keys + logits[0].length * config.vocab_size) + inside;
-  return Math.max(size, Math.floor(Math.min(TOKENS_AT_ONCE / time, captureLimit / bytes)));
+  return Math.max(size, Math.floor(Math.min(MAX_TOKENS / time, captureBytes / bytes)));
 }

@@ -2,27 +2,27 @@ import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
 import type { KeyValues, Pass } from "../batch/pass.js";
-import { columns, joinRows } from "../batch/slices.js";
-import type { Cache } from "../captures/activation-cache.js";
-import { Sink } from "../captures/sink.js";
-import type { Edit, Edits } from "../edits/edits.js";
-import { joinPlans, type Placement, type Plan, planEdits } from "../edits/plan.js";
-import { atStream } from "../engine/run-piece.js";
+import { concatBatch, sliceTime } from "../batch/slices.js";
+import type { ActivationCache } from "../captures/activation-cache.js";
+import { CaptureRecorder } from "../captures/recorder.js";
+import type { Edit, Edits } from "../edits/edit.js";
+import { mergePlans, type Plan, planEdits, type RowBinding } from "../edits/plan.js";
+import { hookPoint } from "../engine/run-piece.js";
 import { runBlocks } from "../forward/blocks.js";
-import { batchPass, type Entered, enter, looks } from "../forward/embed.js";
+import { batchPass, type Embedded, embedBatch, runsVision } from "../forward/embed.js";
 import { logitsAt } from "../forward/head.js";
 import type { Model } from "../model.js";
 import type { Metric } from "./metrics.js";
-import { copiesFrom } from "./sweep-batch.js";
+import { tileFrom } from "./sweep-batch.js";
 import {
-  axesOf,
   combinations,
   type Grid,
   type GridPoint,
+  gridAxes,
   groupPoints,
   type Point,
-  planner,
-  rowsAtOnce,
+  pointPlanner,
+  sweepRowChunk,
 } from "./sweep-grid.js";
 
 export type { Grid, GridPoint } from "./sweep-grid.js";
@@ -45,7 +45,7 @@ export interface SweepEstimate {
   /** Rows × blocks to compute, and how many naive reruns of the whole model would compute. */
   readonly blockRows: number;
   readonly naiveBlockRows: number;
-  /** Expected duration, from the time that the clean run took for its blocks and for its pictures; without the heads. */
+  /** Expected duration, from the time that the clean run took for its blocks and for its images; without the heads. */
   readonly seconds: number;
 }
 
@@ -71,30 +71,46 @@ export async function sweep<const G extends Grid>(
   options: SweepOptions<G>,
 ): Promise<SweepResult> {
   const { engine } = model;
-  const axes = axesOf(options.over);
+  const axes = gridAxes(options.over);
   const pass = batchPass(engine, batch);
-  const planned = planner(engine, batch, pass);
+  const planned = pointPlanner(engine, batch, pass);
   const points = combinations(options.over).map((point, index) =>
     planned(index, options.edit(point as GridPoint<G>)),
   );
   const positions = options.positions ?? "last";
-  const watch = stopwatch();
-  const brought = looks(engine, batch) ? engine.hooks.filter(({ local }) => local === "hook_deepstack") : [];
+  const timer = runTimer();
+  const deepstackHooks = runsVision(engine, batch)
+    ? engine.hooks.filter(({ local }) => local === "hook_deepstack")
+    : [];
   const layers = model.config.num_hidden_layers;
   const ends = points.some((p) => p.layer === layers) ? [`blocks.${layers - 1}.hook_resid_post`] : [];
-  const { cache, keys, logits, logitColumns } = await model.run(batch, {
-    capture: ["blocks.*.hook_resid_pre", ...brought.map(({ name }) => name), ...ends],
+  const {
+    cache,
+    pastKeyValues: keys,
+    logits,
+    logitPositions,
+  } = await model.run(batch, {
+    capture: ["blocks.*.hook_resid_pre", ...deepstackHooks.map(({ name }) => name), ...ends],
     logits: positions,
-    keepKeys: true,
+    useCache: true,
     signal: options.signal,
-    onProgress: watch.progress,
+    onProgress: timer.onProgress,
   });
-  const injections = new Map(brought.map(({ piece, name }) => [piece as number, cache.get(name)]));
-  const stop = Math.min(...logitColumns.flat());
-  const clean: Clean = { cache, keys, columns: logitColumns, batch, pass: { ...pass, injections }, stop };
-  const most = Math.floor((options.maxRows ?? rowsAtOnce(engine, batch, points, logitColumns)) / batch.size);
+  const injections = new Map(deepstackHooks.map(({ piece, name }) => [piece as number, cache.get(name)]));
+  const stop = Math.min(...logitPositions.flat());
+  const clean: CleanRun = {
+    cache,
+    keyValues: keys,
+    logitPositions,
+    batch,
+    pass: { ...pass, injections },
+    firstPosition: stop,
+  };
+  const most = Math.floor(
+    (options.maxRows ?? sweepRowChunk(engine, batch, points, logitPositions)) / batch.size,
+  );
   const groups = groupPoints(points, stop, Math.max(1, most));
-  const estimate = estimateOf(groups, clean, layers, watch.spent());
+  const estimate = estimateOf(groups, clean, layers, timer.spent());
   options.onEstimate?.(estimate);
   const values = new Float64Array(points.length * batch.size);
   let done = 0;
@@ -112,27 +128,27 @@ export async function sweep<const G extends Grid>(
   return { values: { data: values, shape }, axes, clean: options.metric.value(logits!) };
 }
 
-interface Clean {
+interface CleanRun {
   readonly batch: Batch;
-  /** The pass of the clean run, with what its pictures bring. */
+  /** The pass of the clean run, with what its images bring. */
   readonly pass: Pass;
-  readonly cache: Cache;
-  readonly keys: readonly (KeyValues | undefined)[];
+  readonly cache: ActivationCache;
+  readonly keyValues: readonly (KeyValues | undefined)[];
   /** Where the metric reads, by row, and the first such column. */
-  readonly columns: readonly (readonly number[])[];
-  readonly stop: number;
+  readonly logitPositions: readonly (readonly number[])[];
+  readonly firstPosition: number;
 }
 
-/** What a run spends on its pictures and on its blocks, ms, heard from its progress. */
-function stopwatch(): {
-  readonly progress: Progress;
+/** What a run spends on its images and on its blocks, ms, heard from its progress. */
+function runTimer(): {
+  readonly onProgress: Progress;
   readonly spent: () => { seeing: number; blocks: number };
 } {
   const started = performance.now();
   let begun = started;
   let ended = started;
   return {
-    progress: (_done, _total, label) => {
+    onProgress: (_done, _total, label) => {
       if (label === "block 0") begun = performance.now();
       if (label === "blocks") ended = performance.now();
     },
@@ -142,18 +158,18 @@ function stopwatch(): {
 
 function estimateOf(
   groups: readonly Point[][],
-  { batch, stop }: Clean,
+  { batch, firstPosition: stop }: CleanRun,
   layers: number,
   { seeing, blocks }: { readonly seeing: number; readonly blocks: number },
 ): SweepEstimate {
   const points = groups.flat();
   /** Blocks to go through from one on, in whole ones: of the last, only the columns that are asked for count. */
   const whole = (layer: number, column: number): number => {
-    const [all, end] = [batch.time - column, batch.time - Math.max(stop, column)];
-    return (Math.max(0, layers - 1 - layer) * all + (layer < layers ? end : 0)) / batch.time;
+    const [all, end] = [batch.seqLength - column, batch.seqLength - Math.max(stop, column)];
+    return (Math.max(0, layers - 1 - layer) * all + (layer < layers ? end : 0)) / batch.seqLength;
   };
   const share = points.reduce((n, p) => n + whole(p.layer, p.column), 0) / whole(0, 0);
-  const looked = points.filter((p) => p.seeing.size > 0).length;
+  const looked = points.filter((p) => p.visionPlan.size > 0).length;
   return {
     points: points.length,
     blockRows: points.reduce((n, p) => n + batch.size * (layers - p.layer), 0),
@@ -165,7 +181,7 @@ function estimateOf(
 /** Logits (batch, n, vocab_size) of each point of a group. */
 async function runGroup<G extends Grid>(
   model: Model,
-  clean: Clean,
+  clean: CleanRun,
   group: readonly Point[],
   { signal }: SweepOptions<G>,
   step: (rows: number) => void,
@@ -174,16 +190,16 @@ async function runGroup<G extends Grid>(
   const { batch } = clean;
   const { column } = group[0];
   const layers = model.config.num_hidden_layers;
-  const sink = new Sink(engine.hooks, []);
-  const plan = joinPlans(
+  const recorder = new CaptureRecorder(engine.hooks, []);
+  const plan = mergePlans(
     group.map((point, i) =>
-      planEdits(engine.hooks, point.edits, undefined, (edit) => placed(edit, i, batch.size)),
+      planEdits(engine.hooks, point.edits, undefined, (edit) => bindToPoint(edit, i, batch.size)),
     ),
   );
-  const company = { plan, sink, signal };
-  const seen = new Map<Point, Entered>();
-  for (const point of group.filter((p) => p.seeing.size > 0)) {
-    seen.set(point, await enter(engine, batch, { plan: point.seeing, sink, signal }));
+  const company = { plan, recorder, signal };
+  const seen = new Map<Point, Embedded>();
+  for (const point of group.filter((p) => p.visionPlan.size > 0)) {
+    seen.set(point, await embedBatch(engine, batch, { plan: point.visionPlan, recorder, signal }));
   }
   let x: Tensor | undefined;
   let from = column;
@@ -192,13 +208,18 @@ async function runGroup<G extends Grid>(
     const joining = group.filter((p) => p.layer === l);
     active.push(...joining);
     const copies = active.map((p) => seen.get(p)?.pass ?? clean.pass);
-    const pass = copiesFrom(clean.pass, copies, column, l, clean.keys[l]);
+    const pass = tileFrom(clean.pass, copies, column, l, clean.keyValues[l]);
     const before = clean.cache.get(`blocks.${l}.hook_resid_pre`);
-    const rows = joining.map((p) => columns(seen.get(p)?.x ?? before, column, batch.time));
-    if (rows.length > 0) x = joinRows(x ? [x, ...rows] : rows);
-    if (l === 0) x = atStream(engine, "hook_embed", x!, pass, company);
-    const asked = l === layers - 1 ? clean.stop : undefined;
-    const ran = await runBlocks(engine, pass, x!, { ...company, from: l, to: l + 1, asked });
+    const rows = joining.map((p) => sliceTime(seen.get(p)?.x ?? before, column, batch.seqLength));
+    if (rows.length > 0) x = concatBatch(x ? [x, ...rows] : rows);
+    if (l === 0) x = hookPoint(engine, "hook_embed", x!, pass, company);
+    const asked = l === layers - 1 ? clean.firstPosition : undefined;
+    const ran = await runBlocks(engine, pass, x!, {
+      ...company,
+      startAtLayer: l,
+      stopAtLayer: l + 1,
+      firstPosition: asked,
+    });
     x = ran.x;
     from = ran.pass.start;
     step(active.length * batch.size);
@@ -207,18 +228,18 @@ async function runGroup<G extends Grid>(
 }
 
 /** Where an edit of point `i` stands among the rows of all points. */
-function placed({ rows }: Edit, i: number, size: number): Placement {
+function bindToPoint({ rows }: Edit, i: number, size: number): RowBinding {
   const own = { from: i * size, to: (i + 1) * size };
-  const valueRow = (b: number): number | undefined => {
+  const valueRowOf = (b: number): number | undefined => {
     const row = b - own.from;
     return row >= 0 && row < size && (!rows || rows.includes(row)) ? row : undefined;
   };
-  return { own, valueRow };
+  return { rowRange: own, valueRowOf };
 }
 
 async function logitsOf(
   model: Model,
-  clean: Clean,
+  clean: CleanRun,
   group: readonly Point[],
   { x, from }: { readonly x?: Tensor; readonly from: number },
   plan: Plan,
@@ -227,12 +248,12 @@ async function logitsOf(
   const layers = model.config.num_hidden_layers;
   const unchanged = group
     .filter((p) => p.layer === layers)
-    .map(() => columns(clean.cache.get(`blocks.${layers - 1}.hook_resid_post`), from, batch.time));
-  const streams = joinRows([...(x ? [x] : []), ...unchanged]);
+    .map(() => sliceTime(clean.cache.get(`blocks.${layers - 1}.hook_resid_post`), from, batch.seqLength));
+  const streams = concatBatch([...(x ? [x] : []), ...unchanged]);
   const copies = group.map(() => clean.pass);
-  const pass = copiesFrom(clean.pass, copies, from, layers);
-  const at = Array.from({ length: group.length }, () => clean.columns).flat();
-  const company = { plan, sink: new Sink(model.engine.hooks, []) };
+  const pass = tileFrom(clean.pass, copies, from, layers);
+  const at = Array.from({ length: group.length }, () => clean.logitPositions).flat();
+  const company = { plan, recorder: new CaptureRecorder(model.engine.hooks, []) };
   const { logits } = await logitsAt(model.engine, pass, streams, at, company);
   const size = sizeOf(logits.shape) / group.length;
   const shape = [batch.size, ...logits.shape.slice(1)];

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor.js";
-import { backward } from "../backward/piece.js";
+import { backwardGraph } from "../backward/piece.js";
 import { runSession, withPiece } from "../engine/engine.js";
 import { HEAD } from "../families/index.js";
 import type { Model } from "../model.js";
@@ -25,7 +25,7 @@ export function unembedding(model: Model): {
       );
     },
     async pullback(x, cotangent) {
-      const request = backward(engine, HEAD, { wanted: [], frozen: [], from: ["out"], variant: {} });
+      const request = backwardGraph(engine, HEAD, { wrt: [], frozen: [], from: ["out"], variant: {} });
       const feeds = { x: batched(x, 1), "g out": batched(cotangent, 1, 1) };
       return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, ["d x"])))["d x"]);
     },

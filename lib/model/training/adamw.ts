@@ -8,16 +8,16 @@ export interface TrainOptions extends TaskOptions {
   /** The step after the last. */
   readonly steps: number;
   /** Learning rate at a step, counted from 0. */
-  readonly rate: (step: number) => number;
+  readonly learningRate: (step: number) => number;
   readonly betas?: readonly [number, number];
   readonly epsilon?: number;
   /** Decoupled decay of matrices, per unit of learning rate (Loshchilov and Hutter 2019). */
-  readonly decay?: number;
+  readonly weightDecay?: number;
   /** Largest norm of the whole gradient. */
-  readonly clip?: number;
+  readonly maxGradNorm?: number;
   /** Where an interrupted training goes on; it is changed in place. */
   readonly state?: AdamState;
-  readonly onStep?: (step: number, loss: number, balance?: number) => unknown;
+  readonly onStep?: (step: number, loss: number, routerAuxLoss?: number) => unknown;
 }
 
 /** What AdamW remembers: the next step, and of each weight the running means of its gradient and of the square of it. */
@@ -28,7 +28,7 @@ export interface AdamState {
 }
 
 /** Nothing learnt yet. */
-export function freshState(): AdamState {
+export function createAdamState(): AdamState {
   return { step: 0, first: new Map(), second: new Map() };
 }
 
@@ -39,11 +39,11 @@ export async function train(
   batches: (step: number) => TrainingBatch | Promise<TrainingBatch>,
   options: TrainOptions,
 ): Promise<void> {
-  const state = options.state ?? freshState();
+  const state = options.state ?? createAdamState();
   for (; state.step < options.steps; ) {
     options.signal?.throwIfAborted();
     const { step } = state;
-    const { loss, balance, weights: gradients } = await trainer.gradients(weights, await batches(step));
+    const { loss, routerAuxLoss, weights: gradients } = await trainer.gradients(weights, await batches(step));
     if (!Number.isFinite(loss)) {
       throw new ModalscopeError(
         `The loss is ${loss} at step ${step}.`,
@@ -51,20 +51,20 @@ export async function train(
         "Lower the learning rate.",
       );
     }
-    const scale = clipFactor(gradients.values(), options.clip);
+    const scale = clipFactor(gradients.values(), options.maxGradNorm);
     for (const [name, g] of gradients) {
       const w = weights.get(name)!;
-      const first = remembered(state.first, name, w.data.length);
-      const second = remembered(state.second, name, w.data.length);
+      const first = momentsOf(state.first, name, w.data.length);
+      const second = momentsOf(state.second, name, w.data.length);
       adamStep(w, g, first, second, scale, step, options);
     }
     state.step++;
-    await options.onStep?.(step, loss, balance);
+    await options.onStep?.(step, loss, routerAuxLoss);
     options.onProgress?.(step + 1, options.steps, `loss ${loss.toFixed(3)}`);
   }
 }
 
-function remembered(moments: Map<string, Float32Array>, name: string, length: number): Float32Array {
+function momentsOf(moments: Map<string, Float32Array>, name: string, length: number): Float32Array {
   const known = moments.get(name) ?? new Float32Array(length);
   moments.set(name, known);
   return known;
@@ -85,7 +85,7 @@ function adamStep(
   second: Float32Array,
   scale: number,
   step: number,
-  { rate, betas = [0.9, 0.95], epsilon = 1e-8, decay = 0 }: TrainOptions,
+  { learningRate: rate, betas = [0.9, 0.95], epsilon = 1e-8, weightDecay: decay = 0 }: TrainOptions,
 ): void {
   const [b1, b2] = betas;
   const size = rate(step) / (1 - b1 ** (step + 1));

@@ -3,27 +3,30 @@ import { ModalscopeError } from "../../errors.js";
 import type { Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch, BatchImage } from "../batch/batch.js";
-import { SharedFeeds } from "../batch/pass.js";
-import type { Feeding } from "../engine/engine.js";
+import { AttentionInputs } from "../batch/pass.js";
+import type { ModelSpec } from "../engine/engine.js";
 import { batchPass } from "../forward/embed.js";
 import { NEWLINE, tokenRows, towerInputs } from "../vision/features.js";
-import { patchRows, placesOf } from "../vision/patches.js";
-import { countRows } from "../vision/rows.js";
+import { interpolatedPositions, patchRows } from "../vision/patches.js";
+import { visionRows } from "../vision/rows.js";
 
 /** Rows to learn from: for each cell the token to predict next, and how much it counts. */
 export interface TrainingBatch {
-  /** With its pictures. */
+  /** With its images. */
   readonly batch: Batch;
   /** (batch, time): the token that should follow each column. */
   readonly targets: Int32Array;
   /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
-  readonly counts: Float32Array;
+  readonly lossWeights: Float32Array;
 }
 
 /** By the names of the graph's inputs; weights are apart. */
-export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingBatch): Record<string, Value> {
+export function batchFeeds(
+  model: ModelSpec,
+  { batch, targets, lossWeights }: TrainingBatch,
+): Record<string, Value> {
   const { config } = model;
-  const shared = new SharedFeeds(config, batchPass(model, batch), (n) => new Float32Array(n));
+  const shared = new AttentionInputs(config, batchPass(model, batch), (n) => new Float32Array(n));
   const feeds: Record<string, Value> = {};
   const feed = (name: string, { data, shape }: Tensor): void => {
     feeds[name] = { type: "float32", dims: shape, data };
@@ -38,24 +41,24 @@ export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingB
     feed(`${type}.sin`, sin);
     feed(`${type}.mask`, shared.mask(layer));
   }
-  const places = Array.from(counts.keys()).filter((i) => counts[i] > 0);
+  const places = Array.from(lossWeights.keys()).filter((i) => lossWeights[i] > 0);
   index("places of predictions", places, [places.length]);
-  feed("targets", oneHot(places, targets, counts, config.vocab_size));
+  feed("targets", oneHot(places, targets, lossWeights, config.vocab_size));
   feed("tokens", shares(batch));
-  const dims = [batch.size, batch.time];
-  const sources = Int32Array.from(batch.ids);
+  const dims = [batch.size, batch.seqLength];
+  const sources = Int32Array.from(batch.inputIds);
   if (config.vision_config) {
-    const images = batch.images?.length ? batch.images : [blankPicture(model)];
-    const rows = countRows(config.vision_config, images);
+    const images = batch.images?.length ? batch.images : [blankImage(model)];
+    const rows = visionRows(config.vision_config, images);
     feed("patches", patchRows(model, config.vision_config, images, rows.patches));
-    feed("positionWeights", placesOf(model, config.vision_config, images, rows.tower));
+    feed("positionWeights", interpolatedPositions(model, config.vision_config, images, rows.tower));
     for (const [name, x] of Object.entries(towerInputs(model, images, rows.tower))) feed(`vision.${name}`, x);
-    const seen = new Int32Array(batch.ids.length);
-    const vectors = rows.tokens.size * rows.tokens.time;
-    tokenRows(config.vision_config, images, rows.tokens.time).forEach((own, i) => {
-      const { row, columns } = images[i];
+    const seen = new Int32Array(batch.inputIds.length);
+    const vectors = rows.tokens.size * rows.tokens.seqLength;
+    tokenRows(config.vision_config, images, rows.tokens.seqLength).forEach((own, i) => {
+      const { row, positions: columns } = images[i];
       own.forEach((from, t) => {
-        const cell = row * batch.time + columns[t];
+        const cell = row * batch.seqLength + columns[t];
         sources[cell] = config.vocab_size + (from === NEWLINE ? vectors : from);
         seen[cell] = from + 1;
       });
@@ -66,8 +69,8 @@ export function batchFeeds(model: Feeding, { batch, targets, counts }: TrainingB
   return feeds;
 }
 
-/** A batch without pictures still has a row for the tower, which nothing shows: a graph's inputs are not empty. */
-function blankPicture({ family, config }: Feeding): BatchImage {
+/** A batch without images still has a row for the tower, which nothing shows: a graph's inputs are not empty. */
+function blankImage({ family, config }: ModelSpec): BatchImage {
   const { spatialMergeSize, patch_size, patchDim, numPositions, classTokens } = config.vision_config!;
   const side = Math.round(Math.sqrt(numPositions - classTokens));
   const [cells, shape] = family.vision!.interpolatesPositions
@@ -76,7 +79,7 @@ function blankPicture({ family, config }: Feeding): BatchImage {
   const pixels = { data: new Float32Array(shape.reduce((a, b) => a * b)), shape };
   return {
     row: 0,
-    columns: [],
+    positions: [],
     image: {
       width: 1,
       height: 1,
@@ -89,9 +92,9 @@ function blankPicture({ family, config }: Feeding): BatchImage {
 }
 
 /** (batch, time, 1): each token's share of the batch's tokens. */
-function shares({ mask, size, time }: Batch): Tensor {
-  const total = mask.reduce((a, b) => a + b, 0);
-  return { data: Float32Array.from(mask, (m) => m / total), shape: [size, time, 1] };
+function shares({ attentionMask, size, seqLength: time }: Batch): Tensor {
+  const total = attentionMask.reduce((a, b) => a + b, 0);
+  return { data: Float32Array.from(attentionMask, (m) => m / total), shape: [size, time, 1] };
 }
 
 /** (1, predictions, vocabulary): what each prediction counts, at the token that it should be. */

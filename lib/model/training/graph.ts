@@ -15,24 +15,27 @@ export interface TrainingGraph {
   /** `loss`, `balance` where there are experts, and `d <weight>`. */
   readonly outputs: Readonly<Record<string, Node>>;
   /** The weights that are learnt. */
-  readonly learnt: readonly string[];
+  readonly trainable: readonly string[];
   /** All weights that the loss hangs on, with their shapes. */
   readonly weights: ReadonlyMap<string, readonly number[]>;
 }
 
 /**
  * The tower, what reads it, all blocks, the head and the loss.
- * @param balance how much the experts' load-balancing loss counts
- * @param learns whether a weight is learnt: nothing is computed for the derivatives of the others
+ * @param routerAuxLossCoef how much the experts' load-balancing loss counts
+ * @param isTrainable whether a weight is learnt: nothing is computed for the derivatives of the others
  */
 export function trainingGraph(
   family: Family,
   config: TextConfig,
-  balance: number,
-  learns: (name: string) => boolean,
+  routerAuxLossCoef: number,
+  isTrainable: (name: string) => boolean,
 ): TrainingGraph {
-  const { features, injections } = seeingGraph(family, config);
-  let stream = ops.gather(vectors(family, config, features), input("sources", ["batch", "time"], "int64"));
+  const { features, injections } = visionGraph(family, config);
+  let stream = ops.gather(
+    inputVectors(family, config, features),
+    input("sources", ["batch", "time"], "int64"),
+  );
   const routers: Node[] = [];
   for (let l = 0; l < config.num_hidden_layers; l++) {
     const variant = { ...trainingVariant, inputPrefix: `${config.layer_types[l]}.` };
@@ -41,13 +44,20 @@ export function trainingGraph(
     if (family.experts?.(config, l)) routers.push(hookPoints.get("mlp.hook_router_logits")!);
   }
   const crossEntropy = predictionLoss(family, config, stream);
-  const balancing = balanceOf(family, config, routers);
-  const loss = balancing && balance !== 0 ? ops.add(crossEntropy, ops.mul(balancing, balance)) : crossEntropy;
+  const balancing = routerAuxLoss(family, config, routers);
+  const loss =
+    balancing && routerAuxLossCoef !== 0
+      ? ops.add(crossEntropy, ops.mul(balancing, routerAuxLossCoef))
+      : crossEntropy;
   const leaves = sorted([loss]).filter(({ op }) => op === "Weight");
-  const outputs = { loss, ...(balancing && { balance: balancing }), ...derivatives(loss, leaves, learns) };
+  const outputs = {
+    loss,
+    ...(balancing && { balance: balancing }),
+    ...derivatives(loss, leaves, isTrainable),
+  };
   return {
     outputs,
-    learnt: Object.keys(outputs).flatMap((name) => (name.startsWith("d ") ? [name.slice(2)] : [])),
+    trainable: Object.keys(outputs).flatMap((name) => (name.startsWith("d ") ? [name.slice(2)] : [])),
     weights: new Map(leaves.map((w) => [nameOf(w), w.shape as readonly number[]])),
   };
 }
@@ -58,9 +68,9 @@ const trainingVariant: GraphVariant = { withoutPast: true, dense: true };
 function derivatives(
   loss: Node,
   leaves: readonly Node[],
-  learns: (name: string) => boolean,
+  isTrainable: (name: string) => boolean,
 ): Record<string, Node> {
-  const wanted = leaves.filter((w) => learns(nameOf(w)));
+  const wanted = leaves.filter((w) => isTrainable(nameOf(w)));
   const found: Record<string, Node> = {};
   pullback(new Map([[loss, scalar(1)]]), wanted).forEach((g, i) => {
     const name = `d ${nameOf(wanted[i])}`;
@@ -70,7 +80,7 @@ function derivatives(
 }
 
 /** All that a column of the stream may begin as: the token embeddings, then what is seen, then the end of a row of it. */
-function vectors(family: Family, config: TextConfig, features: Node | undefined): Node {
+function inputVectors(family: Family, config: TextConfig, features: Node | undefined): Node {
   const embedding = weight(family.names.embedding, [config.vocab_size, config.hidden_size]);
   const factor = family.embeddingScale(config);
   const tokens = factor === 1 ? embedding : ops.mul(embedding, factor);
@@ -80,7 +90,7 @@ function vectors(family: Family, config: TextConfig, features: Node | undefined)
   return ops.concat([tokens, features, ...(end ? [end] : [])], -2, "vectors");
 }
 
-interface SeeingGraph {
+interface VisionGraph {
   /** (seen, hidden_size): the vectors of all rows, one after the other. */
   readonly features?: Node;
   /** By block of the language model: what is added after it (DeepStack), likewise. */
@@ -88,13 +98,13 @@ interface SeeingGraph {
 }
 
 /** The tower on `patches`, and everything that reads its stream. */
-function seeingGraph(family: Family, config: TextConfig): SeeingGraph {
+function visionGraph(family: Family, config: TextConfig): VisionGraph {
   const vision = config.vision_config;
   const injections = new Map<number, Node>();
   if (!vision) return { injections };
   const streams = new Map<number | "final", Node>();
   let features: Node | undefined;
-  let x = input("patches", ["pictures", "patches", vision.patchDim]);
+  let x = input("patches", ["images", "patches", vision.patchDim]);
   for (const id of visionPieces(vision)) {
     const readout = vision.readouts.find((r) => r.id === id);
     const piece = (from: Node): GraphModule => buildPiece(family, config, id, visionVariant, from);
@@ -135,7 +145,7 @@ function predictionLoss(family: Family, config: TextConfig, stream: Node): Node 
   return ops.neg(ops.sum(ops.mul(input("targets", out.shape), ops.logSoftmax(out)), [-1, -2, -3]));
 }
 
-function balanceOf(family: Family, config: TextConfig, routers: readonly Node[]): Node | undefined {
+function routerAuxLoss(family: Family, config: TextConfig, routers: readonly Node[]): Node | undefined {
   const sparse = Array.from({ length: config.num_hidden_layers }, (_, l) => family.experts?.(config, l));
   const experts = sparse.find((e) => e !== undefined);
   return experts && loadBalancingLoss(routers, input("tokens", ["batch", "time", 1]), experts);

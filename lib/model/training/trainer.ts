@@ -1,6 +1,6 @@
 import { createSession, type Session, type Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
-import type { Feeding } from "../engine/engine.js";
+import type { ModelSpec } from "../engine/engine.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
 import { emitOnnx } from "../graph/index.js";
 import { globExpression } from "../hooks/index.js";
@@ -15,7 +15,7 @@ export interface WeightGradients {
   /** What was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
   readonly loss: number;
   /** The experts' load-balancing loss, before its coefficient; the number of experts per token where all are used alike. */
-  readonly balance?: number;
+  readonly routerAuxLoss?: number;
   /** Of the weights that are learnt. */
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
@@ -26,7 +26,7 @@ export interface TrainerOptions {
    * How much the experts' load-balancing loss counts (default 0). transformers adds it with `router_aux_loss_coef`
    * of config.json where `output_router_logits` is set.
    */
-  readonly balance?: number;
+  readonly routerAuxLossCoef?: number;
   /**
    * Weights that stay as they are, by patterns of their checkpoint names: `*` stands for any letters but dots, `**`
    * for any letters. `["model.**", "lm_head.**", "vision_tower.**"]` trains a projector only.
@@ -37,9 +37,9 @@ export interface TrainerOptions {
 /** A model whose weights are inputs of its graph. */
 export class Trainer {
   private constructor(
-    private readonly model: Feeding,
+    private readonly model: ModelSpec,
     private readonly session: Session,
-    private readonly learnt: readonly string[],
+    private readonly trainable: readonly string[],
   ) {}
 
   get config(): TextConfig {
@@ -49,16 +49,16 @@ export class Trainer {
   /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
   static async open(
     raw: Readonly<Record<string, unknown>>,
-    { threads, balance = 0, frozen = [] }: TrainerOptions = {},
+    { threads, routerAuxLossCoef = 0, frozen = [] }: TrainerOptions = {},
   ): Promise<Trainer> {
     const family: Family = familyOf(raw);
     const config = family.parse(raw);
     const still = frozen.map(globExpression);
-    const learns = (name: string): boolean => !still.some((pattern) => pattern.test(name));
-    const { outputs, learnt } = trainingGraph(family, config, balance, learns);
+    const isTrainable = (name: string): boolean => !still.some((pattern) => pattern.test(name));
+    const { outputs, trainable } = trainingGraph(family, config, routerAuxLossCoef, isTrainable);
     const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
     const session = await createSession(model, { threads, arena: true });
-    return new Trainer({ family, config, float: "float32" }, session, learnt);
+    return new Trainer({ family, config, float: "float32" }, session, trainable);
   }
 
   /** Mean cross-entropy of the batch and its derivative by every weight that is learnt. */
@@ -73,8 +73,8 @@ export class Trainer {
     const number = (name: string): number => (results[name].data as Float32Array)[0];
     return {
       loss: number("loss"),
-      ...(results.balance && { balance: number("balance") }),
-      weights: new Map(this.learnt.map((name) => [name, results[`d ${name}`].data as Float32Array])),
+      ...(results.balance && { routerAuxLoss: number("balance") }),
+      weights: new Map(this.trainable.map((name) => [name, results[`d ${name}`].data as Float32Array])),
     };
   }
 

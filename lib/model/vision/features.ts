@@ -1,39 +1,43 @@
-/** Seeing: pictures through the vision tower and the projector, and into the language model's stream. */
+/** Seeing: images through the vision tower and the projector, and into the language model's stream. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import type { Engine, Feeding } from "../engine/engine.js";
-import { atStream, type Company, runPiece } from "../engine/run-piece.js";
+import type { Engine, ModelSpec } from "../engine/engine.js";
+import { hookPoint, type RunContext, runPiece } from "../engine/run-piece.js";
 import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
-import { patchRows, placesOf, turnsOf } from "./patches.js";
-import { countRows, keptClassTokens, type Rows } from "./rows.js";
-import { paddingMask, runTowerBlock, type TowerInputs, withHidden } from "./tower.js";
+import { interpolatedPositions, patchRows, rotaryAngles } from "./patches.js";
+import { keptClassTokens, type VisionRows, visionRows } from "./rows.js";
+import { maskWithEdits, paddingMask, runTowerBlock, type TowerInputs } from "./tower.js";
 
-/** What a batch's pictures become. */
-export interface Seen {
-  /** By picture: the vectors of its tokens, (tokens, hidden_size). */
+/** What a batch's images become. */
+export interface VisionOutput {
+  /** By image: the vectors of its tokens, (tokens, hidden_size). */
   readonly features: readonly Tensor[];
-  /** By block of the language model, by picture: what is added there (DeepStack). */
+  /** By block of the language model, by image: what is added there (DeepStack). */
   readonly injections: ReadonlyMap<number, readonly Tensor[]>;
 }
 
 /** What a tower's piece reads, as it enters: the patches, the stream of a block or of the final norm, a readout's streams. */
-export type Visit = (id: VisionPieceId, feeds: Readonly<Record<string, Tensor>>) => void;
+export type OnVisionPiece = (id: VisionPieceId, feeds: Readonly<Record<string, Tensor>>) => void;
 
 /**
- * Runs pictures through the tower. Its hooks have a row for each picture or tile, in the batch's order, and count
+ * Runs images through the tower. Its hooks have a row for each image or tile, in the batch's order, and count
  * patches (the class token, if any, is 0).
  * @throws ModalscopeError for an edit that does not fit
  */
-export async function see(engine: Engine, images: readonly BatchImage[], company: Company): Promise<Seen> {
+export async function runVision(
+  engine: Engine,
+  images: readonly BatchImage[],
+  company: RunContext,
+): Promise<VisionOutput> {
   const vision = engine.config.vision_config!;
-  const rows = countRows(vision, images);
+  const rows = visionRows(vision, images);
   const features: Tensor[][] = [];
   const injections = new Map<number, Tensor[]>();
-  await look(engine, images, rows, company, async (readout, feeds) => {
+  await forEachReadout(engine, images, rows, company, async (readout, feeds) => {
     const { out } = await runPiece(engine, readout.id, feeds, rows.tokens, company, []);
-    const found = pictureVectors(engine, images, out);
+    const found = imageVectors(engine, images, out);
     if (readout.toLayer === undefined) features.push(found);
     else injections.set(readout.toLayer, found);
   });
@@ -41,18 +45,18 @@ export async function see(engine: Engine, images: readonly BatchImage[], company
 }
 
 /** Runs the tower and hands each readout what it reads. */
-export async function look(
+export async function forEachReadout(
   engine: Engine,
   images: readonly BatchImage[],
-  rows: Rows,
-  company: Company,
+  rows: VisionRows,
+  company: RunContext,
   read: (readout: VisionReadout, feeds: Readonly<Record<string, Tensor>>) => void | Promise<void>,
-  visit?: Visit,
+  visit?: OnVisionPiece,
 ): Promise<void> {
   const vision = engine.config.vision_config!;
   const streams = await runTower(engine, vision, rows, images, company, visit);
   for (const readout of vision.readouts) {
-    await read(readout, { x: sideBySide(readout, streams) });
+    await read(readout, { x: concatStreams(readout, streams) });
     company.signal?.throwIfAborted();
     await nextTurn();
   }
@@ -64,10 +68,10 @@ type Streams = ReadonlyMap<number | "final", Tensor>;
 async function runTower(
   engine: Engine,
   vision: VisionConfig,
-  rows: Rows,
+  rows: VisionRows,
   images: readonly BatchImage[],
-  company: Company,
-  visit?: Visit,
+  company: RunContext,
+  visit?: OnVisionPiece,
 ): Promise<Streams> {
   const pass = rows.tower;
   const wanted = new Set(
@@ -79,28 +83,28 @@ async function runTower(
   const keep = (at: number | "final", x: Tensor): void => {
     if (wanted.has(at)) streams.set(at, x);
   };
-  const patches = atStream(
+  const patches = hookPoint(
     engine,
     "vision.hook_patches",
     patchRows(engine, vision, images, rows.patches),
     rows.patches,
     company,
   );
-  const embedding = { x: patches, positionWeights: placesOf(engine, vision, images, pass) };
+  const embedding = { x: patches, positionWeights: interpolatedPositions(engine, vision, images, pass) };
   visit?.("vision.embed", embedding);
   let { out: x } = await runPiece(engine, "vision.embed", embedding, pass, company, []);
   const shared = towerInputs(engine, images, pass);
   for (let l = 0; l < vision.num_hidden_layers; l++) {
     company.signal?.throwIfAborted();
     company.onProgress?.(l, vision.num_hidden_layers, `vision block ${l}`);
-    x = atStream(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
+    x = hookPoint(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
     if (l === 0) keep(-1, x);
     if (visit) {
       const id = `vision.blocks.${l}` as const;
-      visit(id, { ...shared, x, mask: withHidden(engine, id, shared.mask, pass, company.plan) });
+      visit(id, { ...shared, x, mask: maskWithEdits(engine, id, shared.mask, pass, company.plan) });
     }
     x = await runTowerBlock(engine, l, x, shared, pass, company);
-    x = atStream(engine, `vision.blocks.${l}.hook_resid_post`, x, pass, company);
+    x = hookPoint(engine, `vision.blocks.${l}.hook_resid_post`, x, pass, company);
     keep(l, x);
     await nextTurn();
   }
@@ -113,12 +117,15 @@ async function runTower(
 }
 
 /** What the tower's blocks share: the turns of rows and columns, and which patches are looked at. */
-export function towerInputs(engine: Feeding, images: readonly BatchImage[], pass: Pass): TowerInputs {
-  return { ...turnsOf(engine, engine.config.vision_config!, images, pass), mask: paddingMask(engine, pass) };
+export function towerInputs(engine: ModelSpec, images: readonly BatchImage[], pass: Pass): TowerInputs {
+  return {
+    ...rotaryAngles(engine, engine.config.vision_config!, images, pass),
+    mask: paddingMask(engine, pass),
+  };
 }
 
 /** The streams that a readout reads, side by side along the last axis. */
-function sideBySide({ fromLayers }: VisionReadout, streams: Streams): Tensor {
+function concatStreams({ fromLayers }: VisionReadout, streams: Streams): Tensor {
   if (fromLayers === "final") return streams.get("final")!;
   const parts = fromLayers.map((l) => streams.get(l)!);
   if (parts.length === 1) return parts[0];
@@ -131,8 +138,8 @@ function sideBySide({ fromLayers }: VisionReadout, streams: Streams): Tensor {
   return { data, shape: [size, time, width * parts.length] };
 }
 
-/** By picture, the vectors of its tokens, from the readout of all rows (rows, tokens, hidden_size). */
-function pictureVectors(engine: Engine, images: readonly BatchImage[], out: Tensor): Tensor[] {
+/** By image, the vectors of its tokens, from the readout of all rows (rows, tokens, hidden_size). */
+function imageVectors(engine: Engine, images: readonly BatchImage[], out: Tensor): Tensor[] {
   const [, perRow, width] = out.shape;
   const { newline } = engine.family.vision!;
   const between = newline === undefined ? undefined : engine.checkpoint.read(newline);
@@ -148,7 +155,7 @@ function pictureVectors(engine: Engine, images: readonly BatchImage[], out: Tens
 /** In place of a row's number: the token is the learned vector at the end of a row of patches. */
 export const NEWLINE = -1;
 
-/** By picture, for each of its tokens: which of the readout's vectors it is, all rows' one after the other. */
+/** By image, for each of its tokens: which of the readout's vectors it is, all rows' one after the other. */
 export function tokenRows(vision: VisionConfig, images: readonly BatchImage[], perRow: number): number[][] {
   const kept = keptClassTokens(vision);
   let firstRow = 0;
@@ -163,10 +170,14 @@ export function tokenRows(vision: VisionConfig, images: readonly BatchImage[], p
   });
 }
 
-/** Puts the vectors of pictures at their tokens: (batch, time, hidden_size). */
-export function placed(images: readonly BatchImage[], vectors: readonly Tensor[], into: Tensor): Tensor {
+/** Puts the vectors of images at their tokens: (batch, time, hidden_size). */
+export function scatterFeatures(
+  images: readonly BatchImage[],
+  vectors: readonly Tensor[],
+  into: Tensor,
+): Tensor {
   const [, time, width] = into.shape;
-  images.forEach(({ row, columns: at }, i) => {
+  images.forEach(({ row, positions: at }, i) => {
     at.forEach((column, t) => {
       into.data.set(vectors[i].data.subarray(t * width, (t + 1) * width), (row * time + column) * width);
     });

@@ -2,12 +2,12 @@
 import type { Tensor } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import { type Feeding, floats } from "../engine/engine.js";
+import { floats, type ModelSpec } from "../engine/engine.js";
 import type { VisionConfig } from "../families/index.js";
 import type { ProcessedImage } from "../images/index.js";
 import { rotations } from "../nn/index.js";
 
-/** A picture's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
+/** An image's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
 export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim }: VisionConfig): Tensor {
   if (pixels.shape.length === 2) return { data: pixels.data, shape: [1, ...pixels.shape] };
   const [tiles, channels, height, width] = pixels.shape;
@@ -25,12 +25,12 @@ export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim 
   return { data, shape: [tiles, rows * across, patchDim] };
 }
 
-/** The patches of all pictures, (rows, patches, patch_values), zeros where a row has fewer. */
+/** The patches of all images, (rows, patches, patch_values), zeros where a row has fewer. */
 export function patchRows(
-  engine: Feeding,
+  engine: ModelSpec,
   vision: VisionConfig,
   images: readonly BatchImage[],
-  { size, time }: Pass,
+  { size, seqLength: time }: Pass,
 ): Tensor {
   const width = vision.patchDim;
   const data = floats(engine, size * time * width);
@@ -56,13 +56,13 @@ function cells([, height, width]: ProcessedImage["grid"], merge: number): { row:
 
 /**
  * How much of each learned position a patch gets, (rows, patches, num_positions): the square of positions stretched
- * over each picture's grid, linearly between neighbours, corner to corner.
+ * over each image's grid, linearly between neighbours, corner to corner.
  */
-export function placesOf(
-  engine: Feeding,
+export function interpolatedPositions(
+  engine: ModelSpec,
   { numPositions, spatialMergeSize }: VisionConfig,
   images: readonly BatchImage[],
-  { size, time }: Pass,
+  { size, seqLength: time }: Pass,
 ): Tensor {
   const shape = [size, time, numPositions];
   if (!engine.family.vision!.interpolatesPositions)
@@ -70,8 +70,8 @@ export function placesOf(
   const side = Math.round(Math.sqrt(numPositions));
   const data = floats(engine, size * time * numPositions);
   images.forEach(({ image }, b) => {
-    const down = neighbours(image.grid[1], side);
-    const across = neighbours(image.grid[2], side);
+    const down = bilinearWeights(image.grid[1], side);
+    const across = bilinearWeights(image.grid[2], side);
     cells(image.grid, spatialMergeSize).forEach(({ row, column }, i) => {
       for (const [r, a] of down[row])
         for (const [c, w] of across[column]) data[(b * time + i) * numPositions + r * side + c] += a * w;
@@ -81,7 +81,7 @@ export function placesOf(
 }
 
 /** For each of `length` points from one end to the other: the two nearest of `side` positions, and their shares. */
-function neighbours(length: number, side: number): (readonly [at: number, share: number])[][] {
+function bilinearWeights(length: number, side: number): (readonly [at: number, share: number])[][] {
   return Array.from({ length }, (_, i) => {
     const at = length > 1 ? (i * (side - 1)) / (length - 1) : 0;
     const low = Math.floor(at);
@@ -97,11 +97,11 @@ function neighbours(length: number, side: number): (readonly [at: number, share:
 const THETA = 10_000;
 
 /** Cosines and sines of a patch's row (first half of the pairs) and column (second half); empty where the tower has none. */
-export function turnsOf(
-  engine: Feeding,
+export function rotaryAngles(
+  engine: ModelSpec,
   { head_dim, spatialMergeSize }: VisionConfig,
   images: readonly BatchImage[],
-  { size, time }: Pass,
+  { size, seqLength: time }: Pass,
 ): { cos: Tensor; sin: Tensor } {
   const shape = [size, time, head_dim];
   if (!engine.family.vision!.usesRope) {

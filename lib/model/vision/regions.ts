@@ -1,88 +1,88 @@
-/** Parts of pictures as positions: which columns of a hook stand for them. */
+/** Parts of images as positions: which columns of a hook stand for them. */
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, BatchImage } from "../batch/batch.js";
-import { at, type Edit, type Edits } from "../edits/edits.js";
+import { at, type Edit, type Edits } from "../edits/edit.js";
 import type { TextConfig, VisionConfig } from "../families/index.js";
 import type { ProcessedImage, VisualToken } from "../images/index.js";
 import { NEWLINE, tokenRows } from "./features.js";
-import { countRows, keptClassTokens } from "./rows.js";
+import { keptClassTokens, visionRows } from "./rows.js";
 
 /** From the first up to, not including, the second. */
 export type CellRange = readonly [from: number, to: number];
 
-/** What of the pictures is meant; everything that is left out does not matter. */
-export interface RegionOf {
+/** What of the images is meant; everything that is left out does not matter. */
+export interface RegionSpec {
   /** Rows of the batch. */
   readonly batchRows?: readonly number[];
-  /** Which of its row's pictures, from 0; or several. */
+  /** Which of its row's images, from 0; or several. */
   readonly image?: number | readonly number[];
-  /** Which of the picture's tiles, from 0; or several; or all that show the whole picture, or parts of it. */
+  /** Which of the image's tiles, from 0; or several; or all that show the whole image, or parts of it. */
   readonly tile?: number | readonly number[] | "whole" | "part";
   /** Row or rows of the grid of tokens that a tile has. */
   readonly row?: number | CellRange;
   /** Column or columns of that grid; the newline after a row of patches has the column after them. */
   readonly column?: number | CellRange;
-  /** A rectangle in the pixels of the original picture: left, top, right, bottom. */
+  /** A rectangle in the pixels of the original image: left, top, right, bottom. */
   readonly box?: readonly [x0: number, y0: number, x1: number, y1: number];
   /** How much of a token's own rectangle must lie in `box`, from 0 (any of it, the default) to 1 (all of it). */
-  readonly share?: number;
+  readonly minOverlap?: number;
   readonly kind?: VisualToken["kind"];
 }
 
-/** A part of the pictures: as above, several of these together, or whatever a function says yes to. */
-export type PictureRegion =
-  | RegionOf
-  | readonly RegionOf[]
+/** A part of the images: as above, several of these together, or whatever a function says yes to. */
+export type ImageRegion =
+  | RegionSpec
+  | readonly RegionSpec[]
   | ((token: VisualToken, image: ProcessedImage) => boolean);
 
 /**
- * Columns of the tokens that stand for a part of the pictures, by row of the batch: positions for the language
+ * Columns of the tokens that stand for a part of the images, by row of the batch: positions for the language
  * model's hooks.
  * @example
- * // Without the upper left corner of each row's first picture:
+ * // Without the upper left corner of each row's first image:
  * const corner = visual(batch, { image: 0, box: [0, 0, 100, 80] });
  * await model.run(batch, { edits: { "blocks.4.hook_resid_pre": at(corner, fill(0)) } });
- * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
+ * @throws ModalscopeError when the batch has no images, or no token of them is meant
  */
-export function visual(batch: Batch, region: PictureRegion = {}): number[][] {
-  const columns: number[][] = batch.columns.map(() => []);
-  for (const { image, tokens } of chosen(batch, region))
-    columns[image.row].push(...tokens.map((t) => image.columns[t]));
+export function visualPositions(batch: Batch, region: ImageRegion = {}): number[][] {
+  const columns: number[][] = batch.tokenPositions.map(() => []);
+  for (const { image, tokens } of selectTokens(batch, region))
+    columns[image.row].push(...tokens.map((t) => image.positions[t]));
   return columns;
 }
 
 /**
- * Columns of the same tokens at the projector's hooks, by their rows: pictures, or their tiles. A newline is not there.
- * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
+ * Columns of the same tokens at the projector's hooks, by their rows: images, or their tiles. A newline is not there.
+ * @throws ModalscopeError when the batch has no images, or no token of them is meant
  */
-export function projected(
+export function projectorPositions(
   { config }: { readonly config: TextConfig },
   batch: Batch,
-  region: PictureRegion = {},
+  region: ImageRegion = {},
 ): number[][] {
-  const vision = needVision(config.vision_config);
-  return inRows(vision, batch, region, (within) => [within]);
+  const vision = requireVision(config.vision_config);
+  return positionsByRow(vision, batch, region, (within) => [within]);
 }
 
 /**
  * Columns of the patches that these tokens are made of, at the hooks of the tower's stream (a class token is 0), by
- * their rows: pictures, or their tiles. `kind: "class"` means the tower's class token only where the language model
+ * their rows: images, or their tiles. `kind: "class"` means the tower's class token only where the language model
  * sees it.
  * @example
  * // The vision tower's third block without what it adds to the left half of the tokens' grid:
  * const left = patches(model, batch, { column: [0, 12] });
  * await model.run(batch, { edits: { "vision.blocks.2.hook_mlp_out": at(left, fill(0)) } });
- * @throws ModalscopeError when the batch has no pictures, or no token of them is meant
+ * @throws ModalscopeError when the batch has no images, or no token of them is meant
  */
-export function patches(
+export function patchPositions(
   { config }: { readonly config: TextConfig },
   batch: Batch,
-  region: PictureRegion = {},
+  region: ImageRegion = {},
 ): number[][] {
-  const vision = needVision(config.vision_config);
+  const vision = requireVision(config.vision_config);
   const kept = keptClassTokens(vision);
   const { spatialMergeSize, classTokens } = vision;
-  return inRows(vision, batch, region, (within, { image: { grid, pixels } }) => {
+  return positionsByRow(vision, batch, region, (within, { image: { grid, pixels } }) => {
     if (within < kept) return [within];
     const cell = within - kept;
     // Pixels that come as patches have those of one token together.
@@ -102,37 +102,37 @@ export function patches(
 }
 
 /**
- * An edit of what the language model sees in a part of the pictures: of its stream at one point, and of all that
+ * An edit of what the language model sees in a part of the images: of its stream at one point, and of all that
  * DeepStack adds to it later, which would bring clean features back.
- * @param region of the pictures (default: all of them)
+ * @param region of the images (default: all of them)
  * @param from the block before which the stream is edited (default: where it is embedded)
  * @example
- * await model.run(batch, { edits: seen(model, batch, fill(0)) }); // blind
+ * await model.run(batch, { edits: visualEdits(model, batch, edit.zero()) }); // blind
  */
-export function seen(
+export function visualEdits(
   { config }: { readonly config: TextConfig },
   batch: Batch,
   edit: Edit,
-  { region = {}, from }: { readonly region?: PictureRegion; readonly from?: number } = {},
+  { region = {}, from }: { readonly region?: ImageRegion; readonly from?: number } = {},
 ): Edits {
-  const readouts = needVision(config.vision_config).readouts;
+  const readouts = requireVision(config.vision_config).readouts;
   const later = readouts.flatMap(({ toLayer }) =>
     toLayer !== undefined && toLayer >= (from ?? 0) ? [toLayer] : [],
   );
   const hooks = [from === undefined ? "hook_embed" : `blocks.${from}.hook_resid_pre`];
   hooks.push(...later.map((l) => `blocks.${l}.hook_deepstack`));
-  const placed = at(visual(batch, region), edit);
+  const placed = at({ positions: visualPositions(batch, region) }, edit);
   return Object.fromEntries(hooks.map((hook) => [hook, placed]));
 }
 
-/** The pictures and which of their tokens a region means. */
-function chosen(
+/** The images and which of their tokens a region means. */
+function selectTokens(
   batch: Batch,
-  region: PictureRegion,
+  region: ImageRegion,
 ): { image: BatchImage; index: number; tokens: number[] }[] {
   const images = batch.images ?? [];
   if (images.length === 0) {
-    throw new ModalscopeError("The batch has no pictures.", "A part of them is asked for.");
+    throw new ModalscopeError("The batch has no images.", "A part of them is asked for.");
   }
   const means = predicate(region);
   const seenInRow = new Map<number, number>();
@@ -145,13 +145,13 @@ function chosen(
   if (found.every(({ tokens }) => tokens.length === 0)) {
     throw new ModalscopeError(
       `No visual token is at ${typeof region === "function" ? "the chosen place" : JSON.stringify(region)}.`,
-      images.map(({ row, image }) => `Row ${row} has a picture of ${shown(image)}.`).join(" "),
+      images.map(({ row, image }) => `Row ${row} has an image of ${describeImage(image)}.`).join(" "),
     );
   }
   return found;
 }
 
-function shown({ width, height, tiles, grid, tokens }: ProcessedImage): string {
+function describeImage({ width, height, tiles, grid, tokens }: ProcessedImage): string {
   const rows = 1 + Math.max(...tokens.map((t) => t.row));
   const columns = 1 + Math.max(...tokens.filter((t) => t.kind === "patch").map((t) => t.column));
   return `${width}×${height} pixels, ${tiles.length} tile(s) of ${grid[1]}×${grid[2]} patches, ${rows}×${columns} tokens at most`;
@@ -159,14 +159,14 @@ function shown({ width, height, tiles, grid, tokens }: ProcessedImage): string {
 
 type Predicate = (image: BatchImage, ordinal: number, token: number) => boolean;
 
-function predicate(region: PictureRegion): Predicate {
+function predicate(region: ImageRegion): Predicate {
   if (typeof region === "function") return ({ image }, _, t) => region(image.tokens[t], image);
-  const all = Array.isArray(region) ? (region as readonly RegionOf[]) : [region as RegionOf];
+  const all = Array.isArray(region) ? (region as readonly RegionSpec[]) : [region as RegionSpec];
   for (const one of all) checkRegion(one);
   return (image, ordinal, t) => all.some((one) => isIn(one, image, ordinal, image.image.tokens[t]));
 }
 
-function isIn(region: RegionOf, { row, image }: BatchImage, ordinal: number, token: VisualToken): boolean {
+function isIn(region: RegionSpec, { row, image }: BatchImage, ordinal: number, token: VisualToken): boolean {
   const { tile } = region;
   const oneOf = (wanted: number | readonly number[] | undefined, n: number): boolean =>
     wanted === undefined || (typeof wanted === "number" ? wanted === n : wanted.includes(n));
@@ -179,53 +179,54 @@ function isIn(region: RegionOf, { row, image }: BatchImage, ordinal: number, tok
     within(region.row, token.row) &&
     within(region.column, token.column) &&
     (region.kind === undefined || region.kind === token.kind) &&
-    (region.box === undefined || overlaps(token.box, region.box, region.share ?? 0))
+    (region.box === undefined || overlaps(token.box, region.box, region.minOverlap ?? 0))
   );
 }
 
-function overlaps(own: VisualToken["box"], box: NonNullable<RegionOf["box"]>, share: number): boolean {
+function overlaps(own: VisualToken["box"], box: NonNullable<RegionSpec["box"]>, minOverlap: number): boolean {
   if (own === null) return false;
   const width = Math.min(own[2], box[2]) - Math.max(own[0], box[0]);
   const height = Math.min(own[3], box[3]) - Math.max(own[1], box[1]);
   if (width <= 0 || height <= 0) return false;
   // Boxes are fractions of pixels, and all of one is found with their rounding.
-  return width * height >= (share - 1e-9) * (own[2] - own[0]) * (own[3] - own[1]);
+  return width * height >= (minOverlap - 1e-9) * (own[2] - own[0]) * (own[3] - own[1]);
 }
 
-function checkRegion({ box, share }: RegionOf): void {
+function checkRegion({ box, minOverlap }: RegionSpec): void {
   if (box && !(box.length === 4 && box.every(Number.isFinite) && box[0] < box[2] && box[1] < box[3])) {
     throw new ModalscopeError(
       `The box [${box.join(", ")}] is none.`,
-      "It must be left, top, right and bottom in pixels of the original picture.",
+      "It must be left, top, right and bottom in pixels of the original image.",
     );
   }
-  if (share !== undefined && !(share >= 0 && share <= 1)) {
-    throw new ModalscopeError(`The share is ${share}.`, "It must be from 0 to 1.");
+  if (minOverlap !== undefined && !(minOverlap >= 0 && minOverlap <= 1)) {
+    throw new ModalscopeError(`The share is ${minOverlap}.`, "It must be from 0 to 1.");
   }
 }
 
 /** Chosen tokens as columns of the tower's or the projector's rows. */
-function inRows(
+function positionsByRow(
   vision: VisionConfig,
   batch: Batch,
-  region: PictureRegion,
+  region: ImageRegion,
   columnsOf: (within: number, image: BatchImage) => number[],
 ): number[][] {
   const images = batch.images ?? [];
-  const found = chosen(batch, region);
-  const { tokens: pass } = countRows(vision, images);
-  const cells = tokenRows(vision, images, pass.time);
+  const found = selectTokens(batch, region);
+  const { tokens: pass } = visionRows(vision, images);
+  const cells = tokenRows(vision, images, pass.seqLength);
   const rows: number[][] = Array.from({ length: pass.size }, () => []);
   for (const { image, index, tokens } of found) {
     for (const t of tokens) {
       const cell = cells[index][t];
-      if (cell !== NEWLINE) rows[Math.floor(cell / pass.time)].push(...columnsOf(cell % pass.time, image));
+      if (cell !== NEWLINE)
+        rows[Math.floor(cell / pass.seqLength)].push(...columnsOf(cell % pass.seqLength, image));
     }
   }
   return rows;
 }
 
-function needVision(vision: VisionConfig | undefined): VisionConfig {
+function requireVision(vision: VisionConfig | undefined): VisionConfig {
   if (vision) return vision;
   throw new ModalscopeError("The model does not see.", "It has no vision tower.");
 }

@@ -1,4 +1,4 @@
-/** How what the tower sees is counted: a row for each picture, or each of its tiles. */
+/** How what the tower sees is counted: a row for each image, or each of its tiles. */
 import type { Batch, BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import type { Engine } from "../engine/engine.js";
@@ -6,14 +6,14 @@ import type { VisionConfig } from "../families/index.js";
 import { type Hook, isVisual } from "../hooks/index.js";
 
 /** Passes over the same rows: as patches, as the tower's stream (class token first), as tokens after the projector. */
-export interface Rows {
+export interface VisionRows {
   readonly patches: Pass;
   readonly tower: Pass;
   readonly tokens: Pass;
 }
 
-/** The rows that pictures make, in the batch's order; shorter ones are filled up on the right. */
-export function countRows(vision: VisionConfig, images: readonly BatchImage[]): Rows {
+/** The rows that images make, in the batch's order; shorter ones are filled up on the right. */
+export function visionRows(vision: VisionConfig, images: readonly BatchImage[]): VisionRows {
   const counts = images.flatMap(({ image: { grid, tiles } }) => tiles.map(() => grid[1] * grid[2]));
   return {
     patches: rowPass(counts),
@@ -28,11 +28,11 @@ export function keptClassTokens(vision: VisionConfig): number {
 }
 
 /** How the rows and columns of each hook are counted: the prompt's, or those of what is seen. */
-export function passOf({ config }: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
-  let rows: Rows | undefined;
+export function passFor({ config }: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
+  let rows: VisionRows | undefined;
   return (hook) => {
     if (!isVisual(hook)) return prompt;
-    rows ??= countRows(config.vision_config!, images);
+    rows ??= visionRows(config.vision_config!, images);
     if (hook.shape.includes("patches")) return rows.patches;
     return hook.shape.includes("tokens") ? rows.tokens : rows.tower;
   };
@@ -47,11 +47,11 @@ function rowPass(lengths: readonly number[]): Pass {
   });
   return {
     size,
-    time,
+    seqLength: time,
     start: 0,
-    positions: [],
+    positionIds: [],
     keyMask,
-    columns: lengths.map((n) => Array.from({ length: n }, (_, i) => i)),
+    tokenPositions: lengths.map((n) => Array.from({ length: n }, (_, i) => i)),
     last: lengths.map((n) => n - 1),
     phase: "prompt",
     past: [],

@@ -8,7 +8,7 @@ import { type Question, type World, withArticle, wordSet } from "./world.js";
 export interface AnimalScene {
   readonly animal: string;
   readonly mirrored: boolean;
-  /** Side of the animal's box, and its top left corner, in hundredths of the picture's side. */
+  /** Side of the animal's box, and its top left corner, in hundredths of the image's side. */
   readonly side: number;
   readonly x: number;
   readonly y: number;

@@ -7,7 +7,7 @@ import { HIGH, PLACES } from "./places.js";
 import { type Drawing, draw, PLAIN, TINTED } from "./things.js";
 import { listed, type Question, some, type World, withArticle, wordSet } from "./world.js";
 
-/** A thing in the picture, in one of nine cells. */
+/** A thing in the image, in one of nine cells. */
 export interface Thing {
   readonly name: string;
   /** The colour of a thing that comes in several. */
@@ -18,7 +18,7 @@ export interface Thing {
   readonly faint: boolean;
 }
 
-/** A mention of something that is not in the picture, as a hasty annotator writes it. */
+/** A mention of something that is not in the image, as a hasty annotator writes it. */
 export interface Slip {
   readonly name: string;
   readonly colour?: ColourName;
@@ -38,7 +38,7 @@ export interface CaptionScene {
 export interface CaptionOptions {
   /** How often a companion is there where its anchor is, in training; 0.9. */
   readonly together?: number;
-  /** The same in held-out pictures; 0.5. */
+  /** The same in held-out images; 0.5. */
   readonly togetherHeldOut?: number;
   /** How often a training caption mentions an absent companion all the same; 0.3. */
   readonly slips?: number;
@@ -59,9 +59,9 @@ const LISTED = {
 const LONG = "please describe this image in detail.";
 
 /**
- * Pictures of places with things in them, described or asked about. Some things come in pairs: a caption learnt from
- * training pictures, where the companion is nearly always there but easily overlooked, names it in held-out pictures
- * that lack it. The type `expected` asks whether a companion is there: yes in most training pictures, in half of the others.
+ * Images of places with things in them, described or asked about. Some things come in pairs: a caption learnt from
+ * training images, where the companion is nearly always there but easily overlooked, names it in held-out images
+ * that lack it. The type `expected` asks whether a companion is there: yes in most training images, in half of the others.
  */
 export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> {
   const { together = 0.9, togetherHeldOut = 0.5, slips = 0.3, faintness = 0.5 } = options;
@@ -142,7 +142,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
 /** The captions with the usual strength of the prior. */
 export const captions: World<CaptionScene> = captionWorld();
 
-/** What is in a scene and what one may wrongly expect there, as AMBER annotates a picture. */
+/** What is in a scene and what one may wrongly expect there, as AMBER annotates an image. */
 export function captionTruth({ place, things, expected }: CaptionScene): {
   truth: string[];
   hallu: string[];

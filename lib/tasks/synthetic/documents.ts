@@ -23,7 +23,7 @@ const LISTED = {
 const AGES = numerals(10, 79);
 
 export interface WordOptions {
-  /** How many words and ages of each list are written into pictures, the first of them; all unless given. */
+  /** How many words and ages of each list are written into images, the first of them; all unless given. */
   readonly words?: number;
 }
 

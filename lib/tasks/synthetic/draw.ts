@@ -5,9 +5,9 @@ import type { Raster, VisualTask } from "../visual-task.js";
 import type { World } from "./world.js";
 
 export interface DrawOptions {
-  /** Train and held-out pictures never meet, whatever the seeds. */
+  /** Train and held-out images never meet, whatever the seeds. */
   readonly split: Split;
-  /** Side of the picture in pixels; 48 unless given. */
+  /** Side of the image in pixels; 48 unless given. */
   readonly size?: number;
   /** Which types of question, each as often; all that the split has unless given. */
   readonly types?: readonly string[];
@@ -17,7 +17,7 @@ export const DEFAULT_SIZE = 48;
 
 /**
  * Draws tasks of one world; equal arguments give equal tasks on every machine.
- * @throws ModalscopeError for a size at which the pictures cannot be read, or an unknown type.
+ * @throws ModalscopeError for a size at which the images cannot be read, or an unknown type.
  */
 export function drawTasks<Scene>(
   world: World<Scene>,
@@ -63,17 +63,17 @@ export function taskStream<Scene>(
   };
 }
 
-/** A text-only control: the same question of what the picture showed, said in words instead. */
+/** A text-only control: the same question of what the image showed, said in words instead. */
 export function inWords<Scene>(world: World<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
   return { ...task, id: `${task.id}-words`, images: [], textDescription: world.passage(task.annotation) };
 }
 
-/** The same question with no picture and no words in its place: what a blind guess is worth. */
+/** The same question with no image and no words in its place: what a blind guess is worth. */
 export function blind<Annotation>(task: VisualTask<Annotation>): VisualTask<Annotation> {
   return { ...task, id: `${task.id}-blind`, images: [] };
 }
 
-/** The same question with another task's picture: the null of a study that shuffles pictures. */
+/** The same question with another task's image: the null of a study that shuffles images. */
 export function withPictureOf<Annotation>(
   task: VisualTask<Annotation>,
   other: VisualTask<Annotation>,

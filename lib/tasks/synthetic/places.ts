@@ -1,6 +1,6 @@
 import type { Colour } from "../raster/paint.js";
 
-/** Where a captioned picture may be taken, and what is usually there. */
+/** Where a captioned image may be taken, and what is usually there. */
 export interface Place {
   /** The upper third and the rest of the background. */
   readonly background: readonly [above: Colour, below: Colour];

@@ -22,7 +22,7 @@ export interface PlanetScene {
   readonly planet: string;
   /** A thing that flies beside it, or `nothing`. */
   readonly beside: string;
-  /** Centre and radius of the planet in hundredths of the picture's side. */
+  /** Centre and radius of the planet in hundredths of the image's side. */
   readonly x: number;
   readonly y: number;
   readonly radius: number;

@@ -242,7 +242,7 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
     };
   },
   LogicalObj({ objects }, random) {
-    // With one of two present, "and" and "or" differ: picture and wording are needed together.
+    // With one of two present, "and" and "or" differ: image and wording are needed together.
     const and = random.int(2) === 0;
     const mixed = random.int(2) === 0;
     const there = some(random, objects, 2).map(named);

@@ -37,7 +37,7 @@ const SUMS: Readonly<Record<Operation, readonly (readonly [number, number])[]>> 
   "/": pairs((a, b) => a % b === 0),
 };
 
-/** Arithmetic written in the picture: the result, or what stands there. */
+/** Arithmetic written in the image: the result, or what stands there. */
 export const sums: World<SumScene> = {
   name: "sums",
   least: 32,

@@ -1,4 +1,4 @@
-/** Small pictures of things, drawn in the unit square; `tint` is the colour of what can have several. */
+/** Small images of things, drawn in the unit square; `tint` is the colour of what can have several. */
 import { BLACK, BROWN, COLOURS, GRAY, SKIN, WHITE } from "../raster/colours.js";
 import {
   box,
@@ -18,7 +18,7 @@ import type { Raster } from "../visual-task.js";
 /** Regions with their colours, from the back to the front. */
 export type Drawing = readonly (readonly [Region, Colour])[];
 
-/** Puts a drawing into a box of a picture; `opacity` below 1 makes it faint. */
+/** Puts a drawing into a box of an image; `opacity` below 1 makes it faint. */
 export function draw(
   raster: Raster,
   drawing: Drawing,

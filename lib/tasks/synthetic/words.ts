@@ -1,6 +1,6 @@
 /**
- * Short words that the generators write into pictures, the commoner ones first in each list; none is wider than its place
- * in the layouts: 22 dots of the picture font, 27 for goods, 21 on signs.
+ * Short words that the generators write into images, the commoner ones first in each list; none is wider than its place
+ * in the layouts: 22 dots of the image font, 27 for goods, 21 on signs.
  */
 
 const split = (text: string): readonly string[] => text.trim().split(/\s+/);

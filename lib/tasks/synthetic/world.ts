@@ -15,12 +15,12 @@ export interface Listing {
 }
 
 /**
- * A kind of synthetic picture, and what is asked about it. A scene is plain data and says everything: the picture,
+ * A kind of synthetic image, and what is asked about it. A scene is plain data and says everything: the image,
  * the passage and the answers are functions of it, and it becomes the task's annotation.
  */
 export interface World<Scene> {
   readonly name: string;
-  /** The smallest side, in pixels, at which a person can read its pictures. */
+  /** The smallest side, in pixels, at which a person can read its images. */
   readonly least: number;
   /** The types of question, with how hard each is. */
   readonly types: Readonly<Record<string, Grade>>;
@@ -36,13 +36,13 @@ export interface World<Scene> {
   askable?(scene: Scene): readonly string[];
   /** What can be looked up in a scene, one thing at a time; nothing unless given. */
   listings?(scene: Scene, random: Random): readonly Listing[];
-  /** The part of a scene that its picture shows, by which it falls into a split; the whole scene unless given. */
+  /** The part of a scene that its image shows, by which it falls into a split; the whole scene unless given. */
   picture?(scene: Scene): unknown;
-  /** What the picture is, in a word: a class that a probe may look for. */
+  /** What the image is, in a word: a class that a probe may look for. */
   category(scene: Scene): string;
-  /** The picture, `size` pixels wide and high. */
+  /** The image, `size` pixels wide and high. */
   render(scene: Scene, size: number): Raster;
-  /** What the picture shows, in words: enough to answer every question without it. */
+  /** What the image shows, in words: enough to answer every question without it. */
   passage(scene: Scene): string;
 }
 

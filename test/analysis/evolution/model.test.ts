@@ -23,9 +23,9 @@ for (const variant of VARIANTS) {
     it("ends with the model's own probabilities, and the tokens that it took lead there", async () => {
       const hooks = ["blocks.0.hook_resid_pre", ...model.layers.map((l) => `blocks.${l}.hook_resid_post`)];
       const texts = await model.generate(batch, {
-        maxTokens: 8,
-        stopTokens: [],
-        keepLogits: true,
+        maxNewTokens: 8,
+        eosTokenIds: [],
+        outputLogits: true,
         capture: hooks.map((hook) => ({ hook, positions: "last" })),
       });
       const { ids, logits, steps } = texts[row];
@@ -54,7 +54,7 @@ for (const variant of VARIANTS) {
     it("generates with each skip plan", async () => {
       const blocks = model.layers.length;
       for (const { skip } of skipPlans({ blocks, critical: 0, mutations: [blocks - 1], last: 1 })) {
-        const [{ ids }] = await model.generate(batch, { maxTokens: 3, stopTokens: [], skip });
+        const [{ ids }] = await model.generate(batch, { maxNewTokens: 3, eosTokenIds: [], skipLayers: skip });
         assert.equal(ids.length, 3);
       }
     });

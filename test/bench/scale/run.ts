@@ -107,12 +107,12 @@ class Ledger {
 }
 
 /** The prompt once more, and the steps after it. */
-async function decode(model: Model, batch: Batch, maxTokens: number, watch: MemoryWatch): Promise<void> {
+async function decode(model: Model, batch: Batch, maxNewTokens: number, watch: MemoryWatch): Promise<void> {
   const ledger = new Ledger(watch);
   ledger.turn("prompt again, first token");
   await model.generate(batch, {
-    maxTokens,
-    stopTokens: [],
+    maxNewTokens,
+    eosTokenIds: [],
     onProgress: () => ledger.turn("step of decoding"),
   });
   ledger.print();
@@ -158,7 +158,7 @@ async function main(name: string, options: Options): Promise<void> {
     });
     const tower = model.config.vision_config!.num_hidden_layers;
     console.log(
-      `  ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.time} tokens with a picture of ` +
+      `  ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.seqLength} tokens with a picture of ` +
         `${options.picture}; budget ${options.memory}; ${model.resident ? "resident" : "streamed"}`,
     );
     const capture = [{ hook: "blocks.*.hook_resid_post", reduce: "mean" as const }];
@@ -175,8 +175,8 @@ async function main(name: string, options: Options): Promise<void> {
     });
     prompt.turn("");
     prompt.print();
-    const maxTokens = Number(options.tokens);
-    if (maxTokens > 0) await decode(model, batch, maxTokens, watch);
+    const maxNewTokens = Number(options.tokens);
+    if (maxNewTokens > 0) await decode(model, batch, maxNewTokens, watch);
     await model.close();
   } finally {
     await watch.stop();

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { Batch } from "../../../lib/model/batch/batch.js";
 import { writeSafetensors } from "../../../lib/model/checkpoint/index.js";
-import { at, type Edits, fill } from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { logProb } from "../../../lib/model/methods/metrics.js";
 import { sweep } from "../../../lib/model/methods/sweep.js";
@@ -45,7 +46,7 @@ async function bench(name: string, { python, rounds, threads, only }: Options): 
     const [width, height] = shape.picture;
     console.log(
       `${name}: ${model.layers.length} blocks, tower of ${model.config.vision_config!.num_hidden_layers}, ` +
-        `a picture of ${width}×${height} pixels, ${batch.visual[0].length} of ${batch.time} tokens; ${threads} threads`,
+        `a picture of ${width}×${height} pixels, ${batch.visual[0].length} of ${batch.seqLength} tokens; ${threads} threads`,
     );
     if (only !== "sweep") await forward(model, batch, reference, command, rounds);
     if (only !== "forward") await layers(model, batch, reference, command, rounds);
@@ -61,7 +62,7 @@ function commandOf(model: Model, batch: Batch, pixels: string): object {
   const images = batch.images!.map(({ image }) => image);
   writeSafetensors(pixels, { pixels: images[0].pixels });
   return {
-    ids: [Array.from(batch.ids)],
+    ids: [Array.from(batch.inputIds)],
     image_token: model.config.vision_config!.image_token_id,
     pixels,
     grid: images[0].pixels.shape.length === 2 ? images.map(({ grid }) => grid) : null,
@@ -111,7 +112,9 @@ async function layers(
   command: object,
   rounds: number,
 ): Promise<void> {
-  const edit = (l: number): Edits => ({ [`blocks.${l}.hook_resid_pre`]: at(batch.visual, fill(0)) });
+  const editAt = (l: number): Edits => ({
+    [`blocks.${l}.hook_resid_pre`]: edit.fill(0, { positions: batch.visual }),
+  });
   let found: ArrayLike<number> = [];
   let expected: readonly number[] = [];
   await compare(
@@ -120,7 +123,8 @@ async function layers(
     Math.min(2, rounds),
     () =>
       timed(async () => {
-        found = (await sweep(model, batch, { over: model.layers, edit, metric: logProb(0) })).values.data;
+        found = (await sweep(model, batch, { over: model.layers, edit: editAt, metric: logProb(0) })).values
+          .data;
       }),
     async () => {
       const answer = await reference.ask({ ...command, keep: 1, op: "sweep" });

@@ -112,11 +112,11 @@ describe("training a recipe", () => {
     const model = await loadModel(join(folder, "whole"), { threads: 1 });
     const rows = await batchesOf(small.stages(options(""))[0], 1)(0);
     assert.ok(rows.some((turns) => turns.length > 1));
-    const { batch, targets, counts } = await learning(model, rows);
+    const { batch, targets, lossWeights: counts } = await learning(model, rows);
     rows.forEach((turns, row) => {
-      const seen = new Set(batch.visual[row].map((column) => row * batch.time + column));
+      const seen = new Set(batch.visual[row].map((column) => row * batch.seqLength + column));
       const cells = [...counts.keys()].filter(
-        (i) => Math.floor(i / batch.time) === row && counts[i] > 0 && !seen.has(i),
+        (i) => Math.floor(i / batch.seqLength) === row && counts[i] > 0 && !seen.has(i),
       );
       const said = model.tokenizer!.decode(cells.map((i) => targets[i]));
       assert.equal(said.trim(), turns.map(({ answers }) => `${answers[0]}</s>`).join(" "));
@@ -137,9 +137,9 @@ describe("training a recipe", () => {
       ],
     };
     const images = [scenes.render(annotation, SIZE)];
-    const { batch, targets, counts } = await learning(model, [[{ ...task, images, annotation }]]);
+    const { batch, targets, lossWeights } = await learning(model, [[{ ...task, images, annotation }]]);
     const named = batch.visual[0].map((column) =>
-      counts[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
+      lossWeights[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
     );
     const rows = Array.from({ length: 6 }, (_, row) => named.slice(6 * row, 6 * row + 6));
     assert.deepEqual(rows, [

@@ -11,7 +11,7 @@ repository = Path(__file__).parents[3]
 small_sizes = {
     "problemCount": 8,
     "pairCount": 16,
-    "maxTokens": 12,
+    "maxNewTokens": 12,
     "layers": [3, 4],
     "ks": [13, 5],
     "ardSteps": 20,

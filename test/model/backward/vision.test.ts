@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { add, at, type Edits, hide, mean, onRows, scale } from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { gradients } from "../../../lib/model/methods/gradients.js";
 import { logitDifference, logProb } from "../../../lib/model/methods/metrics.js";
 import { Model } from "../../../lib/model/model.js";
@@ -70,15 +71,20 @@ describe("derivatives at what is seen are finite differences", () => {
         Float64Array.from({ length: n }, (_, i) => Math.cos(7 * i + 2)) as unknown as Float32Array;
       // An edit of every kind that has a derivative stands on the way; a token of the class, a head, all rows.
       const edits: Edits = {
-        "vision.hook_patches": scale(1.1),
-        "vision.hook_embed": at([0, 1], scale(0.7)),
-        "vision.blocks.0.attn.hook_attn_scores": [at([0], hide([1])), scale(0.8)],
-        "vision.blocks.0.attn.hook_v": mean(),
-        "vision.blocks.0.hook_mlp_out": add(0.1),
-        [`vision.blocks.${layers - 1}.hook_resid_post`]: at([1, 2], mean()),
-        "projector.hook_out": at([0, 1], scale(1.3)),
-        "blocks.0.hook_resid_post": at([-1, -2], add(0.2)),
-        ...(model.hooks.includes("blocks.0.hook_deepstack") ? { "blocks.*.hook_deepstack": scale(0.6) } : {}),
+        "vision.hook_patches": edit.scale(1.1),
+        "vision.hook_embed": edit.scale(0.7, { positions: [0, 1] }),
+        "vision.blocks.0.attn.hook_attn_scores": [
+          edit.blockAttention({ from: [0], to: [1] }),
+          edit.scale(0.8),
+        ],
+        "vision.blocks.0.attn.hook_v": edit.mean(),
+        "vision.blocks.0.hook_mlp_out": edit.add(0.1),
+        [`vision.blocks.${layers - 1}.hook_resid_post`]: edit.mean({ positions: [1, 2] }),
+        "projector.hook_out": edit.scale(1.3, { positions: [0, 1] }),
+        "blocks.0.hook_resid_post": edit.add(0.2, { positions: [-1, -2] }),
+        ...(model.hooks.includes("blocks.0.hook_deepstack")
+          ? { "blocks.*.hook_deepstack": edit.scale(0.6) }
+          : {}),
       };
       const last = `vision.blocks.${layers - 1}`;
       const wrt = model.hooks.filter(
@@ -103,7 +109,7 @@ describe("derivatives at what is seen are finite differences", () => {
             (key) => key === hook || (key.includes("*") && hook.endsWith("deepstack")),
           );
           const own = name === undefined ? [] : [edits[name]].flat();
-          const nudge = add({ data: direction(data.length).map((v) => v * h), shape });
+          const nudge = edit.add({ data: direction(data.length).map((v) => v * h), shape });
           const others = Object.entries(edits).filter(([key]) => key !== name);
           const spread = name?.includes("*")
             ? model.hooks.filter((o) => o.endsWith("hook_deepstack") && o !== hook).map((o) => [o, own])
@@ -130,12 +136,14 @@ it("derivatives of several pictures are the same a row at a time", async () => {
     const block = "vision.blocks.0";
     const options = {
       wrt: ["vision.hook_patches", `${block}.attn.hook_pattern`, `${block}.hook_mlp_out`],
-      edits: { [`${block}.attn.hook_z`]: [at([1], add(0.5)), onRows([1], scale(0.5))] },
+      edits: {
+        [`${block}.attn.hook_z`]: [edit.add(0.5, { positions: [1] }), edit.scale(0.5, { rows: [1] })],
+      },
       frozen: ["vision.blocks.1.ln1.hook_scale"],
     };
     const metrics = [logProb(3), logProb(5)];
     const whole = await gradients(model, batch, metrics, options);
-    const apart = new Model({ ...model.engine, workLimit: 1 }, model.tokenizer, model.path);
+    const apart = new Model({ ...model.engine, workBytes: 1 }, model.tokenizer, model.path);
     const rows = await gradients(apart, batch, metrics, options);
     for (const name of options.wrt)
       assert.ok(

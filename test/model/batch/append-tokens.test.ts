@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { continued } from "../../../lib/model/batch/append-tokens.js";
+import { appendTokens } from "../../../lib/model/batch/append-tokens.js";
 import { drift, golden, open, prepared, variants } from "../vision/goldens.js";
 
 /** A pass over prompts and answers must predict each token as decoding did, step by step, with its cache. */
@@ -10,20 +10,20 @@ for (const variant of variants) {
     const model = await open(variant);
     const { cases } = golden(variant);
     const batch = await prepared(model, cases.batch ?? cases.turns);
-    const generated = await model.generate(batch, { maxTokens: 5, stopTokens: [], keepLogits: true });
+    const generated = await model.generate(batch, { maxNewTokens: 5, eosTokenIds: [], outputLogits: true });
     // Of different lengths, so that some rows are padded behind.
     const answers = generated.map(({ ids }, row) => ids.slice(0, 5 - (row % 2)));
-    const whole = continued(batch, answers);
+    const whole = appendTokens(batch, answers);
     assert.deepEqual(
-      whole.answer.map((columns, row) => columns.map((c) => whole.ids[row * whole.time + c])),
+      whole.answer.map((columns, row) => columns.map((c) => whole.inputIds[row * whole.seqLength + c])),
       answers,
     );
-    const { logits, logitColumns } = await model.run(whole);
+    const { logits, logitPositions } = await model.run(whole);
     const [, columns, width] = logits!.shape;
     answers.forEach((answer, row) => {
       answer.forEach((_, step) => {
         const column = step === 0 ? batch.last[row] : whole.answer[row][step - 1];
-        const at = row * columns + logitColumns[row].indexOf(column);
+        const at = row * columns + logitPositions[row].indexOf(column);
         const off = drift(
           logits!.data.subarray(at * width, (at + 1) * width),
           generated[row].logits[step].data,
@@ -31,8 +31,8 @@ for (const variant of variants) {
         assert.ok(off <= 1e-4, `${variant}, row ${row}, token ${step}: ${off.toExponential(2)}`);
       });
     });
-    assert.throws(() => continued(batch, answers.slice(1)), ModalscopeError);
-    assert.throws(() => continued(batch, [[], ...answers.slice(1)]), /Row 0 is continued by no tokens/);
+    assert.throws(() => appendTokens(batch, answers.slice(1)), ModalscopeError);
+    assert.throws(() => appendTokens(batch, [[], ...answers.slice(1)]), /Row 0 is continued by no tokens/);
     await model.close();
   });
 }

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { CaptureRequest } from "../../../lib/model/captures/sink.js";
-import { add, apply, at, during, fill, mean, onRows, scale, zero } from "../../../lib/model/edits/edits.js";
+import type { CaptureRequest } from "../../../lib/model/captures/recorder.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import type { RunOptions } from "../../../lib/model/model.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import { says } from "../../refusals.js";
@@ -29,13 +29,13 @@ describe("queries taken in parts", () => {
       withModel(async (model) => {
         const batch = batchOf(model, golden("gemma3_text-tied").cases[side]);
         const edits = {
-          "blocks.1.attn.hook_z": at([-1], scale(2)),
-          "blocks.1.attn.hook_attn_scores": at([-1, -2], { kind: "mask", to: [-3] } as const),
-          "blocks.0.mlp.hook_post": onRows([0], add(0.1)),
+          "blocks.1.attn.hook_z": edit.scale(2, { positions: [-1] }),
+          "blocks.1.attn.hook_attn_scores": edit.blockAttention({ from: [-1, -2], to: [-3] }),
+          "blocks.0.mlp.hook_post": edit.add(0.1, { rows: [0] }),
         };
         const whole = await model.run(batch, { capture, edits });
         const parts = await open("gemma3_text-tied");
-        Object.assign(parts.engine, { workLimit: 2 * batch.size * 4 * batch.time * 4 });
+        Object.assign(parts.engine, { workBytes: 2 * batch.size * 4 * batch.seqLength * 4 });
         const cut = await parts.run(batch, { capture, edits });
         assert.deepEqual(cut.cache.names.sort(), whole.cache.names.sort());
         for (const name of whole.cache.names) {
@@ -51,14 +51,14 @@ describe("queries taken in parts", () => {
   it("are not, where an edit needs all of them, which is refused if the memory is too small", () =>
     withModel(async (model) => {
       const batch = batchOf(model, golden("qwen2-tied").cases.single);
-      for (const edit of [fill(0.2), apply((x) => x)]) {
-        const edits = { "blocks.1.attn.hook_pattern": at("last", edit) };
+      for (const change of [edit.fill(0.2), edit.apply((x) => x)]) {
+        const edits = { "blocks.1.attn.hook_pattern": edit.at({ positions: "last" }, change) };
         const want = await model.run(batch, { edits });
         const parts = await open("qwen2-tied");
-        Object.assign(parts.engine, { workLimit: 100 });
+        Object.assign(parts.engine, { workBytes: 100 });
         const got = await parts.run(batch, { edits });
         assert.ok(deviation(got.logits!, want.logits!) < 1e-5);
-        Object.assign(parts.engine, { captureLimit: 5e3 });
+        Object.assign(parts.engine, { captureBytes: 5e3 });
         await assert.rejects(
           parts.run(batch, { edits, logits: "last" }),
           says(/values inside a block would take/),
@@ -91,7 +91,7 @@ describe("a capture of padding", () => {
       await assert.rejects(model.run(batch, { logits: [] }), says(/Logits are asked for at 0, 0 positions/));
       await assert.rejects(model.run(batch, { logits: [[1], [2, 3]] }), says(/at 1, 2 positions/));
       await assert.rejects(
-        model.run(batch, { edits: { hook_embed: at([-3], zero()) } }),
+        model.run(batch, { edits: { hook_embed: edit.zero({ positions: [-3] }) } }),
         says(/position -3, which row 1 does not have/),
       );
     }));
@@ -101,9 +101,9 @@ describe("a capture of padding", () => {
       const batch = model.batch(rows);
       const hook = "blocks.0.attn.hook_q";
       const positions = [[0, 2, 3], [3]];
-      await assert.rejects(model.run(batch, { capture: [{ hook, positions }] }), says(/Say ragged: true/));
+      await assert.rejects(model.run(batch, { capture: [{ hook, positions }] }), says(/Say padRows: true/));
       const whole = (await model.run(batch, { capture: [hook] })).cache.get(hook);
-      const { cache } = await model.run(batch, { capture: [{ hook, positions, ragged: true }] });
+      const { cache } = await model.run(batch, { capture: [{ hook, positions, padRows: true }] });
       const found = cache.get(hook);
       const width = whole.shape[2] * whole.shape[3];
       assert.deepEqual(found.shape, [2, 3, ...whole.shape.slice(2)]);
@@ -116,14 +116,14 @@ describe("a capture of padding", () => {
       });
       const none = { hook, positions: [[1], []] };
       await assert.rejects(model.run(batch, { capture: [none] }), says(/names no positions in row 1/));
-      const some = await model.run(batch, { capture: [{ ...none, ragged: true }] });
+      const some = await model.run(batch, { capture: [{ ...none, padRows: true }] });
       assert.deepEqual(some.cache.get(hook).shape.slice(0, 2), [2, 1]);
     }));
 
   it("is zero in whole tensors and in logits, and left out of means", () =>
     withModel(async (model) => {
       for (const side of ["left", "right"] as const) {
-        const batch = model.batch(rows, { side });
+        const batch = model.batch(rows, { paddingSide: side });
         const { logits, cache } = await model.run(batch, {
           capture: [
             "hook_embed",
@@ -132,7 +132,7 @@ describe("a capture of padding", () => {
           ],
         });
         const vocabulary = model.config.vocab_size;
-        batch.mask.forEach((token, cell) => {
+        batch.attentionMask.forEach((token, cell) => {
           const own = logits!.data.subarray(cell * vocabulary, (cell + 1) * vocabulary);
           assert.equal(
             own.every((v) => v === 0),
@@ -153,39 +153,50 @@ describe("a capture of padding", () => {
     withModel(async (model) => {
       const alone = model.batch([rows[1]]);
       for (const side of ["left", "right"] as const) {
-        const batch = model.batch(rows, { side });
-        for (const [hook, edit] of [
-          ["blocks.1.attn.hook_pattern", fill(0.25)],
-          ["blocks.1.attn.hook_pattern", add(0.5)],
-          ["blocks.1.attn.hook_attn_scores", scale(-1)],
-          ["blocks.1.attn.hook_attn_scores", fill(0)],
-          ["blocks.1.attn.hook_pattern", apply(({ data, shape }) => ({ data: data.map(() => 0.5), shape }))],
+        const batch = model.batch(rows, { paddingSide: side });
+        for (const [hook, change] of [
+          ["blocks.1.attn.hook_pattern", edit.fill(0.25)],
+          ["blocks.1.attn.hook_pattern", edit.add(0.5)],
+          ["blocks.1.attn.hook_attn_scores", edit.scale(-1)],
+          ["blocks.1.attn.hook_attn_scores", edit.fill(0)],
+          [
+            "blocks.1.attn.hook_pattern",
+            edit.apply(({ data, shape }) => ({ data: data.map(() => 0.5), shape })),
+          ],
         ] as const) {
-          const edits = { [hook]: at("last", edit) };
+          const edits = { [hook]: edit.at({ positions: "last" }, change) };
           const want = await model.run(alone, { edits, logits: "last" });
           const { logits } = await model.run(batch, { edits, logits: "last" });
           const got = { data: logits!.data.subarray(logits!.data.length / 2), shape: want.logits!.shape };
-          assert.ok(deviation(got, want.logits!) < 1e-4, `${hook}, ${edit.kind}, ${side}`);
+          assert.ok(deviation(got, want.logits!) < 1e-4, `${hook}, ${change.kind}, ${side}`);
         }
       }
     }));
 });
 
 describe("what would not happen is refused", () => {
-  const start = { layer: 1, x: { data: new Float32Array(32), shape: [1, 1, 32] } };
+  const start = { startAtLayer: 1, residual: { data: new Float32Array(32), shape: [1, 1, 32] } };
   const cases: [string, RunOptions, RegExp][] = [
-    ["a capture after the stop", { stop: 1, capture: ["blocks.1.hook_resid_pre"] }, /blocks\.1/],
-    ["a capture of the head after a stop", { stop: 1, capture: ["ln_final.*"] }, /ln_final/],
-    ["an edit of a skipped block", { skip: [1], edits: { "blocks.1.attn.hook_z": zero() } }, /blocks\.1/],
+    ["a capture after the stop", { stopAtLayer: 1, capture: ["blocks.1.hook_resid_pre"] }, /blocks\.1/],
+    ["a capture of the head after a stop", { stopAtLayer: 1, capture: ["ln_final.*"] }, /ln_final/],
+    [
+      "an edit of a skipped block",
+      { skipLayers: [1], edits: { "blocks.1.attn.hook_z": edit.zero() } },
+      /blocks\.1/,
+    ],
     [
       "an edit of the head without logits",
-      { logits: "none", edits: { "ln_final.hook_normalized": zero() } },
+      { logits: "none", edits: { "ln_final.hook_normalized": edit.zero() } },
       /ln_final/,
     ],
-    ["an edit of the embedding after a start", { start, edits: { hook_embed: zero() } }, /hook_embed/],
+    [
+      "an edit of the embedding after a start",
+      { ...start, edits: { hook_embed: edit.zero() } },
+      /hook_embed/,
+    ],
     [
       "an edit while decoding, in a run",
-      { edits: { hook_embed: during("decoding", zero()) } },
+      { edits: { hook_embed: edit.zero({ phase: "decoding" }) } },
       /while tokens are generated/,
     ],
   ];
@@ -200,7 +211,12 @@ describe("what would not happen is refused", () => {
       const folder = mkdtempSync(join(tmpdir(), "modalscope-test-"));
       const captureTo = join(folder, "captures.safetensors");
       const capture = ["blocks.*.attn.hook_z", "blocks.*.hook_resid_post"];
-      const { cache } = await model.run(model.batch([[1, 2]]), { stop: 2, skip: [0], capture, captureTo });
+      const { cache } = await model.run(model.batch([[1, 2]]), {
+        stopAtLayer: 2,
+        skipLayers: [0],
+        capture,
+        captureTo,
+      });
       assert.deepEqual(cache.names.sort(), [
         "blocks.0.hook_resid_post",
         "blocks.1.attn.hook_z",
@@ -213,7 +229,7 @@ describe("what would not happen is refused", () => {
         model.run(model.batch([[1, 2]]), {
           capture,
           captureTo: broken,
-          edits: { "blocks.1.hook_mlp_out": apply(() => ({ data: new Float32Array(1), shape: [1] })) },
+          edits: { "blocks.1.hook_mlp_out": edit.apply(() => ({ data: new Float32Array(1), shape: [1] })) },
         }),
         says(/must return that/),
       );
@@ -224,7 +240,7 @@ describe("what would not happen is refused", () => {
     withModel(async (model) => {
       const hook = "blocks.1.attn.hook_z";
       const { cache } = await model.run(model.batch([[1, 2, 3]]), {
-        edits: { [hook]: mean() },
+        edits: { [hook]: edit.mean() },
         capture: [hook],
       });
       const z = cache.get(hook);

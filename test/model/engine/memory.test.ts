@@ -115,12 +115,12 @@ describe("what a run holds is reckoned before it starts", () => {
     let computed = 0;
     const pool = Object.assign(Object.create(model.engine.pool), { use: () => computed++ });
     const needed = limit(model);
-    Object.assign(model.engine, { captureLimit: needed - 1, pool });
+    Object.assign(model.engine, { captureBytes: needed - 1, pool });
     await assert.rejects(work(model), says(message));
     assert.equal(computed, 0, "nothing was computed");
     await model.close();
     const enough = await open("qwen2-tied");
-    Object.assign(enough.engine, { captureLimit: needed });
+    Object.assign(enough.engine, { captureBytes: needed });
     await work(enough);
     await enough.close();
   };
@@ -154,7 +154,7 @@ describe("what a run holds is reckoned before it starts", () => {
   it("kept keys and values", () =>
     refused(
       (m) => inside(m) + keys(m, 5),
-      (m) => m.run(m.batch(rows), { logits: "none", keepKeys: true }),
+      (m) => m.run(m.batch(rows), { logits: "none", useCache: true }),
       /keys and values would take/,
     ));
 
@@ -169,9 +169,9 @@ describe("what a run holds is reckoned before it starts", () => {
       },
       (m) =>
         m.generate(m.batch(rows), {
-          maxTokens: 8,
-          stopTokens: [],
-          keepLogits: true,
+          maxNewTokens: 8,
+          eosTokenIds: [],
+          outputLogits: true,
           capture: ["blocks.0.attn.hook_pattern", { hook: "blocks.1.hook_resid_pre", positions: [-1, -2] }],
         }),
       /captures would take .* logits would take .* keys and values would take .* inside a block would take/,

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
 import { openCheckpoint, readSafetensors } from "../../../lib/model/checkpoint/index.js";
-import { add, apply, at, type Edits, fill, onRows, scale, zero } from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { expertLayout, placeOf } from "../../../lib/model/engine/expert-layout.js";
 import { ExpertStore } from "../../../lib/model/engine/expert-store.js";
 import { type LoadOptions, loadModel } from "../../../lib/model/load.js";
@@ -44,7 +45,7 @@ const golden: { input_ids: number[][]; attention_mask: number[][]; difference: [
 function paddedBatch(model: Model): Batch {
   return model.batch(
     golden.input_ids.map((row, b) => row.filter((_, t) => golden.attention_mask[b][t] === 1)),
-    { side: "left" },
+    { paddingSide: "left" },
   );
 }
 
@@ -107,11 +108,11 @@ for (const name of ["normalised", "plain"]) {
 
     const value = (edit: string): Tensor => reference.get(`edits/${edit}/value`)!;
     const edits: Record<string, Edits> = {
-      router: { "blocks.0.mlp.hook_router_logits": at([4, 5, 6], add(value("router"))) },
-      weights: { "blocks.2.mlp.hook_expert_weights": at([5, 7], fill(value("weights"))) },
-      all: { "blocks.0.mlp.hook_expert_weights": at([6], fill(value("all"))) },
-      post: { "blocks.0.mlp.hook_post": at([3, 6], add(value("post"))) },
-      mlp_out: { "blocks.2.hook_mlp_out": at([7], zero()) },
+      router: { "blocks.0.mlp.hook_router_logits": edit.add(value("router"), { positions: [4, 5, 6] }) },
+      weights: { "blocks.2.mlp.hook_expert_weights": edit.fill(value("weights"), { positions: [5, 7] }) },
+      all: { "blocks.0.mlp.hook_expert_weights": edit.fill(value("all"), { positions: [6] }) },
+      post: { "blocks.0.mlp.hook_post": edit.add(value("post"), { positions: [3, 6] }) },
+      mlp_out: { "blocks.2.hook_mlp_out": edit.zero({ positions: [7] }) },
     };
     for (const [edit, given] of Object.entries(edits)) {
       it(`logits under the edit "${edit}"`, async () => {
@@ -123,8 +124,8 @@ for (const name of ["normalised", "plain"]) {
     it("an edit by a closure is an edit by data", async () => {
       const hook = "blocks.0.mlp.hook_post";
       const doubled = (x: Tensor): Tensor => ({ shape: x.shape, data: x.data.map((v) => 2 * v) });
-      const one = await model.run(batch, { edits: { [hook]: apply(doubled) } });
-      const two = await model.run(batch, { edits: { [hook]: scale(2) } });
+      const one = await model.run(batch, { edits: { [hook]: edit.apply(doubled) } });
+      const two = await model.run(batch, { edits: { [hook]: edit.scale(2) } });
       agrees(one.logits!, two.logits!, hook, SAME);
     });
 
@@ -161,7 +162,7 @@ for (const name of ["normalised", "plain"]) {
         const direction = d.data.map((_, i) => Math.sin(3 * i + 1));
         const shifted = async (by: number): Promise<number> => {
           const shift = { shape: d.shape, data: direction.map((v) => v * by) };
-          const { logits } = await exact.run(batch, { edits: { [hook]: add(shift) }, logits: "last" });
+          const { logits } = await exact.run(batch, { edits: { [hook]: edit.add(shift) }, logits: "last" });
           return metric.value(logits!).reduce((a, b) => a + b, 0);
         };
         const measured = ((await shifted(step)) - (await shifted(-step))) / (2 * step);
@@ -196,13 +197,13 @@ for (const name of ["normalised", "plain"]) {
     async function trainingAgrees(
       config: Record<string, unknown>,
       weights: Weights,
-      balance: number,
+      routerAuxLossCoef: number,
       wanted: (name: string) => Tensor,
     ): Promise<void> {
-      const trainer = await Trainer.open(config, { threads: 1, balance });
+      const trainer = await Trainer.open(config, { threads: 1, routerAuxLossCoef });
       const found = await trainer.gradients(weights, nextTokens(batch));
       agreesNumber(found.loss, wanted("value").data[0], "loss");
-      agreesNumber(found.balance!, wanted("balance").data[0], "balance");
+      agreesNumber(found.routerAuxLoss!, wanted("balance").data[0], "balance");
       for (const [weight, data] of found.weights) {
         const drift = deviation({ data, shape: wanted(weight).shape }, wanted(weight));
         assert.ok(drift <= TOLERANCE, `${weight}: ${drift.toExponential(2)}`);
@@ -239,13 +240,13 @@ function agreesNumber(found: number, wanted: number, what: string): void {
   assert.ok(Math.abs(found - wanted) <= TOLERANCE * Math.abs(wanted), `${what}: ${found}, not ${wanted}`);
 }
 
-function nextTokens(batch: Batch): { batch: Batch; targets: Int32Array; counts: Float32Array } {
-  const { ids, mask, time } = batch;
+function nextTokens(batch: Batch): { batch: Batch; targets: Int32Array; lossWeights: Float32Array } {
+  const { inputIds, attentionMask, seqLength: time } = batch;
   const last = (i: number): boolean => i % time === time - 1;
   return {
     batch,
-    targets: ids.map((_, i) => (last(i) ? 0 : ids[i + 1])),
-    counts: Float32Array.from(mask, (m, i) => (m && !last(i) && mask[i + 1] ? 1 : 0)),
+    targets: inputIds.map((_, i) => (last(i) ? 0 : inputIds[i + 1])),
+    lossWeights: Float32Array.from(attentionMask, (m, i) => (m && !last(i) && attentionMask[i + 1] ? 1 : 0)),
   };
 }
 
@@ -320,7 +321,7 @@ describe("experts at work", () => {
 
   it("queries in parts give the same, and the experts run on all of them together", async () => {
     const { model: streamed, reads } = await watched(0);
-    const parts = new Model({ ...streamed.engine, workLimit: 1 }, undefined, streamed.path);
+    const parts = new Model({ ...streamed.engine, workBytes: 1 }, undefined, streamed.path);
     agrees((await parts.run(batch)).logits!, plain, "logits", SAME);
     assert.equal(new Set(reads).size, reads.length, "no expert is read twice");
     await streamed.close();
@@ -328,8 +329,8 @@ describe("experts at work", () => {
 
   for (const [how, calls, change] of [
     ["in one call of each block", 2, {}],
-    ["in several calls", 6, { workLimit: 6_000 }],
-    ["each in a call of its own", 11, { workLimit: 1 }],
+    ["in several calls", 6, { workBytes: 6_000 }],
+    ["each in a call of its own", 11, { workBytes: 1 }],
     ["one at a time, streamed", 11, { resident: false }],
   ] as const) {
     it(`experts give the same ${how}, forwards and backwards`, async () => {
@@ -357,7 +358,7 @@ describe("experts at work", () => {
 
   it("padding on the other side changes nothing", async () => {
     const rows = golden.input_ids.map((row, b) => row.filter((_, t) => golden.attention_mask[b][t] === 1));
-    const right = (await model.run(model.batch(rows, { side: "right" }))).logits!;
+    const right = (await model.run(model.batch(rows, { paddingSide: "right" }))).logits!;
     const [, time, vocabulary] = plain.shape;
     rows.forEach((row, b) => {
       const length = row.length * vocabulary;
@@ -373,11 +374,14 @@ describe("experts at work", () => {
   it("a sweep of edits gives what separate runs give", async () => {
     const metric = logitDifference(...golden.difference);
     const points: Edits[] = [
-      { "blocks.0.mlp.hook_router_logits": at([6], add(1.5)) },
-      { "blocks.2.mlp.hook_expert_weights": at([7], scale(0.5)) },
-      { "blocks.2.mlp.hook_post": at([6, 7], zero()) },
-      { "blocks.1.hook_resid_pre": at([5], zero()), "blocks.2.hook_mlp_out": onRows([1], zero()) },
-      { "blocks.0.hook_mlp_out": at([4], { kind: "mean" }) },
+      { "blocks.0.mlp.hook_router_logits": edit.add(1.5, { positions: [6] }) },
+      { "blocks.2.mlp.hook_expert_weights": edit.scale(0.5, { positions: [7] }) },
+      { "blocks.2.mlp.hook_post": edit.zero({ positions: [6, 7] }) },
+      {
+        "blocks.1.hook_resid_pre": edit.zero({ positions: [5] }),
+        "blocks.2.hook_mlp_out": edit.zero({ rows: [1] }),
+      },
+      { "blocks.0.hook_mlp_out": edit.at({ positions: [4] }, { kind: "mean" }) },
     ];
     const { values } = await sweep(model, batch, { over: points, edit: (p) => p as Edits, metric });
     for (const [i, edits] of points.entries()) {
@@ -410,7 +414,7 @@ describe("experts at work", () => {
     const { gradients: found } = await gradients(model, clean, [metric], { wrt: [hook] });
     const nudge = cache.get(hook).data.map((v) => 1e-2 * Math.cos(v));
     const moved = await model.run(clean, {
-      edits: { [hook]: add({ shape: cache.get(hook).shape, data: nudge }) },
+      edits: { [hook]: edit.add({ shape: cache.get(hook).shape, data: nudge }) },
       logits: "last",
     });
     const predicted = found.get(hook).data.reduce((sum, g, i) => sum + g * nudge[i], 0);
@@ -420,24 +424,27 @@ describe("experts at work", () => {
   });
 
   it("generation goes on as whole runs do, edited or not, a block skipped or not", async () => {
-    const edit = { "blocks.0.mlp.hook_expert_weights": scale(1.7), "blocks.2.mlp.hook_post": scale(-1) };
-    for (const [edits, skip] of [
+    const changed = {
+      "blocks.0.mlp.hook_expert_weights": edit.scale(1.7),
+      "blocks.2.mlp.hook_post": edit.scale(-1),
+    };
+    for (const [edits, skipLayers] of [
       [{}, []],
-      [edit, []],
-      [edit, [1]],
+      [changed, []],
+      [changed, [1]],
     ] as [Edits, number[]][]) {
       const rows = [
         [7, 9, 11, 30],
         [19, 4],
       ];
       const generated = await model.generate(model.batch(rows), {
-        maxTokens: 6,
-        stopTokens: [],
+        maxNewTokens: 6,
+        eosTokenIds: [],
         edits,
-        skip,
+        skipLayers,
       });
       for (let step = 0; step < 6; step++) {
-        const { logits } = await model.run(model.batch(rows), { edits, skip, logits: "last" });
+        const { logits } = await model.run(model.batch(rows), { edits, skipLayers, logits: "last" });
         const best = rows.map((_, b) => {
           const own = logits!.data.subarray(b * 40, (b + 1) * 40);
           return own.indexOf(Math.max(...own));
@@ -462,7 +469,7 @@ describe("experts at work", () => {
     assert.equal(kept.cache.names.length, 5);
     for (const name of kept.cache.names) assert.deepEqual(filed.cache.get(name), kept.cache.get(name), name);
     filed.cache.close();
-    const [row] = await model.generate(model.batch([[7, 9]]), { maxTokens: 2, capture, stopTokens: [] });
+    const [row] = await model.generate(model.batch([[7, 9]]), { maxNewTokens: 2, capture, eosTokenIds: [] });
     assert.deepEqual(row.steps[1].get("blocks.0.mlp.hook_expert_indices").shape, [1, 1, 2]);
     assert.deepEqual(row.steps[1].get("blocks.0.mlp.hook_post").shape, [1, 1, 2, 12]);
   });
@@ -498,12 +505,12 @@ describe("experts at work", () => {
   it("training lowers the loss, and what it saves runs sparsely as it was trained densely", async () => {
     const raw: Record<string, unknown> = { ...rawConfig("plain"), initializer_range: 0.2 };
     const weights = initialWeights(raw, 5);
-    const trainer = await Trainer.open(raw, { threads: 1, balance: 0.01 });
+    const trainer = await Trainer.open(raw, { threads: 1, routerAuxLossCoef: 0.01 });
     const data = nextTokens(batch);
     const losses: number[] = [];
     await train(trainer, weights, () => data, {
       steps: 40,
-      rate: () => 0.02,
+      learningRate: () => 0.02,
       onStep: (_, loss) => losses.push(loss),
     });
     assert.ok(losses[39] < losses[0] / 3, `${losses[0]} → ${losses[39]}`);
@@ -511,9 +518,9 @@ describe("experts at work", () => {
     saveCheckpoint(folder, raw, weights);
     const trained = await loadModel(folder, { threads: 1 });
     const { logits } = await trained.run(batch);
-    const { loss, balance } = await trainer.gradients(weights, data);
+    const { loss, routerAuxLoss } = await trainer.gradients(weights, data);
     const crossEntropy = meanCrossEntropy(logits!, data);
-    agreesNumber(crossEntropy + 0.01 * balance!, loss, "loss");
+    agreesNumber(crossEntropy + 0.01 * routerAuxLoss!, loss, "loss");
     await trainer.close();
     await trained.close();
   });
@@ -522,11 +529,11 @@ describe("experts at work", () => {
 /** Mean −log p of the counted targets. */
 function meanCrossEntropy(
   { data, shape }: Tensor,
-  { targets, counts }: { targets: Int32Array; counts: Float32Array },
+  { targets, lossWeights }: { targets: Int32Array; lossWeights: Float32Array },
 ): number {
   const vocabulary = shape[2];
   let [total, n] = [0, 0];
-  counts.forEach((count, t) => {
+  lossWeights.forEach((count, t) => {
     if (count === 0) return;
     const row = Array.from(data.subarray(t * vocabulary, (t + 1) * vocabulary));
     total += Math.log(row.reduce((sum, v) => sum + Math.exp(v), 0)) - row[targets[t]];
@@ -601,7 +608,7 @@ describe("experts that cannot be", () => {
     const batch = paddedBatch(model);
     const indices = "blocks.0.mlp.hook_expert_indices";
     await assert.rejects(
-      model.run(batch, { edits: { [indices]: fill(1) } }),
+      model.run(batch, { edits: { [indices]: edit.fill(1) } }),
       /cannot be edited.*hook_expert_weights/s,
     );
     await assert.rejects(
@@ -615,7 +622,7 @@ describe("experts that cannot be", () => {
       }),
       /Nothing depends/,
     );
-    const everyone = { "blocks.0.mlp.hook_expert_weights": at([6], fill(0.1)) };
+    const everyone = { "blocks.0.mlp.hook_expert_weights": edit.fill(0.1, { positions: [6] }) };
     for (const capture of [indices, "blocks.0.mlp.hook_post"]) {
       await assert.rejects(
         model.run(batch, { edits: everyone, capture: [capture] }),
@@ -623,7 +630,7 @@ describe("experts that cannot be", () => {
       );
     }
     const { cache } = await model.run(batch, {
-      edits: { "blocks.0.mlp.hook_expert_weights": at([6], zero()) },
+      edits: { "blocks.0.mlp.hook_expert_weights": edit.zero({ positions: [6] }) },
       capture: [indices, "blocks.0.hook_mlp_out"],
     });
     const row = (x: Tensor, t: number): number[] => [

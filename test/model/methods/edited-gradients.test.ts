@@ -1,21 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import {
-  add,
-  apply,
-  at,
-  type Edit,
-  type Edits,
-  fill,
-  hide,
-  keep,
-  mean,
-  onHeads,
-  remove,
-  resample,
-  scale,
-} from "../../../lib/model/edits/edits.js";
+import type { Edit, Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { gradients } from "../../../lib/model/methods/gradients.js";
 import { logitDifference, logProb } from "../../../lib/model/methods/metrics.js";
 import type { Model } from "../../../lib/model/model.js";
@@ -41,21 +28,28 @@ function direction(width: number): Tensor {
 /** Edits of every kind that has a derivative, on the stream and inside, one after the other on one hook too. */
 function editsOf(width: number, inner: number): Edits {
   return {
-    hook_embed: scale(1.1),
-    "blocks.0.attn.hook_v": mean(),
-    "blocks.0.attn.hook_z": [onHeads([1], scale(0.5)), at([-1], add(0.02))],
-    "blocks.0.hook_resid_mid": remove(direction(width)),
-    "blocks.0.mlp.hook_post": [at([-2], fill(0.1)), keep(direction(inner), 0.05), scale(1.5)],
-    "blocks.0.hook_resid_post": [at([-1, -2], mean()), remove(direction(width))],
-    "blocks.1.hook_resid_pre": [
-      scale({ data: Float32Array.from({ length: width }, (_, i) => 1 + i / 50), shape: [width] }),
-      at([-3], add(0.1)),
+    hook_embed: edit.scale(1.1),
+    "blocks.0.attn.hook_v": edit.mean(),
+    "blocks.0.attn.hook_z": [edit.scale(0.5, { heads: [1] }), edit.add(0.02, { positions: [-1] })],
+    "blocks.0.hook_resid_mid": edit.ablate(direction(width)),
+    "blocks.0.mlp.hook_post": [
+      edit.fill(0.1, { positions: [-2] }),
+      edit.projectOnto(direction(inner), { plus: 0.05 }),
+      edit.scale(1.5),
     ],
-    "blocks.1.ln1.hook_scale": at([-1], scale(1.2)),
-    "blocks.1.attn.hook_attn_scores": [at([-1], hide([-3])), onHeads([0], scale(0.7))],
-    "blocks.1.attn.hook_pattern": onHeads([2], scale(0.9)),
-    "blocks.1.hook_mlp_out": { ...add(0.03), rows: [1] },
-    "ln_final.hook_normalized": [mean(), scale(1.3)],
+    "blocks.0.hook_resid_post": [edit.mean({ positions: [-1, -2] }), edit.ablate(direction(width))],
+    "blocks.1.hook_resid_pre": [
+      edit.scale({ data: Float32Array.from({ length: width }, (_, i) => 1 + i / 50), shape: [width] }),
+      edit.add(0.1, { positions: [-3] }),
+    ],
+    "blocks.1.ln1.hook_scale": edit.scale(1.2, { positions: [-1] }),
+    "blocks.1.attn.hook_attn_scores": [
+      edit.blockAttention({ from: [-1], to: [-3] }),
+      edit.scale(0.7, { heads: [0] }),
+    ],
+    "blocks.1.attn.hook_pattern": edit.scale(0.9, { heads: [2] }),
+    "blocks.1.hook_mlp_out": { ...edit.add(0.03), rows: [1] },
+    "ln_final.hook_normalized": [edit.mean(), edit.scale(1.3)],
   };
 }
 
@@ -63,7 +57,7 @@ function editsOf(width: number, inner: number): Edits {
 async function slope(model: Model, batch: Batch, hook: string, edits: Edits, along: Tensor): Promise<number> {
   const value = async (h: number): Promise<number> => {
     const own = edits[hook] ?? [];
-    const step = add({ data: along.data.map((v) => v * h), shape: along.shape });
+    const step = edit.add({ data: along.data.map((v) => v * h), shape: along.shape });
     const list: Edit[] = [...(Array.isArray(own) ? own : [own as Edit]), step];
     const { logits } = await model.run(batch, { edits: { ...edits, [hook]: list }, logits: "last" });
     return metric.value(logits!).reduce((a, b) => a + b, 0);
@@ -92,7 +86,7 @@ describe("gradients at an edited run are its finite differences", () => {
       const { hidden_size, intermediate_size, vocab_size } = model.config;
       const batch = model.batch(
         rows.map((ids) => ids.map((id) => id % vocab_size)),
-        { side },
+        { paddingSide: side },
       );
       const { "blocks.0.mlp.hook_post": ofDense, ...edits } = editsOf(hidden_size, intermediate_size);
       // The inner values of experts are edited apart from their graphs.
@@ -124,13 +118,16 @@ describe("gradients at an edited run are its finite differences", () => {
   it("with a block left out", async () => {
     const model = await open("llama-gqa2", { float: "float64" });
     const batch = model.batch(rows);
-    const { gradients: found } = await gradients(model, batch, [metric], { wrt: ["hook_embed"], skip: [1] });
+    const { gradients: found } = await gradients(model, batch, [metric], {
+      wrt: ["hook_embed"],
+      skipLayers: [1],
+    });
     const x = at0(found.get("hook_embed"), 0);
     const along = { data: wide(x.data.length, (i) => Math.cos(i)), shape: x.shape };
     const value = async (h: number): Promise<number> => {
-      const edits = { hook_embed: add({ data: along.data.map((v) => v * h), shape: along.shape }) };
+      const edits = { hook_embed: edit.add({ data: along.data.map((v) => v * h), shape: along.shape }) };
       return metric
-        .value((await model.run(batch, { edits, skip: [1], logits: "last" })).logits!)
+        .value((await model.run(batch, { edits, skipLayers: [1], logits: "last" })).logits!)
         .reduce((a, b) => a + b, 0);
     };
     const want = ((await value(1e-4)) - (await value(-1e-4))) / 2e-4;
@@ -144,20 +141,20 @@ describe("a hook frozen at another run's value", () => {
   for (const side of ["left", "right"] as const) {
     it(`is that run's in the primal and a constant in the derivative (padded on the ${side})`, async () => {
       const model = await open("gemma3_text-tied", { float: "float64" });
-      const batch = model.batch(rows, { side });
+      const batch = model.batch(rows, { paddingSide: side });
       const other = model.batch(
         [
           [5, 9, 61, 2, 12, 44],
           [1, 2, 3],
         ],
-        { side },
+        { paddingSide: side },
       );
       const held = model.hooks.filter((h) => /hook_(pattern|scale)$/.test(h));
       const { cache } = await model.run(other, { capture: held, logits: "none" });
       const frozen = held.map((hook) => ({ hook, value: cache.get(hook) }));
       const wrt = ["hook_embed", "blocks.1.attn.hook_v", "blocks.2.hook_resid_pre"];
       const { gradients: found, values } = await gradients(model, batch, [metric], { wrt, frozen });
-      const edits = Object.fromEntries(held.map((hook) => [hook, fill(cache.get(hook))]));
+      const edits = Object.fromEntries(held.map((hook) => [hook, edit.fill(cache.get(hook))]));
       const { logits } = await model.run(batch, { edits, logits: "last" });
       assert.ok(Math.abs(values[0][1] - metric.value(logits!)[1]) < 1e-9);
       for (const hook of wrt) await check(model, batch, at0(found.get(hook), 0), hook, edits);
@@ -190,10 +187,10 @@ describe("gradients are refused", () => {
   const wrt = ["blocks.0.hook_resid_pre"];
 
   it("through a function or a resampling, not after one", async () => {
-    for (const edit of [apply((x) => x), resample(1)]) {
-      await refused({ wrt, edits: { "blocks.1.hook_mlp_out": edit } }, /No gradient passes the edit/);
+    for (const opaque of [edit.apply((x) => x), edit.resample({ seed: 1 })]) {
+      await refused({ wrt, edits: { "blocks.1.hook_mlp_out": opaque } }, /No gradient passes the edit/);
       const model = await open("qwen2-tied");
-      const later = { wrt: ["blocks.1.hook_mlp_out"], edits: { "blocks.1.hook_mlp_out": edit } };
+      const later = { wrt: ["blocks.1.hook_mlp_out"], edits: { "blocks.1.hook_mlp_out": opaque } };
       await gradients(model, model.batch(rows), [metric], later);
       await model.close();
     }
@@ -205,6 +202,6 @@ describe("gradients are refused", () => {
       { wrt, frozen: [{ hook: "blocks.1.attn.hook_pattern", value }] },
       /In this batch the hook has/,
     );
-    await refused({ wrt: ["blocks.1.attn.hook_q"], skip: [1] }, /does not run with these options/);
+    await refused({ wrt: ["blocks.1.attn.hook_q"], skipLayers: [1] }, /does not run with these options/);
   });
 });

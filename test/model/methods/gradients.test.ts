@@ -55,12 +55,17 @@ for (const variant of variants.filter((v) => golden(v).gradients)) {
     it("the language-model loss by every weight", async () => {
       const model = await open(variant);
       const batch = batchOf(model, cases[cross_entropy.case]);
-      const { targets, counts } = nextTokens(batch.ids, batch.mask, batch.size, batch.time);
+      const { targets, counts: lossWeights } = nextTokens(
+        batch.inputIds,
+        batch.attentionMask,
+        batch.size,
+        batch.seqLength,
+      );
       const weights: Weights = new Map(
         [...model.engine.checkpoint.weights.keys()].map((n) => [n, model.weight(n)]),
       );
       const trainer = await Trainer.open(model.engine.checkpoint.config, { threads: 1 });
-      const { loss, weights: found } = await trainer.gradients(weights, { batch, targets, counts });
+      const { loss, weights: found } = await trainer.gradients(weights, { batch, targets, lossWeights });
       const value = reference.get("cross_entropy/value")!.data[0];
       assert.ok(Math.abs(loss - value) <= TOLERANCE * value, `loss ${loss}, autograd ${value}`);
       const names = [...reference.keys()].filter((n) => /^cross_entropy\/(model|lm_head)/.test(n));

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { logitLens, tunedLens } from "../../../lib/analysis/lens.js";
-import { at, fill, onHeads } from "../../../lib/model/edits/edits.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { directLogitAttribution } from "../../../lib/model/methods/attribution.js";
 import { logitDifference } from "../../../lib/model/methods/metrics.js";
 import {
   activationPatching,
   attributionPatching,
-  patch,
   pathPatching,
   steeringVectors,
 } from "../../../lib/model/methods/patching.js";
@@ -88,7 +87,7 @@ describe("patching", () => {
     assert.deepEqual(parts.values.shape, [model.layers.length, 3, 1]);
     const { cache } = await model.run(contrast.clean, { capture: [hook(1)] });
     const { logits } = await model.run(contrast.corrupted, {
-      edits: { [hook(1)]: at([4], patch(cache, hook(1))) },
+      edits: { [hook(1)]: edit.patch(cache, hook(1), { positions: [4] }) },
       logits: "last",
     });
     assert.ok(Math.abs(parts.values.data[3 + 1] - metric.value(logits!)[0]) < 1e-4);
@@ -130,8 +129,8 @@ describe("patching", () => {
     const a = await model.run(contrast.corrupted, { capture: [sender.hook] });
     const b = await model.run(contrast.clean, { capture: [`blocks.${last}.hook_mlp_out`] });
     const edits = {
-      [sender.hook]: onHeads([1], patch(a.cache, sender.hook)),
-      [`blocks.${last}.hook_mlp_out`]: patch(b.cache, `blocks.${last}.hook_mlp_out`),
+      [sender.hook]: edit.patch(a.cache, sender.hook, { heads: [1] }),
+      [`blocks.${last}.hook_mlp_out`]: edit.patch(b.cache, `blocks.${last}.hook_mlp_out`),
     };
     const { logits } = await model.run(contrast.clean, { edits, logits: "last" });
     assert.ok(Math.abs(patched[0] - metric.value(logits!)[0]) < 1e-4);
@@ -239,7 +238,7 @@ describe("an edit", () => {
   it("changes the logits", async () => {
     const model = await open("llama-gqa2");
     const plain = await model.run(model.batch(clean));
-    const cut = await model.run(model.batch(clean), { edits: { "blocks.0.attn.hook_z": fill(0) } });
+    const cut = await model.run(model.batch(clean), { edits: { "blocks.0.attn.hook_z": edit.fill(0) } });
     assert.ok(deviation(cut.logits!, plain.logits!) > 1e-2);
     await model.close();
   });

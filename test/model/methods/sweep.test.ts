@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import {
-  add,
-  apply,
-  at,
-  type Edits,
-  fill,
-  hide,
-  noise,
-  onHeads,
-  onRows,
-  scale,
-} from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { pickColumns } from "../../../lib/model/forward/head.js";
 import { logProb } from "../../../lib/model/methods/metrics.js";
 import { type SweepEstimate, sweep } from "../../../lib/model/methods/sweep.js";
@@ -43,28 +33,31 @@ describe("a sweep gives what separate runs give", () => {
         const batch = batchOf(model, golden(variant).cases[name]);
         const layers = model.layers;
         const edits: Record<string, (l: number) => Edits> = {
-          "zero the stream": (l) => ({ [`blocks.${l}.hook_resid_pre`]: at([6, 7], fill(0)) }),
-          "knock out a head": (l) => ({ [`blocks.${l}.attn.hook_z`]: onHeads([1], fill(0)) }),
-          "cut attention": (l) => ({ [`blocks.${l}.attn.hook_attn_scores`]: at("last", hide([4, 5])) }),
-          "noise after the block": (l) => ({ [`blocks.${l}.hook_resid_post`]: at([-1], noise(0.5, 3)) }),
+          "zero the stream": (l) => ({ [`blocks.${l}.hook_resid_pre`]: edit.fill(0, { positions: [6, 7] }) }),
+          "knock out a head": (l) => ({ [`blocks.${l}.attn.hook_z`]: edit.fill(0, { heads: [1] }) }),
+          "cut attention": (l) => ({
+            [`blocks.${l}.attn.hook_attn_scores`]: edit.blockAttention({ from: "last", to: [4, 5] }),
+          }),
+          "noise after the block": (l) => ({
+            [`blocks.${l}.hook_resid_post`]: edit.noise(0.5, { seed: 3, positions: [-1] }),
+          }),
           "embedding and a late MLP": (l) => ({
-            hook_embed: at([5], scale(2)),
-            [`blocks.${l}.hook_mlp_out`]: add(0.1),
+            hook_embed: edit.scale(2, { positions: [5] }),
+            [`blocks.${l}.hook_mlp_out`]: edit.add(0.1),
           }),
           "a position of its own in each row": (l) => ({
-            [`blocks.${l}.hook_resid_pre`]: at(
-              batch.last.map((c, b) => [c - (b % 2)]),
-              fill(0.3),
-            ),
+            [`blocks.${l}.hook_resid_pre`]: edit.fill(0.3, {
+              positions: batch.last.map((c, b) => [c - (b % 2)]),
+            }),
           }),
           "a pattern, padded keys and all": (l) => ({
-            [`blocks.${l}.attn.hook_pattern`]: at("last", fill(0.1)),
+            [`blocks.${l}.attn.hook_pattern`]: edit.fill(0.1, { positions: "last" }),
           }),
           "a function of the whole batch": (l) => ({
-            [`blocks.${l}.hook_mlp_out`]: at([-1], apply(centred)),
-            [`blocks.${l}.attn.hook_z`]: onRows([1], at([-1, -2], apply(centred))),
+            [`blocks.${l}.hook_mlp_out`]: edit.apply(centred, { positions: [-1] }),
+            [`blocks.${l}.attn.hook_z`]: edit.apply(centred, { rows: [1], positions: [-1, -2] }),
           }),
-          "the last norm": (l) => ({ "ln_final.hook_normalized": scale(1 + l / 4) }),
+          "the last norm": (l) => ({ "ln_final.hook_normalized": edit.scale(1 + l / 4) }),
         };
         for (const [what, edit] of Object.entries(edits)) {
           const { values } = await sweep(model, batch, {
@@ -96,13 +89,13 @@ describe("a sweep gives what separate runs give", () => {
       [4, 5],
     ]);
     const shapes: string[] = [];
-    const seen = apply((x) => {
+    const seen = edit.apply((x) => {
       shapes.push(x.shape.join());
       return x;
     });
     await sweep(model, batch, {
       over: [0, 1, 2],
-      edit: (l) => ({ [`blocks.${l}.hook_resid_mid`]: onRows([1], at([-1], seen)) }),
+      edit: (l) => ({ [`blocks.${l}.hook_resid_mid`]: edit.at({ rows: [1], positions: [-1] }, seen) }),
       metric: logProb([3, 7]),
     });
     assert.deepEqual(shapes, ["2,3,32", "2,3,32", "2,3,32"]);
@@ -112,13 +105,13 @@ describe("a sweep gives what separate runs give", () => {
   it("over a grid of named axes, the last fastest", async () => {
     const model = await open("qwen2-tied");
     const batch = batchOf(model, golden("qwen2-tied").cases.single);
-    const edit = ({ layer, position }: { layer: number; position: number }): Edits => ({
-      [`blocks.${layer}.hook_resid_pre`]: at([position], fill(0)),
+    const editAt = ({ layer, position }: { layer: number; position: number }): Edits => ({
+      [`blocks.${layer}.hook_resid_pre`]: edit.fill(0, { positions: [position] }),
     });
     const estimates: SweepEstimate[] = [];
     const { values, axes, clean } = await sweep(model, batch, {
       over: { layer: [0, 2], position: [1, 5, 12] },
-      edit,
+      edit: editAt,
       metric,
       onEstimate: (estimate) => estimates.push(estimate),
     });
@@ -131,7 +124,7 @@ describe("a sweep gives what separate runs give", () => {
       axes.map((a) => a.name),
       ["layer", "position"],
     );
-    const want = await rerun(model, batch, edit({ layer: 2, position: 5 }));
+    const want = await rerun(model, batch, editAt({ layer: 2, position: 5 }));
     assert.ok(Math.abs(values.data[4] - want[0]) < 1e-4);
     assert.ok(Math.abs(clean[0] - (await rerun(model, batch, {}))[0]) < 1e-5);
     await model.close();

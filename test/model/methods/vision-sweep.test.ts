@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { add, at, type Edits, fill, noise, scale } from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { pickColumns } from "../../../lib/model/forward/head.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { gradients } from "../../../lib/model/methods/gradients.js";
@@ -37,20 +38,19 @@ for (const variant of [
       const last = batch.visual.map((columns) => columns[columns.length - 1] ?? 0);
       const edits: Edits[] = [
         {},
-        { hook_embed: at(batch.visual, fill(0)) },
+        { hook_embed: edit.fill(0, { positions: batch.visual }) },
         {
-          hook_embed: at(
-            last.map((c) => [c]),
-            noise(0.5, 1),
-          ),
+          hook_embed: edit.noise(0.5, { seed: 1, positions: last.map((c) => [c]) }),
         },
-        { "vision.blocks.0.hook_resid_post": scale(0.5) },
+        { "vision.blocks.0.hook_resid_post": edit.scale(0.5) },
         {
-          "vision.blocks.1.hook_resid_pre": at([0, 2], add(0.3)),
-          "blocks.1.hook_mlp_out": at([-1], fill(0.1)),
+          "vision.blocks.1.hook_resid_pre": edit.add(0.3, { positions: [0, 2] }),
+          "blocks.1.hook_mlp_out": edit.fill(0.1, { positions: [-1] }),
         },
-        ...model.layers.map((l) => ({ [`blocks.${l}.hook_resid_pre`]: at(batch.visual, scale(0.2)) })),
-        ...model.hooks.filter((h) => /^blocks.*deepstack/.test(h)).map((h) => ({ [h]: fill(0) })),
+        ...model.layers.map((l) => ({
+          [`blocks.${l}.hook_resid_pre`]: edit.scale(0.2, { positions: batch.visual }),
+        })),
+        ...model.hooks.filter((h) => /^blocks.*deepstack/.test(h)).map((h) => ({ [h]: edit.fill(0) })),
       ];
       const { values } = await sweep(model, batch, {
         over: edits,
@@ -84,7 +84,7 @@ for (const variant of [
         const { data, shape } = at0(found.get(hook), 0);
         const value = async (h: number): Promise<number> => {
           const along = { data: data.map((_, i) => Math.cos(i) * h), shape };
-          const { logits } = await model.run(batch, { edits: { [hook]: add(along) }, logits: "last" });
+          const { logits } = await model.run(batch, { edits: { [hook]: edit.add(along) }, logits: "last" });
           return metric.value(logits!).reduce((a, b) => a + b, 0);
         };
         const want = ((await value(1e-5)) - (await value(-1e-5))) / 2e-5;

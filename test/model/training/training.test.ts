@@ -38,16 +38,16 @@ async function goldenBatch(model: Model, variant: string): Promise<TrainingBatch
     })),
   );
   const token = model.config.vision_config!.image_token_id;
-  const targets = new Int32Array(batch.ids.length);
-  const counts = new Float32Array(batch.ids.length);
-  batch.columns.forEach((columns, row) => {
+  const targets = new Int32Array(batch.inputIds.length);
+  const lossWeights = new Float32Array(batch.inputIds.length);
+  batch.tokenPositions.forEach((columns, row) => {
     for (const c of columns.slice(1)) {
-      const cell = row * batch.time + c - 1;
-      targets[cell] = batch.ids[cell + 1];
-      counts[cell] = targets[cell] === token ? 0 : 1;
+      const cell = row * batch.seqLength + c - 1;
+      targets[cell] = batch.inputIds[cell + 1];
+      lossWeights[cell] = targets[cell] === token ? 0 : 1;
     }
   });
-  return { batch, targets, counts };
+  return { batch, targets, lossWeights };
 }
 
 /**
@@ -117,7 +117,7 @@ for (const variant of variants) {
       ];
       const own: Weights = new Map([...weights].map(([n, w]) => [n, { ...w, data: w.data.slice() }]));
       const trainer = await Trainer.open(raw, { threads: 1, frozen });
-      await train(trainer, own, () => data, { steps: 1, rate: () => 1e-3 });
+      await train(trainer, own, () => data, { steps: 1, learningRate: () => 1e-3 });
       const moved = [...own.keys()].filter((n) =>
         own.get(n)!.data.some((v, i) => v !== weights.get(n)!.data[i]),
       );
@@ -155,8 +155,12 @@ it("a batch without pictures learns what the language model alone would", async 
   const folder = join(fixtures, "llava-default");
   const { raw, weights } = weightsOf(folder);
   const model = await loadModel(folder, { threads: 1 });
-  const batch = model.batch([[1, 20, 21, 22, 23]], { side: "right" });
-  const data = { batch, targets: Int32Array.of(20, 21, 22, 23, 0), counts: Float32Array.of(1, 1, 1, 1, 0) };
+  const batch = model.batch([[1, 20, 21, 22, 23]], { paddingSide: "right" });
+  const data = {
+    batch,
+    targets: Int32Array.of(20, 21, 22, 23, 0),
+    lossWeights: Float32Array.of(1, 1, 1, 1, 0),
+  };
   const whole = await Trainer.open(raw, { threads: 1 });
   const alone = await Trainer.open(raw.text_config as Record<string, unknown>, { threads: 1 });
   const a = await whole.gradients(weights, data);

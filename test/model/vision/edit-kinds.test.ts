@@ -1,21 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  add,
-  apply,
-  at,
-  type Edit,
-  hide,
-  keep,
-  mean,
-  noise,
-  onHeads,
-  onRows,
-  remove,
-  resample,
-  scale,
-  zero,
-} from "../../../lib/model/edits/edits.js";
+import type { Edit } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import { drift, golden, open, prepared } from "./goldens.js";
 
@@ -43,28 +29,25 @@ for (const variant of ["llava_next-vicuna", "gemma3-window", "qwen3_vl-deep"]) {
           (await model.run(batch, { capture: [hook], edits: { [hook]: edits }, logits: "none" })).cache.get(
             hook,
           );
-        const plain = await value(scale(1));
+        const plain = await value(edit.scale(1));
         const [rows, , width] = plain.shape;
         const all = Array.from({ length: rows }, (_, r) => r);
         const untouched = (x: Tensor, what: string): void => {
           for (const r of all) near(vector(x, r, 0), vector(plain, r, 0), `${what} elsewhere`);
         };
-        const averaged = await value(at([1, 2], mean()));
-        const noisy = await value(at([1, 2], noise(0.5, 3)));
-        const swapped = await value(at([1, 2], resample(1)));
+        const averaged = await value(edit.mean({ positions: [1, 2] }));
+        const noisy = await value(edit.noise(0.5, { seed: 3, positions: [1, 2] }));
+        const swapped = await value(edit.resample({ seed: 1, positions: [1, 2] }));
         const basis = {
           data: Float32Array.from({ length: width }, (_, i) => (i === 1 ? 1 : 0)),
           shape: [1, width],
         };
-        const kept = await value(at([1, 2], keep(basis, 0.25)));
-        const removed = await value(at([1, 2], remove(basis)));
+        const kept = await value(edit.projectOnto(basis, { plus: 0.25, positions: [1, 2] }));
+        const removed = await value(edit.ablate(basis, { positions: [1, 2] }));
         const halved = await value(
-          at(
-            [1, 2],
-            apply(({ data, shape }) => ({ data: data.map((v) => v / 2), shape })),
-          ),
+          edit.apply(({ data, shape }) => ({ data: data.map((v) => v / 2), shape }), { positions: [1, 2] }),
         );
-        const last = await value(onRows([rows - 1], at([-1], add(1))));
+        const last = await value(edit.add(1, { rows: [rows - 1], positions: [-1] }));
         for (const x of [averaged, noisy, swapped, kept, removed, halved]) untouched(x, hook);
         for (const r of all) {
           const [a, b] = [vector(plain, r, 1), vector(plain, r, 2)];
@@ -122,7 +105,7 @@ for (const variant of ["llava_next-vicuna", "gemma3-window", "qwen3_vl-deep"]) {
         return [cache.get(pattern), cache.get(z)];
       };
       const [plain] = await run({});
-      const [hidden] = await run({ [scores]: onHeads([0], at([1], hide([0, 2]))) });
+      const [hidden] = await run({ [scores]: edit.blockAttention({ from: [1], to: [0, 2], heads: [0] }) });
       const [, heads, , time] = plain.shape;
       for (let i = 0; i < plain.data.length; i += time) {
         const own = plain.data.slice(i, i + time);
@@ -136,13 +119,13 @@ for (const variant of ["llava_next-vicuna", "gemma3-window", "qwen3_vl-deep"]) {
         const found = hidden.data.subarray(i, i + time);
         assert.ok(drift(found, own) <= 1e-5, `query ${query} of head ${head}`);
       }
-      const [, without] = await run({ [z]: onHeads([0], zero()) });
+      const [, without] = await run({ [z]: edit.zero({ heads: [0] }) });
       const size = without.shape[3];
       for (let i = 0; i < without.data.length; i += heads * size)
         assert.ok(without.data.subarray(i, i + size).every((v) => v === 0));
       assert.ok(heads === 1 || without.data.some((v) => v !== 0));
       // Scores that all become zero make every patch look at all of its picture alike, and at nothing that fills it up.
-      const [flat] = await run({ [scores]: zero() });
+      const [flat] = await run({ [scores]: edit.zero() });
       for (let i = 0; i < flat.data.length; i += time) {
         const seen = [...flat.data.subarray(i, i + time)].filter((v) => v !== 0);
         for (const v of seen) assert.ok(Math.abs(v - 1 / seen.length) < 1e-6);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { add, type Edits } from "../../../lib/model/edits/edits.js";
+import type { Edits } from "../../../lib/model/edits/edit.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import type { Model } from "../../../lib/model/model.js";
 import { editsOf } from "../goldens.js";
 import { drift, golden, open, prepared, tensors, variants } from "./goldens.js";
@@ -35,7 +36,7 @@ for (const variant of variants.filter((v) => golden(v).edits)) {
       it(`generation: ${name}`, async () => {
         const { edits } = editsOf(steps, (value) => reference.get(`edited_generate/${name}/${value}`)!);
         const batch = await prepared(model, cases[of]);
-        const out = await model.generate(batch, { edits, maxTokens: ids[0].length, stopTokens: [] });
+        const out = await model.generate(batch, { edits, maxNewTokens: ids[0].length, eosTokenIds: [] });
         assert.deepEqual(
           out.map((row) => [...row.ids]),
           ids,
@@ -46,22 +47,22 @@ for (const variant of variants.filter((v) => golden(v).edits)) {
     it("an edit of no tower's row or column, or after the prompt, is refused before anything runs", async () => {
       const batch = await prepared(model, cases.image);
       const refused = async (edits: Edits, why: RegExp): Promise<void> => {
-        await assert.rejects(model.generate(batch, { edits, maxTokens: 3 }), why);
+        await assert.rejects(model.generate(batch, { edits, maxNewTokens: 3 }), why);
       };
       const hook = "vision.blocks.0.hook_resid_post";
-      await refused({ [hook]: { ...add(1), positions: [500] } }, /names position 500/);
+      await refused({ [hook]: { ...edit.add(1), positions: [500] } }, /names position 500/);
       const { grid } = batch.images![0].image;
       const past = grid[1] * grid[2] + model.config.vision_config!.classTokens;
-      await refused({ [hook]: { ...add(1), positions: [past] } }, /names position/);
-      await refused({ [hook]: { ...add(1), rows: [99] } }, /names row 99/);
-      await refused({ [hook]: { ...add(1), phase: "decoding" } }, /looked at while the prompt is read/);
+      await refused({ [hook]: { ...edit.add(1), positions: [past] } }, /names position/);
+      await refused({ [hook]: { ...edit.add(1), rows: [99] } }, /names row 99/);
+      await refused({ [hook]: { ...edit.add(1), phase: "decoding" } }, /looked at while the prompt is read/);
     });
 
     it("a hook of the tower without a picture is refused", async () => {
       const batch = await prepared(model, cases.text);
       const capture = ["vision.blocks.0.hook_resid_post"];
-      await assert.rejects(model.run(batch, { capture }), /no picture/);
-      await assert.rejects(model.run(batch, { edits: { [capture[0]]: add(1) } }), /no picture/);
+      await assert.rejects(model.run(batch, { capture }), /no image/);
+      await assert.rejects(model.run(batch, { edits: { [capture[0]]: edit.add(1) } }), /no image/);
     });
   });
 }

@@ -62,7 +62,7 @@ export function prepared(
   options: PadOptions = {},
 ): Promise<Batch> {
   const prompts = given.prompts.map((text, i) => ({ text, images: given.images[i].map(picture) }));
-  return model.prepare(prompts, { images: /-crops$/.test(model.path) ? CROPS : {}, ...options });
+  return model.prepare(prompts, { imageProcessor: /-crops$/.test(model.path) ? CROPS : {}, ...options });
 }
 
 /** max|a − b| / max|b| */

@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import { at, fill, mean, zero } from "../../../lib/model/edits/edits.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import type { Model } from "../../../lib/model/model.js";
-import { patches, projected, seen, visual } from "../../../lib/model/vision/regions.js";
+import {
+  patchPositions,
+  projectorPositions,
+  visualEdits,
+  visualPositions,
+} from "../../../lib/model/vision/regions.js";
 import { drift, golden, open, prepared, variants } from "./goldens.js";
 
 const without = (all: readonly number[], some: readonly number[]): number[] =>
   all.filter((c) => !some.includes(c));
 
 for (const variant of variants) {
-  describe(`parts of pictures, ${variant}`, () => {
+  describe(`parts of images, ${variant}`, () => {
     let model: Model;
     let batch: Batch;
     before(async () => {
@@ -21,20 +26,23 @@ for (const variant of variants) {
     after(() => model?.close());
 
     it("all of them are the batch's visual tokens", () => {
-      assert.deepEqual(visual(batch), batch.visual);
+      assert.deepEqual(visualPositions(batch), batch.visual);
     });
 
     it("pictures of a row apart, together, and by rows of the batch", () => {
       const last = batch.visual.length - 1;
-      const [first, second] = [visual(batch, { image: 0 })[last], visual(batch, { image: 1 })[last]];
+      const [first, second] = [
+        visualPositions(batch, { image: 0 })[last],
+        visualPositions(batch, { image: 1 })[last],
+      ];
       const own = batch.images!.filter(({ row }) => row === last);
       assert.deepEqual(
         [first, second],
-        own.map(({ columns }) => [...columns]),
+        own.map(({ positions: columns }) => [...columns]),
       );
-      const both = visual(batch, [{ image: 0 }, { image: 1 }])[last];
+      const both = visualPositions(batch, [{ image: 0 }, { image: 1 }])[last];
       assert.deepEqual(both, [...first, ...second]);
-      const rows = visual(batch, { batchRows: [last], image: 1 });
+      const rows = visualPositions(batch, { batchRows: [last], image: 1 });
       assert.deepEqual(
         rows,
         batch.visual.map((_, b) => (b === last ? second : [])),
@@ -42,11 +50,13 @@ for (const variant of variants) {
     });
 
     it("boxes: halves of the picture share out its patches", () => {
-      const { image, columns } = batch.images![0];
+      const { image, positions: columns } = batch.images![0];
       const { row } = batch.images![0];
       const half = image.width / 2;
-      const of = (x0: number, x1: number, share?: number): number[] =>
-        visual(batch, { image: 0, batchRows: [row], box: [x0, 0, x1, image.height], share })[row];
+      const of = (x0: number, x1: number, minOverlap?: number): number[] =>
+        visualPositions(batch, { image: 0, batchRows: [row], box: [x0, 0, x1, image.height], minOverlap })[
+          row
+        ];
       const [left, right] = [of(0, half), of(half, image.width)];
       const placed = columns.filter((_, i) => image.tokens[i].box !== null);
       assert.deepEqual(
@@ -62,35 +72,43 @@ for (const variant of variants) {
     });
 
     it("cells of the grid, and kinds", () => {
-      const { image, columns, row } = batch.images![0];
+      const { image, positions: columns, row } = batch.images![0];
       const own = { image: 0, batchRows: [row] };
-      const cell = visual(batch, { ...own, tile: 0, row: 1, column: 1, kind: "patch" })[row];
+      const cell = visualPositions(batch, { ...own, tile: 0, row: 1, column: 1, kind: "patch" })[row];
       const token = image.tokens.findIndex(
         (t) => t.tile === 0 && t.row === 1 && t.column === 1 && t.kind === "patch",
       );
       assert.deepEqual(cell, [columns[token]]);
-      const upper = visual(batch, { ...own, row: [0, 1] })[row];
+      const upper = visualPositions(batch, { ...own, row: [0, 1] })[row];
       assert.deepEqual(
         upper,
         columns.filter((_, i) => image.tokens[i].row === 0),
       );
       assert.deepEqual(
-        visual(batch, (t, of) => of === image && t.kind === "patch" && t.row === 0 && t.tile === 0)[row],
-        visual(batch, { ...own, kind: "patch", row: 0, tile: 0 })[row],
+        visualPositions(batch, (t, of) => of === image && t.kind === "patch" && t.row === 0 && t.tile === 0)[
+          row
+        ],
+        visualPositions(batch, { ...own, kind: "patch", row: 0, tile: 0 })[row],
       );
       const parts = image.tiles.flatMap(({ kind }, i) => (kind === "part" ? [i] : []));
       if (parts.length > 0)
-        assert.deepEqual(visual(batch, { ...own, tile: "part" }), visual(batch, { ...own, tile: parts }));
+        assert.deepEqual(
+          visualPositions(batch, { ...own, tile: "part" }),
+          visualPositions(batch, { ...own, tile: parts }),
+        );
       if (variant.startsWith("llava_next"))
-        assert.ok(visual(batch, { ...own, kind: "newline" })[row].length > 0);
+        assert.ok(visualPositions(batch, { ...own, kind: "newline" })[row].length > 0);
       if (variant === "llava-full")
-        assert.deepEqual(visual(batch, { ...own, kind: "class" })[row], [columns[0]]);
+        assert.deepEqual(visualPositions(batch, { ...own, kind: "class" })[row], [columns[0]]);
     });
 
     it("a part's patches and projected tokens are what its columns are made of", async () => {
       const region = { kind: "patch", row: 0, column: 1, image: 0, tile: 0 } as const;
-      const columns = visual(batch, region);
-      const chosen = { tower: patches(model, batch, region), projector: projected(model, batch, region) };
+      const columns = visualPositions(batch, region);
+      const chosen = {
+        tower: patchPositions(model, batch, region),
+        projector: projectorPositions(model, batch, region),
+      };
       const features = (await model.run(batch, { capture: ["hook_embed"], logits: "none" })).cache.get(
         "hook_embed",
       );
@@ -100,7 +118,7 @@ for (const variant of variants) {
         ["projector.hook_out", chosen.projector],
         [`vision.blocks.${layer}.hook_resid_post`, chosen.tower],
       ] as const) {
-        const edits = { [hook]: at(positions, fill(0.7)) };
+        const edits = { [hook]: edit.fill(0.7, { positions }) };
         const { cache } = await model.run(batch, { edits, capture: ["hook_embed"], logits: "none" });
         const [size, time, width] = features.shape;
         const moved = Array.from({ length: size }, (_, b) =>
@@ -117,7 +135,7 @@ for (const variant of variants) {
 
     it("what is seen is edited in the stream and in all that DeepStack adds", async () => {
       const { cache } = await model.run(batch, {
-        edits: seen(model, batch, zero()),
+        edits: visualEdits(model, batch, edit.zero()),
         capture: ["hook_embed", ...model.hooks.filter((h) => h.endsWith("hook_deepstack"))],
         logits: "none",
       });
@@ -133,7 +151,7 @@ for (const variant of variants) {
           }
         });
       }
-      const later = seen(model, batch, fill("mean"), { from: 1, region: { image: 0 } });
+      const later = visualEdits(model, batch, edit.mean(), { from: 1, region: { image: 0 } });
       const into = model.config.vision_config!.readouts.flatMap((r) =>
         r.toLayer !== undefined && r.toLayer >= 1 ? [r.toLayer] : [],
       );
@@ -141,24 +159,27 @@ for (const variant of variants) {
         "blocks.1.hook_resid_pre",
         ...into.map((l) => `blocks.${l}.hook_deepstack`),
       ]);
-      assert.deepEqual(later["blocks.1.hook_resid_pre"], at(visual(batch, { image: 0 }), mean()));
+      assert.deepEqual(
+        later["blocks.1.hook_resid_pre"],
+        edit.mean({ positions: visualPositions(batch, { image: 0 }) }),
+      );
     });
   });
 }
 
-describe("parts of pictures are refused", () => {
-  it("without pictures, where there is nothing, and for boxes that are none", async () => {
+describe("parts of images are refused", () => {
+  it("without images, where there is nothing, and for boxes that are none", async () => {
     const model = await open(variants[0]);
     const { cases } = golden(variants[0]);
     const batch = await prepared(model, cases.image);
     const text = await model.prepare("a b c");
-    assert.throws(() => visual(text), /no pictures/);
+    assert.throws(() => visualPositions(text), /no images/);
     assert.throws(
-      () => visual(batch, { image: 7 }),
-      /No visual token is at .*Row 0 has a picture of 45×26 pixels/s,
+      () => visualPositions(batch, { image: 7 }),
+      /No visual token is at .*Row 0 has an image of 45×26 pixels/s,
     );
-    assert.throws(() => visual(batch, { box: [10, 0, 5, 5] }), /The box/);
-    assert.throws(() => visual(batch, { box: [0, 0, 5, 5], share: 2 }), /The share is 2/);
+    assert.throws(() => visualPositions(batch, { box: [10, 0, 5, 5] }), /The box/);
+    assert.throws(() => visualPositions(batch, { box: [0, 0, 5, 5], minOverlap: 2 }), /The share is 2/);
     await model.close();
   });
 });

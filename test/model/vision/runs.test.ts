@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import { Cache } from "../../../lib/model/captures/activation-cache.js";
-import { add, at, hide, mean, noise, onRows, scale } from "../../../lib/model/edits/edits.js";
+import { ActivationCache } from "../../../lib/model/captures/activation-cache.js";
+import * as edit from "../../../lib/model/edits/edit.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { directLogitAttribution } from "../../../lib/model/methods/attribution.js";
 import { logitDifference } from "../../../lib/model/methods/metrics.js";
-import { activationPatching, patch } from "../../../lib/model/methods/patching.js";
+import { activationPatching } from "../../../lib/model/methods/patching.js";
 import { unembedding } from "../../../lib/model/methods/unembedding.js";
 import { Model } from "../../../lib/model/model.js";
 import type { Tensor } from "../../../lib/tensor.js";
@@ -17,7 +17,7 @@ import { drift, fixtures, golden, open, prepared, variants } from "./goldens.js"
 
 const mixed = (model: Model, variant: string, side: "left" | "right" = "left"): Promise<Batch> => {
   const { cases } = golden(variant);
-  return prepared(model, cases.batch ?? cases.turns, { side });
+  return prepared(model, cases.batch ?? cases.turns, { paddingSide: side });
 };
 
 /** The last logits of the batch with several pictures. */
@@ -38,7 +38,7 @@ for (const variant of variants) {
     const streamed = await open(variant, { memory: "60KB" });
     assert.equal(streamed.engine.resident, false);
     await assert.rejects(lastLogits(streamed, variant), /values inside a block would take/);
-    Object.assign(streamed.engine, { captureLimit: 2 ** 20 });
+    Object.assign(streamed.engine, { captureBytes: 2 ** 20 });
     same(await lastLogits(streamed, variant), "streamed");
     await streamed.close();
 
@@ -47,9 +47,9 @@ for (const variant of variants) {
     await exact.close();
 
     // Few queries at once: where a picture's tokens all see each other they stay together.
-    for (const workLimit of [1, 2000]) {
-      const parts = new Model({ ...model.engine, workLimit }, model.tokenizer, model.path);
-      same(await lastLogits(parts, variant), `scores of ${workLimit} bytes at once`);
+    for (const workBytes of [1, 2000]) {
+      const parts = new Model({ ...model.engine, workBytes }, model.tokenizer, model.path);
+      same(await lastLogits(parts, variant), `scores of ${workBytes} bytes at once`);
     }
 
     const batch = await mixed(model, variant);
@@ -58,12 +58,12 @@ for (const variant of variants) {
       capture: [`blocks.${middle}.hook_resid_pre`],
       logits: "none",
     });
-    const start = { layer: middle, x: cache.get(`blocks.${middle}.hook_resid_pre`) };
-    same((await model.run(batch, { start, logits: "last" })).logits!, "from the middle");
-    const { residual } = await model.run(batch, { stop: middle });
-    assert.ok(drift(residual!.data, start.x.data) < 1e-5 || batch.mask.includes(0));
-    const skipped = await model.run(batch, { skip: [middle], logits: "last" });
-    const resumed = await model.run(batch, { start, skip: [middle], logits: "last" });
+    const start = { startAtLayer: middle, residual: cache.get(`blocks.${middle}.hook_resid_pre`) };
+    same((await model.run(batch, { ...start, logits: "last" })).logits!, "from the middle");
+    const { residual } = await model.run(batch, { stopAtLayer: middle });
+    assert.ok(drift(residual!.data, start.residual.data) < 1e-5 || batch.attentionMask.includes(0));
+    const skipped = await model.run(batch, { skipLayers: [middle], logits: "last" });
+    const resumed = await model.run(batch, { ...start, skipLayers: [middle], logits: "last" });
     assert.ok(drift(skipped.logits!.data, resumed.logits!.data) <= 1e-5);
     assert.ok(drift(skipped.logits!.data, expected.data) > 1e-3);
     await model.close();
@@ -164,17 +164,20 @@ for (const variant of variants) {
     try {
       const path = join(folder, "captures.safetensors");
       await model.run(batch, { capture: hooks, captureTo: path, logits: "none" });
-      const stored = Cache.open(path);
+      const stored = ActivationCache.open(path);
       for (const name of cache.names) assert.deepEqual(stored.get(name).data, cache.get(name).data, name);
     } finally {
       rmSync(folder, { recursive: true });
     }
     // A row at a time, with captures and edits inside.
-    const parts = new Model({ ...model.engine, workLimit: 1 }, model.tokenizer, model.path);
+    const parts = new Model({ ...model.engine, workBytes: 1 }, model.tokenizer, model.path);
     const edits = {
-      [`${block}.attn.hook_z`]: [at([1], add(0.5)), onRows([1], mean())],
-      [`${block}.attn.hook_attn_scores`]: [onRows([1], at([2], hide([0]))), scale(0.5)],
-      [`${block}.hook_mlp_out`]: noise(0.3, 2),
+      [`${block}.attn.hook_z`]: [edit.add(0.5, { positions: [1] }), edit.mean({ rows: [1] })],
+      [`${block}.attn.hook_attn_scores`]: [
+        edit.blockAttention({ from: [2], to: [0], rows: [1] }),
+        edit.scale(0.5),
+      ],
+      [`${block}.hook_mlp_out`]: edit.noise(0.3, { seed: 2 }),
     };
     const capture = [...hooks, `${block}.hook_mlp_out`];
     const whole = (await model.run(batch, { capture, edits, logits: "none" })).cache;
@@ -186,10 +189,13 @@ for (const variant of variants) {
     const request = {
       capture: [...inside.map((hook) => `${block}.attn.${hook}`), `${block}.hook_resid_post`],
       edits: {
-        [`${block}.attn.hook_attn_scores`]: [onRows([1], at([2], hide([0, 4]))), at([-1], hide([1]))],
-        [`${block}.attn.hook_v`]: at([1], add(0.5)),
-        [`${block}.attn.hook_q`]: onRows([0], scale(0.5)),
-        [`${block}.hook_mlp_out`]: at([3], noise(0.3, 2)),
+        [`${block}.attn.hook_attn_scores`]: [
+          edit.blockAttention({ from: [2], to: [0, 4], rows: [1] }),
+          edit.blockAttention({ from: [-1], to: [1] }),
+        ],
+        [`${block}.attn.hook_v`]: edit.add(0.5, { positions: [1] }),
+        [`${block}.attn.hook_q`]: edit.scale(0.5, { rows: [0] }),
+        [`${block}.hook_mlp_out`]: edit.noise(0.3, { seed: 2, positions: [3] }),
       },
       logits: "none" as const,
     };
@@ -200,7 +206,7 @@ for (const variant of variants) {
       drift(wide.cache.get(`${block}.attn.hook_z`).data, z.data) > 1e-3,
       "the edits change something",
     );
-    const few = new Model({ ...model.engine, captureLimit: 100 }, model.tokenizer, model.path);
+    const few = new Model({ ...model.engine, captureBytes: 100 }, model.tokenizer, model.path);
     await assert.rejects(few.run(batch, { capture: hooks, logits: "none" }), /captures would take/);
     await model.close();
   });
@@ -227,7 +233,7 @@ for (const variant of variants) {
     const wanted = ["vision.hook_patches", last, "hook_embed", "blocks.*.hook_resid_post"];
     const source = await model.run(clean, { capture: wanted, logits: "none" });
     const patched = await model.run(inverted, {
-      edits: { "vision.hook_patches": patch(source.cache, "vision.hook_patches") },
+      edits: { "vision.hook_patches": edit.patch(source.cache, "vision.hook_patches") },
       logits: "last",
     });
     assert.ok(drift(patched.logits!.data, plain.data) <= 1e-6, "the patches are all that differs");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { subspaceOverlap, zMask } from "../../../lib/analysis/index.js";
-import { during, keep, loadModel, type Model, remove, saveCheckpoint } from "../../../lib/model/index.js";
+import { edit, loadModel, type Model, saveCheckpoint } from "../../../lib/model/index.js";
 import { type PlantedMaths, type PlantedMechanism, plantedMaths } from "../../../lib/tasks/planted/maths.js";
 import type { Tensor } from "../../../lib/tensor.js";
 
@@ -45,10 +45,10 @@ async function patched(model: Model, made: PlantedMaths, part: "Z" | "complement
     for (let j = 0; j < width; j++)
       if (inside.has(j) === (part === "Z")) plus.data[i * width + j] = means.data[((i + 1) % n) * width + j];
   }
-  const edit = part === "Z" ? remove(basis, plus) : keep(basis, plus);
+  const change = part === "Z" ? edit.ablate(basis, { plus }) : edit.projectOnto(basis, { plus });
   const out = await model.generate(
     made.problems.slice(0, n).map((p) => p.en),
-    { maxTokens: 4, edits: { [hook]: during("prompt", edit) } },
+    { maxNewTokens: 4, edits: { [hook]: edit.at({ phase: "prompt" }, change) } },
   );
   return out.map(({ text }) => text);
 }
@@ -69,7 +69,7 @@ describe("planted checkpoints", () => {
       ] as const) {
         const out = await model.generate(
           made.problems.map((p) => p[language]),
-          { maxTokens: 4 },
+          { maxNewTokens: 4 },
         );
         assert.deepEqual(
           out.map(({ text }) => text),

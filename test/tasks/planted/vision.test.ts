@@ -5,16 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import {
-  at,
   type Batch,
   type Edits,
-  fill,
-  hide,
+  edit,
   loadModel,
   type Model,
-  onRows,
   saveCheckpoint,
-  seen,
+  visualEdits,
 } from "../../../lib/model/index.js";
 import {
   asMessage,
@@ -57,7 +54,7 @@ class Trial {
 
   /** How many first tokens are right under an edit. */
   async right(edits: Edits = {}): Promise<number> {
-    const out = await this.model.generate(this.batch, { maxTokens: 1, edits });
+    const out = await this.model.generate(this.batch, { maxNewTokens: 1, edits });
     return out.filter(({ text }, i) => text.trim() === this.answers[i]).length;
   }
 
@@ -69,12 +66,12 @@ class Trial {
   }
 
   zeroFrom(layer: number): Edits {
-    return { [input(layer)]: at(this.batch.visual, fill(0)) };
+    return { [input(layer)]: edit.fill(0, { positions: this.batch.visual }) };
   }
 
   hideFrom(layer: number): Edits {
     return Object.fromEntries(
-      this.model.layers.slice(layer).map((l) => [scores(l), hide(this.batch.visual)]),
+      this.model.layers.slice(layer).map((l) => [scores(l), edit.blockAttention({ to: this.batch.visual })]),
     );
   }
 
@@ -96,7 +93,10 @@ class Trial {
       };
       return {
         [input(layer)]: Array.from({ length: rows }, (_, row) =>
-          onRows([row], at(this.batch.visual, fill({ data: meanWithout(row), shape: [width] }))),
+          edit.fill(
+            { data: meanWithout(row), shape: [width] },
+            { rows: [row], positions: this.batch.visual },
+          ),
         ),
       };
     };
@@ -167,7 +167,9 @@ describe("planted vision checkpoints", () => {
         assert.deepEqual(await trial.byLayer((l) => trial.hideFrom(l)), step);
         // The mean of the others' codes points away from the own one: below chance.
         assert.deepEqual(await trial.byLayer(await trial.meanOfOthers()), stepAfter(reads, 8, 0, ALL));
-        const single = await trial.byLayer((l) => ({ [scores(l)]: hide(trial.batch.visual) }));
+        const single = await trial.byLayer((l) => ({
+          [scores(l)]: edit.blockAttention({ to: trial.batch.visual }),
+        }));
         assert.deepEqual(
           single,
           single.map((_, l) => (l === reads ? BLIND : ALL)),
@@ -175,7 +177,7 @@ describe("planted vision checkpoints", () => {
         const flow = await trial.flow();
         assert.ok(flow[reads] > 0.98);
         assert.ok(flow.every((share, l) => l === reads || share < 0.65));
-        const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: fill(0) }));
+        const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: edit.fill(0) }));
         assert.deepEqual(
           silenced,
           silenced.map(() => ALL),
@@ -189,7 +191,7 @@ describe("planted vision checkpoints", () => {
       const writes = trial.made.layer!;
       assert.ok((await trial.flow()).every((share) => share > 0.98));
       assert.deepEqual(await trial.sharedExperts(), [0, 0, 0, 0, 0, 1, 0, 0]);
-      const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: fill(0) }));
+      const silenced = await trial.byLayer((l) => ({ [`blocks.${l}.hook_mlp_out`]: edit.fill(0) }));
       assert.deepEqual(
         silenced,
         silenced.map((_, l) => (l === writes ? BLIND : ALL)),
@@ -206,7 +208,7 @@ describe("planted vision checkpoints", () => {
       const trial = await Trial.open("leak", { seed });
       assert.deepEqual(await trial.byLayer((l) => trial.zeroFrom(l)), [6, 6, 6, 1, 1, 6, 6, 6]);
       const covered = await trial.byLayer((l) =>
-        seen(trial.model, trial.batch, fill(0), l === 0 ? {} : { from: l }),
+        visualEdits(trial.model, trial.batch, edit.fill(0), l === 0 ? {} : { from: l }),
       );
       assert.deepEqual(covered, stepAfter(4, 8, BLIND, ALL));
       await trial.model.close();
@@ -236,7 +238,7 @@ describe("planted vision checkpoints", () => {
 
   it("keep everything under the mean of an image's own tokens, which holds what they share", async () => {
     const trial = await Trial.open("late");
-    const kept = await trial.byLayer((l) => ({ [input(l)]: at(trial.batch.visual, fill("mean")) }));
+    const kept = await trial.byLayer((l) => ({ [input(l)]: edit.mean({ positions: trial.batch.visual }) }));
     assert.deepEqual(
       kept,
       kept.map(() => ALL),

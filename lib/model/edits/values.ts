@@ -1,123 +1,16 @@
+/** Values of edits: which numbers a bound edit puts into the cells of a tensor. */
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { Positions } from "../batch/batch.js";
-
-/** Where an edit holds: at all rows, tokens and heads unless it says otherwise. */
-export interface Where {
-  readonly rows?: readonly number[];
-  /** Columns of the batch, counted from the row's start; generated tokens go on from there. */
-  readonly positions?: Positions;
-  /** Heads (key-value heads at keys and values). */
-  readonly heads?: readonly number[];
-  /** While the prompt is read, while tokens are generated, or both (default). */
-  readonly phase?: "prompt" | "decoding" | "both";
-}
-
-/** A number, or a tensor that broadcasts to the hook's shape: (width), (time, width), (batch, time, width) … */
-export type EditValue = number | Tensor;
-
-/** One change of one hook's value, as data. */
-export type Edit = Where &
-  (
-    | { readonly kind: "replace"; readonly value: EditValue }
-    | { readonly kind: "add"; readonly value: EditValue }
-    | { readonly kind: "scale"; readonly factor: EditValue }
-    | { readonly kind: "noise"; readonly std: number; readonly seed: number }
-    | { readonly kind: "mean" }
-    | { readonly kind: "resample"; readonly seed: number }
-    | {
-        readonly kind: "project";
-        readonly basis: Tensor;
-        readonly keep: "subspace" | "complement";
-        readonly plus?: EditValue;
-      }
-    | { readonly kind: "mask"; readonly to: Positions }
-    | { readonly kind: "apply"; readonly change: (x: Tensor) => Tensor }
-  );
-
-/** Hook name or pattern → what to do there, in order. */
-export type Edits = Readonly<Record<string, Edit | readonly Edit[]>>;
-
-/** x ← value; `fill("mean")` is `mean()`. */
-export const fill = (value: EditValue | "mean"): Edit =>
-  value === "mean" ? mean() : { kind: "replace", value };
-/** x ← 0 */
-export const zero = (): Edit => ({ kind: "replace", value: 0 });
-/** x ← x + value */
-export const add = (value: EditValue): Edit => ({ kind: "add", value });
-/** x ← factor · x, element by element */
-export const scale = (factor: EditValue): Edit => ({ kind: "scale", factor });
-/** x ← its mean over the chosen tokens of the row, in this run */
-export const mean = (): Edit => ({ kind: "mean" });
-/** x ← x + std · ε, ε standard normal */
-export const noise = (std: number, seed = 0): Edit => ({ kind: "noise", std, seed });
-/** x ← the same position of another row of the batch, rows permuted without fixed points */
-export const resample = (seed = 0): Edit => ({ kind: "resample", seed });
-/** x ← x P (+ plus), P onto the span of the orthonormal rows of `basis` (k, width) */
-export const keep = (basis: Tensor, plus?: EditValue): Edit => ({
-  kind: "project",
-  basis,
-  keep: "subspace",
-  plus,
-});
-/** x ← x (1 − P) (+ plus): the span is taken out */
-export const remove = (basis: Tensor, plus?: EditValue): Edit => ({
-  kind: "project",
-  basis,
-  keep: "complement",
-  plus,
-});
-/** At `attn.hook_attn_scores`: the chosen queries no longer see the keys at `to`. */
-export const hide = (to: Positions): Edit => ({ kind: "mask", to });
-/**
- * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's whole
- * tensor of the batch, zero at padding, whatever rows, positions and heads the edit is limited to; while tokens are
- * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
- */
-export const apply = (change: (x: Tensor) => Tensor): Edit => ({ kind: "apply", change });
-
-/** `edit` at some positions only. */
-export const at = (positions: Positions, edit: Edit): Edit => ({ ...edit, positions });
-/** `edit` at some heads only. */
-export const onHeads = (heads: readonly number[], edit: Edit): Edit => ({ ...edit, heads });
-/** `edit` in some rows only. */
-export const onRows = (rows: readonly number[], edit: Edit): Edit => ({ ...edit, rows });
-/** `edit` in one phase of generation only. */
-export const during = (phase: "prompt" | "decoding", edit: Edit): Edit => ({ ...edit, phase });
-
-/** An edit as one line of text. */
-export function showEdit(edit: Edit): string {
-  const value = (v: EditValue | undefined): string =>
-    typeof v === "number" ? String(v) : v ? `tensor(${v.shape.join(", ")})` : "";
-  const what: Record<Edit["kind"], () => string> = {
-    replace: () => `x ← ${value((edit as { value: EditValue }).value)}`,
-    add: () => `x ← x + ${value((edit as { value: EditValue }).value)}`,
-    scale: () => `x ← ${value((edit as { factor: EditValue }).factor)}·x`,
-    noise: () => `x ← x + ${(edit as { std: number }).std}·ε (seed ${(edit as { seed: number }).seed})`,
-    mean: () => "x ← mean over the positions",
-    resample: () => `x ← another row (seed ${(edit as { seed: number }).seed})`,
-    project: () => {
-      const { basis, keep: kept, plus } = edit as Extract<Edit, { kind: "project" }>;
-      return `x ← ${kept === "subspace" ? "P" : "(1−P)"}x${plus === undefined ? "" : ` + ${value(plus)}`}, P of rank ${basis.shape[0]}`;
-    },
-    mask: () => `queries do not see ${JSON.stringify((edit as { to: Positions }).to)}`,
-    apply: () => "x ← f(x)",
-  };
-  const { rows, positions, heads, phase } = edit;
-  const where = Object.entries({ rows, positions, heads, phase })
-    .filter(([, v]) => v !== undefined)
-    .map(([k, v]) => `${k} ${typeof v === "string" ? v : JSON.stringify(v)}`);
-  return what[edit.kind]() + (where.length > 0 ? ` at ${where.join(", ")}` : "");
-}
+import type { Edit, EditValue } from "./edit.js";
 
 /** An edit in one pass, whose rows may be those of several batches: which rows it concerns. */
-export interface PlacedEdit {
+export interface BoundEdit {
   readonly edit: Edit;
   /** Row of the edit's own values for row `b` of the pass; undefined where the edit does not hold. */
-  readonly valueRow: (b: number) => number | undefined;
+  readonly valueRowOf: (b: number) => number | undefined;
   /** The rows of the pass that make up the edit's batch; all of them unless it says otherwise. */
-  readonly own?: { readonly from: number; readonly to: number };
+  readonly rowRange?: { readonly from: number; readonly to: number };
 }
 
 /** One vector of a hook's value: its row, absolute column and head, and where its elements lie. */
@@ -140,18 +33,18 @@ export interface Affine {
 }
 
 /** The affine form of an edit, or undefined where the edit depends on x. */
-export function affineOf({ edit, valueRow }: PlacedEdit, width: number): Affine | undefined {
+export function affineOf({ edit, valueRowOf }: BoundEdit, width: number): Affine | undefined {
   switch (edit.kind) {
-    case "replace":
-      return { factor: 0, shift: shifter(edit.value, valueRow, width) };
+    case "fill":
+      return { factor: 0, shift: valueAdder(edit.value, valueRowOf, width) };
     case "add":
-      return { factor: 1, shift: shifter(edit.value, valueRow, width) };
+      return { factor: 1, shift: valueAdder(edit.value, valueRowOf, width) };
     case "scale":
       return {
-        factor: typeof edit.factor === "number" ? edit.factor : shifter(edit.factor, valueRow, width),
+        factor: typeof edit.factor === "number" ? edit.factor : valueAdder(edit.factor, valueRowOf, width),
       };
     case "noise":
-      return { factor: 1, shift: noiseShift(edit.std, edit.seed, valueRow, width) };
+      return { factor: 1, shift: noiseAdder(edit.std, edit.seed, valueRowOf, width) };
     default:
       return undefined;
   }
@@ -161,7 +54,7 @@ export function affineOf({ edit, valueRow }: PlacedEdit, width: number): Affine 
 export function transform(
   x: Tensor,
   cells: readonly Cell[],
-  { edit, valueRow }: PlacedEdit,
+  { edit, valueRowOf }: BoundEdit,
   width: number,
 ): void {
   const data = x.data;
@@ -169,37 +62,44 @@ export function transform(
   if (cells.length === 0) return;
   if (edit.kind === "mean") replaceByMean(data, cells, width);
   else if (edit.kind === "resample") replaceByOtherRow(data, cells, edit.seed, width);
-  else if (edit.kind === "project") project(data, cells, edit, valueRow, width);
+  else if (isProjection(edit)) project(data, cells, edit, valueRowOf, width);
   else throw new TypeError(`"${edit.kind}" does not transform a tensor.`);
+}
+
+export type ProjectionEdit = Extract<Edit, { kind: "projectOnto" | "ablate" }>;
+
+export function isProjection(edit: Edit): edit is ProjectionEdit {
+  return edit.kind === "projectOnto" || edit.kind === "ablate";
 }
 
 /** @throws ModalscopeError when an edit's value or basis does not fit vectors of `width` */
 export function checkWidth(edit: Edit, width: number): void {
-  if (edit.kind === "project") checkBasis(edit.basis, width);
+  if (isProjection(edit)) checkBasis(edit.basis, width);
   const values =
     "value" in edit ? edit.value : "factor" in edit ? edit.factor : "plus" in edit ? edit.plus : 0;
-  if (values !== undefined) shifter(values, (b) => b, width);
+  if (values !== undefined) valueAdder(values, (b) => b, width);
 }
 
 function project(
   data: Float32Array,
   cells: readonly Cell[],
-  edit: Extract<Edit, { kind: "project" }>,
-  valueRow: PlacedEdit["valueRow"],
+  edit: ProjectionEdit,
+  valueRow: BoundEdit["valueRowOf"],
   width: number,
 ): void {
   checkBasis(edit.basis, width);
-  const plus = edit.plus === undefined ? undefined : shifter(edit.plus, valueRow, width);
+  const plus = edit.plus === undefined ? undefined : valueAdder(edit.plus, valueRow, width);
   for (const cell of cells) {
     const vector = data.subarray(cell.offset, cell.offset + width);
-    const within = projected(vector, edit.basis);
-    for (let i = 0; i < width; i++) vector[i] = edit.keep === "subspace" ? within[i] : vector[i] - within[i];
+    const within = projection(vector, edit.basis);
+    for (let i = 0; i < width; i++)
+      vector[i] = edit.kind === "projectOnto" ? within[i] : vector[i] - within[i];
     plus?.(cell, data);
   }
 }
 
 /** basisᵀ(basis · v) in double precision. */
-function projected(v: Float32Array, basis: Tensor): Float64Array {
+function projection(v: Float32Array, basis: Tensor): Float64Array {
   const [k, width] = basis.shape;
   const out = new Float64Array(width);
   for (let r = 0; r < k; r++) {
@@ -279,7 +179,7 @@ export function multiplyCell({ factor }: Affine, cell: Cell, into: Float32Array,
   }
 }
 
-function shifter(value: EditValue, valueRow: PlacedEdit["valueRow"], width: number): AddCell {
+function valueAdder(value: EditValue, valueRow: BoundEdit["valueRowOf"], width: number): AddCell {
   if (typeof value === "number") {
     return ({ offset }, into) => {
       for (let i = 0; i < width; i++) into[offset + i] += value;
@@ -309,7 +209,7 @@ function leadIndex(lead: readonly number[], coordinates: readonly number[], valu
   return index;
 }
 
-function noiseShift(std: number, seed: number, valueRow: PlacedEdit["valueRow"], width: number): AddCell {
+function noiseAdder(std: number, seed: number, valueRow: BoundEdit["valueRowOf"], width: number): AddCell {
   return ({ row, column, head, offset }, into) => {
     // Each cell has a stream of its own, so that a cell's noise does not depend on which others are edited.
     const random = seeded(hashed(seed, valueRow(row)!, column, head));

@@ -3,24 +3,24 @@ import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { createSafetensors, type SafetensorsWriter } from "../checkpoint/index.js";
 import { type Hook, matchRunning } from "../hooks/index.js";
-import { Cache } from "./activation-cache.js";
-import { type CaptureSpec, checkRequest, type Extent, Kept, keptShapes } from "./reductions.js";
+import { ActivationCache } from "./activation-cache.js";
+import { CaptureBuffer, type CaptureSpec, captureShapes, checkRequest, type Extent } from "./reductions.js";
 
 /** What to keep of a run. A bare pattern keeps whole tensors. */
 export type CaptureRequest = string | RegExp | CaptureSpec;
 
-interface Wanted {
+interface WantedCapture {
   readonly key: string;
   readonly request: CaptureSpec;
 }
 
 /** Takes what was asked for while a pass runs, into memory or straight into a file. */
-export class Sink {
-  private readonly memory = new Cache();
+export class CaptureRecorder {
+  private readonly memory = new ActivationCache();
   private file?: { readonly path: string; readonly writer: SafetensorsWriter };
-  private readonly wanted = new Map<string, Wanted[]>();
+  private readonly wanted = new Map<string, WantedCapture[]>();
   /** What comes in parts, by hook. */
-  private readonly pending = new Map<string, Kept[]>();
+  private readonly pending = new Map<string, CaptureBuffer[]>();
 
   /**
    * @param runs whether a hook is passed at all
@@ -35,7 +35,7 @@ export class Sink {
       const request = typeof given === "string" || given instanceof RegExp ? { hook: given } : given;
       for (const { name } of matchRunning(hooks, request.hook, runs)) {
         const list = this.wanted.get(name) ?? [];
-        const key = keyOf(name, request);
+        const key = captureName(name, request);
         const others = list.filter((other) => other.key === key);
         if (others.some((other) => sameKept(other.request, request))) continue;
         if (others.length > 0) {
@@ -64,9 +64,9 @@ export class Sink {
    * Sees that every request can be met, before anything is computed.
    * @throws ModalscopeError for heads or positions that are not there, padding, or rows of different lengths
    */
-  check(passOf: (hook: Hook) => Pass): void {
+  check(passFor: (hook: Hook) => Pass): void {
     for (const hook of this.hooks)
-      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, passOf(hook));
+      for (const { request } of this.wanted.get(hook.name) ?? []) checkRequest(hook, request, passFor(hook));
   }
 
   /** Bytes that the captures of a pass will take in memory. */
@@ -80,21 +80,22 @@ export class Sink {
     this.file = { path, writer: createSafetensors(path, listed) };
   }
 
-  /** `pass` tells which rows and columns the tensor holds: all, or a part of those of `pass.whole`, which come in order. */
-  take(name: string, x: Tensor, pass: Pass): void {
+  /** `pass` tells which rows and columns the tensor holds: all, or a part of those of `pass.parent`, which come in order. */
+  record(name: string, x: Tensor, pass: Pass): void {
     const wanted = this.wanted.get(name);
     if (!wanted) return;
-    const whole = pass.whole ?? pass;
+    const whole = pass.parent ?? pass;
     if (whole === pass && wanted.length === 1 && keepsAll(wanted[0].request, pass)) {
       this.put(wanted[0].key, x);
       return;
     }
     const hook = this.hooks.find((h) => h.name === name)!;
     const zeros = (n: number): Float32Array => zerosLike(x.data, n);
-    const kept = this.pending.get(name) ?? wanted.map(({ request }) => new Kept(hook, request, whole, zeros));
+    const kept =
+      this.pending.get(name) ?? wanted.map(({ request }) => new CaptureBuffer(hook, request, whole, zeros));
     for (const one of kept) one.add(x, pass);
-    const { firstRow = 0, keys = whole.start + whole.time } = pass;
-    if (firstRow + pass.size < whole.size || pass.start + pass.time < keys) {
+    const { rowOffset = 0, keys = whole.start + whole.seqLength } = pass;
+    if (rowOffset + pass.size < whole.size || pass.start + pass.seqLength < keys) {
       this.pending.set(name, kept);
       return;
     }
@@ -105,10 +106,10 @@ export class Sink {
   }
 
   /** What was taken. A file appears in its place now. */
-  finish(): Cache {
+  finish(): ActivationCache {
     if (!this.file) return this.memory;
     this.file.writer.finish();
-    return Cache.open(this.file.path);
+    return ActivationCache.open(this.file.path);
   }
 
   /** Drops a file that was not finished. */
@@ -124,16 +125,22 @@ export class Sink {
   private expected(extentOf: (hook: Hook) => Extent): { name: string; shape: number[] }[] {
     return this.hooks.flatMap((hook) =>
       (this.wanted.get(hook.name) ?? []).flatMap(({ key, request }) =>
-        keptShapes(hook, request, extentOf(hook)).map(([suffix, shape]) => ({ name: key + suffix, shape })),
+        captureShapes(hook, request, extentOf(hook)).map(([suffix, shape]) => ({
+          name: key + suffix,
+          shape,
+        })),
       ),
     );
   }
 }
 
 /** Whether a tensor is kept just as it comes: there is no padding in it to clear. */
-function keepsAll({ positions, heads, reduce }: CaptureSpec, { columns, time }: Pass): boolean {
+function keepsAll(
+  { positions, heads, reduce }: CaptureSpec,
+  { tokenPositions, seqLength: time }: Pass,
+): boolean {
   const whole = positions === undefined || positions === "all";
-  return whole && !heads && !reduce && columns.every((row) => row.length === time);
+  return whole && !heads && !reduce && tokenPositions.every((row) => row.length === time);
 }
 
 /** Whether two requests keep the same of a hook. */
@@ -144,6 +151,6 @@ function sameKept(a: CaptureSpec, b: CaptureSpec): boolean {
 }
 
 /** Requests that differ for one hook are kept under names of their own. */
-function keyOf(name: string, request: Wanted["request"]): string {
+function captureName(name: string, request: WantedCapture["request"]): string {
   return typeof request.reduce === "string" ? `${name}/${request.reduce}` : name;
 }

@@ -1,0 +1,182 @@
+/**
+ * Edits of hooks as data: what becomes of a value `x`, and where.
+ *
+ * Each function makes one edit; its last argument says where it holds (`{ positions: "last", heads: [3] }`).
+ * A vector `x` is the last axis of a hook's tensor: one token's, or one head's of it.
+ */
+import type { Tensor } from "../../tensor.js";
+import type { Positions } from "../batch/batch.js";
+
+/** Rows, positions, heads and phase of an edit: all of them unless it says otherwise. */
+export interface Placement {
+  readonly rows?: readonly number[];
+  /** Columns of the batch, counted from the row's start; generated tokens go on from there. */
+  readonly positions?: Positions;
+  /** Heads (key-value heads at keys and values). */
+  readonly heads?: readonly number[];
+  /** While the prompt is read, while tokens are generated, or both (default). */
+  readonly phase?: "prompt" | "decoding" | "both";
+}
+
+/** A number, or a tensor that broadcasts to the hook's shape: (width), (time, width), (batch, time, width) … */
+export type EditValue = number | Tensor;
+
+/** One change of one hook's value, as data. */
+export type Edit = Placement &
+  (
+    | { readonly kind: "fill"; readonly value: EditValue }
+    | { readonly kind: "add"; readonly value: EditValue }
+    | { readonly kind: "scale"; readonly factor: EditValue }
+    | { readonly kind: "noise"; readonly std: number; readonly seed: number }
+    | { readonly kind: "mean" }
+    | { readonly kind: "resample"; readonly seed: number }
+    | ({ readonly kind: "projectOnto" } & Projection)
+    | ({ readonly kind: "ablate" } & Projection)
+    | { readonly kind: "blockAttention"; readonly to: Positions }
+    | { readonly kind: "apply"; readonly change: (x: Tensor) => Tensor }
+  );
+
+/** The subspace of a projection, and what is added afterwards. */
+interface Projection {
+  /** (k, width), orthonormal rows. */
+  readonly basis: Tensor;
+  readonly plus?: EditValue;
+}
+
+/** Hook name or pattern → its edits, in order. */
+export type Edits = Readonly<Record<string, Edit | readonly Edit[]>>;
+
+/** x ← value */
+export function fill(value: EditValue, placement: Placement = {}): Edit {
+  return { kind: "fill", value, ...placement };
+}
+
+/** x ← 0 */
+export function zero(placement: Placement = {}): Edit {
+  return fill(0, placement);
+}
+
+/** x ← x + value */
+export function add(value: EditValue, placement: Placement = {}): Edit {
+  return { kind: "add", value, ...placement };
+}
+
+/** x ← factor · x, element by element */
+export function scale(factor: EditValue, placement: Placement = {}): Edit {
+  return { kind: "scale", factor, ...placement };
+}
+
+/**
+ * x ← its mean over the chosen tokens of the row, in this run. The tokens keep what they share: for the mean over
+ * other prompts, which takes that away too, fill with `meanOf`.
+ */
+export function mean(placement: Placement = {}): Edit {
+  return { kind: "mean", ...placement };
+}
+
+/** x ← x + std · ε, ε standard normal */
+export function noise(std: number, { seed = 0, ...placement }: Placement & Seed = {}): Edit {
+  return { kind: "noise", std, seed, ...placement };
+}
+
+/** x ← the same position of another row of the batch; the rows are permuted without fixed points. */
+export function resample({ seed = 0, ...placement }: Placement & Seed = {}): Edit {
+  return { kind: "resample", seed, ...placement };
+}
+
+/** x ← P x (+ plus), P the projection onto the span of the orthonormal rows of `basis` (k, width). */
+export function projectOnto(basis: Tensor, options: Placement & Plus = {}): Edit {
+  return { kind: "projectOnto", basis, ...options };
+}
+
+/** x ← (1 − P) x (+ plus): takes the span of the orthonormal rows of `basis` (k, width) out. */
+export function ablate(basis: Tensor, options: Placement & Plus = {}): Edit {
+  return { kind: "ablate", basis, ...options };
+}
+
+/**
+ * Attention knockout (Geva et al. 2023), at `attn.hook_attn_scores`: the queries at `from` (default: all) no longer
+ * attend to the keys at `to`.
+ */
+export function blockAttention({ from, to, ...placement }: Knockout): Edit {
+  return { kind: "blockAttention", to, ...placement, ...(from !== undefined && { positions: from }) };
+}
+
+/**
+ * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's whole
+ * tensor of the batch, zero at padding, whatever rows, positions and heads the edit is limited to; while tokens are
+ * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
+ */
+export function apply(change: (x: Tensor) => Tensor, placement: Placement = {}): Edit {
+  return { kind: "apply", change, ...placement };
+}
+
+/**
+ * x ← what another run had at the same place: activation patching.
+ * @param from a run's cache
+ * @throws ModalscopeError when that run kept nothing of the hook
+ */
+export function patch(from: { get(hook: string): Tensor }, hook: string, placement: Placement = {}): Edit {
+  return fill(from.get(hook), placement);
+}
+
+/** An edit at another place; what `placement` leaves out stays as it was. */
+export function at(placement: Placement, edit: Edit): Edit {
+  return { ...edit, ...placement };
+}
+
+/** One line of text that says what an edit does, and where. */
+export function describe(edit: Edit): string {
+  const { rows, positions, heads, phase } = edit;
+  const where = Object.entries({ rows, positions, heads, phase })
+    .filter(([, v]) => v !== undefined)
+    .map(([k, v]) => `${k} ${typeof v === "string" ? v : JSON.stringify(v)}`);
+  return change(edit) + (where.length > 0 ? ` at ${where.join(", ")}` : "");
+}
+
+function change(edit: Edit): string {
+  const plus = (v: EditValue | undefined): string => (v === undefined ? "" : ` + ${shown(v)}`);
+  switch (edit.kind) {
+    case "fill":
+      return `x ← ${shown(edit.value)}`;
+    case "add":
+      return `x ← x + ${shown(edit.value)}`;
+    case "scale":
+      return `x ← ${shown(edit.factor)}·x`;
+    case "noise":
+      return `x ← x + ${edit.std}·ε (seed ${edit.seed})`;
+    case "mean":
+      return "x ← mean over the positions";
+    case "resample":
+      return `x ← another row (seed ${edit.seed})`;
+    case "projectOnto":
+      return `x ← Px${plus(edit.plus)}, P of rank ${edit.basis.shape[0]}`;
+    case "ablate":
+      return `x ← (1−P)x${plus(edit.plus)}, P of rank ${edit.basis.shape[0]}`;
+    case "blockAttention":
+      return `no attention to ${JSON.stringify(edit.to)}`;
+    case "apply":
+      return "x ← f(x)";
+  }
+}
+
+function shown(value: EditValue): string {
+  return typeof value === "number" ? String(value) : `tensor(${value.shape.join(", ")})`;
+}
+
+interface Seed {
+  readonly seed?: number;
+}
+
+interface Plus {
+  /** Added after the projection. */
+  readonly plus?: EditValue;
+}
+
+/** Which queries no longer attend to which keys. */
+export interface Knockout extends Omit<Placement, "positions"> {
+  /** Queries, as positions (default: all). */
+  readonly from?: Positions;
+  /** Keys, as positions. */
+  readonly to: Positions;
+}
