@@ -1,6 +1,7 @@
 /** Jupyter's wire protocol: signed multipart messages (messaging specification 5.3). */
 import { createHmac, randomUUID, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { Router } from "zeromq";
 import { ModalscopeError } from "../../lib/errors.js";
 
 export const protocolVersion = "5.3";
@@ -86,22 +87,63 @@ export function encodeMessage(message: Message, key: string): Buffer[] {
   return [...identities, delimiter, Buffer.from(sign(parts, key)), ...parts, ...buffers];
 }
 
-/** Undefined when the frames are no message, or not signed with the key: such a one is not answered. */
-export function decodeMessage(frames: readonly Buffer[], key: string): Message | undefined {
+/** What came through a socket: a message, or why it is none, with its header where that can be answered. */
+export type Received =
+  | { message: Message; problem?: undefined }
+  | { problem: string; identities: Buffer[]; header?: Header };
+
+/** Reads a message that anybody may have sent: nothing in it is taken for granted. */
+export function receiveMessage(frames: readonly Buffer[], key: string): Received {
   const at = frames.findIndex((frame) => frame.equals(delimiter));
-  if (at === -1 || frames.length < at + 6) return undefined;
+  const identities = frames.slice(0, Math.max(0, at));
+  if (at === -1 || frames.length < at + 6) return { problem: "It has too few parts.", identities };
   const parts = frames.slice(at + 2, at + 6);
   const expected = Buffer.from(sign(parts, key));
   const given = frames[at + 1];
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-  const [header, parent, metadata, content] = parts.map((part) => JSON.parse(part.toString("utf8")));
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    return { problem: "Its signature is wrong.", identities };
+  const [header, parent, metadata, content] = parts.map(parseObject);
+  if (header === undefined || !isHeader(header)) return { problem: "Its header is not valid.", identities };
+  if (content === undefined) return { problem: "Its content is no JSON object.", identities, header };
+  const buffers = frames.slice(at + 6);
   return {
-    identities: frames.slice(0, at),
-    header,
-    parent,
-    metadata,
-    content,
-    buffers: frames.slice(at + 6),
+    message: { identities, header, parent: parent ?? {}, metadata: metadata ?? {}, content, buffers },
+  };
+}
+
+/** Undefined when the frames are no message, or not signed with the key. */
+export function decodeMessage(frames: readonly Buffer[], key: string): Message | undefined {
+  const received = receiveMessage(frames, key);
+  return received.problem === undefined ? received.message : undefined;
+}
+
+function parseObject(part: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(part.toString("utf8"));
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function isHeader(header: Record<string, unknown>): header is Record<string, unknown> & Header {
+  return typeof header.msg_id === "string" && typeof header.msg_type === "string";
+}
+
+/** Sends frames in the order of the calls; a socket itself takes one message at a time. */
+export type Send = (frames: Buffer[]) => Promise<void>;
+
+export function queuedSend(socket: Pick<Router, "send">): Send {
+  let last: Promise<unknown> = Promise.resolve();
+  return (frames) => {
+    const sent = last.then(() => socket.send(frames));
+    // Who asked for it is told; the next one is sent all the same.
+    last = sent.catch(() => undefined);
+    return sent;
   };
 }
 

@@ -42,24 +42,41 @@ export function inputHistory(): History {
 function select(entries: Entry[], request: Record<string, unknown>): Entry[] {
   const { hist_access_type: access, n, start, stop, pattern, unique } = request;
   if (access === "range") {
-    const from = Number(start ?? 0);
-    const to = stop == null ? Number.POSITIVE_INFINITY : Number(stop);
+    const from = numberOr(start, 0);
+    const to = numberOr(stop, Number.POSITIVE_INFINITY);
     return entries.filter(({ count }) => count >= from && count < to);
   }
-  const last = n == null ? 0 : -Number(n);
+  const last = -numberOr(n, 0);
   if (access === "tail") return entries.slice(last);
-  const matches = glob(String(pattern ?? "*"));
-  const found = entries.filter(({ code }) => matches.test(code));
+  const wanted = typeof pattern === "string" ? pattern : "*";
+  const found = entries.filter(({ code }) => matchesGlob(wanted, code));
   return (unique === true ? [...new Map(found.map((entry) => [entry.code, entry])).values()] : found).slice(
     last,
   );
 }
 
-/** A shell pattern (`*` and `?`) over the whole of an input. */
-function glob(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replace(/\*/g, ".*")
-    .replace(/\?/g, ".");
-  return new RegExp(`^${source}$`, "s");
+function numberOr(value: unknown, otherwise: number): number {
+  return typeof value === "number" && !Number.isNaN(value) ? value : otherwise;
+}
+
+/**
+ * Whether a shell pattern (`*` and `?`) is the whole of a text. It goes back to the last star only, so its time is at most
+ * the product of the two lengths.
+ */
+export function matchesGlob(pattern: string, text: string): boolean {
+  let [p, t] = [0, 0];
+  let star: { pattern: number; text: number } | undefined;
+  while (t < text.length) {
+    if (p < pattern.length && pattern[p] === "*") {
+      star = { pattern: ++p, text: t };
+    } else if (p < pattern.length && (pattern[p] === "?" || pattern[p] === text[t])) {
+      p++;
+      t++;
+    } else if (star !== undefined) {
+      p = star.pattern;
+      t = ++star.text;
+    } else return false;
+  }
+  while (pattern[p] === "*") p++;
+  return p === pattern.length;
 }

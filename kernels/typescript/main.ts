@@ -3,14 +3,17 @@ import "./compile-cache.js";
 import { dirname, isAbsolute } from "node:path";
 import { Publisher, Reply, Router } from "zeromq";
 import type { ErrorContent } from "../protocol/outputs.js";
-import { address, type Connection, decodeMessage, readConnection } from "../protocol/wire.js";
+import { address, type Connection, queuedSend, readConnection } from "../protocol/wire.js";
+import { createInputRequester } from "./input.js";
 import { createKernel } from "./kernel.js";
 import { ioPub, newSessionId } from "./publisher.js";
 import { openSession } from "./session.js";
-import { createKeyboard } from "./stdin.js";
 
 /** Messages that may wait for a slow client before the cell that makes them waits too. */
 const queuedMessages = 200;
+
+/** Replies that may wait for a client to read them before the next ones are dropped. */
+const queuedReplies = 100_000;
 
 const parentPollMs = 1000;
 
@@ -24,8 +27,8 @@ await startKernel(readConnection(connectionFile));
 async function startKernel(connection: Connection): Promise<void> {
   const { key } = connection;
   const sessionId = newSessionId();
-  const shell = new Router();
-  const control = new Router();
+  const shell = new Router({ sendHighWaterMark: queuedReplies });
+  const control = new Router({ sendHighWaterMark: queuedReplies });
   const stdin = new Router();
   const heartbeat = new Reply();
   const publisher = new Publisher({ sendHighWaterMark: queuedMessages, noDrop: true, linger: 1000 });
@@ -37,22 +40,25 @@ async function startKernel(connection: Connection): Promise<void> {
     publisher.bind(address(connection, "iopub")),
   ]);
 
-  const iopub = ioPub(publisher, key, sessionId);
-  const keyboard = createKeyboard({
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const iopub = ioPub(publisher, key, sessionId, (error) => log(`Publishing failed. ${String(error)}`));
+  const inputRequester = createInputRequester({
     socket: stdin,
     key,
     sessionId,
     executing: () => kernel.executing(),
     flush: iopub.flush,
+    log,
   });
   const session = openSession({
     folder: notebookFolder(),
     cwd: process.cwd(),
     onDeath,
-    onInput: keyboard.ask,
+    onInput: inputRequester.ask,
   });
-  const kernel = createKernel({ session, iopub, key, sessionId, shutDown });
+  const kernel = createKernel({ session, iopub, key, sessionId, shutDown, log });
   let exitCode = 0;
+  let shuttingDown = false;
 
   /** The cell that it died in has been told; the client sees the kernel go, and restarts it. */
   async function onDeath(error: ErrorContent): Promise<void> {
@@ -64,17 +70,16 @@ async function startKernel(connection: Connection): Promise<void> {
   }
 
   async function shutDown(): Promise<void> {
+    if (shuttingDown) return;
+    shuttingDown = true;
     await session.close();
     for (const socket of [shell, control, stdin, heartbeat, publisher]) socket.close();
     process.exit(exitCode);
   }
 
   async function serve(socket: Router): Promise<void> {
-    for await (const frames of socket) {
-      const message = decodeMessage(frames, key);
-      if (message === undefined) process.stderr.write("A message with a wrong signature was dropped.\n");
-      else void kernel.receive(message, socket).catch(fail);
-    }
+    const send = queuedSend(socket);
+    for await (const frames of socket) void kernel.receive(frames, send);
   }
 
   async function beat(): Promise<void> {
@@ -89,7 +94,7 @@ async function startKernel(connection: Connection): Promise<void> {
   process.on("SIGINT", () => session.interrupt());
   process.on("SIGTERM", () => void shutDown());
   void iopub.status("starting", {});
-  for (const loop of [serve(shell), serve(control), keyboard.serve(), beat()]) loop.catch(fail);
+  for (const loop of [serve(shell), serve(control), inputRequester.serve(), beat()]) loop.catch(fail);
 }
 
 /** Where the notebook's imports resolve from: its own folder, as the client tells it, else the working folder. */

@@ -35,8 +35,8 @@ export interface CompiledCell {
   insertions: Insertion[];
   /** Whether it waits for something at its top level. */
   awaits: boolean;
-  /** Modules to load before it runs, each with the names that it takes from it. */
-  imports: { specifier: string; names: string[] }[];
+  /** Modules to load before it runs, each with the names that it takes from it, and the import's attributes. */
+  imports: { specifier: string; names: string[]; attributes?: Record<string, string> }[];
   /** Values that it declares for later cells. */
   declared: string[];
 }

@@ -19,10 +19,10 @@ const gatherMs = 15;
 /** No message gathers more text than this. */
 const gatherChars = 1 << 16;
 
-export function ioPub(socket: Publisher, key: string, session: string): IoPub {
+export function ioPub(socket: Publisher, key: string, session: string, log: (error: unknown) => void): IoPub {
   let gathered: { name: string; text: string; parent: Partial<Header> } | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let last: Promise<void> = Promise.resolve();
+  let last: Promise<unknown> = Promise.resolve();
 
   /** One at a time: the socket takes no second send while a first one waits for a slow client. */
   function queue(type: string, content: Record<string, unknown>, parent: Partial<Header>): Promise<void> {
@@ -35,14 +35,16 @@ export function ioPub(socket: Publisher, key: string, session: string): IoPub {
       buffers: [],
     };
     const frames = encodeMessage(message, key);
-    last = last.then(() => sendPatiently(socket, frames));
-    return last;
+    const sent = last.then(() => sendPatiently(socket, frames));
+    // Who asked for it is told; the next one is sent all the same.
+    last = sent.catch(() => undefined);
+    return sent;
   }
 
   function flush(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    if (gathered === undefined) return last;
+    if (gathered === undefined) return last.then(() => undefined);
     const { name, text, parent } = gathered;
     gathered = undefined;
     return queue("stream", { name, text }, parent);
@@ -53,7 +55,7 @@ export function ioPub(socket: Publisher, key: string, session: string): IoPub {
     content: Record<string, unknown>,
     parent: Partial<Header>,
   ): Promise<void> {
-    void flush();
+    flush().catch(log);
     await queue(type, content, parent);
   }
 
@@ -64,11 +66,12 @@ export function ioPub(socket: Publisher, key: string, session: string): IoPub {
     async output({ type, content }, parent) {
       if (type !== "stream") return send(type, { ...content }, parent);
       const { name, text } = content;
-      if (gathered !== undefined && (gathered.name !== name || gathered.parent !== parent)) void flush();
+      if (gathered !== undefined && (gathered.name !== name || gathered.parent !== parent))
+        flush().catch(log);
       if (gathered === undefined) gathered = { name, text, parent };
       else gathered.text += text;
       if (gathered.text.length >= gatherChars) return flush();
-      timer ??= setTimeout(() => void flush(), gatherMs);
+      timer ??= setTimeout(() => void flush().catch(log), gatherMs);
     },
   };
 }

@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { codeFrame } from "./code-frame.js";
 import { type CompilerThread, startCompiler } from "./compiler/thread.js";
-import { describeDeath } from "./death.js";
+import { describeExit } from "./exit-reason.js";
 import { encodeFrame, frameReader } from "./frames.js";
-import type { Command, CompletionResult, IsComplete, Problem, Report } from "./messages.js";
+import type { Command, CompileResult, CompletionResult, IsComplete, Problem, Report } from "./messages.js";
 
 export interface SessionOptions {
   /** The notebook's folder: its imports resolve from here. */
@@ -45,8 +45,9 @@ export interface Session {
   complete(code: string, position: number): Promise<CompletionResult>;
   inspect(code: string, position: number): Promise<string | undefined>;
   isComplete(code: string): Promise<IsComplete>;
-  /** Stops the running cell; its variables stay. Does nothing when none runs. */
+  /** Stops the running cell and the processes that it has started; its variables stay. Does nothing when none runs. */
   interrupt(): void;
+  /** Ends it all, with the processes that its cells have started and not detached. */
   close(): Promise<void>;
 }
 
@@ -65,6 +66,8 @@ export function openSession(options: SessionOptions): Session {
     cwd: options.cwd ?? options.folder,
     env: options.env ?? process.env,
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+    // A process group of its own: what the cells start is interrupted and ended with it.
+    detached: process.platform !== "win32",
   });
   return connect(options, compiler, child);
 }
@@ -78,7 +81,9 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
   let closing = false;
   let dead: ErrorContent | undefined;
   let exitCalled: number | undefined;
-  let lastWords = "";
+  /** Why its messages could not be read. */
+  let broken: string | undefined;
+  let stderrTail = "";
   /** Of the model that was loaded last. */
   let hooks: readonly string[] = [];
 
@@ -107,15 +112,21 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
 
   async function readReports(): Promise<void> {
     const read = frameReader();
-    // One at a time, awaited: a client that is slow to take output slows the cell, not the memory down.
-    for await (const chunk of reports)
-      for (const report of read(chunk as Buffer)) await receive(report as Report);
+    try {
+      // One at a time, awaited: a client that is slow to take output slows the cell, not the memory down.
+      for await (const chunk of reports)
+        for (const report of read(chunk as Buffer)) await receive(report as Report);
+    } catch (error) {
+      // What it sent is no message, so nothing that follows can be trusted to be one.
+      broken = error instanceof Error ? error.message : String(error);
+      killGroup(child);
+    }
   }
 
   async function readNative(stream: Readable, name: "stdout" | "stderr"): Promise<void> {
     stream.setEncoding("utf8");
     for await (const text of stream) {
-      if (name === "stderr") lastWords = (lastWords + text).slice(-4096);
+      if (name === "stderr") stderrTail = (stderrTail + text).slice(-4096);
       await outputsOf.get(latest)?.({ type: "stream", content: { name, text: text as string } });
     }
   }
@@ -131,32 +142,44 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
   const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
     child.on("exit", (code, signal) => resolve([code, signal]));
     child.on("error", (error) => {
-      lastWords = error.message;
+      stderrTail = error.message;
       resolve([null, null]);
     });
   });
   const printed = Promise.all([readNative(stdout, "stdout"), readNative(stderr, "stderr")]);
   const ended = Promise.all([exited, readReports()]).then(async ([[code, signal]]) => {
-    // A process that a cell has started and left behind may hold these open for ever.
+    // A process that a cell has detached and left behind may hold these open for ever.
     await Promise.race([printed, delay(lastPrintsMs, undefined, { ref: false })]);
     for (const stream of [stdout, stderr]) stream.destroy();
-    dead = describeDeath({ code, signal, exitCalled, lastWords });
+    dead = describeExit({ code, signal, exitCalled, broken, stderrTail });
     compiling?.cancel();
     running?.end({ status: "error", error: dead, cause: "death" }, []);
     if (!closing) options.onDeath?.(dead);
   });
+  void exited.then(() => killGroup(child));
+
+  /** Gives how the compilation ended, or undefined when it was cancelled. */
+  async function compile(code: string, name: string): Promise<CompileResult | Outcome | undefined> {
+    const cancelled = new Promise<undefined>((resolve) => {
+      compiling = { cancel: () => resolve(undefined) };
+    });
+    try {
+      return await Promise.race([compiler.compile(code, name), cancelled]);
+    } catch (error) {
+      return { status: "error", error: compilerFailure(error), cause: "compiler" };
+    } finally {
+      compiling = undefined;
+    }
+  }
 
   async function execute(code: string, { count, onOutput }: ExecuteOptions): Promise<Outcome> {
     if (dead !== undefined) return { status: "error", error: dead, cause: "death" };
     const name = `In[${count}]`;
-    const cancelled = new Promise<"cancelled">((resolve) => {
-      compiling = { cancel: () => resolve("cancelled") };
-    });
-    const compiled = await Promise.race([compiler.compile(code, name), cancelled]);
-    compiling = undefined;
+    const compiled = await compile(code, name);
     // Its process may have ended meanwhile, and would never take it.
     if (dead !== undefined) return { status: "error", error: dead, cause: "death" };
-    if (compiled === "cancelled") return { status: "error", error: interruptedError, cause: "interrupt" };
+    if (compiled === undefined) return { status: "error", error: interruptedError, cause: "interrupt" };
+    if ("status" in compiled) return compiled;
     if (!compiled.ok)
       return { status: "error", error: compileError(code, name, compiled.problems), cause: "compiler" };
     const id = ++latest;
@@ -190,12 +213,27 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     },
     async close() {
       closing = true;
-      child.kill("SIGKILL");
+      killGroup(child);
       // In this order: a cell that is being compiled learns that its process is gone.
       await ended;
       await compiler.close();
     },
   };
+}
+
+/** Ends the process that runs the cells, and what they have started in its group. */
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  if (process.platform === "win32") {
+    child.kill("SIGKILL");
+    return;
+  }
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch (error) {
+    // Nobody is left in it.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** For how many later cells what a cell left running may still print into it. */
@@ -211,6 +249,11 @@ const interruptedError: ErrorContent = {
   evalue: "The cell was interrupted.",
   traceback: ["KeyboardInterrupt: The cell was interrupted."],
 };
+
+function compilerFailure(error: unknown): ErrorContent {
+  const evalue = error instanceof Error ? error.message : String(error);
+  return { ename: "CompilerError", evalue, traceback: [`CompilerError: ${evalue}`] };
+}
 
 function compileError(code: string, name: string, problems: readonly Problem[]): ErrorContent {
   const traceback = problems.map((problem) => {

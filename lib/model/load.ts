@@ -58,12 +58,17 @@ export async function loadModel(nameOrPath: string, options: LoadOptions = {}): 
   await tryDevice(device);
   const stored = openCheckpoint(path);
   try {
-    return await assemble(stored, path, device, options);
+    const model = await assemble(stored, path, device, options);
+    (globalThis as { [ON_LOAD]?: (hooks: readonly string[]) => void })[ON_LOAD]?.(model.hooks);
+    return model;
   } catch (error) {
     stored.close();
     throw error;
   }
 }
+
+/** A notebook kernel puts a function there: it completes the hooks of the model that was loaded last. */
+const ON_LOAD = Symbol.for("modalscope.modelLoaded");
 
 async function assemble(
   stored: Checkpoint,

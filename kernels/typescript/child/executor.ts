@@ -1,5 +1,6 @@
 import vm from "node:vm";
 import type { MimeBundle } from "../../protocol/outputs.js";
+import { hasOwn, is, SafeMap } from "../intrinsics.js";
 import { type Command, type CompiledCell, scopeSpecifier } from "../messages.js";
 import { resultBundle } from "./display.js";
 import type { Modules } from "./modules.js";
@@ -11,8 +12,6 @@ export interface Executor {
   execute(command: Command & { type: "run" }): Promise<MimeBundle | undefined>;
   /** Which values the cell that ran last has declared so far. */
   existing(): string[];
-  /** The hooks of the models that it has declared, for completion. */
-  hooks(): string[];
 }
 
 type CellFunction = (scope: object, require: NodeJS.Require, cell: CellRuntime) => unknown;
@@ -36,25 +35,39 @@ Object.setPrototypeOf(Scope.prototype, null);
 
 export function createExecutor(modules: Modules, positions: CellPositions): Executor {
   const scope = new Scope() as Record<string, unknown>;
-  let before = new Map<string, unknown>();
+  let before = new SafeMap<string, unknown>();
   let running: CompiledCell | undefined;
 
-  async function execute({ cell, code }: Command & { type: "run" }): Promise<MimeBundle | undefined> {
+  /** Values that were there before the cell, to tell what it has set. */
+  function remember(cell: CompiledCell): void {
     running = cell;
-    before = new Map(
-      cell.declared.filter((name) => Object.hasOwn(scope, name)).map((name) => [name, scope[name]]),
-    );
-    positions.add(cell, code);
-    const loaded = new Map<string, unknown>([[scopeSpecifier, scope]]);
-    const run = currentRun();
-    for (const { specifier, names } of cell.imports) {
-      loaded.set(specifier, await modules.importNames(specifier, names));
+    before = new SafeMap<string, unknown>();
+    for (let i = 0; i < cell.declared.length; i++) {
+      const name = cell.declared[i];
+      if (hasOwn(scope, name)) before.set(name, scope[name]);
+    }
+  }
+
+  async function loadImports(cell: CompiledCell, run: Run | undefined): Promise<Map<string, unknown>> {
+    const loaded = new SafeMap<string, unknown>();
+    loaded.set(scopeSpecifier, scope);
+    for (let i = 0; i < cell.imports.length; i++) {
+      const { specifier, names, attributes } = cell.imports[i];
+      loaded.set(specifier, await modules.importNames(specifier, names, attributes));
       resume(run);
     }
+    return loaded;
+  }
+
+  async function execute({ cell, code }: Command & { type: "run" }): Promise<MimeBundle | undefined> {
+    remember(cell);
+    positions.add(cell, code);
+    const run = currentRun();
+    const loaded = await loadImports(cell, run);
     let last: { value: unknown } | undefined;
     const runtime: CellRuntime = {
       module: (specifier) => loaded.get(specifier),
-      import: (specifier, attributes) => modules.import(specifier, attributes),
+      import: (specifier, attributes) => modules.import(specifier, attributes?.with),
       meta: modules.meta,
       run: currentRun,
       resumed(run, value) {
@@ -69,25 +82,24 @@ export function createExecutor(modules: Modules, positions: CellPositions): Exec
     const ended = compile(cell)(scope, modules.require, runtime);
     if (cell.awaits) await ended;
     resume(run);
-    return last === undefined || last.value === undefined ? undefined : resultBundle(last.value);
+    if (last === undefined || last.value === undefined) return undefined;
+    const bundle = await resultBundle(last.value);
+    resume(run);
+    return bundle;
   }
 
-  return {
-    execute,
-    existing: () =>
-      (running?.declared ?? []).filter(
-        (name) =>
-          Object.hasOwn(scope, name) && !(before.has(name) && Object.is(before.get(name), scope[name])),
-      ),
-    hooks: () => (running?.declared ?? []).flatMap((name) => hooksOf(scope[name])),
-  };
-}
+  function existing(): string[] {
+    const declared = running?.declared ?? [];
+    const found: string[] = [];
+    for (let i = 0; i < declared.length; i++) {
+      const name = declared[i];
+      const changed = !before.has(name) || !is(before.get(name), scope[name]);
+      if (hasOwn(scope, name) && changed) found[found.length] = name;
+    }
+    return found;
+  }
 
-/** By the name of its class: to load the library here only for completion would cost a second. */
-function hooksOf(value: unknown): string[] {
-  if (!(value instanceof Object) || value.constructor?.name !== "Model") return [];
-  const { hooks } = value as { hooks?: unknown };
-  return Array.isArray(hooks) ? hooks.filter((hook) => typeof hook === "string") : [];
+  return { execute, existing };
 }
 
 async function* each<T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterable<T> {

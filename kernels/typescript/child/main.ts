@@ -1,13 +1,17 @@
 /** The process that runs the cells. The session starts it, with pipes for reports and commands (pipe.ts). */
+import "../intrinsics.js";
 import { dirname } from "node:path";
 // Not the global one, which belongs to the cells (runs.ts).
-import { setImmediate } from "node:timers";
+import { setImmediate as nativeImmediate } from "node:timers";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
-import type { Command } from "../messages.js";
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { ErrorContent } from "../../protocol/outputs.js";
+import { attempt, isArray } from "../intrinsics.js";
+import type { Command, Report } from "../messages.js";
 import { display } from "./display.js";
-import { describeError, InterruptedError } from "./errors.js";
+import { describeError, InterruptedError, interruption } from "./errors.js";
 import { createExecutor } from "./executor.js";
+import { keepListeners } from "./listeners.js";
 import { notebookModules } from "./modules.js";
 import { report } from "./pipe.js";
 import { currentRun, guardTimers, latestRun, type Run, sendOutput, startRun } from "./runs.js";
@@ -15,14 +19,21 @@ import { cellPositions, installStackTraces } from "./stack.js";
 import { answerInput, captureStreams, captureWarnings, connectStdin, endStdin, input } from "./streams.js";
 import { WatchdogSlot } from "./watchdog-state.js";
 
+type RunCommand = Command & { type: "run" };
+
+const { load, store } = Atomics;
 const folder = process.argv[2];
 const lock = new Int32Array(new SharedArrayBuffer(12));
-/** What this thread tells the watchdog: how many interrupts it has answered, and the latest run that has ended. */
-const watchdogState = new Int32Array(new SharedArrayBuffer(8));
+const watchdogState = new Int32Array(new SharedArrayBuffer(12));
+/** Of the model that was loaded last, until a cell's end has told the session. */
+let loadedHooks: readonly string[] | undefined;
 
 const globals = globalThis as unknown as Record<symbol | string, unknown>;
 globals[Symbol.for("modalscope.nativeLock")] = lock;
 globals[Symbol.for("modalscope.display")] = display;
+globals[Symbol.for("modalscope.modelLoaded")] = (hooks: readonly string[]): void => {
+  loadedHooks = hooks;
+};
 globals.input = input;
 Object.defineProperty(globalThis, Symbol.for("modalscope.signal"), { get: () => currentRun()?.abort.signal });
 
@@ -34,11 +45,16 @@ captureWarnings();
 connectStdin();
 const executor = createExecutor(notebookModules(folder), positions);
 
-// What Ctrl-C in a terminal means is for the session to say.
-process.on("SIGINT", () => {});
-process.on("exit", (code) => report({ type: "exit", code }));
-process.on("uncaughtException", (error) => failed(error));
-process.on("unhandledRejection", (reason) => failed(reason));
+keepListeners({
+  // The session handles SIGINT.
+  SIGINT: () => {},
+  exit(code) {
+    store(watchdogState, WatchdogSlot.exiting, 1);
+    report({ type: "exit", code: Number(code) });
+  },
+  uncaughtException: failed,
+  unhandledRejection: failed,
+});
 
 const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), {
   workerData: { lock, watchdogState },
@@ -46,75 +62,84 @@ const watchdog = new Worker(new URL("./watchdog.js", import.meta.url), {
 watchdog.on("message", (command: Command) => {
   if (command.type === "interrupt") interrupt(command.run);
   else if (command.type === "input_reply") answerInput(command.request, command.value, command.error);
-  else startCell(command);
+  else turns.port2.postMessage(command);
 });
 watchdog.on("error", (error) => {
   throw error;
 });
+
+/**
+ * Cells begin in turns of their own, of a channel that carries nothing else: what is cut short by an interrupt loses the
+ * rest of its turn (a batch of `setImmediate` callbacks would be lost, for instance).
+ */
+const turns = new MessageChannel();
+turns.port1.on("message", (command: RunCommand) => void runCell(command));
 report({ type: "ready" });
 
-function startCell(command: Command & { type: "run" }): void {
-  // A lock that an interrupted cell had left must not outlive it.
-  lock.fill(0);
-  // In a turn of its own: a terminated turn must not take the delivery of messages with it.
-  setImmediate(() => {
-    const run = startRun(command.run);
-    if (run.id === interruptedEarly) {
-      stop(run, []);
-      return;
-    }
-    executor.execute(command).then(
-      (value) => succeed(run, command.count, value, command.cell.declared),
-      (error) => finish(run, error, executor.existing()),
-    );
-  });
+async function runCell(command: RunCommand): Promise<void> {
+  if (hasEnded(command.run)) return;
+  store(watchdogState, WatchdogSlot.exiting, 0);
+  const run = startRun(command.run);
+  try {
+    const data = await executor.execute(command);
+    // A rejection that nobody handles is known a turn later; it belongs to this cell.
+    nativeImmediate(() => succeed(run, command, data));
+  } catch (thrown) {
+    finish(run, thrown);
+  }
 }
 
-function succeed(
-  run: Run,
-  count: number,
-  data: Record<string, unknown> | undefined,
-  declared: string[],
-): void {
-  // A rejection that nobody handles is known a turn later; it belongs to this cell.
-  setImmediate(() => {
-    if (!run.active) return;
-    end(run);
-    if (data !== undefined) {
-      sendOutput({ type: "execute_result", content: { data, metadata: {}, execution_count: count } });
-    }
-    report({ type: "done", run: run.id, declared, hooks: executor.hooks() });
-  });
-}
-
-function end(run: Run): void {
-  run.active = false;
-  endStdin();
-  Atomics.store(watchdogState, WatchdogSlot.ended, run.id);
-}
-
-function finish(run: Run, thrown: unknown, declared: string[]): void {
+function succeed(run: Run, command: RunCommand, data: Record<string, unknown> | undefined): void {
   if (!run.active) return;
-  end(run);
-  const error = describeError(thrown, positions);
-  report({ type: "done", run: run.id, error, interrupted: run.interrupted, declared });
+  if (data !== undefined) {
+    const content = { data, metadata: {}, execution_count: command.count };
+    sendOutput({ type: "execute_result", content });
+  }
+  end(run, { type: "done", run: run.id, declared: command.cell.declared, hooks: takeHooks() });
 }
 
-/** A cell whose interrupt came before its start. */
-let interruptedEarly: number | undefined;
+function finish(run: Run, thrown: unknown): void {
+  if (!run.active) return;
+  // What fails because it is being interrupted (a child process that the signal ended, for one) was interrupted.
+  run.interrupted ||= load(watchdogState, WatchdogSlot.requested) === run.id;
+  const error = run.interrupted ? interruption : describeError(thrown, positions);
+  end(run, failure(run, error));
+}
+
+function failure(run: Run, error: ErrorContent): Report & { type: "done" } {
+  const { id, interrupted } = run;
+  return { type: "done", run: id, error, interrupted, declared: executor.existing(), hooks: takeHooks() };
+}
+
+/**
+ * The end of a cell. The report and the state change in one step, so that an interrupt finds a cell that runs, and
+ * is repeated until it has ended, or finds one that has ended and does nothing.
+ */
+function end(run: Run, done: Report & { type: "done" }): void {
+  report(done, () => {
+    run.active = false;
+    store(watchdogState, WatchdogSlot.ended, run.id);
+  });
+  attempt(endStdin, undefined);
+}
+
+function hasEnded(id: number): boolean {
+  return load(watchdogState, WatchdogSlot.ended) >= id;
+}
 
 function interrupt(id: number): void {
-  Atomics.add(watchdogState, WatchdogSlot.answered, 1);
+  if (hasEnded(id)) return;
   const run = latestRun();
-  if (run?.id !== id) interruptedEarly = id;
-  else if (run.active) stop(run, executor.existing());
+  if (run?.id === id) stop(run);
+  // The cell was on its way and has not begun.
+  else end(startRun(id), { type: "done", run: id, error: interruption, interrupted: true, declared: [] });
 }
 
-function stop(run: Run, declared: string[]): void {
+function stop(run: Run): void {
   run.interrupted = true;
-  const interruption = new InterruptedError();
-  run.abort.abort(interruption);
-  finish(run, interruption, declared);
+  end(run, failure(run, interruption));
+  // Listeners are the cell's: they come after its end, and may throw.
+  run.abort.abort(new InterruptedError());
 }
 
 /** Something thrown with nobody to catch it: it fails the cell that caused it, or is shown there afterwards. */
@@ -122,9 +147,19 @@ function failed(thrown: unknown): void {
   const run = currentRun();
   if (run?.interrupted) return;
   if (run?.active) {
-    finish(run, thrown, executor.existing());
+    finish(run, thrown);
     return;
   }
-  const { traceback } = describeError(thrown, positions);
-  sendOutput({ type: "stream", content: { name: "stderr", text: `Not caught: ${traceback.join("\n")}\n` } });
+  const { evalue, traceback } = describeError(thrown, positions);
+  const text = `Not caught: ${traceback[0] ?? evalue}\n${traceback[1] === undefined ? "" : `${traceback[1]}\n`}`;
+  sendOutput({ type: "stream", content: { name: "stderr", text } });
+}
+
+function takeHooks(): string[] | undefined {
+  const hooks = loadedHooks;
+  loadedHooks = undefined;
+  if (!isArray(hooks)) return undefined;
+  const names: string[] = [];
+  for (let i = 0; i < hooks.length; i++) if (typeof hooks[i] === "string") names[names.length] = hooks[i];
+  return names;
 }

@@ -1,17 +1,21 @@
-import { existsSync, statSync } from "node:fs";
-import { createRequire, register } from "node:module";
-import { dirname, extname, join, resolve } from "node:path";
+import { createRequire, isBuiltin, register } from "node:module";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { packageRoot } from "../../../lib/package-root.js";
+import { hasOwn, keys, NativeSyntaxError, regExpExec, stringIncludes, toObject } from "../intrinsics.js";
+import { commonJsView, type Namespace } from "./interop.js";
+import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
+import { requireFrom } from "./require.js";
+import { connectTslab } from "./tslab.js";
 
-type Namespace = Record<string, unknown>;
+type Attributes = Record<string, string>;
 
 /** Imports as a module in the notebook's folder would make them. */
 export interface Modules {
-  import(specifier: string, attributes?: ImportCallOptions): Promise<Namespace>;
+  import(specifier: string, attributes?: Attributes): Promise<Namespace>;
   /** The same, and sure to have the names, as an import statement is. */
-  importNames(specifier: string, names: readonly string[]): Promise<Namespace>;
+  importNames(specifier: string, names: readonly string[], attributes?: Attributes): Promise<Namespace>;
   readonly require: NodeJS.Require;
   readonly meta: { url: string; dirname: string; filename: string; resolve(specifier: string): string };
 }
@@ -20,101 +24,93 @@ export function notebookModules(folder: string): Modules {
   const filename = join(folder, "notebook.mjs");
   const importFrom = importer(filename);
   const importFromKernel = importer(join(packageRoot(), "notebook.mjs"));
-  const require = createRequire(filename);
+  const native = createRequire(filename);
   let typescriptFiles = false;
 
-  async function load(specifier: string, attributes?: ImportCallOptions): Promise<Namespace> {
-    const file = typescriptFile(folder, specifier);
-    if (file !== undefined) {
-      if (!typescriptFiles) register(new URL("./typescript-files.js", import.meta.url));
-      typescriptFiles = true;
-      // A file that was edited since is another module; the cell that imports it again sees the new one.
-      return importFrom(`${pathToFileURL(file).href}?changed=${statSync(file).mtimeMs}`, attributes);
-    }
+  /** What the specifier means to the checker, which finds more than Node does: files without their extension, folders. */
+  async function load(specifier: string, attributes?: Attributes): Promise<Namespace> {
+    const file = nearbyFile(folder, specifier);
+    if (file !== undefined) return loadFile(file, attributes);
     try {
       return await importFrom(specifier, attributes);
     } catch (error) {
-      if (!isMissing(error, specifier)) throw error;
-      return importFromKernel(specifier, attributes);
+      if (isMissingKernelPackage(error, specifier)) return importFromKernel(specifier, attributes);
+      const found = isUnresolved(error) ? resolveCommonJs(specifier) : undefined;
+      if (found === undefined) throw error;
+      return loadFile(found, attributes);
     }
   }
 
-  async function loadKnown(specifier: string, attributes?: ImportCallOptions): Promise<Namespace> {
+  function loadFile(file: string, attributes?: Attributes): Promise<Namespace> {
+    if (isJson(file)) return importFrom(urlOfVersion(file), attributes ?? { type: "json" });
+    if (!isTypescript(file)) return importFrom(pathToFileURL(file).href, attributes);
+    if (!typescriptFiles) register(new URL("./typescript-files.js", import.meta.url));
+    typescriptFiles = true;
+    return importFrom(urlOfVersion(file), attributes);
+  }
+
+  function resolveCommonJs(specifier: string): string | undefined {
+    try {
+      return native.resolve(specifier);
+    } catch {
+      // Then Node's first error is the one to show.
+      return undefined;
+    }
+  }
+
+  /** Node names it so from version 23 on; before, it is known by what was loaded. */
+  function isCommonJs(namespace: Namespace, specifier: string): boolean {
+    if (!hasOwn(namespace, "default") || isBuiltin(specifier)) return false;
+    if (hasOwn(namespace, "module.exports")) return true;
+    const files = keys(native.cache);
+    for (let i = 0; i < files.length; i++) {
+      if (native.cache[files[i]]?.exports === namespace.default) return true;
+    }
+    return false;
+  }
+
+  async function importAny(specifier: string, attributes?: Attributes): Promise<Namespace> {
     const namespace = await load(specifier, attributes);
     if (specifier === "tslab") await connectTslab();
-    return namespace;
+    return isJson(specifier) || isCommonJs(namespace, specifier) ? commonJsView(namespace) : namespace;
   }
 
   return {
-    import: loadKnown,
-    async importNames(specifier, names) {
-      const namespace = await loadKnown(specifier);
-      const missing = names.filter((name) => !(name in namespace));
-      if (missing.length === 0) return namespace;
-      // Node finds a CommonJS module's names by reading it; what it does not find is still there.
-      const whole = namespace.default;
-      if (Object(whole) === whole && missing.every((name) => name in (whole as object))) {
-        return new Proxy(namespace, {
-          get: (target, name) =>
-            name in target ? target[name as string] : (whole as Namespace)[name as string],
-        });
+    import: importAny,
+    async importNames(specifier, names, attributes) {
+      const namespace = await importAny(specifier, attributes);
+      for (let i = 0; i < names.length; i++) {
+        if (!(names[i] in namespace))
+          throw new NativeSyntaxError(`The module '${specifier}' has no export named '${names[i]}'.`);
       }
-      throw new SyntaxError(`The module '${specifier}' has no export named '${missing[0]}'.`);
+      return namespace;
     },
-    require,
+    require: requireFrom(filename),
     meta: {
       url: pathToFileURL(filename).href,
-      dirname: folder,
+      dirname: dirname(filename),
       filename,
-      resolve: (specifier) => pathToFileURL(require.resolve(specifier)).href,
+      resolve: (specifier) => pathToFileURL(native.resolve(specifier)).href,
     },
   };
 }
 
 /** `import()` as code in the file would call it, by Node's own rules: self-reference, exports, ESM first. */
-function importer(
-  filename: string,
-): (specifier: string, attributes?: ImportCallOptions) => Promise<Namespace> {
-  return vm.runInThisContext("(specifier, attributes) => import(specifier, attributes)", {
-    filename,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
+function importer(filename: string): (specifier: string, attributes?: Attributes) => Promise<Namespace> {
+  return vm.runInThisContext(
+    "(specifier, attributes) => import(specifier, attributes && { with: attributes })",
+    { filename, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER },
+  );
 }
 
 /** The kernel's own packages are found from anywhere; others are not. */
-function isMissing(error: unknown, specifier: string): boolean {
-  const name = /^(modalscope|tslab)($|\/)/.exec(specifier)?.[1];
-  const { code, message } = error as { code?: string; message?: string };
-  return name !== undefined && code === "ERR_MODULE_NOT_FOUND" && (message ?? "").includes(`'${name}'`);
+function isMissingKernelPackage(error: unknown, specifier: string): boolean {
+  const name = regExpExec(/^(modalscope|tslab)($|\/)/, specifier)?.[1];
+  const { code, message } = toObject(error) as { code?: string; message?: string };
+  return name !== undefined && code === "ERR_MODULE_NOT_FOUND" && stringIncludes(message ?? "", `'${name}'`);
 }
 
-/** A TypeScript file near the notebook that the specifier means, as the compiler finds it. */
-function typescriptFile(folder: string, specifier: string): string | undefined {
-  if (!/^\.{0,2}\//.test(specifier)) return undefined;
-  const path = resolve(folder, specifier);
-  const candidates = [path, path.replace(/\.(m?)js$/, ".$1ts"), `${path}.ts`, join(path, "index.ts")];
-  const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
-  const found = candidates.find(isFile);
-  return found !== undefined && /\.[mc]?tsx?$/.test(extname(found)) ? found : undefined;
-}
-
-/** Lets notebooks written for tslab show things: its `display` ends in this kernel's. */
-async function connectTslab(): Promise<void> {
-  const from = createRequire(join(packageRoot(), "package.json"));
-  const inside = dirname(from.resolve("tslab"));
-  if (!existsSync(join(inside, "jupyter.js"))) return;
-  const jupyter = from(join(inside, "jupyter.js")) as { lastWriteDisplayData: unknown };
-  jupyter.lastWriteDisplayData = (
-    { data, transient }: { data: Record<string, unknown>; transient: { display_id?: string } },
-    update: boolean,
-  ): void => {
-    const display = (globalThis as unknown as Record<symbol, Display>)[Symbol.for("modalscope.display")];
-    if (update && transient.display_id !== undefined) display.update(transient.display_id, data);
-    else display.display(data, { displayId: transient.display_id });
-  };
-}
-
-interface Display {
-  display(bundle: Record<string, unknown>, options?: { displayId?: string }): void;
-  update(displayId: string, bundle: Record<string, unknown>): void;
+function isUnresolved(error: unknown): boolean {
+  const { code } = toObject(error) as { code?: string };
+  return code === "ERR_MODULE_NOT_FOUND" || code === "ERR_UNSUPPORTED_DIR_IMPORT";
 }

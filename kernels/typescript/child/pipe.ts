@@ -7,18 +7,21 @@ import type { Report } from "../messages.js";
 export const commandsFd = 4;
 const reportsFd = 3;
 
+const write = writeSync;
+
 /**
  * Hands a report to the session. It is written at once and in order, and waits when the pipe is full: so
  * output streams while a cell computes, memory stays bounded, and nothing is lost when the process ends. The
  * lock keeps an interrupt from cutting a message in two.
+ * @param then is one step with the last byte: an interrupt comes before both or after both.
  */
-export function report(message: Report): void {
+export function report(message: Report, then?: () => void): void {
   const frame = encodeFrame(message);
   lockNative();
   try {
     for (let from = 0; from < frame.length; ) {
       try {
-        from += writeSync(reportsFd, frame, from);
+        from += write(reportsFd, frame, from);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
         waitBriefly();
@@ -28,13 +31,15 @@ export function report(message: Report): void {
         lockNative();
       }
     }
+    then?.();
   } finally {
     unlockNative();
   }
 }
 
 const never = new Int32Array(new SharedArrayBuffer(4));
+const { wait } = Atomics;
 
 function waitBriefly(): void {
-  Atomics.wait(never, 0, 0, 1);
+  wait(never, 0, 0, 1);
 }

@@ -1,4 +1,17 @@
+// Not the global ones, which belong to the cells.
+import {
+  setImmediate as nativeImmediate,
+  setInterval as nativeInterval,
+  setTimeout as nativeTimeout,
+} from "node:timers";
 import type { Output } from "../../protocol/outputs.js";
+import {
+  defineProperties,
+  getOwnPropertyDescriptors,
+  NativeAbortController,
+  stringCharCode,
+  stringSlice,
+} from "../intrinsics.js";
 import { InterruptedError } from "./errors.js";
 import { report } from "./pipe.js";
 
@@ -11,6 +24,8 @@ export interface Run {
   readonly abort: AbortController;
 }
 
+const nextTick = process.nextTick;
+
 /*
  * Which run the code on the stack belongs to. Compiled cells hand it over each `await` (see compiler/emit.ts), and
  * timers carry it, so that output goes to the cell that caused it and an interrupted cell's loops end. It is not
@@ -21,7 +36,7 @@ let latest: Run | undefined;
 let current: Run | undefined;
 
 export function startRun(id: number): Run {
-  const run: Run = { id, active: true, interrupted: false, abort: new AbortController() };
+  const run: Run = { id, active: true, interrupted: false, abort: new NativeAbortController() };
   latest = run;
   current = run;
   return run;
@@ -40,12 +55,37 @@ export function resume(run: Run | undefined): void {
   if (run?.interrupted) throw new InterruptedError();
   current = run;
   // What comes after an earlier cell's turn and says nothing of its run belongs to the latest.
-  if (run !== latest) process.nextTick(() => (current = latest));
+  if (run !== latest) nextTick(() => (current = latest));
 }
+
+/** Printed text is sent in pieces of this size at most, so that each fits into a message. */
+const longestPiece = 1 << 20;
 
 /** Sends an output to the cell that the calling code belongs to. */
 export function sendOutput(output: Output): void {
-  report({ type: "output", run: current?.id ?? 0, output });
+  const run = current?.id ?? 0;
+  if (output.type !== "stream" || output.content.text.length <= longestPiece) {
+    report({ type: "output", run, output });
+    return;
+  }
+  const { name, text } = output.content;
+  for (let from = 0; from < text.length; ) {
+    const to = pieceEnd(text, from);
+    report({
+      type: "output",
+      run,
+      output: { type: "stream", content: { name, text: stringSlice(text, from, to) } },
+    });
+    from = to;
+  }
+}
+
+/** Not between the two halves of a character. */
+function pieceEnd(text: string, from: number): number {
+  const end = from + longestPiece;
+  if (end >= text.length) return text.length;
+  const last = stringCharCode(text, end - 1);
+  return last >= 0xd800 && last < 0xdc00 ? end - 1 : end;
 }
 
 /** Timers keep their run; those of an interrupted one are dropped. */
@@ -71,9 +111,9 @@ export function guardTimers(): void {
       );
     };
     // util.promisify finds the promise version of a timer as a property of it.
-    return Object.defineProperties(guarded as F, Object.getOwnPropertyDescriptors(set));
+    return defineProperties(guarded as F, getOwnPropertyDescriptors(set));
   };
-  globalThis.setTimeout = guard(globalThis.setTimeout as never);
-  globalThis.setInterval = guard(globalThis.setInterval as never);
-  globalThis.setImmediate = guard(globalThis.setImmediate as never);
+  globalThis.setTimeout = guard(nativeTimeout as never);
+  globalThis.setInterval = guard(nativeInterval as never);
+  globalThis.setImmediate = guard(nativeImmediate as never);
 }

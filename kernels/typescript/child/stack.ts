@@ -1,4 +1,14 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
+import {
+  attempt,
+  NativeError,
+  parseJson,
+  SafeMap,
+  stringIncludes,
+  stringIndexOf,
+  stringSlice,
+  toText,
+} from "../intrinsics.js";
 import type { CompiledCell, Insertion } from "../messages.js";
 
 /** Positions of compiled cells in the cells as they were written. Lines and columns count from 1. */
@@ -10,7 +20,7 @@ export interface CellPositions {
 }
 
 export function cellPositions(): CellPositions {
-  const cells = new Map<string, { cell: CompiledCell; code: string; map?: SourceMap }>();
+  const cells = new SafeMap<string, { cell: CompiledCell; code: string; map?: SourceMap }>();
   return {
     add(cell, code) {
       cells.set(cell.name, { cell, code });
@@ -18,7 +28,7 @@ export function cellPositions(): CellPositions {
     original(name, line, column) {
       const known = cells.get(name);
       if (known === undefined) return undefined;
-      known.map ??= new SourceMap(JSON.parse(known.cell.sourceMap) as SourceMapPayload);
+      known.map ??= new SourceMap(parseJson(known.cell.sourceMap) as SourceMapPayload);
       const entry = known.map.findEntry(line - 1, column - 1);
       if (!("originalLine" in entry)) return undefined;
       const found = withoutInsertions(known.cell.insertions, entry.originalLine, entry.originalColumn);
@@ -34,7 +44,8 @@ function withoutInsertions(
   column: number,
 ): { line: number; column: number } {
   let shift = 0;
-  for (const insertion of insertions) {
+  for (let i = 0; i < insertions.length; i++) {
+    const insertion = insertions[i];
     if (insertion.line !== line) continue;
     const start = insertion.column + shift;
     if (column < start) break;
@@ -44,33 +55,60 @@ function withoutInsertions(
   return { line, column: column - shift };
 }
 
+type PrepareStackTrace = (error: Error, sites: NodeJS.CallSite[]) => string;
+
+let prepare: PrepareStackTrace = headline;
+
 /** Makes every stack trace name the cells' own lines, and leave out how the kernel called them. */
 export function installStackTraces(positions: CellPositions, kernelFolder: string): void {
-  const isKernel = (site: NodeJS.CallSite): boolean => site.getFileName()?.includes(kernelFolder) ?? false;
-  Error.prepareStackTrace = (error, sites) => {
-    const first = sites.findIndex((site) => !isKernel(site));
-    const called = sites.findIndex((site, at) => at > first && isKernel(site));
-    const frames = first === -1 ? [] : sites.slice(first, called === -1 ? undefined : called);
-    const shown =
-      first > 0 ? frames.filter((site) => positions.code(site.getFileName() ?? "") !== undefined) : frames;
-    return headline(error) + shown.map((site) => `\n    at ${describe(site, positions)}`).join("");
+  const isKernel = (site: NodeJS.CallSite): boolean => stringIncludes(site.getFileName() ?? "", kernelFolder);
+  prepare = (error, sites) => {
+    let from = 0;
+    while (from < sites.length && isKernel(sites[from])) from++;
+    let to = from;
+    while (to < sites.length && !isKernel(sites[to])) to++;
+    let text = headline(error);
+    for (let i = from; i < to; i++) {
+      // What the kernel threw is shown where the cell called it.
+      if (from > 0 && positions.code(sites[i].getFileName() ?? "") === undefined) continue;
+      text += `\n    at ${describe(sites[i], positions)}`;
+    }
+    return text;
   };
+  NativeError.prepareStackTrace = prepare;
+}
+
+/** Runs `work` while stacks are the kernel's text, also where a cell has set `Error.prepareStackTrace` to its own. */
+export function withKernelStacks<T>(work: () => T): T {
+  const own = NativeError.prepareStackTrace;
+  if (own === prepare) return work();
+  attempt(() => {
+    NativeError.prepareStackTrace = prepare;
+  }, undefined);
+  try {
+    return work();
+  } finally {
+    attempt(() => {
+      NativeError.prepareStackTrace = own;
+    }, undefined);
+  }
 }
 
 function describe(site: NodeJS.CallSite, positions: CellPositions): string {
-  const text = String(site);
-  const [file, line, column] = [site.getFileName(), site.getLineNumber(), site.getColumnNumber()];
+  const text = toText(site);
+  const file = site.getFileName();
+  const line = site.getLineNumber();
+  const column = site.getColumnNumber();
   if (file == null || line == null || column == null) return text;
   const original = positions.original(file, line, column);
-  if (original === undefined) return text;
-  return text.replace(`${file}:${line}:${column}`, `${file}:${original.line}:${original.column}`);
+  const place = `${file}:${line}:${column}`;
+  const at = stringIndexOf(text, place);
+  if (original === undefined || at === -1) return text;
+  const rest = stringSlice(text, at + place.length);
+  return `${stringSlice(text, 0, at)}${file}:${original.line}:${original.column}${rest}`;
 }
 
+/** A class whose `toString` throws is the cell's own; the frames are still worth showing. */
 function headline(error: Error): string {
-  try {
-    return String(error);
-  } catch {
-    // A class whose toString throws is the user's own; the frames are still worth showing.
-    return "Error";
-  }
+  return attempt(() => toText(error), "Error");
 }

@@ -1,9 +1,20 @@
 import { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 // Not the global one, which belongs to the cells (runs.ts).
-import { setTimeout } from "node:timers";
+import { setTimeout as nativeTimeout } from "node:timers";
+import {
+  bytesFrom,
+  copyBytes,
+  decodeChunk,
+  NativeError,
+  NativePromise,
+  SafeMap,
+  toText,
+} from "../intrinsics.js";
 import { report } from "./pipe.js";
 import { currentRun, sendOutput } from "./runs.js";
+
+const nextTick = process.nextTick;
 
 /** Sends what JavaScript prints as the cell's output. (What native code prints comes by the real pipes.) */
 export function captureStreams(): void {
@@ -15,11 +26,11 @@ function capture(stream: NodeJS.WriteStream, name: "stdout" | "stderr"): void {
   const decoder = new StringDecoder("utf8");
   const write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
     const encoding = typeof rest[0] === "string" ? (rest[0] as BufferEncoding) : "utf8";
-    const bytes = typeof chunk === "string" && encoding !== "utf8" ? Buffer.from(chunk, encoding) : chunk;
-    const text = typeof bytes === "string" ? bytes : decoder.write(Buffer.from(bytes));
+    const bytes = typeof chunk === "string" && encoding !== "utf8" ? bytesFrom(chunk, encoding) : chunk;
+    const text = typeof bytes === "string" ? bytes : decodeChunk(decoder, copyBytes(bytes));
     if (text !== "") sendOutput({ type: "stream", content: { name, text } });
-    const done = rest.at(-1);
-    if (typeof done === "function") process.nextTick(done as () => void);
+    const done = rest[rest.length - 1];
+    if (typeof done === "function") nextTick(done as () => void);
     return true;
   };
   stream.write = write as typeof stream.write;
@@ -34,15 +45,21 @@ export function captureWarnings(): void {
   });
 }
 
-const waiting = new Map<number, { resolve(value: string): void; reject(error: Error): void }>();
+const waiting = new SafeMap<number, { resolve(value: string): void; reject(error: Error): void }>();
 let nextRequest = 0;
 
 /** Asks the person at the client for a line; rejects where nobody can answer. */
 export function input(prompt = "", password = false): Promise<string> {
-  return new Promise((resolve, reject) => {
+  return new NativePromise((resolve, reject) => {
     const request = nextRequest++;
     waiting.set(request, { resolve, reject });
-    report({ type: "input_request", run: currentRun()?.id ?? 0, request, prompt, password });
+    report({
+      type: "input_request",
+      run: currentRun()?.id ?? 0,
+      request,
+      prompt: toText(prompt),
+      password: password === true,
+    });
   });
 }
 
@@ -50,7 +67,7 @@ export function answerInput(request: number, value: string | undefined, error: s
   const asked = waiting.get(request);
   waiting.delete(request);
   if (value !== undefined) asked?.resolve(value);
-  else asked?.reject(new Error(error ?? "No input came."));
+  else asked?.reject(new NativeError(error ?? "No input came."));
 }
 
 let stdin: Readable | undefined;
@@ -78,7 +95,7 @@ const readAgainMs = 50;
 function createStdin(): Readable {
   const stream = new Readable({
     read() {
-      setTimeout(() => {
+      nativeTimeout(() => {
         if (stream !== stdin) return;
         input().then(
           (line) => stream === stdin && stream.push(`${line}\n`),

@@ -1,3 +1,4 @@
+/** A thread beside the cells: it takes the session's commands, and ends a cell that computes when it is interrupted. */
 import { Session } from "node:inspector";
 import { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
@@ -11,56 +12,81 @@ const port = parentPort;
 if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
 const { lock, watchdogState } = workerData as { lock: Int32Array; watchdogState: Int32Array };
 
+/** How long the cells' thread may take to answer an interrupt before what it computes is cut short. */
 const answerMs = 50;
-const terminationMs = 200;
-const attempts = 50;
+const nudgeMs = 20;
+
+/** The run that is being interrupted; what comes meanwhile waits, so that nothing of the next cell is cut short. */
+let interrupting: number | undefined;
+const waiting: Command[] = [];
 
 const commands = new Socket({ fd: commandsFd, readable: true, writable: false });
 const read = frameReader();
 commands.on("data", (chunk) => {
-  for (const command of read(chunk) as Command[]) {
-    if (command.type === "interrupt") void interrupt(command.run);
-    else port.postMessage(command);
-  }
+  for (const command of read(chunk) as Command[]) take(command);
 });
-// The session is gone: so is the reason to live, and the main thread may be in an endless loop.
-commands.on("close", () => process.kill(process.pid, "SIGKILL"));
+// The session is gone: so is the reason to live, for what the cells have started too.
+commands.on("close", () => signalGroup("SIGKILL"));
 
-async function interrupt(run: number): Promise<void> {
-  const before = Atomics.load(watchdogState, WatchdogSlot.answered);
-  // A late interrupt must not end the cell after the one it was meant for.
-  const isAnswered = (): boolean =>
-    Atomics.load(watchdogState, WatchdogSlot.answered) !== before ||
-    Atomics.load(watchdogState, WatchdogSlot.ended) >= run;
-  for (let attempt = 0; attempt < attempts && !isAnswered(); attempt++) {
-    port?.postMessage({ type: "interrupt", run } satisfies Command);
-    if (await until(isAnswered, answerMs)) return;
-    await terminate(isAnswered);
-  }
+function take(command: Command): void {
+  if (command.type === "interrupt" && !hasEnded(command.run)) signalGroup("SIGINT");
+  if (interrupting !== undefined) {
+    if (command.type !== "interrupt" || command.run !== interrupting) waiting.push(command);
+  } else if (command.type === "interrupt") void interrupt(command.run);
+  else port?.postMessage(command);
 }
 
-/** Ends what the main thread runs, once no native call is on its stack. */
-async function terminate(isAnswered: () => boolean): Promise<void> {
-  const { free, interrupting } = NativeLockState;
+const hasEnded = (run: number): boolean => Atomics.load(watchdogState, WatchdogSlot.ended) >= run;
+
+/** Repeats until the run has ended: any attempt may come at a moment when it cuts its own answer short. */
+async function interrupt(run: number): Promise<void> {
+  interrupting = run;
+  Atomics.store(watchdogState, WatchdogSlot.requested, run);
+  while (!hasEnded(run)) {
+    port?.postMessage({ type: "interrupt", run } satisfies Command);
+    if (!(await until(() => hasEnded(run), answerMs))) await terminate(run);
+  }
+  interrupting = undefined;
+  for (const command of waiting.splice(0)) take(command);
+}
+
+/**
+ * Cuts short what the cells' thread computes. The native lock is held from before it is known that the run goes on until V8
+ * says that the cut is done: so it falls into no native call, no message, no cell's end, and nothing after it.
+ */
+async function terminate(run: number): Promise<void> {
+  const { free } = NativeLockState;
   Atomics.store(lock, NativeLockCell.pending, 1);
-  const taken = (): boolean =>
-    isAnswered() || Atomics.compareExchange(lock, NativeLockCell.state, free, interrupting) === free;
-  await until(taken, Number.POSITIVE_INFINITY);
-  if (Atomics.load(lock, NativeLockCell.state) === interrupting) {
-    // Only for this moment: while an inspector is connected, Node's exit waits for it, with a line on stderr.
-    const main = new Session();
-    main.connectToMainThread();
-    let ended = false;
-    main.post("Runtime.terminateExecution", () => {
-      ended = true;
-    });
-    await until(() => ended || isAnswered(), terminationMs);
-    main.disconnect();
+  const isHeld = (): boolean =>
+    Atomics.compareExchange(lock, NativeLockCell.state, free, NativeLockState.interrupting) === free;
+  await until(() => hasEnded(run) || isHeld(), Number.POSITIVE_INFINITY);
+  if (Atomics.load(lock, NativeLockCell.state) === NativeLockState.interrupting) {
+    if (!hasEnded(run)) await cut(run);
     Atomics.store(lock, NativeLockCell.state, free);
     Atomics.notify(lock, NativeLockCell.state);
   }
   Atomics.store(lock, NativeLockCell.pending, 0);
   Atomics.notify(lock, NativeLockCell.pending);
+}
+
+async function cut(run: number): Promise<void> {
+  // Only for this moment: while an inspector is connected, Node's exit waits for it, with a line on stderr.
+  const main = new Session();
+  main.connectToMainThread();
+  let isDone = false;
+  main.post("Runtime.terminateExecution", () => {
+    isDone = true;
+  });
+  const isOver = (): boolean => isDone || Atomics.load(watchdogState, WatchdogSlot.exiting) === 1;
+  // A thread that only waits has nothing to cut short until it is given something to do.
+  while (!(await until(isOver, nudgeMs))) port?.postMessage({ type: "interrupt", run } satisfies Command);
+  main.disconnect();
+}
+
+/** To this process and what the cells have started in it, but for what they have detached. Windows has no such groups. */
+function signalGroup(signal: NodeJS.Signals): void {
+  if (process.platform !== "win32") process.kill(0, signal);
+  else if (signal === "SIGKILL") process.kill(process.pid, signal);
 }
 
 async function until(condition: () => boolean, limitMs: number): Promise<boolean> {

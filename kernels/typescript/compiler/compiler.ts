@@ -7,14 +7,15 @@ import {
   type Problem,
   scopeSpecifier,
 } from "../messages.js";
+import { adviceOn } from "./advice.js";
 import { isComplete } from "./complete-code.js";
 import { emitCell } from "./emit.js";
-import { completeString, stringBefore } from "./in-strings.js";
 import { adviceOnMissing, moduleNotFound } from "./missing-package.js";
 import { cellProgram } from "./program.js";
 import { quickInfoText } from "./quick-info.js";
 import { notebookScope, type Values } from "./scope.js";
-import { type CellSyntax, parseCell, readSyntax } from "./syntax.js";
+import { completeString, stringBefore } from "./string-completions.js";
+import { type CellSyntax, parseCell, parseProblems, readSyntax } from "./syntax.js";
 
 /** The language of one notebook: types across its cells, JavaScript for each. */
 export interface Compiler {
@@ -28,6 +29,8 @@ export interface Compiler {
    * @param values the values that exist now.
    */
   commit(values: Values): void;
+  /** Lets later cells see what a cell declared that another compiler had compiled and committed. */
+  restore(code: string, values: Values): void;
   /** @param hooks names that a string may hold. */
   complete(code: string, position: number, hooks?: readonly string[]): CompletionResult;
   /** What is known of the name at the position, as text; undefined when nothing. */
@@ -68,6 +71,14 @@ export function createCompiler(folder: string): Compiler {
 
   function check(code: string): Problem[] | { text: string; syntax: CellSyntax; uses: string[] } {
     const source = parseCell(code);
+    // Before anything is added to the text, which would be read as a part of unfinished code.
+    const broken = parseProblems(source);
+    if (broken.length > 0)
+      return withAdvice(
+        source,
+        broken.map((found) => describe(source, found)),
+        true,
+      );
     const syntax = readSyntax(source);
     if (syntax.problems.length > 0)
       return syntax.problems.map((p) => ({ ...p, code: undefined, ...at(source, p.start) }));
@@ -92,28 +103,35 @@ export function createCompiler(folder: string): Compiler {
   }
 
   function diagnose(source: ts.SourceFile): Problem[] {
-    const { service, current } = program;
-    const syntactic = service.getSyntacticDiagnostics(current);
-    const found = syntactic.length > 0 ? syntactic : service.getSemanticDiagnostics(current);
-    return found
-      .filter((d) => d.category === ts.DiagnosticCategory.Error)
-      .flatMap((d) => {
-        const start = Math.min(d.start ?? 0, source.text.length);
-        const length = Math.max(1, Math.min(d.length ?? 1, source.text.length - start));
-        let message = ts.flattenDiagnosticMessageText(d.messageText, "\n");
-        const name = source.text.slice(start, start + length);
-        if (d.code === moduleNotFound) {
-          const advice = adviceOnMissing(name.slice(1, -1), folder);
-          if (advice !== undefined) message = `Cannot find module ${name}. ${advice}`;
-        }
-        if (d.code === assignsToImport) {
-          const origin = scope.origins.get(name);
-          if (origin?.assignable) return [];
-          if (origin !== undefined && origin.statement === undefined)
-            message = `Cannot assign to '${name}' because an earlier cell made it constant.`;
-        }
-        return [{ message, code: d.code, length, ...at(source, start) }];
-      });
+    const problems = program.service
+      .getSemanticDiagnostics(program.current)
+      .filter((d) => d.category === ts.DiagnosticCategory.Error && !isAllowed(source, d))
+      .map((d) => describe(source, d));
+    return withAdvice(source, problems, false);
+  }
+
+  /** What the checker refuses and the kernel runs. */
+  function isAllowed(source: ts.SourceFile, { code, start, length }: ts.Diagnostic): boolean {
+    const text = source.text.slice(start, (start ?? 0) + (length ?? 0));
+    if (code === assignsToImport) return scope.origins.get(text)?.assignable ?? false;
+    return code === importsByRequire || (code === moduleNotFound && /^["'`]data:/.test(text));
+  }
+
+  function describe(source: ts.SourceFile, found: ts.Diagnostic): Problem {
+    const { code } = found;
+    const start = Math.min(found.start ?? 0, source.text.length);
+    const length = Math.max(1, Math.min(found.length ?? 1, source.text.length - start));
+    const place = at(source, start);
+    let message = ts.flattenDiagnosticMessageText(found.messageText, "\n");
+    const name = source.text.slice(start, start + length);
+    if (code === moduleNotFound) {
+      const advice = adviceOnMissing(name.slice(1, -1), folder);
+      if (advice !== undefined) message = `Cannot find module ${name}. ${advice}`;
+    }
+    const origin = code === assignsToImport ? scope.origins.get(name) : undefined;
+    if (origin !== undefined && origin.statement === undefined)
+      message = `Cannot assign to '${name}' because an earlier cell made it constant.`;
+    return { message, code, length, ...place };
   }
 
   function commit(values: Values): void {
@@ -122,26 +140,37 @@ export function createCompiler(folder: string): Compiler {
     compiled = undefined;
   }
 
-  /** Shows the service a cell that is being written, with all of the notebook's names in reach. */
-  function draft(code: string): void {
+  function restore(code: string, values: Values): void {
+    const syntax = readSyntax(parseCell(code));
+    const uses = earlierNames(syntax);
+    scope.add({ text: checkedText(code, syntax, uses), syntax, uses }, values);
+  }
+
+  /**
+   * Shows the service a cell that is being written, with all of the notebook's names in reach. Their imports come
+   * first: after unfinished code they would be read as a part of it. Gives where the cell's own text begins.
+   */
+  function draft(code: string): number {
     const syntax = readSyntax(parseCell(code));
     const names = [...scope.origins.keys()].filter(
       (name) => !syntax.declared.has(name) && !syntax.imported.has(name),
     );
-    program.show(checkedText(code, syntax, names));
+    const imports = `${scope.importOf(names)}\n`;
+    program.show(imports + code);
+    return imports.length;
   }
 
   function complete(code: string, position: number, hooks: readonly string[] = []): CompletionResult {
-    draft(code);
-    const info = program.service.getCompletionsAtPosition(program.current, position, {});
+    const before = draft(code);
+    const info = program.service.getCompletionsAtPosition(program.current, before + position, {});
     const text = stringBefore(parseCell(code), position);
     // What the types allow in a string goes before what it might be.
     if (text !== undefined && (info?.entries ?? []).length === 0)
       return completeString(text, position, { folder, hooks });
     const typed = /[\p{ID_Continue}$#]*$/u.exec(code.slice(0, position))?.[0] ?? "";
     const span = info?.optionalReplacementSpan;
-    const start = span?.start ?? position - typed.length;
-    const end = Math.max(position, span === undefined ? position : span.start + span.length);
+    const start = span === undefined ? position - typed.length : span.start - before;
+    const end = Math.max(position, span === undefined ? position : start + span.length);
     const prefix = code.slice(start, position);
     const ranked = (info?.entries ?? [])
       .map((entry) => ({ entry, rank: rank(entry.name, prefix) }))
@@ -161,21 +190,36 @@ export function createCompiler(folder: string): Compiler {
   }
 
   function inspect(code: string, position: number): string | undefined {
-    draft(code);
+    const before = draft(code);
     // Jupyter asks at the cursor, which often stands just after the name or its bracket.
     for (const offset of [position, position - 1, position - 2]) {
       if (offset < 0) break;
-      const info = program.service.getQuickInfoAtPosition(program.current, offset);
+      const info = program.service.getQuickInfoAtPosition(program.current, before + offset);
       if (info !== undefined) return quickInfoText(info);
     }
     return undefined;
   }
 
-  return { compile, rehearse, commit, complete, inspect, isComplete };
+  return { compile, rehearse, commit, restore, complete, inspect, isComplete };
 }
 
 /** "Cannot assign to 'x' because it is an import." Earlier cells' names are imports to the checker only. */
 const assignsToImport = 2632;
+
+/** "Import assignment cannot be used when targeting ECMAScript modules." */
+const importsByRequire = 1202;
+
+/** The same advice is given once. */
+function withAdvice(source: ts.SourceFile, problems: readonly Problem[], isSyntax: boolean): Problem[] {
+  const lines = source.text.split("\n");
+  const given = new Set<string>();
+  return problems.map((problem) => {
+    const advice = adviceOn({ code: problem.code, isSyntax }, lines[problem.line - 1] ?? "", source.text);
+    if (advice === undefined || given.has(advice)) return problem;
+    given.add(advice);
+    return { ...problem, message: `${problem.message} ${advice}` };
+  });
+}
 
 function at(source: ts.SourceFile, offset: number): { line: number; column: number } {
   const { line, character } = source.getLineAndCharacterOfPosition(offset);

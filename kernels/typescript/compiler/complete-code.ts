@@ -1,7 +1,7 @@
 import ts = require("typescript");
 
 import type { IsComplete } from "../messages.js";
-import { parseCell } from "./syntax.js";
+import { parseCell, parseProblems } from "./syntax.js";
 
 /** Parser messages that mean "more is to come" wherever they stand: unterminated template, comment. */
 const openCodes = new Set([1010, 1160]);
@@ -14,8 +14,7 @@ const unterminatedString = 1002;
  */
 export function isComplete(code: string): IsComplete {
   const source = parseCell(code);
-  const problems = (source as unknown as { parseDiagnostics: readonly ts.DiagnosticWithLocation[] })
-    .parseDiagnostics;
+  const problems = parseProblems(source);
   const end = code.trimEnd().length;
   const open = problems.some((d) => openCodes.has(d.code) || d.start >= end);
   const wrong = problems.some(

@@ -24,7 +24,7 @@ const options: ts.CompilerOptions = {
  */
 export function emitCell(code: string, name: string, syntax: CellSyntax, prelude: string): CompiledCell {
   const { text, insertions } = edited(code, syntax.edits, prelude);
-  const imports = new Map<string, Set<string>>();
+  const imports = new Map<string, FoundImport>();
   const output = ts.transpileModule(`${text}\nexport {};`, {
     fileName: `${name}.ts`,
     compilerOptions: options,
@@ -36,7 +36,11 @@ export function emitCell(code: string, name: string, syntax: CellSyntax, prelude
     sourceMap: output.sourceMapText ?? "",
     insertions,
     awaits: syntax.awaits,
-    imports: [...imports].map(([specifier, names]) => ({ specifier, names: [...names] })),
+    imports: [...imports].map(([specifier, { names, attributes }]) => ({
+      specifier,
+      names: [...names],
+      ...(attributes && { attributes }),
+    })),
     declared: [...syntax.declared].filter(([, d]) => d.value).map(([n]) => n),
   };
 }
@@ -119,7 +123,7 @@ const cellRuntime: ts.TransformerFactory<ts.SourceFile> = (context) => {
  * After the CommonJS step: imports go to the top, as the language says, and are taken from the runtime, which
  * has loaded them; what clears the exports goes (an earlier run's values stay until the cell sets them anew).
  */
-function hoistImports(found: Map<string, Set<string>>): ts.TransformerFactory<ts.SourceFile> {
+function hoistImports(found: Map<string, FoundImport>): ts.TransformerFactory<ts.SourceFile> {
   return (context) => {
     const { factory } = context;
     return (source) => {
@@ -160,17 +164,30 @@ function importOf(statement: ts.Statement): ts.ImportDeclaration | undefined {
   return node;
 }
 
-function note(declaration: ts.ImportDeclaration, found: Map<string, Set<string>>): void {
+interface FoundImport {
+  names: Set<string>;
+  attributes?: Record<string, string>;
+}
+
+function note(declaration: ts.ImportDeclaration, found: Map<string, FoundImport>): void {
   const specifier = (declaration.moduleSpecifier as ts.StringLiteral).text;
   if (specifier === scopeSpecifier) return;
-  const names = found.get(specifier) ?? new Set<string>();
-  found.set(specifier, names);
+  const entry: FoundImport = found.get(specifier) ?? { names: new Set<string>() };
+  found.set(specifier, entry);
+  if (declaration.attributes !== undefined) entry.attributes = attributesOf(declaration.attributes);
+  const { names } = entry;
   const clause = declaration.importClause;
   if (clause?.name !== undefined) names.add("default");
   const bindings = clause?.namedBindings;
   if (bindings !== undefined && ts.isNamedImports(bindings)) {
     for (const element of bindings.elements) names.add((element.propertyName ?? element.name).text);
   }
+}
+
+function attributesOf({ elements }: ts.ImportAttributes): Record<string, string> {
+  return Object.fromEntries(
+    elements.flatMap(({ name, value }) => (ts.isStringLiteral(value) ? [[name.text, value.text]] : [])),
+  );
 }
 
 /** `Object.defineProperty(exports, "__esModule", …)` or `exports.a = exports.b = void 0`. */

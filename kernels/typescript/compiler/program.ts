@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import ts = require("typescript");
 
@@ -92,6 +93,7 @@ export function cellProgram(folder: string): CellProgram {
       const extension = ts.Extension.Ts;
       return { resolvedModule: { resolvedFileName: cell, extension, isExternalLibraryImport: false } };
     }
+    if (name.startsWith("file:")) return resolve(fileURLToPath(name), containing);
     // Files near the notebook come and go; only packages are worth remembering.
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);

@@ -40,6 +40,11 @@ export function parseCell(code: string): ts.SourceFile {
   );
 }
 
+/** What the parser complains about. */
+export function parseProblems(source: ts.SourceFile): readonly ts.DiagnosticWithLocation[] {
+  return (source as unknown as { parseDiagnostics: readonly ts.DiagnosticWithLocation[] }).parseDiagnostics;
+}
+
 export function readSyntax(source: ts.SourceFile): CellSyntax {
   const syntax: CellSyntax = {
     declared: new Map(),
@@ -60,7 +65,7 @@ function readStatement(statement: ts.Statement, source: ts.SourceFile, syntax: C
     return;
   }
   if (ts.isImportEqualsDeclaration(statement)) {
-    syntax.imported.set(statement.name.text, statement.getText(source));
+    readImportEquals(statement, source, syntax);
     return;
   }
   if (ts.isExportAssignment(statement) || ts.isExportDeclaration(statement)) {
@@ -171,6 +176,22 @@ function readImport(statement: ts.ImportDeclaration, source: ts.SourceFile, synt
   if (bindings === undefined) return;
   if (ts.isNamespaceImport(bindings)) add(bindings.name, `* as ${bindings.name.text}`);
   else for (const element of bindings.elements) add(element.name, `{ ${element.getText(source)} }`);
+}
+
+/** `import a = require("a")` brings a module in; `import b = a.b` gives a name to something that is there. */
+function readImportEquals(
+  statement: ts.ImportEqualsDeclaration,
+  source: ts.SourceFile,
+  syntax: CellSyntax,
+): void {
+  const name = statement.name.text;
+  const exported = hasExport(statement);
+  if (ts.isExternalModuleReference(statement.moduleReference) && !exported) {
+    syntax.imported.set(name, statement.getText(source));
+    return;
+  }
+  syntax.declared.set(name, { value: true, assignable: false, exported });
+  if (!exported) syntax.edits.push({ position: statement.getStart(source), text: "export " });
 }
 
 function attributes(statement: ts.ImportDeclaration, source: ts.SourceFile): string {

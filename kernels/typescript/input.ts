@@ -1,15 +1,15 @@
 import type { Router } from "zeromq";
-import { decodeMessage, encodeMessage, type Message, newHeader } from "../protocol/wire.js";
+import { encodeMessage, type Message, newHeader, queuedSend, receiveMessage } from "../protocol/wire.js";
 
 /** Asks the person at the client for lines of input, one at a time. */
-export interface Keyboard {
+export interface InputRequester {
   /** @throws when the client that sent the running cell cannot be asked. */
   ask(prompt: string, password: boolean): Promise<string>;
   /** Takes the answers; ends with the socket. */
   serve(): Promise<void>;
 }
 
-export interface KeyboardParts {
+export interface InputRequesterParts {
   socket: Router;
   key: string;
   sessionId: string;
@@ -17,6 +17,7 @@ export interface KeyboardParts {
   executing(): Message | undefined;
   /** What was printed comes before the question. */
   flush(): Promise<void>;
+  log(line: string): void;
 }
 
 interface Question {
@@ -26,7 +27,15 @@ interface Question {
   reject(error: unknown): void;
 }
 
-export function createKeyboard({ socket, key, sessionId, executing, flush }: KeyboardParts): Keyboard {
+export function createInputRequester({
+  socket,
+  key,
+  sessionId,
+  executing,
+  flush,
+  log,
+}: InputRequesterParts): InputRequester {
+  const send = queuedSend(socket);
   /** The first one is at the client. */
   let questions: Question[] = [];
 
@@ -40,7 +49,7 @@ export function createKeyboard({ socket, key, sessionId, executing, flush }: Key
       buffers: [],
     };
     flush()
-      .then(() => socket.send(encodeMessage(message, key)))
+      .then(() => send(encodeMessage(message, key)))
       .catch(reject);
   }
 
@@ -60,8 +69,13 @@ export function createKeyboard({ socket, key, sessionId, executing, flush }: Key
     },
     async serve() {
       for await (const frames of socket) {
-        const message = decodeMessage(frames, key);
-        if (message?.header.msg_type !== "input_reply") continue;
+        const received = receiveMessage(frames, key);
+        if (received.problem !== undefined) {
+          log(`A message was dropped. ${received.problem}`);
+          continue;
+        }
+        const { message } = received;
+        if (message.header.msg_type !== "input_reply") continue;
         // An answer to a cell that has ended is nobody's.
         questions = questions.filter((question) => question.asking === executing());
         questions.shift()?.resolve(String(message.content.value));

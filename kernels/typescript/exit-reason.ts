@@ -1,20 +1,25 @@
 import type { ErrorContent } from "../protocol/outputs.js";
 
-/** Why the process that ran the cells ended, in words for the cell that it ended in. */
-export function describeDeath(end: {
+/** Why the process that ran the cells ended, for the cell that it ended in. */
+export function describeExit(end: {
   code: number | null;
   signal: NodeJS.Signals | null;
   /** The code that it left with by itself, from `process.exit` or a listener's failure. */
   exitCalled: number | undefined;
-  /** The last that it printed to stderr. */
-  lastWords: string;
+  /** Why what it sent could not be read, where it was ended for that. */
+  broken: string | undefined;
+  /** The end of what it printed to stderr. */
+  stderrTail: string;
 }): ErrorContent {
   const evalue = `${cause(end)} All variables are lost; restart the kernel.`;
   return { ename: "KernelDied", evalue, traceback: [`KernelDied: ${evalue}`] };
 }
 
-function cause({ code, signal, exitCalled, lastWords }: Parameters<typeof describeDeath>[0]): string {
-  if (/heap out of memory|Array buffer allocation failed/.test(lastWords)) {
+function cause({ code, signal, exitCalled, broken, stderrTail }: Parameters<typeof describeExit>[0]): string {
+  if (broken !== undefined) {
+    return `The cell's process was ended because its messages to the kernel were damaged (${broken.replace(/\.$/, "")}): does a cell write to file descriptor 3?`;
+  }
+  if (/heap out of memory|Array buffer allocation failed/.test(stderrTail)) {
     return "The cell ran out of memory: JavaScript's heap was full (NODE_OPTIONS=--max-old-space-size=8192 raises its limit to 8 GB).";
   }
   if (exitCalled !== undefined) return `The cell ended its process with exit code ${exitCalled}.`;
@@ -22,6 +27,6 @@ function cause({ code, signal, exitCalled, lastWords }: Parameters<typeof descri
     return "The cell's process was killed from outside (SIGKILL); the system does so when memory is short.";
   }
   if (signal !== null) return `The cell's process crashed (${signal}).`;
-  if (code === null) return `The cell's process could not be started: ${lastWords}.`;
+  if (code === null) return `The cell's process could not be started: ${stderrTail}.`;
   return `The cell's process ended with exit code ${code}.`;
 }
