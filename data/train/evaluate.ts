@@ -5,8 +5,8 @@ import { Command } from "commander";
 import { loadModel } from "../../lib/model/load.js";
 import { progressBar } from "../../lib/plot/index.js";
 import { modelCard } from "./common/card.js";
-import type { Curves } from "./common/driver.js";
 import { evaluate, type TrialResult } from "./common/evaluate.js";
+import type { Curves } from "./common/state.js";
 import { recipeNamed, recipes } from "./recipes.js";
 
 interface Options {

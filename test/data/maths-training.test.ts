@@ -2,24 +2,29 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
+import type { Transcript } from "../../data/train/common/recipe.js";
+import { transcriptBatch } from "../../data/train/common/transcripts.js";
 import {
-  type DataMix,
-  evaluationBatch,
+  drillRow,
   exchange,
-  trainingBatches,
-} from "../../data/train/maths-zh-en/batches.js";
-import { heldOutProblems } from "../../data/train/maths-zh-en/problems.js";
+  FACTS_PER_ROW,
+  mathsSources,
+  problemRow,
+} from "../../data/train/maths-zh-en/sources.js";
 import { trainTokenizer } from "../../data/train/maths-zh-en/tokenizer.js";
 import { seeded } from "../../lib/random.js";
+import { heldOutProblems } from "../../lib/tasks/maths/held-out.js";
 import { checkMaths } from "../../lib/tasks/maths/maths.js";
 import { drawProblems } from "../../lib/tasks/maths/synthetic.js";
 import { testTokenizer } from "./write-tokenizer.js";
 
 const files = testTokenizer();
-const tokenizer = new PreTrainedTokenizer(files.tokenizer, files.tokenizerConfig);
+const tokenizer = new PreTrainedTokenizer(files.tokenizer, {
+  ...files.tokenizerConfig,
+  chat_template: files.template,
+});
 const encode = (text: string): number[] => Array.from(tokenizer.encode(text), Number);
 const decode = (ids: Iterable<number>): string => tokenizer.decode([...ids], { skip_special_tokens: false });
-const filler = files.ids["<|endoftext|>"];
 
 interface Golden {
   texts: { text: string; ids: number[]; decoded: string }[];
@@ -61,79 +66,91 @@ describe("the maths tokenizer", () => {
   });
 });
 
-describe("trainingBatches", () => {
-  const mix: DataMix = {
-    rows: 8,
-    lot: 4,
-    factsPerRow: 5,
-    chatShare: 0.5,
-    drillShare: (progress) => (progress < 0.5 ? 1 : 0),
-  };
-  const batches = [...trainingBatches(encode, filler, mix, 16, 1)];
-  const rowsOf = ({ tokens, mask }: (typeof batches)[number]): { text: string; learnt: string }[] => {
-    const [rows, time] = tokens.shape;
-    return Array.from({ length: rows }, (_, r) => {
-      const ids = tokens.data.subarray(r * time, (r + 1) * time);
-      const counted = ids.filter((_, t) => mask.data[r * time + t] === 1);
-      return { text: decode(ids), learnt: decode(counted) };
+describe("what the maths checkpoint learns from", () => {
+  const random = seeded(1);
+  const rowsOf = (rows: readonly Transcript[]): { text: string; learned: string }[] => {
+    const { batch, targets, lossWeights } = transcriptBatch(encode, rows);
+    return rows.map((_, row) => {
+      const cells = Array.from({ length: batch.seqLength }, (_, t) => row * batch.seqLength + t);
+      return {
+        text: decode(cells.filter((cell) => batch.attentionMask[cell]).map((cell) => batch.inputIds[cell])),
+        learned: decode(cells.filter((cell) => lossWeights[cell] === 1).map((cell) => targets[cell])),
+      };
     });
   };
 
   it("counts the answers of a drill, and nothing else", () => {
-    for (const { text, learnt } of batches.slice(0, 8).flatMap(rowsOf)) {
-      const lines = text.replaceAll("<|endoftext|>", "").trimEnd().split("\n");
-      assert.equal(lines.length, mix.factsPerRow);
+    for (const { text, learned } of rowsOf(Array.from({ length: 20 }, () => drillRow(random)))) {
+      const lines = text.trimEnd().split("\n");
+      assert.equal(lines.length, FACTS_PER_ROW);
       assert.deepEqual(
-        learnt.trimEnd().split("\n"),
+        learned.trimEnd().split("\n"),
         lines.map((line) => /\d+$/.exec(line)![0]),
       );
     }
   });
 
   it("counts the answering sentence with its end, plain or through the chat template", () => {
-    const rows = batches.slice(8).flatMap(rowsOf);
+    const rows = rowsOf(Array.from({ length: 60 }, () => problemRow(random)));
     const plain = rows.filter(({ text }) => !text.startsWith("<|im_start|>"));
     const chat = rows.filter(({ text }) => text.startsWith("<|im_start|>"));
     assert.ok(plain.length > 0 && chat.length > 0);
-    for (const { text, learnt } of plain) {
-      assert.match(learnt, /^[^\n]*[.。]<\|endoftext\|>$/);
-      assert.ok(text.includes(`\n${learnt}`), text);
+    for (const { text, learned } of plain) {
+      assert.match(learned, /^[^\n]*[.。]<\|endoftext\|>$/);
+      assert.ok(text.endsWith(`\n${learned}`), text);
     }
-    for (const { text, learnt } of chat) {
-      assert.match(learnt, /^[^\n]*[.。]<\|im_end\|>$/);
-      assert.ok(text.includes(`assistant\n${learnt}`), text);
+    for (const { text, learned } of chat) {
+      assert.match(learned, /^[^\n]*[.。]<\|im_end\|>$/);
+      assert.ok(text.endsWith(`assistant\n${learned}`), text);
     }
   });
 
-  it("is the same for the same seed", () => {
-    assert.deepEqual([...trainingBatches(encode, filler, mix, 16, 1)], batches);
-    assert.notDeepEqual([...trainingBatches(encode, filler, mix, 16, 2)], batches);
+  it("begins with drills alone and ends with both", () => {
+    const drills = (progress: number): number => mathsSources(random, progress)[0].share;
+    assert.equal(drills(0), 1);
+    assert.ok(drills(0.3) < 1 && drills(0.3) > drills(0.4));
+    assert.equal(drills(1), 0.4);
   });
-});
 
-describe("evaluationBatch", () => {
-  it("has one row per exchange, filled up on the right", () => {
-    const { tokens, mask } = evaluationBatch(encode, filler, [
-      exchange("5+7等于多少?", "答案是12。", false),
-      exchange("7?", "1.", false),
-    ]);
-    assert.equal(tokens.shape[0], 2);
-    assert.equal(decode(tokens.data.subarray(0, tokens.shape[1])), "5+7等于多少?\n答案是12。<|endoftext|>");
-    const second = encode("7?\n1.<|endoftext|>").length;
-    assert.equal(mask.data.slice(tokens.shape[1] + second).some(Boolean), false);
+  it("is predicted from the token before, whatever the rows' lengths", () => {
+    const rows: Transcript[] = [
+      { exchanges: [exchange("5+7等于多少?", "答案是12。", false)] },
+      { exchanges: [exchange("7?", "1.", false)] },
+    ];
+    const { batch, targets, lossWeights } = transcriptBatch(encode, rows);
+    const [first, second] = rows.map(({ exchanges: [{ prompt, reply }] }) => encode(prompt + reply));
+    assert.equal(batch.seqLength, first.length);
+    for (let t = 0; t + 1 < first.length; t++) if (lossWeights[t] === 1) assert.equal(targets[t], first[t + 1]);
+    assert.equal(lossWeights.subarray(batch.seqLength + second.length - 1).some(Boolean), false);
   });
 });
 
 describe("heldOutProblems", () => {
   it("are valid, three of each category, none of the same arithmetic", () => {
-    const problems = checkMaths({ problems: heldOutProblems(3, 7) }, "generated");
+    const problems = checkMaths(
+      { problems: heldOutProblems({ each: 3, seed: 7, distinct: "arithmetic" }) },
+      "generated",
+    );
     assert.equal(problems.length, 30);
     assert.equal(new Set(problems.map((p) => `${p.category} ${p.expression}`)).size, 30);
+  });
+
+  it("come by the hundreds, no question twice, and the same for the same seed", () => {
+    const problems = checkMaths({ problems: heldOutProblems({ each: 60, seed: 5 }) }, "generated");
+    assert.ok(problems.length > 300);
+    assert.equal(new Set(problems.map(({ en }) => en)).size, problems.length);
+    assert.deepEqual(heldOutProblems({ each: 60, seed: 5 }), problems);
+    assert.notDeepEqual(heldOutProblems({ each: 60, seed: 6 }), problems);
+  });
+
+  it("refuses a number of problems that is none", () => {
+    assert.throws(() => heldOutProblems({ each: 0 }), RangeError);
+    assert.throws(() => heldOutProblems({ each: 2.5 }), RangeError);
   });
 
   it("are what is shipped", () => {
     const path = new URL("../../../data/tasks/maths-zh-en-templates.json", import.meta.url);
     const shipped = JSON.parse(readFileSync(path, "utf8")) as { problems: unknown };
-    assert.deepEqual(shipped.problems, heldOutProblems(3, 7));
+    assert.deepEqual(shipped.problems, heldOutProblems({ each: 3, seed: 7, distinct: "arithmetic" }));
   });
 });

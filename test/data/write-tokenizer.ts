@@ -1,7 +1,8 @@
 /** Writes the tests' maths tokenizer to a folder, for Python to read: `node dist/test/data/write-tokenizer.js FOLDER`. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TokenizerFiles, trainTokenizer } from "../../data/train/maths-zh-en/tokenizer.js";
+import type { TokenizerFiles } from "../../data/train/common/words.js";
+import { trainTokenizer } from "../../data/train/maths-zh-en/tokenizer.js";
 import { seeded } from "../../lib/random.js";
 import { drawProblems } from "../../lib/tasks/maths/synthetic.js";
 
@@ -17,12 +18,12 @@ export function testTokenizer(): TokenizerFiles {
 }
 
 function write(folder: string): void {
-  const { tokenizer, tokenizerConfig, vocabularySize } = testTokenizer();
+  const { tokenizer, tokenizerConfig, template, vocabularySize } = testTokenizer();
   mkdirSync(folder, { recursive: true });
   const save = (name: string, value: unknown): void =>
     writeFileSync(join(folder, name), JSON.stringify(value));
   save("tokenizer.json", tokenizer);
-  save("tokenizer_config.json", tokenizerConfig);
+  save("tokenizer_config.json", { ...tokenizerConfig, chat_template: template });
   save("config.json", { model_type: "qwen2", vocab_size: vocabularySize });
 }
 

@@ -1,8 +1,8 @@
 /** The model card: what was trained, on what, and what was measured. */
 import type { Estimate } from "../../../lib/analysis/index.js";
-import type { Curves } from "./driver.js";
 import type { Accuracy, TrialResult } from "./evaluate.js";
 import type { Finding, Recipe, Trial } from "./recipe.js";
+import type { Curves } from "./state.js";
 
 const percent = (x: number): string => (100 * x).toFixed(1);
 const interval = ({ estimate, low, high }: Estimate): string =>
@@ -21,12 +21,12 @@ export function modelCard(
     const last = loss[loss.length - 1]?.[1] ?? Number.NaN;
     return `| ${name} | ${steps} | ${rows} | ${rate} | ${last.toFixed(3)} | ${(seconds / 60).toFixed(0)} |`;
   });
+  const vision = Object.keys(recipe.files).length > 0;
   const sections = results.map((result, i) => section(trials[i], result));
   return `---
 license: mit
-language: [en]
-pipeline_tag: image-text-to-text
----
+language: [${recipe.languages.join(", ")}]
+${vision ? "pipeline_tag: image-text-to-text\n" : ""}---
 # ${recipe.name}
 
 ${recipe.description}
@@ -42,14 +42,14 @@ ${stages.join("\n")}
 
 \`training.json\` has the curves, \`evaluation.json\` the numbers below.
 
-## Held-out questions
-
-Accuracy in per cent with 95 % Wilson intervals. *Withheld* is the same question without its picture; *commonest* is
-what always giving the most frequent answer to this type of question would score.
-
-${[...sections, ...findings.map(table)].join("\n\n")}
+${[...(sections.length > 0 ? [QUESTIONS] : []), ...sections, ...findings.map(table)].join("\n\n")}
 `;
 }
+
+const QUESTIONS = `## Held-out questions
+
+Accuracy in per cent with 95 % Wilson intervals. *Withheld* is the same question without its picture; *commonest* is
+what always giving the most frequent answer to this type of question would score.`;
 
 function table({ name, about, columns, rows }: Finding): string {
   const cell = (x: string | number | Estimate): string =>

@@ -30,7 +30,7 @@ export function easyVqaTalks(
   pictures: readonly EasyVqaPicture[],
   random: Random,
   showing: Showing = "picture",
-): Draw {
+): Draw<Conversation> {
   return () => {
     const { tasks, description, listing } = random.pick(pictures);
     const own = random.shuffle(tasks);
@@ -46,7 +46,7 @@ export function easyVqaTalks(
 }
 
 /** What the pictures of easy-VQA show, where its questions and answers tell both shape and colour. */
-export function easyVqaDescribing(pictures: readonly EasyVqaPicture[], random: Random): Draw {
+export function easyVqaDescribing(pictures: readonly EasyVqaPicture[], random: Random): Draw<Conversation> {
   const described = pictures.flatMap(({ description }) => description ?? []);
   return () => mirrored([random.pick(described)], random);
 }

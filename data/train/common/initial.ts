@@ -1,5 +1,6 @@
 import type { Weights } from "../../../lib/model/training/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
+import { READER_BLOCKS } from "./parts.js";
 
 /** What writes into a stream: shrunk by √(2 · blocks), so that the sum of all starts at the size of one (GPT-2). */
 const WRITERS =
@@ -33,11 +34,17 @@ export function residualScale(weights: Weights): void {
   }
 }
 
+/** Scales a tensor to a standard deviation (about 0). */
+export function scaleTo({ data }: Tensor, deviation: number): void {
+  const now = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+  for (let i = 0; i < data.length; i++) data[i] *= deviation / now;
+}
+
 /**
  * The language model's blocks from one on add nothing to the stream until they learn to: a deep model then begins to
  * learn as fast as a shallow one (Bachlechner et al. 2020, https://arxiv.org/abs/2003.04887).
  */
-export function silence(weights: Weights, from: number): void {
+export function zeroInitBlocks(weights: Weights, from: number): void {
   const names = [...weights.keys()].filter((name) => Number(BLOCK.exec(name)?.[1] ?? -1) >= from);
   const norms = names.filter((name) => isWrittenNorm(weights, name));
   for (const name of norms) weights.get(name)!.data.fill(-1);
@@ -48,4 +55,10 @@ export function silence(weights: Weights, from: number): void {
 /** Whether a norm scales what a block writes, as Gemma's do; Llama's norm of the same name comes before the MLP. */
 function isWrittenNorm(weights: Weights, name: string): boolean {
   return WRITTEN.test(name) && weights.has(name.replace(/post_\w+/, "pre_feedforward_layernorm"));
+}
+
+/** As all the checkpoints begin that see: what a deep and narrow model learns from soonest. */
+export function deepAndNarrow(weights: Weights): void {
+  residualScale(weights);
+  zeroInitBlocks(weights, READER_BLOCKS);
 }

@@ -1,14 +1,29 @@
 import type { Estimate } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
+import type { Weights } from "../../../lib/model/training/index.js";
 import type { Random } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
-import type { TokenFrame } from "./words.js";
+import type { TokenizerFiles } from "./words.js";
 
 /** What is asked about one picture, a turn each: the first shows it, says it in words, or withholds it. */
 export type Conversation = readonly VisualTask[];
 
-/** Draws one more conversation to learn from. */
-export type Draw = () => Conversation;
+/** A prompt, which is read, and the reply to it, which is learned. Special tokens are written out. */
+export interface Exchange {
+  readonly prompt: string;
+  readonly reply: string;
+}
+
+/** Plain text to learn from, without a chat template: exchanges one after the other. */
+export interface Transcript {
+  readonly exchanges: readonly Exchange[];
+}
+
+/** One row of a batch. A stage has rows of one sort. */
+export type Row = Conversation | Transcript;
+
+/** Draws one more row to learn from. */
+export type Draw<R extends Row = Row> = () => R;
 
 /** A source of training tasks and how often it is drawn from, relative to the others. */
 export interface Source {
@@ -30,12 +45,17 @@ export interface Stage {
   readonly rows: number;
   /** Largest learning rate; it warms up and falls along a cosine. */
   readonly rate: number;
+  /** Decoupled weight decay of matrices; 0.05 unless given. */
+  readonly decay?: number;
   /** How much the experts' balance counts. */
   readonly balance?: number;
   /** Weights that stay as they are, by patterns of their names. */
   readonly frozen?: readonly string[];
-  /** Made anew, with a generator of its own, every few steps: so training can go on anywhere. */
-  sources(random: Random): Promise<readonly Source[]>;
+  /**
+   * Made anew, with a generator of its own, every few steps: so training can go on anywhere.
+   * @param progress share of the stage's steps that are done, for mixtures that change on the way
+   */
+  sources(random: Random, progress: number): Promise<readonly Source[]>;
 }
 
 /** Questions on which a checkpoint is measured. */
@@ -59,13 +79,15 @@ export interface Finding {
 export interface Recipe {
   readonly name: string;
   readonly description: string;
+  /** ISO 639-1 codes, for the model card. */
+  readonly languages: readonly string[];
   /** Of weights and data, unless another is asked for. */
   readonly seed: number;
-  readonly frame: TokenFrame;
-  /** Texts whose words are tokens. */
-  texts(options: DataOptions): Promise<Iterable<string>>;
+  tokenizer(options: DataOptions): Promise<TokenizerFiles>;
   /** config.json, from the tokenizer's sizes and ids. */
   config(vocabulary: number, id: (token: string) => number): Record<string, unknown>;
+  /** Changes fresh weights (normal, with the config's `initializer_range`) so that they learn sooner. */
+  initialize(weights: Weights, tokenizer: TokenizerFiles, seed: number): void;
   /** Files of the processor beside it, by name. */
   readonly files: Readonly<Record<string, Record<string, unknown>>>;
   /** Options that its training needs, such as a folder of data. */

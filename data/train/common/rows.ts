@@ -2,14 +2,11 @@
 import type { Batch, BatchImage } from "../../../lib/model/batch/batch.js";
 import type { Message, Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/training/index.js";
-import { type Random, seeded } from "../../../lib/random.js";
-import { asMessage, type BoxAnnotation, type Raster, type VisualTask } from "../../../lib/tasks/index.js";
-import type { Conversation, Source, Stage } from "./recipe.js";
+import { asMessage, type BoxAnnotation, type Raster } from "../../../lib/tasks/index.js";
+import type { Conversation, Row } from "./recipe.js";
+import { encoderOf, isTranscript, transcriptBatch } from "./transcripts.js";
 
-/** Batches of a lot are drawn together and sorted by length, so that little is filled up. */
-const LOT = 8;
-
-/** All turns with their (first) answers; the picture goes with the first. */
+/** All turns with their (first) answers; the image goes with the first. */
 export function answered(tasks: Conversation): Message[] {
   return tasks.flatMap((task, turn): Message[] => [
     turn === 0 ? asMessage(task) : { role: "user", content: [{ type: "text", text: task.prompt }] },
@@ -17,47 +14,19 @@ export function answered(tasks: Conversation): Message[] {
   ]);
 }
 
-/** The batches of a stage by step: equal seeds give equal batches, wherever one begins. */
-export function batchesOf(stage: Stage, seed: number): (step: number) => Promise<readonly Conversation[]> {
-  let at = -1;
-  let lot: Conversation[][] = [];
-  return async (step) => {
-    const wanted = Math.floor(step / LOT);
-    if (wanted !== at) {
-      at = wanted;
-      lot = await drawLot(stage, seeded(seed * 1_000_003 + wanted * 101 + stage.name.length));
-    }
-    return lot[step % LOT];
-  };
-}
-
-async function drawLot(stage: Stage, random: Random): Promise<Conversation[][]> {
-  const sources = await stage.sources(random);
-  const rows = Array.from({ length: stage.rows * LOT }, () => pick(sources, random).draw());
-  const length = (row: Conversation): number =>
-    40 * row[0].images.length + words(row[0].textDescription ?? "") + words(row.map(written).join());
-  rows.sort((a, b) => length(a) - length(b));
-  const batches = Array.from({ length: LOT }, (_, i) => rows.slice(i * stage.rows, (i + 1) * stage.rows));
-  return random.shuffle(batches);
-}
-
-const written = ({ prompt, answers }: VisualTask): string => `${prompt} ${answers[0]}`;
-const words = (text: string): number => text.split(/\b/).length;
-
-function pick(sources: readonly Source[], random: Random): Source {
-  let left = random.uniform() * sources.reduce((sum, { share }) => sum + share, 0);
-  for (const source of sources) {
-    left -= source.share;
-    if (left < 0) return source;
-  }
-  return sources[sources.length - 1];
+/** What a step learns from its rows, which are of one sort. */
+export function trainingBatch(model: Model, rows: readonly Row[]): Promise<TrainingBatch> {
+  const texts = rows.filter(isTranscript);
+  if (texts.length === rows.length) return Promise.resolve(transcriptBatch(encoderOf(model), texts));
+  if (texts.length > 0) throw new TypeError("A stage has either conversations or transcripts.");
+  return conversationBatch(model, rows as readonly Conversation[]);
 }
 
 /**
  * Token ids and pictures, padded on the right. Of each turn the answer and the end token after it are to be predicted,
  * and at each visual token a word for what its part of the picture shows, where that is known.
  */
-export async function learning(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
+export async function conversationBatch(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
   const batch = await model.prepare(rows.map(answered), { paddingSide: "right" });
   const targets = new Int32Array(batch.inputIds.length);
   const lossWeights = new Float32Array(batch.inputIds.length);

@@ -8,7 +8,7 @@ import {
   type VisualTask,
   type World,
 } from "../../../lib/tasks/index.js";
-import type { Draw } from "./recipe.js";
+import type { Conversation, Draw } from "./recipe.js";
 
 /** How a drawn task is shown: with its picture, said in words, or withheld. */
 export type Showing = "picture" | "words" | "blind";
@@ -39,7 +39,7 @@ export function talks<Scene>(
   world: World<Scene>,
   random: Random,
   { size, showing = "picture", types, described = showing === "picture" }: TalkOptions,
-): Draw {
+): Draw<Conversation> {
   const next = taskStream(world, random, { split: "train", size, types });
   return () => {
     const task = next();
@@ -65,7 +65,7 @@ export function talks<Scene>(
 }
 
 /** Pictures of a synthetic world, each said in words. */
-export function describing<Scene>(world: World<Scene>, random: Random, size: number): Draw {
+export function describing<Scene>(world: World<Scene>, random: Random, size: number): Draw<Conversation> {
   const next = taskStream(world, random, { split: "train", size });
   return () => [description(world, next())];
 }

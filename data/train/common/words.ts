@@ -21,8 +21,10 @@ export interface TokenFrame {
 export interface TokenizerFiles {
   readonly tokenizer: Readonly<Record<string, unknown>>;
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
+  /** chat_template.jinja. */
   readonly template: string;
   readonly vocabularySize: number;
+  /** @throws TypeError when the vocabulary has no such token */
   id(token: string): number;
 }
 

@@ -4,8 +4,10 @@ import { drawTasks, type World } from "../../../lib/tasks/index.js";
 import type { Recipe, Source, Stage } from "./recipe.js";
 import { describing, talks } from "./talks.js";
 import { talkTexts } from "./texts.js";
+import { type TokenFrame, wordTokenizer } from "./words.js";
 
 export interface WorldsOptions {
+  readonly specification: TokenFrame;
   /** Each with how often it is drawn from, relative to the others. */
   readonly worlds: readonly (readonly [world: World<unknown>, share: number])[];
   /** Side of the pictures in pixels. */
@@ -24,6 +26,7 @@ export interface WorldsOptions {
 
 /** Training on pictures, with some of the same questions about words; measured on each world apart. */
 export function fromWorlds({
+  specification,
   worlds: shares,
   size,
   words,
@@ -33,7 +36,7 @@ export function fromWorlds({
   rows,
   rate,
   balance,
-}: WorldsOptions): Pick<Recipe, "texts" | "stages" | "trials"> {
+}: WorldsOptions): Pick<Recipe, "tokenizer" | "stages" | "trials"> {
   const worlds = shares.map(([world]) => world);
   const total = shares.reduce((sum, [, share]) => sum + share, 0);
   const talking = (random: Random, most?: string): Source[] =>
@@ -57,7 +60,7 @@ export function fromWorlds({
     sources: async (random) => talking(random, most),
   });
   return {
-    texts: async ({ seed }) => [...words, ...talkTexts(worlds, seed, "\n")],
+    tokenizer: async ({ seed }) => wordTokenizer(specification, [...words, ...talkTexts(worlds, seed, "\n")]),
     stages: () => [
       {
         name: "tower",

@@ -1,18 +1,10 @@
 import { ModalscopeError } from "../../../lib/errors.js";
+import type { TokenizerFiles } from "../common/words.js";
 
-/** The three files of a tokenizer as Hugging Face saves them, ready for JSON. */
-export interface TokenizerFiles {
-  readonly tokenizer: Record<string, unknown>;
-  readonly tokenizerConfig: Record<string, unknown>;
-  readonly vocabularySize: number;
-  readonly ids: Readonly<Record<SpecialToken, number>>;
-}
-
-export const SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] as const;
-export type SpecialToken = (typeof SPECIAL_TOKENS)[number];
+const SPECIAL_TOKENS: readonly string[] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 
 /** The layout of Qwen2's own chat template, without its default system prompt. */
-export const CHAT_TEMPLATE: string =
+const CHAT_TEMPLATE =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
@@ -48,12 +40,14 @@ export function trainTokenizer(corpus: Iterable<string>): TokenizerFiles {
   mergeByFrequency(merges, words);
 
   const vocabulary = [...new Set([...BYTE_SYMBOLS.values(), ...NUMBERS, ...merges.results()])];
-  const ids = Object.fromEntries(SPECIAL_TOKENS.map((token, i) => [token, vocabulary.length + i])) as Record<
-    SpecialToken,
-    number
-  >;
+  const ids = new Map([...vocabulary, ...SPECIAL_TOKENS].map((token, i) => [token, i]));
+  const id = (token: string): number => {
+    const known = ids.get(token);
+    if (known === undefined) throw new TypeError(`The tokenizer has no token "${token}".`);
+    return known;
+  };
   return {
-    tokenizer: tokenizerJson(vocabulary, merges.list, ids),
+    tokenizer: tokenizerJson(vocabulary, merges.list, id),
     tokenizerConfig: {
       tokenizer_class: "Qwen2Tokenizer",
       eos_token: "<|endoftext|>",
@@ -63,10 +57,10 @@ export function trainTokenizer(corpus: Iterable<string>): TokenizerFiles {
       add_bos_token: false,
       clean_up_tokenization_spaces: false,
       model_max_length: 128,
-      chat_template: CHAT_TEMPLATE,
     },
-    vocabularySize: vocabulary.length + SPECIAL_TOKENS.length,
-    ids,
+    template: CHAT_TEMPLATE,
+    vocabularySize: ids.size,
+    id,
   };
 }
 
@@ -153,15 +147,15 @@ function toByteSymbols(text: string): string {
 function tokenizerJson(
   vocabulary: readonly string[],
   merges: readonly [string, string][],
-  specials: Readonly<Record<string, number>>,
+  id: (token: string) => number,
 ): Record<string, unknown> {
   return {
     version: "1.0",
     truncation: null,
     padding: null,
     added_tokens: [
-      ...NUMBERS.map((number) => addedToken(number, vocabulary.indexOf(number), false)),
-      ...Object.entries(specials).map(([token, id]) => addedToken(token, id, true)),
+      ...NUMBERS.map((number) => addedToken(number, id(number), false)),
+      ...SPECIAL_TOKENS.map((token) => addedToken(token, id(token), true)),
     ],
     normalizer: { type: "NFC" },
     pre_tokenizer: {

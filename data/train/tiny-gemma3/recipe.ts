@@ -1,5 +1,6 @@
 import { animals, hands, planets, sums } from "../../../lib/tasks/index.js";
 import { GEMMA, GEMMA_WORDS } from "../common/frames.js";
+import { deepAndNarrow } from "../common/initial.js";
 import { gemmaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
@@ -15,7 +16,8 @@ export const recipe: Recipe = {
   name: "tiny-gemma3",
   description: "Gemma 3's layout, deep and narrow, on planets, animals, sums on a board, and hands.",
   seed: 3,
-  frame: GEMMA,
+  languages: ["en"],
+  initialize: deepAndNarrow,
   config: (vocabulary, id) => ({
     architectures: ["Gemma3ForConditionalGeneration"],
     model_type: "gemma3",
@@ -71,6 +73,7 @@ export const recipe: Recipe = {
   files: gemmaFiles(SIZE, TOKENS),
   findings: async (model, { seed }) => [await countsOf(model, SIZE, seed)],
   ...fromWorlds({
+    specification: GEMMA,
     worlds: [
       [planets, 1],
       [animals, 1],

@@ -1,4 +1,5 @@
 import { LLAVA } from "../common/frames.js";
+import { deepAndNarrow } from "../common/initial.js";
 import {
   clipConfig,
   llavaConfig,
@@ -10,6 +11,7 @@ import {
 } from "../common/llava.js";
 import { llavaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
+import { wordTokenizer } from "../common/words.js";
 
 export const recipe: Recipe = {
   name: "tiny-llava-1.5",
@@ -17,8 +19,9 @@ export const recipe: Recipe = {
     "LLaVA 1.5's layout, deep and narrow, on easy-VQA, scenes of coloured shapes, and captions of places in which some things nearly always come together.",
   seed: 1,
   needs: "--easy-vqa DIR",
-  frame: LLAVA,
-  texts: llavaTexts,
+  languages: ["en"],
+  initialize: deepAndNarrow,
+  tokenizer: async (options) => wordTokenizer(LLAVA, await llavaTexts(options)),
   config: (vocabulary, id) => ({
     architectures: ["LlavaForConditionalGeneration"],
     model_type: "llava",

@@ -1,4 +1,5 @@
 import { LLAVA } from "../common/frames.js";
+import { deepAndNarrow } from "../common/initial.js";
 import {
   clipConfig,
   llavaConfig,
@@ -10,6 +11,7 @@ import {
 } from "../common/llava.js";
 import { llavaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
+import { wordTokenizer } from "../common/words.js";
 
 /** A picture is seen whole, at half its size, and in 2 × 2 tiles. */
 const TILE = SIZE / 2;
@@ -19,14 +21,17 @@ const PINPOINTS = [
   [SIZE, TILE],
 ];
 
+const SPECIFICATION = { ...LLAVA, roles: { ...LLAVA.roles, processor_class: "LlavaNextProcessor" } };
+
 export const recipe: Recipe = {
   name: "tiny-llava-1.6",
   description:
     "LLaVA 1.6's layout with the language model of tiny-llava-1.5 in size, its own tiling and its own seed, on the same tasks.",
   seed: 2,
   needs: "--easy-vqa DIR",
-  frame: { ...LLAVA, roles: { ...LLAVA.roles, processor_class: "LlavaNextProcessor" } },
-  texts: llavaTexts,
+  languages: ["en"],
+  initialize: deepAndNarrow,
+  tokenizer: async (options) => wordTokenizer(SPECIFICATION, await llavaTexts(options)),
   config: (vocabulary, id) => ({
     architectures: ["LlavaNextForConditionalGeneration"],
     model_type: "llava_next",

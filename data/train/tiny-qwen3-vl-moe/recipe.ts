@@ -1,5 +1,6 @@
 import { charts, documentWorld, sceneTextWorld } from "../../../lib/tasks/index.js";
 import { QWEN, QWEN_WORDS } from "../common/frames.js";
+import { deepAndNarrow } from "../common/initial.js";
 import { qwenFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { fromWorlds } from "../common/worlds.js";
@@ -18,7 +19,8 @@ export const recipe: Recipe = {
   description:
     "Qwen3-VL-MoE's layout, deep and narrow, two of sixteen experts for each token, on charts, documents and scene text.",
   seed: 4,
-  frame: QWEN,
+  languages: ["en"],
+  initialize: deepAndNarrow,
   config: (vocabulary, id) => ({
     architectures: ["Qwen3VLMoeForConditionalGeneration"],
     model_type: "qwen3_vl_moe",
@@ -89,6 +91,7 @@ export const recipe: Recipe = {
     ];
   },
   ...fromWorlds({
+    specification: QWEN,
     worlds: [
       [charts, 1],
       [documentWorld({ words: WORDS }), 1],

@@ -1,10 +1,11 @@
 /** Weights before and after training. */
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import { savedName, writeSafetensors } from "../checkpoint/index.js";
+import { writeWhole } from "../../write-file.js";
+import { createSafetensors, savedName } from "../checkpoint/index.js";
 import { familyOf, type TextConfig } from "../families/index.js";
 import { trainingGraph } from "./graph.js";
 import type { Weights } from "./trainer.js";
@@ -46,8 +47,10 @@ function idleWeights({ vision_config: vision }: TextConfig): [string, Tensor][] 
 }
 
 /**
- * Writes config.json and model.safetensors as Hugging Face does.
+ * Writes config.json and model.safetensors as Hugging Face does, the weights in the type that the config's `dtype`
+ * names: float32 (also where it names none) or bfloat16.
  * @param files the folder's other files by name, such as `tokenizer.json`
+ * @throws ModalscopeError for another type, or when a file cannot be written
  */
 export function saveCheckpoint(
   folder: string,
@@ -55,10 +58,39 @@ export function saveCheckpoint(
   weights: ReadonlyMap<string, Tensor>,
   files: Readonly<Record<string, string>> = {},
 ): void {
+  const dtype = storedType(raw.dtype ?? "float32");
   makeFolder(folder);
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  writeFileSync(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
-  const sees = familyOf(raw).vision !== undefined;
-  const named = [...weights].map(([name, w]) => [sees ? savedName(String(raw.model_type), name) : name, w]);
-  writeSafetensors(join(folder, "model.safetensors"), Object.fromEntries(named), { format: "pt" });
+  for (const [name, text] of Object.entries(files)) writeWhole(join(folder, name), text);
+  writeWhole(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
+  const vision = familyOf(raw).vision !== undefined;
+  const stored = [...weights].map(([name, { data, shape }]) => ({
+    name: vision ? savedName(String(raw.model_type), name) : name,
+    shape,
+    dtype,
+    numbers: dtype === "BF16" ? toBfloat16(data) : data,
+  }));
+  const writer = createSafetensors(join(folder, "model.safetensors"), stored, { format: "pt" });
+  try {
+    for (const { name, numbers } of stored)
+      writer.write(name, new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+    writer.finish();
+  } finally {
+    writer.abort();
+  }
+}
+
+function storedType(dtype: unknown): "F32" | "BF16" {
+  if (dtype === "float32") return "F32";
+  if (dtype === "bfloat16") return "BF16";
+  throw new ModalscopeError(
+    `Weights cannot be saved as ${JSON.stringify(dtype)}.`,
+    "",
+    'Give "float32" or "bfloat16" as the config\'s dtype.',
+  );
+}
+
+/** The upper halves of float32 numbers, rounded to the nearest and to even between two, as PyTorch rounds. */
+function toBfloat16(data: Float32Array): Uint16Array {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  return Uint16Array.from(bits, (x) => (x + 0x7fff + ((x >>> 16) & 1)) >>> 16);
 }

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
+import { batchesOf } from "../../../data/train/common/buckets.js";
 import { trainRecipe } from "../../../data/train/common/driver.js";
 import { evaluate } from "../../../data/train/common/evaluate.js";
 import { GEMMA, LLAVA, QWEN } from "../../../data/train/common/frames.js";
+import { deepAndNarrow } from "../../../data/train/common/initial.js";
 import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common/llava.js";
 import { llavaFiles } from "../../../data/train/common/processors.js";
-import type { Recipe } from "../../../data/train/common/recipe.js";
-import { batchesOf, learning } from "../../../data/train/common/rows.js";
+import type { Conversation, Recipe } from "../../../data/train/common/recipe.js";
+import { conversationBatch } from "../../../data/train/common/rows.js";
 import { talks } from "../../../data/train/common/talks.js";
 import { talkTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
@@ -27,8 +29,10 @@ const small: Recipe = {
   name: "small",
   description: "For a test.",
   seed: 1,
-  frame: LLAVA,
-  texts: async ({ seed }) => ["USER: ", "\n ASSISTANT:", ...talkTexts([scenes as World<unknown>], seed, " ")],
+  languages: ["en"],
+  tokenizer: async ({ seed }) =>
+    wordTokenizer(LLAVA, ["USER: ", "\n ASSISTANT:", ...talkTexts([scenes as World<unknown>], seed, " ")]),
+  initialize: deepAndNarrow,
   config(vocabulary, id) {
     const whole = llavaConfig(vocabulary, id);
     const one = { hidden_size: 16, head_dim: 4, intermediate_size: 24, num_hidden_layers: 1 };
@@ -55,6 +59,12 @@ const small: Recipe = {
 
 /** All of the tower but the norm that LLaVA leaves out. */
 const TOWER = /vision_tower\.(?!.*post_layernorm)/;
+
+/** Another learning rate than the saved state was trained with. */
+const hastier: Recipe = {
+  ...small,
+  stages: (o) => small.stages(o).map((stage) => ({ ...stage, rate: 2e-2 })),
+};
 
 const options = (name: string): Parameters<typeof trainRecipe>[1] => ({
   out: join(folder, name),
@@ -94,6 +104,40 @@ describe("training a recipe", () => {
     assert.ok(weights("halves").equals(weights("whole")));
   });
 
+  it("refuses to go on with what another recipe has saved, and says what differs", async () => {
+    await assert.rejects(trainRecipe(small, { ...options("mixed"), signal: stopBefore(2) }), /stopped/);
+    const state = join(folder, "mixed-work", "state.safetensors");
+    const before = readFileSync(state);
+    await assert.rejects(trainRecipe(hastier, options("mixed")), {
+      name: "ModalscopeError",
+      message: /of another recipe. stages.0.rate was 0.01 and is 0.02 now/,
+    });
+    await assert.rejects(trainRecipe(small, { ...options("mixed"), seed: 2 }), /seed was 1 and is 2 now/);
+    assert.ok(readFileSync(state).equals(before));
+    await trainRecipe(small, options("mixed"));
+    assert.ok(weights("mixed").equals(weights("whole")));
+  });
+
+  it("goes on from the last whole save when it is killed while saving", async () => {
+    await assert.rejects(trainRecipe(small, { ...options("killed"), signal: stopBefore(3) }), /stopped/);
+    const work = join(folder, "killed-work");
+    const half = join(work, "state.safetensors.123-abcdef01.tmp");
+    writeFileSync(half, readFileSync(join(work, "state.safetensors")).subarray(0, 1000));
+    await trainRecipe(small, options("killed"));
+    assert.ok(!existsSync(half));
+    assert.ok(weights("killed").equals(weights("whole")));
+  });
+
+  it("leaves the checkpoint of before in its place until all is done", async () => {
+    await trainRecipe(small, options("kept"));
+    const before = weights("kept");
+    const longer = { ...options("kept"), work: join(folder, "longer-work"), scale: 2 };
+    await assert.rejects(trainRecipe(small, { ...longer, signal: stopBefore(6) }), /stopped/);
+    assert.ok(weights("kept").equals(before));
+    await trainRecipe(small, longer);
+    assert.ok(!weights("kept").equals(before));
+  });
+
   it("of a tower changes the tower alone", async () => {
     const towerOnly: Recipe = {
       ...small,
@@ -110,9 +154,9 @@ describe("training a recipe", () => {
 
   it("counts the answer of every turn and the end token after it", async () => {
     const model = await loadModel(join(folder, "whole"), { threads: 1 });
-    const rows = await batchesOf(small.stages(options(""))[0], 1)(0);
+    const rows = (await batchesOf(small.stages(options(""))[0], 1, 4)(0)) as Conversation[];
     assert.ok(rows.some((turns) => turns.length > 1));
-    const { batch, targets, lossWeights: counts } = await learning(model, rows);
+    const { batch, targets, lossWeights: counts } = await conversationBatch(model, rows);
     rows.forEach((turns, row) => {
       const seen = new Set(batch.visual[row].map((column) => row * batch.seqLength + column));
       const cells = [...counts.keys()].filter(
@@ -137,7 +181,7 @@ describe("training a recipe", () => {
       ],
     };
     const images = [scenes.render(annotation, SIZE)];
-    const { batch, targets, lossWeights } = await learning(model, [[{ ...task, images, annotation }]]);
+    const { batch, targets, lossWeights } = await conversationBatch(model, [[{ ...task, images, annotation }]]);
     const named = batch.visual[0].map((column) =>
       lossWeights[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
     );

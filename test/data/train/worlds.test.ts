@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Conversation } from "../../../data/train/common/recipe.js";
 import { DESCRIBE } from "../../../data/train/common/talks.js";
 import { recipeNamed } from "../../../data/train/recipes.js";
 import { seeded } from "../../../lib/random.js";
@@ -29,8 +30,8 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
 
     it("are conversations about one picture: questions, then accounts of what it shows", async () => {
       const stage = recipe.stages(options).find(({ part }) => part === "whole")!;
-      const sources = await stage.sources(seeded(5));
-      const rows = sources.flatMap(({ draw }) => Array.from({ length: 20 }, draw));
+      const sources = await stage.sources(seeded(5), 1);
+      const rows = sources.flatMap(({ draw }) => Array.from({ length: 20 }, draw)) as Conversation[];
       const talks = rows.filter(([first]) => first.images.length > 0);
       assert.ok(talks.length > 20);
       for (const turns of talks) {
@@ -54,8 +55,8 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
 
     it("never shows what is held out for the study", async () => {
       for (const stage of recipe.stages(options)) {
-        const sources = await stage.sources(seeded(6));
-        const rows = sources.flatMap(({ draw }) => Array.from({ length: 60 }, draw));
+        const sources = await stage.sources(seeded(6), 1);
+        const rows = sources.flatMap(({ draw }) => Array.from({ length: 60 }, draw)) as Conversation[];
         for (const [{ dataset, annotation }] of rows) {
           const { counted, count } = annotation as { counted?: string; count?: number };
           if (dataset === "hands" && counted === "fingers") assert.equal(count, 5);
@@ -65,9 +66,11 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
 
     it("is tried on other pictures than it learns from", async () => {
       const stage = recipe.stages(options).find(({ part }) => part === "whole")!;
-      const sources = await stage.sources(seeded(7));
+      const sources = await stage.sources(seeded(7), 1);
       const learnt = new Set(
-        sources.flatMap(({ draw }) => Array.from({ length: 40 }, () => JSON.stringify(draw()[0].annotation))),
+        sources.flatMap(({ draw }) =>
+          Array.from({ length: 40 }, () => JSON.stringify((draw() as Conversation)[0].annotation)),
+        ),
       );
       for (const { tasks } of await recipe.trials(options))
         for (const { annotation } of tasks) assert.ok(!learnt.has(JSON.stringify(annotation)));

@@ -1,31 +1,24 @@
 /** Starting values that make arithmetic quick to learn. */
-import type { Weights } from "../../../lib/model/training/index.js";
 import { seeded } from "../../../lib/random.js";
 import type { Tensor } from "../../../lib/tensor.js";
 
 /** Periods of the numbers' first embedding, in units: what carries and tables repeat with. */
 const PERIODS = [2, 4, 5, 10, 20, 25, 50, 100, 200, 400];
 
-/** Shrinks what each block adds to the stream by √(2 · blocks), so that the sum starts at the size of one (GPT-2). */
-export function residualScale(weights: Weights, blocks: number): void {
-  for (const [name, { data }] of weights) {
-    if (!/(o_proj|down_proj)\.weight$/.test(name)) continue;
-    for (let i = 0; i < data.length; i++) data[i] /= Math.sqrt(2 * blocks);
-  }
-}
-
 /**
- * Gives 0 … 99 embeddings on circles: cosine and sine of each period along random orthogonal directions, as long as
- * the other tokens' embeddings. Trained transformers find such circles by themselves, but slowly (Nanda et al. 2023).
+ * Puts the rows of 0 … 99 on circles: cosine and sine of each period along random orthogonal directions, as long as
+ * the first row. Trained transformers find such circles by themselves, but slowly (Nanda et al. 2023,
+ * https://arxiv.org/abs/2301.05217).
+ * @param embedding or the head that reads numbers back: (vocabulary, width)
+ * @param id of a number's token
  */
-export function fourierNumbers(embedding: Tensor, encode: (text: string) => number[], seed: number): void {
+export function fourierNumbers(embedding: Tensor, id: (n: number) => number, seed: number): void {
   const [, width] = embedding.shape;
   const random = seeded(seed + 1);
   const directions = orthonormal(2 * PERIODS.length, width, () => random.normal());
   const size = Math.hypot(...embedding.data.subarray(0, width)) / Math.sqrt(PERIODS.length);
   for (let n = 0; n < 100; n++) {
-    const [id] = encode(String(n));
-    const row = embedding.data.subarray(id * width, (id + 1) * width).fill(0);
+    const row = embedding.data.subarray(id(n) * width, (id(n) + 1) * width).fill(0);
     PERIODS.forEach((period, p) => {
       const angle = (2 * Math.PI * n) / period;
       for (let i = 0; i < width; i++) {

@@ -1,0 +1,34 @@
+import { seeded } from "../../random.js";
+import type { MathsProblem } from "./maths.js";
+import { drawProblems } from "./synthetic.js";
+
+export interface HeldOutOptions {
+  /** Problems of each category at most; a category with few held-out ones gives all that it has. */
+  readonly each: number;
+  readonly seed?: number;
+  /** No two with the same question (default), or none with the same arithmetic. */
+  readonly distinct?: "question" | "arithmetic";
+}
+
+/** Draws from one category for each problem that is wanted of different arithmetic: wordings repeat it. */
+const DRAWS = 20;
+
+/**
+ * Held-out problems of the embedded maths checkpoint, in both languages; equal arguments give equal problems.
+ * @throws RangeError when `each` is not a whole number from 1
+ */
+export function heldOutProblems({ each, seed = 0, distinct = "question" }: HeldOutOptions): MathsProblem[] {
+  if (!(Number.isInteger(each) && each > 0))
+    throw new RangeError(`each is ${each}: give a whole number from 1.`);
+  const met = new Set<string>();
+  const taken = new Map<string, number>();
+  const drawn = drawProblems(seeded(seed), distinct === "question" ? each : DRAWS * each, "heldout");
+  return drawn.flatMap(({ key, category, expression, answer, question }) => {
+    const number = (taken.get(category) ?? 0) + 1;
+    const identity = distinct === "question" ? question.en : key;
+    if (met.has(identity) || number > each) return [];
+    met.add(identity);
+    taken.set(category, number);
+    return [{ id: `${category.replaceAll(" ", "-")}-${number}`, category, expression, answer, ...question }];
+  });
+}
