@@ -1,6 +1,6 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { ModalscopeError } from "./errors.js";
-import { fileTrouble } from "./file-errors.js";
+import { describeFileError } from "./file-errors.js";
 
 /**
  * Writes a text file that appears whole or not at all.
@@ -11,6 +11,6 @@ export function writeWhole(path: string, text: string): void {
     writeFileSync(`${path}.tmp`, text);
     renameSync(`${path}.tmp`, path);
   } catch (cause) {
-    throw new ModalscopeError(`Cannot write ${path}.`, fileTrouble(cause), "", { cause });
+    throw new ModalscopeError(`Cannot write ${path}.`, describeFileError(cause), "", { cause });
   }
 }

@@ -51,7 +51,7 @@ const IMAGE_TOKENS = 40;
 function approximateLength(row: Row): number {
   if (isTranscript(row)) return pieces(row.exchanges.map(({ prompt, reply }) => prompt + reply).join(""));
   const said = row.map(({ prompt, answers }) => `${prompt} ${answers[0]}`).join(" ");
-  return IMAGE_TOKENS * row[0].images.length + pieces(`${row[0].passage ?? ""} ${said}`);
+  return IMAGE_TOKENS * row[0].images.length + pieces(`${row[0].textDescription ?? ""} ${said}`);
 }
 
 /** Words, numbers, marks, and Chinese by two characters. */

@@ -40,8 +40,11 @@ export function easyVqaTalks(
     const list = listing && { ...tasks[0], ...listed(listing, random) };
     const accounts = random.shuffle([description, list].filter((told) => told !== undefined));
     if (showing === "picture") return mirrored([...turns, ...accounts], random);
-    const passage = showing === "words" ? description?.answers[0] : undefined;
-    return [...turns, ...(passage && list ? [list] : [])].map((turn) => ({ ...blind(turn), passage }));
+    const textDescription = showing === "words" ? description?.answers[0] : undefined;
+    return [...turns, ...(textDescription && list ? [list] : [])].map((turn) => ({
+      ...blind(turn),
+      textDescription,
+    }));
   };
 }
 
