@@ -151,7 +151,21 @@ export {
   topEigen,
   topRightSingular,
 } from "./linalg/top-eigen.js";
-export { normalQuantile } from "./statistics/distributions.js";
+export {
+  beyondNulls,
+  type ClusterOptions,
+  type DetectableRateOptions,
+  detectableFromInterval,
+  detectableRate,
+  detectableRateDifference,
+  type Group,
+  groupDifferenceInterval,
+  meanInterval,
+  rateDifferenceInterval,
+  rateInterval,
+  ratioInterval,
+} from "./statistics/clustered.js";
+export { normalQuantile, studentQuantile } from "./statistics/distributions.js";
 export {
   type BootstrapOptions,
   bootstrap,

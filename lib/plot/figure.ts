@@ -107,7 +107,7 @@ export function heading(title: string, subtitle?: string): { title: Title; margi
 }
 
 /** Breaks `text` at spaces into lines of at most `columns` characters where words allow it. */
-function wrap(text: string, columns: number): string[] {
+export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const last = lines.at(-1);

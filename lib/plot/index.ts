@@ -15,6 +15,7 @@ export { type Region, type Rule, regions, rules } from "./marks/rules.js";
 export { type Points, type ScatterOptions, scatter } from "./marks/scatter.js";
 export type { Series, SeriesInput } from "./marks/series.js";
 export { type SpectrumOptions, spectrum } from "./marks/spectrum.js";
+export { type Category, type Tile, type TilesOptions, tiles } from "./marks/tiles.js";
 export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
 export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
 export { writeReport } from "./report/write.js";

@@ -7,7 +7,7 @@ import { packageRoot } from "../../lib/package-root.js";
 import { importsIn } from "./imports.js";
 import { brokenWalls, floors, type Walls } from "./walls.js";
 
-const LIBRARY = ["lib/analysis", "lib/model", "lib/onnx", "lib/plot", "lib/tasks"];
+const LIBRARY = ["lib/analysis", "lib/model", "lib/onnx", "lib/plot", "lib/studies", "lib/tasks"];
 const GROUND = "lib";
 
 /** `lib/model` from the top down; each floor knows those below it. */
@@ -39,6 +39,7 @@ const WALLS: Walls = {
     { path: "lib/analysis", knows: [GROUND], open: true },
     { path: "lib/tasks", knows: [GROUND], open: true },
     { path: "lib/plot", knows: [GROUND], open: true },
+    { path: "lib/studies", knows: [GROUND, "lib/analysis", "lib/plot", "lib/tasks"] },
     { path: "kernels/protocol", knows: [GROUND], open: true },
     { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },
     { path: "kernels/runner", knows: [GROUND, "kernels/protocol", "kernels/typescript"], open: true },

@@ -1,0 +1,82 @@
+/** A study's verdicts as a table and as a figure. Both take the whole matrix. */
+import { type Category, type Figure, formatInterval, type Table, table, tiles } from "../plot/index.js";
+import type { Claim, Verdict } from "./claims.js";
+import type { TestResult } from "./judge.js";
+import { type Cell, type ClaimsMatrix, modelCells } from "./matrix.js";
+import { ruleText } from "./rules.js";
+
+/** One colour and mark per verdict, in every study: Okabe & Ito's, and a light grey, told apart without colour by their marks. */
+export const verdictStyles: Readonly<Record<Verdict, Omit<Category, "name">>> = {
+  supported: { color: "#0072b2", mark: "✓" },
+  contradicted: { color: "#d55e00", mark: "✗" },
+  undecided: { color: "#e69f00", mark: "?" },
+  "not testable": { color: "#b3b9c0", mark: "–" },
+};
+
+/** Beside a verdict that was taken back, and one that a checkpoint was not made for. */
+const FLAG = "!";
+
+/**
+ * Claims, what was measured for them on the model, and the verdicts; six columns. "done" says that everything was measured,
+ * which is no verdict.
+ */
+export function claimTable(matrix: ClaimsMatrix, { caption }: { readonly caption?: string } = {}): Table {
+  const cells = modelCells(matrix);
+  const rows = matrix.claims.map((claim, i) => ({
+    claim: claim.says,
+    where: claim.where,
+    done: cells[i].done ? "yes" : "no",
+    measured: measuredText(claim, cells[i]),
+    verdict: verdictText(cells[i]),
+    because: cells[i].because,
+  }));
+  return table(rows, { caption: caption ?? `${matrix.title}: ${tallyText(cells)}`, limit: rows.length });
+}
+
+/** Verdicts of all claims on all checkpoints as tiles; a mark shows which are not what the checkpoint was made for. */
+export function matrixFigure(matrix: ClaimsMatrix, { title }: { readonly title?: string } = {}): Figure {
+  const { claims, checkpoints, cells } = matrix;
+  const flagged = cells.flat().filter(({ unexpected, downgraded }) => unexpected || downgraded).length;
+  return tiles(
+    cells.map((row) =>
+      row.map((cell) => ({
+        category: cell.verdict,
+        mark: verdictStyles[cell.verdict].mark + (cell.unexpected || cell.downgraded ? FLAG : ""),
+        note: `${verdictText(cell)}: ${cell.because}`,
+      })),
+    ),
+    {
+      title: title ?? `On the model: ${tallyText(modelCells(matrix))}`,
+      subtitle: `${FLAG} taken back, or not what the checkpoint was made for: ${flagged} of ${cells.flat().length}`,
+      rows: claims.map(({ id }) => id),
+      columns: checkpoints.map(({ name }) => name),
+      categories: Object.entries(verdictStyles).map(([name, style]) => ({ name, ...style })),
+    },
+  );
+}
+
+/** "3 supported, 1 contradicted, 2 undecided, 0 not testable" */
+export function tallyText(cells: readonly { readonly verdict: Verdict }[]): string {
+  return Object.keys(verdictStyles)
+    .map((verdict) => `${cells.filter((cell) => cell.verdict === verdict).length} ${verdict}`)
+    .join(", ");
+}
+
+/** "✓ supported (3 of 3 seeds)", "–! not testable" */
+export function verdictText({ verdict, seeds, configurations, downgraded }: Cell): string {
+  const counts = [
+    seeds && seeds.of > 1 ? `${seeds.agree} of ${seeds.of} seeds` : "",
+    configurations ? `${configurations.agree} of ${configurations.of} other configurations` : "",
+  ].filter(Boolean);
+  const agreed = counts.length > 0 && !downgraded ? ` (${counts.join(", ")})` : "";
+  return `${verdictStyles[verdict].mark}${downgraded ? FLAG : ""} ${verdict}${agreed}`;
+}
+
+function measuredText(claim: Claim, { tests }: Cell): string {
+  const text = ({ test, evidence }: TestResult): string => {
+    const own = claim.tests.get(test);
+    if (!own) return "";
+    return `${own.measures}: ${evidence ? formatInterval(evidence.contrast) : "not measured"} (${ruleText(own.rule)})`;
+  };
+  return tests.map(text).join("; ");
+}

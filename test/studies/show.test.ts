@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { toSvg } from "../../lib/plot/index.js";
+import { type ClaimsMatrix, claimsMatrix } from "../../lib/studies/matrix.js";
+import { claimTable, matrixFigure, verdictStyles } from "../../lib/studies/show.js";
+import { claimJson, studyOf } from "./studies.js";
+
+const hostile = "<img src=x onerror=alert(1)> %{z}";
+
+describe("what is shown of a study", () => {
+  let matrix: ClaimsMatrix;
+  before(async () => {
+    const study = studyOf({
+      claims: [
+        claimJson({ says: hostile }),
+        claimJson({ id: "fooled" }),
+        claimJson({ id: "open" }),
+        claimJson({ id: "closed" }),
+      ],
+    });
+    const estimate = (value: number) => {
+      const contrast = { estimate: value, low: value - 1, high: value + 1, n: 40, level: 0.95 };
+      return { effect: { contrast, measured: contrast } };
+    };
+    const effects: Readonly<Record<string, readonly number[]>> = {
+      model: [2, 2, 0],
+      random: [0, 2, 0],
+      holds: [2, 2, 2],
+      reverses: [-2, -2, -2],
+    };
+    matrix = await claimsMatrix(study, ({ id }) => {
+      const [moves, fooled, open] = effects[id].map(estimate);
+      return { evidence: { moves, fooled, open, closed: { untestable: hostile } } };
+    });
+  });
+
+  it("is a table of six columns, one line per claim, in which done is not a verdict", () => {
+    const { columns, cells, caption } = claimTable(matrix);
+    assert.deepEqual(
+      columns.map(({ name }) => name),
+      ["claim", "where", "done", "measured", "verdict", "because"],
+    );
+    assert.deepEqual(
+      cells.map((row) => [row[2], row[4]]),
+      [
+        ["yes", "✓ supported (3 of 3 seeds)"],
+        ["yes", "–! not testable"],
+        ["yes", "? undecided (3 of 3 seeds)"],
+        ["no", "– not testable (3 of 3 seeds)"],
+      ],
+    );
+    assert.equal(cells[0][3], "change of the answer's log-probability (nats): 2 [1, 3] (above 0)");
+    assert.match(cells[1][5], /^the rule is met as well by random weights/);
+    assert.equal(caption, "A made-up study: 1 supported, 0 contradicted, 1 undecided, 2 not testable");
+  });
+
+  it("is a figure in which every verdict has its colour and mark, and flags stand out", () => {
+    const figure = matrixFigure(matrix);
+    const [tiles, ...legend] = figure.data;
+    assert.deepEqual(tiles.text, [
+      ["✓", "?", "✓", "✗"],
+      ["–!", "✓!", "✓", "✗"],
+      ["?", "?", "✓", "✗"],
+      ["–", "–", "–!", "–!"],
+    ]);
+    assert.deepEqual(
+      legend.map(({ name }) => name),
+      Object.entries(verdictStyles).map(([verdict, { mark }]) => `${mark} ${verdict}`),
+    );
+    const colours = Object.values(verdictStyles).map(({ color }) => color);
+    assert.equal(new Set(colours).size, 4);
+    assert.deepEqual((tiles.z as number[][])[0], [0, 2, 0, 1]);
+  });
+
+  it("escapes the documents' and models' text", async () => {
+    const figure = matrixFigure(matrix);
+    const drawn = await toSvg(figure);
+    assert.doesNotMatch(JSON.stringify(figure), /<img/);
+    assert.match(drawn, /supported/);
+  });
+});
