@@ -1,4 +1,4 @@
-/** Writes what the engine computes of one question about one picture, for `check.py`: `node dist/data/train/logits.js FOLDER PICTURE QUESTION`. */
+/** Writes what the engine computes of one question about one image, for `check.py`: `node dist/data/train/logits.js FOLDER PICTURE QUESTION`. */
 import { loadModel } from "../../lib/model/load.js";
 
 const [folder, picture, text] = process.argv.slice(2);

@@ -84,7 +84,7 @@ function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): s
   return [`### ${name}`, "", ...table, ...worth, ...described, ...published].join("\n");
 }
 
-/** Points between withheld and seen from which on a checkpoint is taken to use its pictures. */
+/** Points between withheld and seen from which on a checkpoint is taken to use its images. */
 const NEEDED = 20;
 
 function worthOf({ seen, blind }: Accuracy): string {

@@ -1,4 +1,4 @@
-/** What the pictures of easy-VQA teach. */
+/** What the images of easy-VQA teach. */
 import { decodeImage } from "../../../lib/model/images/index.js";
 import type { Random } from "../../../lib/random.js";
 import {
@@ -10,10 +10,10 @@ import {
   type VisualTask,
   wordsOf,
 } from "../../../lib/tasks/index.js";
+import { DESCRIBE, listed, type Modality, PRESENCE } from "./conversations.js";
 import type { Conversation, Draw } from "./recipe.js";
-import { DESCRIBE, listed, PRESENCE, type Showing } from "./talks.js";
 
-/** Questions of easy-VQA, their pictures decoded once. */
+/** Questions of easy-VQA, their images decoded once. */
 export async function easyVqa(
   folder: string,
   split: "train" | "test",
@@ -25,11 +25,11 @@ export async function easyVqa(
   return tasks.map((task) => ({ ...task, images: [pictures.get(task.images[0] as string)!] }));
 }
 
-/** Conversations about pictures of easy-VQA: up to two open questions and two of yes or no, then what the picture is and is not. */
-export function easyVqaTalks(
+/** Conversations about images of easy-VQA: up to two open questions and two of yes or no, then what the image is and is not. */
+export function easyVqaConversations(
   pictures: readonly EasyVqaPicture[],
   random: Random,
-  showing: Showing = "picture",
+  modality: Modality = "image",
 ): Draw<Conversation> {
   return () => {
     const { tasks, description, listing } = random.pick(pictures);
@@ -39,8 +39,8 @@ export function easyVqaTalks(
     const turns = random.shuffle([...open.slice(0, 2), ...own.filter(closed).slice(0, 2)]);
     const list = listing && { ...tasks[0], ...listed(listing, random) };
     const accounts = random.shuffle([description, list].filter((told) => told !== undefined));
-    if (showing === "picture") return mirrored([...turns, ...accounts], random);
-    const textDescription = showing === "words" ? description?.answers[0] : undefined;
+    if (modality === "image") return mirrored([...turns, ...accounts], random);
+    const textDescription = modality === "text" ? description?.answers[0] : undefined;
     return [...turns, ...(textDescription && list ? [list] : [])].map((turn) => ({
       ...blind(turn),
       textDescription,
@@ -48,13 +48,13 @@ export function easyVqaTalks(
   };
 }
 
-/** What the pictures of easy-VQA show, where its questions and answers tell both shape and colour. */
+/** What the images of easy-VQA show, where its questions and answers tell both shape and colour. */
 export function easyVqaDescribing(pictures: readonly EasyVqaPicture[], random: Random): Draw<Conversation> {
   const described = pictures.flatMap(({ description }) => description ?? []);
   return () => mirrored([random.pick(described)], random);
 }
 
-/** A picture of easy-VQA. */
+/** An image of easy-VQA. */
 export interface EasyVqaPicture {
   /** The questions about it. */
   readonly tasks: readonly VisualTask[];
@@ -87,12 +87,12 @@ export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[])
   });
 }
 
-/** A picture of one thing, all of which is marked with what it is. */
+/** An image of one thing, all of which is marked with what it is. */
 function marked(raster: Raster, words: readonly string[]): Raster {
   return { ...raster, annotations: [{ left: 0, top: 0, right: raster.width, bottom: raster.height, words }] };
 }
 
-/** Words of a question that are true of the picture, and of its answer: none where what is asked for is not there. */
+/** Words of a question that are true of the image, and of its answer: none where what is asked for is not there. */
 function wordsThatHold({ prompt, answers: [answer], type }: VisualTask): string[] {
   const words = wordsOf(prompt);
   if (type !== "yes-no") return [answer, ...words];

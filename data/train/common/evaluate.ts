@@ -1,4 +1,4 @@
-/** Measures a checkpoint on its trials: with the picture, with it withheld, and against the most frequent answer. */
+/** Measures a checkpoint on its trials: with the image, with it withheld, and against the most frequent answer. */
 import { type Estimate, wilson } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
 import type { TaskOptions } from "../../../lib/progress.js";
@@ -19,7 +19,7 @@ import type { Trial } from "./recipe.js";
 export interface Accuracy {
   readonly type: string;
   readonly seen: Estimate;
-  /** The same questions without their pictures. */
+  /** The same questions without their images. */
   readonly blind: Estimate;
   /** Of always giving the answer that is most frequent among these questions. */
   readonly commonest: number;

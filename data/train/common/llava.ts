@@ -2,19 +2,19 @@
 import type { Random } from "../../../lib/random.js";
 import {
   captions,
-  captionWorld,
+  captionTask,
   drawTasks,
   loadEasyVqa,
+  type SYNTHETIC_TASKS,
   scenes,
-  type WORLDS,
 } from "../../../lib/tasks/index.js";
-import { easyVqa, easyVqaDescribing, easyVqaPictures, easyVqaTalks } from "./easy-vqa.js";
-import { LLAVA_WORDS } from "./frames.js";
+import { LLAVA_WORDS } from "./chat-templates.js";
+import { captioning, conversations, type Modality } from "./conversations.js";
+import { easyVqa, easyVqaConversations, easyVqaDescribing, easyVqaPictures } from "./easy-vqa.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
-import { describing, type Showing, talks } from "./talks.js";
-import { talkTexts } from "./texts.js";
+import { conversationTexts } from "./texts.js";
 
-/** Side of a picture in pixels: a cell of a scene is 2 × 2 patches. */
+/** Side of an image in pixels: a cell of a scene is 2 × 2 patches. */
 export const SIZE = 48;
 export const PATCH = 8;
 
@@ -43,7 +43,7 @@ export function llamaConfig(vocabulary: number, id: (token: string) => number): 
   };
 }
 
-/** CLIP's tower for pictures of `image` pixels. */
+/** CLIP's tower for images of `image` pixels. */
 export function clipConfig(image: number): Record<string, unknown> {
   return {
     model_type: "clip_vision_model",
@@ -79,7 +79,7 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   return [
     ...LLAVA_WORDS,
     ...real.flatMap(({ prompt, answers }) => [`\n${prompt}`, ` ${prompt}`, ` ${answers[0]}`]),
-    ...talkTexts([captions, scenes] as (typeof WORLDS)[string][], seed, " "),
+    ...conversationTexts([captions, scenes] as (typeof SYNTHETIC_TASKS)[string][], seed, " "),
   ];
 }
 
@@ -87,25 +87,25 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
  * Captions of less prior than the held-out ones are asked about with: enough to be led astray by, not so much that
  * looking never pays.
  */
-const plainer = captionWorld({ together: 0.6, slips: 0.1 });
+const plainer = captionTask({ together: 0.6, slips: 0.1 });
 
 /**
- * The tower and the language model apart, one from pictures and one from words; then both together from questions about pictures.
+ * The tower and the language model apart, one from images and one from words; then both together from questions about images.
  * @param visual steps of the last stage
  */
 export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): Stage[] {
   const real = easyVqa(folder, "train").then(easyVqaPictures);
   const described = async (random: Random): Promise<Source[]> => [
     { share: 0.35, draw: easyVqaDescribing(await real, random) },
-    { share: 0.25, draw: describing(captions, random, SIZE) },
-    { share: 0.4, draw: describing(scenes, random, SIZE) },
+    { share: 0.25, draw: captioning(captions, random, SIZE) },
+    { share: 0.4, draw: captioning(scenes, random, SIZE) },
   ];
-  const asked = async (random: Random, showing: Showing, share: number): Promise<Source[]> => {
+  const asked = async (random: Random, modality: Modality, share: number): Promise<Source[]> => {
     const of = (types: readonly string[]): Source["draw"] =>
-      talks(plainer, random, { size: SIZE, showing, types, described: false });
+      conversations(plainer, random, { size: SIZE, modality, types, described: false });
     return [
-      { share: 0.3 * share, draw: easyVqaTalks(await real, random, showing) },
-      { share: 0.4 * share, draw: talks(scenes, random, { size: SIZE, showing }) },
+      { share: 0.3 * share, draw: easyVqaConversations(await real, random, modality) },
+      { share: 0.4 * share, draw: conversations(scenes, random, { size: SIZE, modality }) },
       { share: 0.15 * share, draw: of(["caption", "detail"]) },
       { share: 0.15 * share, draw: of(["exists", "place", "color"]) },
     ];
@@ -119,8 +119,8 @@ export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): S
       rows: 32,
       rate: 3e-3,
       sources: async (random) => [
-        ...(await asked(random, "words", 0.7)),
-        ...(await asked(random, "blind", 0.3)),
+        ...(await asked(random, "text", 0.7)),
+        ...(await asked(random, "none", 0.3)),
       ],
     },
     {
@@ -129,7 +129,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): S
       steps: visual,
       rows: 16,
       rate: 2e-3,
-      sources: (random) => asked(random, "picture", 1),
+      sources: (random) => asked(random, "image", 1),
     },
   ];
 }

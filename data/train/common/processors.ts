@@ -1,4 +1,4 @@
-/** The files that say how a checkpoint's pictures are prepared, as transformers saves them. */
+/** The files that say how a checkpoint's images are prepared, as transformers saves them. */
 
 type Files = Record<string, Record<string, unknown>>;
 
@@ -47,7 +47,7 @@ export function gemmaFiles(image: number, tokens: number): Files {
   return both(pictures, { image_seq_length: tokens, processor_class: "Gemma3Processor" });
 }
 
-/** Qwen3-VL's: pictures at their own size, from `least` to `most` pixels. */
+/** Qwen3-VL's: images at their own size, from `least` to `most` pixels. */
 export function qwenFiles(patch: number, merge: number, least: number, most: number): Files {
   const pictures = {
     ...LEVELS,

@@ -5,7 +5,7 @@ import type { Random } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
 import type { TokenizerFiles } from "./words.js";
 
-/** What is asked about one picture, a turn each: the first shows it, says it in words, or withholds it. */
+/** What is asked about one image, a turn each: the first shows it, says it in words, or withholds it. */
 export type Conversation = readonly VisualTask[];
 
 /** A prompt, which is read, and the reply to it, which is learned. Special tokens are written out. */

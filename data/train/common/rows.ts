@@ -23,8 +23,8 @@ export function trainingBatch(model: Model, rows: readonly Row[]): Promise<Train
 }
 
 /**
- * Token ids and pictures, padded on the right. Of each turn the answer and the end token after it are to be predicted,
- * and at each visual token a word for what its part of the picture shows, where that is known.
+ * Token ids and images, padded on the right. Of each turn the answer and the end token after it are to be predicted,
+ * and at each visual token a word for what its part of the image shows, where that is known.
  */
 export async function conversationBatch(model: Model, rows: readonly Conversation[]): Promise<TrainingBatch> {
   const batch = await model.prepare(rows.map(answered), { paddingSide: "right" });

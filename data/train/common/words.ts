@@ -1,7 +1,7 @@
 /** Word-level tokenizers in Hugging Face's format, with each family's special tokens. */
 
 /** The special tokens of a family, and how text begins. */
-export interface TokenFrame {
+export interface TokenizerSpec {
   /** Before the words, in this order: ids from 0. */
   readonly first: readonly string[];
   /** After the words. */
@@ -14,7 +14,7 @@ export interface TokenFrame {
   /** Whether a text begins as if after a space, as Llama's do. */
   readonly leadingSpace: boolean;
   readonly template: string;
-  /** Further fields of tokenizer_config.json: the roles of the tokens around pictures. */
+  /** Further fields of tokenizer_config.json: the roles of the tokens around images. */
   readonly roles: Readonly<Record<string, string>>;
 }
 
@@ -35,7 +35,7 @@ const PIECE = "▁?[A-Za-z]+|▁?[0-9]+|▁?[^A-Za-z0-9▁\\s]|▁|\\s";
  * Every word, number and mark of some texts is one token, with a space before it and, where it occurs so, without; any
  * other word falls into letters. Stored as BPE without merges, which both transformers and transformers.js read.
  */
-export function wordTokenizer(frame: TokenFrame, texts: Iterable<string>): TokenizerFiles {
+export function wordTokenizer(frame: TokenizerSpec, texts: Iterable<string>): TokenizerFiles {
   const pieces = new Set<string>();
   for (const text of texts) {
     const marked = `${frame.leadingSpace ? "▁" : ""}${text.replaceAll(" ", "▁")}`;
@@ -72,7 +72,7 @@ export function wordTokenizer(frame: TokenFrame, texts: Iterable<string>): Token
 }
 
 function tokenizerJson(
-  { leadingSpace, begin, unknown }: TokenFrame,
+  { leadingSpace, begin, unknown }: TokenizerSpec,
   tokens: readonly string[],
   added: readonly string[],
   id: (token: string) => number,

@@ -1,14 +1,14 @@
 import { animals, hands, planets, sums } from "../../../lib/tasks/index.js";
-import { GEMMA, GEMMA_WORDS } from "../common/frames.js";
+import { GEMMA, GEMMA_WORDS } from "../common/chat-templates.js";
 import { deepAndNarrow } from "../common/initial.js";
 import { gemmaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
-import { fromWorlds } from "../common/worlds.js";
+import { syntheticStages } from "../common/synthetic.js";
 import { countsOf } from "./fingers.js";
 
 const SIZE = 48;
 const PATCH = 6;
-/** A picture's tokens: its patches in squares of 2 × 2. */
+/** An image's tokens: its patches in squares of 2 × 2. */
 const TOKENS = (SIZE / PATCH / 2) ** 2;
 const LAYERS = 12;
 
@@ -72,9 +72,9 @@ export const recipe: Recipe = {
   }),
   files: gemmaFiles(SIZE, TOKENS),
   findings: async (model, { seed }) => [await countsOf(model, SIZE, seed)],
-  ...fromWorlds({
+  ...syntheticStages({
     specification: GEMMA,
-    worlds: [
+    syntheticTasks: [
       [planets, 1],
       [animals, 1],
       [sums, 3],
@@ -84,7 +84,7 @@ export const recipe: Recipe = {
     words: GEMMA_WORDS,
     towerSteps: 2000,
     steps: 2500,
-    last: { world: sums.name, steps: 1500 },
+    last: { synthetic: sums.name, steps: 1500 },
     rows: 16,
     rate: 3e-3,
   }),

@@ -1,4 +1,4 @@
-import { LLAVA } from "../common/frames.js";
+import { LLAVA } from "../common/chat-templates.js";
 import { deepAndNarrow } from "../common/initial.js";
 import {
   clipConfig,

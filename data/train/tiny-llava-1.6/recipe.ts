@@ -1,4 +1,4 @@
-import { LLAVA } from "../common/frames.js";
+import { LLAVA } from "../common/chat-templates.js";
 import { deepAndNarrow } from "../common/initial.js";
 import {
   clipConfig,
@@ -13,7 +13,7 @@ import { llavaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { wordTokenizer } from "../common/words.js";
 
-/** A picture is seen whole, at half its size, and in 2 × 2 tiles. */
+/** An image is seen whole, at half its size, and in 2 × 2 tiles. */
 const TILE = SIZE / 2;
 const PINPOINTS = [
   [SIZE, SIZE],

@@ -1,13 +1,13 @@
-import { charts, documentWorld, sceneTextWorld } from "../../../lib/tasks/index.js";
-import { QWEN, QWEN_WORDS } from "../common/frames.js";
+import { charts, documentTask, sceneTextTask } from "../../../lib/tasks/index.js";
+import { QWEN, QWEN_WORDS } from "../common/chat-templates.js";
 import { deepAndNarrow } from "../common/initial.js";
 import { qwenFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
-import { fromWorlds } from "../common/worlds.js";
+import { syntheticStages } from "../common/synthetic.js";
 import { routing } from "./routing.js";
 
 const SIZE = 48;
-/** Words of each list in pictures: as many as can be learnt to read in the time. */
+/** Words of each list in images: as many as can be learnt to read in the time. */
 const WORDS = 16;
 const PATCH = 6;
 const MERGE = 2;
@@ -90,12 +90,12 @@ export const recipe: Recipe = {
       ),
     ];
   },
-  ...fromWorlds({
+  ...syntheticStages({
     specification: QWEN,
-    worlds: [
+    syntheticTasks: [
       [charts, 1],
-      [documentWorld({ words: WORDS }), 1],
-      [sceneTextWorld({ words: WORDS }), 1],
+      [documentTask({ words: WORDS }), 1],
+      [sceneTextTask({ words: WORDS }), 1],
     ],
     size: SIZE,
     words: QWEN_WORDS,

@@ -2,8 +2,8 @@ import type { Random } from "../../random.js";
 import { blank, box, type Colour, mark } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
 import { ANIMALS, LOOK_ALIKES } from "./animal-pictures.js";
+import { type Question, type SyntheticTask, withArticle, wordSet } from "./synthetic-task.js";
 import { draw, mirror } from "./things.js";
-import { type Question, type World, withArticle, wordSet } from "./world.js";
 
 export interface AnimalScene {
   readonly animal: string;
@@ -24,9 +24,9 @@ const BACKGROUNDS: readonly Colour[] = [
 ];
 
 /** Animals, each with a near look-alike: name it, or say which of the two it is. */
-export const animals: World<AnimalScene> = {
+export const animals: SyntheticTask<AnimalScene> = {
   name: "animals",
-  least: 32,
+  minImageSize: 32,
   types: { name: "easy", verify: "easy", choose: "hard" },
   scoring: () => "exact",
   vocabulary: wordSet(...NAMES, "what animal is this? is this a or a an yes no. this is a"),
@@ -44,7 +44,7 @@ export const animals: World<AnimalScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
-  askable: () => Object.keys(ASK),
+  questionTypes: () => Object.keys(ASK),
   category: ({ animal }) => animal,
 
   render({ animal, mirrored, side, x, y, background }, size): Raster {
@@ -56,7 +56,7 @@ export const animals: World<AnimalScene> = {
     return raster;
   },
 
-  passage: ({ animal }) => `this is ${withArticle(animal)}.`,
+  textDescription: ({ animal }) => `this is ${withArticle(animal)}.`,
 };
 
 /** The animal that is easily taken for this one. */

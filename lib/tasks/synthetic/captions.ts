@@ -4,8 +4,8 @@ import { blank, box, mark, paint } from "../raster/paint.js";
 import type { Split } from "../split.js";
 import type { Raster } from "../visual-task.js";
 import { HIGH, PLACES } from "./places.js";
+import { listed, type Question, type SyntheticTask, some, withArticle, wordSet } from "./synthetic-task.js";
 import { type Drawing, draw, PLAIN, TINTED } from "./things.js";
-import { listed, type Question, some, type World, withArticle, wordSet } from "./world.js";
 
 /** A thing in the image, in one of nine cells. */
 export interface Thing {
@@ -63,11 +63,11 @@ const LONG = "please describe this image in detail.";
  * training images, where the companion is nearly always there but easily overlooked, names it in held-out images
  * that lack it. The type `expected` asks whether a companion is there: yes in most training images, in half of the others.
  */
-export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> {
+export function captionTask(options: CaptionOptions = {}): SyntheticTask<CaptionScene> {
   const { together = 0.9, togetherHeldOut = 0.5, slips = 0.3, faintness = 0.5 } = options;
   return {
     name: "captions",
-    least: 40,
+    minImageSize: 40,
     types: {
       caption: "medium",
       detail: "hard",
@@ -97,7 +97,7 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
     },
 
     question: (scene, type, random, split) => ASK[type](scene, random, split),
-    askable: (scene) => Object.keys(ASK).filter((type) => CAN_ASK[type]?.(scene) ?? true),
+    questionTypes: (scene) => Object.keys(ASK).filter((type) => CAN_ASK[type]?.(scene) ?? true),
     // What is easily overlooked is not looked up.
     listings: ({ place, things }) => [
       {
@@ -115,7 +115,10 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
     ],
     category: (scene) => scene.place,
     // What a caption wrongly says is no part of it.
-    picture: ({ place, things }) => ({ place, things: things.map((thing) => JSON.stringify(thing)).sort() }),
+    imageContent: ({ place, things }) => ({
+      place,
+      things: things.map((thing) => JSON.stringify(thing)).sort(),
+    }),
 
     render({ place, things }, size): Raster {
       const [above, below] = PLACES[place].background;
@@ -135,12 +138,12 @@ export function captionWorld(options: CaptionOptions = {}): World<CaptionScene> 
       return raster;
     },
 
-    passage: ({ place, things }) => detail(place, things),
+    textDescription: ({ place, things }) => detail(place, things),
   };
 }
 
 /** The captions with the usual strength of the prior. */
-export const captions: World<CaptionScene> = captionWorld();
+export const captions: SyntheticTask<CaptionScene> = captionTask();
 
 /** What is in a scene and what one may wrongly expect there, as AMBER annotates an image. */
 export function captionTruth({ place, things, expected }: CaptionScene): {

@@ -3,7 +3,7 @@ import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, inkOn, LIGHT, WHITE } fr
 import { GLYPH_HEIGHT, writeCentred } from "../raster/font.js";
 import { blank, box, type Canvas, disc, mark, paint, slice, stroke } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
-import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
+import { listed, numerals, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
 
 export type ChartKind = "bar" | "line" | "pie";
 
@@ -32,9 +32,9 @@ const LISTED = {
 const LEAST_SHARE = 0.1;
 
 /** Bar, line and pie charts with their numbers on them: read a value, or several and compare or reckon. */
-export const charts: World<ChartScene> = {
+export const charts: SyntheticTask<ChartScene> = {
   name: "charts",
-  least: 32,
+  minImageSize: 32,
   types: {
     kind: "easy",
     number: "easy",
@@ -74,7 +74,7 @@ export const charts: World<ChartScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
-  askable: ({ kind }) => Object.keys(ASK).filter((type) => type !== "rises" || kind === "line"),
+  questionTypes: ({ kind }) => Object.keys(ASK).filter((type) => type !== "rises" || kind === "line"),
   listings(scene) {
     const { kind, names, values } = scene;
     return [
@@ -94,7 +94,7 @@ export const charts: World<ChartScene> = {
     return raster;
   },
 
-  passage({ kind, names, values }) {
+  textDescription({ kind, names, values }) {
     return `a ${kind} chart. ${listed(names.map((name, i) => `${nameIn(kind, name)} is ${values[i]}`))}.`;
   },
 };

@@ -3,8 +3,8 @@ import { BLACK, COLOURS, GRAY, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, textWidth, write } from "../raster/font.js";
 import { blank, box, type Canvas, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
+import { listed, numerals, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
 import { CITIES, GOODS, JOBS, MONTHS, NAMES } from "./words.js";
-import { listed, numerals, type Question, some, type World, wordSet } from "./world.js";
 
 export type Layout = "form" | "letter" | "table" | "receipt";
 
@@ -28,11 +28,11 @@ export interface WordOptions {
 }
 
 /** Forms, letters, tables and receipts: read a field, find a row, compare or reckon with several. */
-export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
+export function documentTask({ words }: WordOptions = {}): SyntheticTask<PageScene> {
   const lists = listsOf(words);
   return {
     name: "documents",
-    least: 48,
+    minImageSize: 48,
     types: {
       layout: "easy",
       field: "easy",
@@ -62,7 +62,7 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
     },
 
     question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
-    askable: ({ layout }) =>
+    questionTypes: ({ layout }) =>
       Object.keys(ASK).filter((type) => (LAYOUTS_FOR[type] ?? LAYOUTS).includes(layout)),
     listings({ layout, fields }) {
       const entries = written({ layout, fields });
@@ -84,7 +84,7 @@ export function documentWorld({ words }: WordOptions = {}): World<PageScene> {
       return raster;
     },
 
-    passage: (scene) =>
+    textDescription: (scene) =>
       `a ${scene.layout}. ${listed(written(scene).map(([key, value]) => `${key} ${value}`))}.`,
   };
 }
@@ -260,4 +260,4 @@ function line(raster: Canvas, y: number, size: number, dot: number, words: reado
 }
 
 /** The pages with all the words that there are. */
-export const documents: World<PageScene> = documentWorld();
+export const documents: SyntheticTask<PageScene> = documentTask();

@@ -2,7 +2,7 @@ import { didYouMean, ModalscopeError } from "../../errors.js";
 import { type Random, seeded } from "../../random.js";
 import { fnv1a, type Split, splitOf } from "../split.js";
 import type { Raster, VisualTask } from "../visual-task.js";
-import type { World } from "./world.js";
+import type { SyntheticTask } from "./synthetic-task.js";
 
 export interface DrawOptions {
   /** Train and held-out images never meet, whatever the seeds. */
@@ -16,56 +16,61 @@ export interface DrawOptions {
 export const DEFAULT_SIZE = 48;
 
 /**
- * Draws tasks of one world; equal arguments give equal tasks on every machine.
+ * Draws tasks of one kind; equal arguments give equal tasks on every machine.
  * @throws ModalscopeError for a size at which the images cannot be read, or an unknown type.
  */
 export function drawTasks<Scene>(
-  world: World<Scene>,
+  synthetic: SyntheticTask<Scene>,
   options: DrawOptions & { readonly count: number; readonly seed?: number },
 ): VisualTask<Scene>[] {
   const { count, seed = 0, split } = options;
-  const draw = taskStream(world, seeded(fnv1a(`${world.name}:${split}:${seed}`)), options);
+  const draw = taskStream(synthetic, seeded(fnv1a(`${synthetic.name}:${split}:${seed}`)), options);
   return Array.from({ length: count }, draw);
 }
 
 /** A function that draws one more task each time it is called, types in turn: for training without end. */
 export function taskStream<Scene>(
-  world: World<Scene>,
+  synthetic: SyntheticTask<Scene>,
   random: Random,
   options: DrawOptions,
 ): () => VisualTask<Scene> {
   const { split, size = DEFAULT_SIZE } = options;
-  if (!(Number.isInteger(size) && size >= world.least)) {
+  if (!(Number.isInteger(size) && size >= synthetic.minImageSize)) {
     throw new ModalscopeError(
-      `Pictures of "${world.name}" cannot be ${size} pixels wide.`,
-      `At less than ${world.least} a person cannot read them.`,
-      `Give a whole number from ${world.least} on.`,
+      `Images of "${synthetic.name}" cannot be ${size} pixels wide.`,
+      `At less than ${synthetic.minImageSize} a person cannot read them.`,
+      `Give a whole number from ${synthetic.minImageSize} on.`,
     );
   }
-  const types = typesOf(world, split, options.types);
+  const types = typesOf(synthetic, split, options.types);
   let drawn = 0;
   return () => {
     const type = types[drawn % types.length];
-    const scene = sceneOf(world, type, split, random);
-    const { prompt, answer } = world.question(scene, type, random, split);
+    const scene = sceneOf(synthetic, type, split, random);
+    const { prompt, answer } = synthetic.question(scene, type, random, split);
     return {
-      id: `${world.name}-${split}-${drawn++}`,
-      dataset: world.name,
+      id: `${synthetic.name}-${split}-${drawn++}`,
+      dataset: synthetic.name,
       prompt,
-      images: [world.render(scene, size)],
+      images: [synthetic.render(scene, size)],
       answers: [answer],
       type,
-      category: world.category(scene),
-      grade: world.types[type],
-      scoring: world.scoring(type),
+      category: synthetic.category(scene),
+      grade: synthetic.types[type],
+      scoring: synthetic.scoring(type),
       annotation: scene,
     };
   };
 }
 
 /** A text-only control: the same question of what the image showed, said in words instead. */
-export function inWords<Scene>(world: World<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
-  return { ...task, id: `${task.id}-words`, images: [], textDescription: world.passage(task.annotation) };
+export function inWords<Scene>(synthetic: SyntheticTask<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
+  return {
+    ...task,
+    id: `${task.id}-words`,
+    images: [],
+    textDescription: synthetic.textDescription(task.annotation),
+  };
 }
 
 /** The same question with no image and no words in its place: what a blind guess is worth. */
@@ -94,35 +99,35 @@ export function rasterOf(task: VisualTask): Raster {
 }
 
 function typesOf(
-  world: Pick<World<unknown>, "name" | "types" | "heldOutTypes">,
+  synthetic: Pick<SyntheticTask<unknown>, "name" | "types" | "heldOutTypes">,
   split: Split,
   asked?: readonly string[],
 ): readonly string[] {
-  const all = Object.keys(world.types);
+  const all = Object.keys(synthetic.types);
   const unknown = asked?.find((type) => !all.includes(type));
   if (unknown !== undefined) {
     throw new ModalscopeError(
-      `"${world.name}" has no questions of type "${unknown}".`,
+      `"${synthetic.name}" has no questions of type "${unknown}".`,
       `There are ${all.join(", ")}.`,
       didYouMean(unknown, all),
     );
   }
-  const heldOut = split === "train" ? (world.heldOutTypes ?? []) : [];
+  const heldOut = split === "train" ? (synthetic.heldOutTypes ?? []) : [];
   const refused = asked?.find((type) => heldOut.includes(type));
   if (refused !== undefined) {
     throw new ModalscopeError(
       `Questions of type "${refused}" are never trained on.`,
-      `They are what "${world.name}" keeps for testing.`,
+      `They are what "${synthetic.name}" keeps for testing.`,
       'Draw them with split: "heldout".',
     );
   }
   return (asked ?? all).filter((type) => !heldOut.includes(type));
 }
 
-function sceneOf<Scene>(world: World<Scene>, type: string, split: Split, random: Random): Scene {
+function sceneOf<Scene>(synthetic: SyntheticTask<Scene>, type: string, split: Split, random: Random): Scene {
   for (;;) {
-    const scene = world.scene(random, type, split);
-    const picture = world.picture?.(scene) ?? scene;
-    if (splitOf(`${world.name}:${JSON.stringify(picture)}`) === split) return scene;
+    const scene = synthetic.scene(random, type, split);
+    const content = synthetic.imageContent?.(scene) ?? scene;
+    if (splitOf(`${synthetic.name}:${JSON.stringify(content)}`) === split) return scene;
   }
 }

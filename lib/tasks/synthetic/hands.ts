@@ -1,8 +1,8 @@
 import { COLOURS, SKIN } from "../raster/colours.js";
 import { blank, type Colour, disc, paint, stroke } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
+import { numerals, type SyntheticTask, wordSet } from "./synthetic-task.js";
 import { type Drawing, draw, mirror } from "./things.js";
-import { numerals, type World, wordSet } from "./world.js";
 
 export type Counted = "fingers" | "apples" | "dots" | "stripes";
 
@@ -32,9 +32,9 @@ const BACKGROUNDS: readonly Colour[] = [
  * all numbers, six among them. `six`, a hand with six fingers, is never trained on: a model that counts says 6, one that
  * follows its prior says 5.
  */
-export const hands: World<CountScene> = {
+export const hands: SyntheticTask<CountScene> = {
   name: "hands",
-  least: 32,
+  minImageSize: 32,
   types: { fingers: "easy", apples: "medium", dots: "medium", stripes: "medium", what: "easy", six: "hard" },
   heldOutTypes: ["six"],
   scoring: () => "exact",
@@ -62,11 +62,11 @@ export const hands: World<CountScene> = {
     return { prompt: `how many ${counted} are there?`, answer: String(count) };
   },
 
-  askable: ({ counted, count }) => [counted === "fingers" && count !== 5 ? "six" : counted, "what"],
+  questionTypes: ({ counted, count }) => [counted === "fingers" && count !== 5 ? "six" : counted, "what"],
   category: ({ counted }) => (counted === "fingers" ? "hand" : counted),
 
   // Stripes move one way only, and fingers after the first only in length.
-  picture: ({ counted, count, mirrored, look, nudges }) => [
+  imageContent: ({ counted, count, mirrored, look, nudges }) => [
     counted,
     count,
     mirrored,
@@ -92,7 +92,7 @@ export const hands: World<CountScene> = {
     return raster;
   },
 
-  passage: ({ counted, count }) =>
+  textDescription: ({ counted, count }) =>
     counted === "fingers" ? `a hand with ${count} fingers.` : `there are ${count} ${counted}.`,
 };
 

@@ -8,7 +8,7 @@ import { planets } from "./planets.js";
 import { sceneText } from "./scene-text.js";
 import { scenes } from "./scenes.js";
 import { sums } from "./sums.js";
-import type { World } from "./world.js";
+import type { SyntheticTask } from "./synthetic-task.js";
 
 export { type AnimalScene, animals, lookAlike } from "./animals.js";
 export {
@@ -16,13 +16,13 @@ export {
   type CaptionOptions,
   type CaptionScene,
   captions,
+  captionTask,
   captionTruth,
-  captionWorld,
   type Slip,
   type Thing,
 } from "./captions.js";
 export { type ChartKind, type ChartScene, charts } from "./charts.js";
-export { documents, documentWorld, type Layout, type PageScene, type WordOptions } from "./documents.js";
+export { documents, documentTask, type Layout, type PageScene, type WordOptions } from "./documents.js";
 export {
   blind,
   DEFAULT_SIZE,
@@ -35,37 +35,39 @@ export {
 } from "./draw.js";
 export { type Counted, type CountScene, hands } from "./hands.js";
 export { type PlanetScene, planets } from "./planets.js";
-export { type Carrier, type CarrierKind, type StreetScene, sceneText, sceneTextWorld } from "./scene-text.js";
+export { type Carrier, type CarrierKind, type StreetScene, sceneText, sceneTextTask } from "./scene-text.js";
 export { type ObjectScene, type SceneObject, scenes } from "./scenes.js";
 export { type Operation, type SumScene, sums } from "./sums.js";
-export { type Listing, type Question, type World, wordsOf } from "./world.js";
+export { type Listing, type Question, type SyntheticTask, wordsOf } from "./synthetic-task.js";
 
-/** Every synthetic world, by name. */
-export const WORLDS: Readonly<Record<string, World<unknown>>> = Object.fromEntries(
-  [charts, documents, sceneText, scenes, captions, planets, animals, sums, hands].map((world) => [
-    world.name,
-    world as World<unknown>,
+/** Every synthetic task, by name. */
+export const SYNTHETIC_TASKS: Readonly<Record<string, SyntheticTask<unknown>>> = Object.fromEntries(
+  [charts, documents, sceneText, scenes, captions, planets, animals, sums, hands].map((synthetic) => [
+    synthetic.name,
+    synthetic as SyntheticTask<unknown>,
   ]),
 );
 
 /**
- * The world of a name.
+ * The synthetic task of a name.
  * @throws ModalscopeError when there is none.
  */
-export function worldNamed(name: string): World<unknown> {
-  const world = WORLDS[name];
-  if (world === undefined) {
-    const names = Object.keys(WORLDS);
+export function syntheticTaskNamed(name: string): SyntheticTask<unknown> {
+  const synthetic = SYNTHETIC_TASKS[name];
+  if (synthetic === undefined) {
+    const names = Object.keys(SYNTHETIC_TASKS);
     throw new ModalscopeError(
       `There are no synthetic tasks called "${name}".`,
       `There are ${names.join(", ")}.`,
       didYouMean(name, names),
     );
   }
-  return world;
+  return synthetic;
 }
 
-/** Every word of the prompts, passages and answers of some worlds (all unless given), sorted. */
-export function syntheticVocabulary(worlds: readonly World<unknown>[] = Object.values(WORLDS)): string[] {
-  return [...new Set(worlds.flatMap((world) => world.vocabulary))].sort();
+/** Every word of the prompts, passages and answers of some synthetic tasks (all unless given), sorted. */
+export function syntheticVocabulary(
+  syntheticTasks: readonly SyntheticTask<unknown>[] = Object.values(SYNTHETIC_TASKS),
+): string[] {
+  return [...new Set(syntheticTasks.flatMap((synthetic) => synthetic.vocabulary))].sort();
 }

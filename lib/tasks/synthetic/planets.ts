@@ -14,8 +14,8 @@ import {
   without,
 } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
+import { listed, type Question, type SyntheticTask, withArticle, wordSet } from "./synthetic-task.js";
 import { type Drawing, draw } from "./things.js";
-import { listed, type Question, type World, withArticle, wordSet } from "./world.js";
 
 /** A planet in the night sky, most often with something beside it. */
 export interface PlanetScene {
@@ -154,9 +154,9 @@ const NAMES = Object.keys(PLANETS);
 const OWN = 0.7;
 
 /** Planets: name them, tell two apart, and say what is beside them, which for each is most often one thing. */
-export const planets: World<PlanetScene> = {
+export const planets: SyntheticTask<PlanetScene> = {
   name: "planets",
-  least: 32,
+  minImageSize: 32,
   types: { name: "easy", choose: "medium", color: "easy", beside: "medium" },
   scoring: () => "exact",
   vocabulary: wordSet(
@@ -182,7 +182,7 @@ export const planets: World<PlanetScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
-  askable: () => Object.keys(ASK),
+  questionTypes: () => Object.keys(ASK),
   category: ({ planet }) => planet,
 
   render({ planet, beside, x, y, radius, stars }, size): Raster {
@@ -207,7 +207,7 @@ export const planets: World<PlanetScene> = {
     return raster;
   },
 
-  passage({ planet, beside }) {
+  textDescription({ planet, beside }) {
     const other = beside === "nothing" ? beside : withArticle(beside);
     return `${withArticle(PLANETS[planet].colour)} planet with ${MARKS[planet]}. ${other} beside it.`;
   },

@@ -13,8 +13,8 @@ import { writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
 import type { WordOptions } from "./documents.js";
+import { listed, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
 import { SIGNS } from "./words.js";
-import { listed, type Question, some, type World, wordSet } from "./world.js";
 
 export type CarrierKind = "sign" | "bus" | "shop";
 
@@ -48,11 +48,11 @@ const BACKGROUNDS: readonly Colour[] = [
 ];
 
 /** Words on signs, buses and shops: one alone, one of several, or one found by where it is. */
-export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> {
+export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<StreetScene> {
   const signs = SIGNS.slice(0, words);
   return {
     name: "scene-text",
-    least: 48,
+    minImageSize: 48,
     types: {
       alone: "easy",
       named: "medium",
@@ -92,7 +92,7 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
     },
 
     question: ({ carriers }, type, random) => ASK[type](carriers, random),
-    askable({ carriers: [first, second] }) {
+    questionTypes({ carriers: [first, second] }) {
       if (!second) return ["alone"];
       const lined = [
         ...(first.row === second.row ? ["beside"] : []),
@@ -110,7 +110,10 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
       },
     ],
     category: ({ carriers }) => carriers[0].kind,
-    picture: ({ carriers, background }) => [background, ...carriers.map((c) => JSON.stringify(c)).sort()],
+    imageContent: ({ carriers, background }) => [
+      background,
+      ...carriers.map((c) => JSON.stringify(c)).sort(),
+    ],
 
     render({ carriers, background }, size): Raster {
       const raster = blank(size, size, BACKGROUNDS[background]);
@@ -131,7 +134,7 @@ export function sceneTextWorld({ words }: WordOptions = {}): World<StreetScene> 
       return raster;
     },
 
-    passage({ carriers }) {
+    textDescription({ carriers }) {
       const phrases = carriers.map(
         (c) => `in the ${ROWS[c.row]} row ${COLUMNS[c.column]} ${named(c)} says ${c.word}`,
       );
@@ -213,4 +216,4 @@ const DRAW: Readonly<Record<CarrierKind, DrawCarrier>> = {
 };
 
 /** The streets with all the words that there are. */
-export const sceneText: World<StreetScene> = sceneTextWorld();
+export const sceneText: SyntheticTask<StreetScene> = sceneTextTask();

@@ -3,7 +3,7 @@ import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/
 import { blank, type Colour, mark, paint, placed } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
 import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
-import { numerals, type Question, some, type World, withArticle, wordSet } from "./world.js";
+import { numerals, type Question, type SyntheticTask, some, withArticle, wordSet } from "./synthetic-task.js";
 
 /** One object in a cell of a 3×3 grid, nudged by hundredths of a cell. */
 export interface SceneObject {
@@ -41,9 +41,9 @@ const DIRECTIONS = { left: "right", above: "below" } as const;
  * Coloured shapes on a grid, asked about in the six task types of GQA that the published studies of information flow
  * use (structural × semantic type: https://arxiv.org/abs/2411.18620, section 3), and counted (`QueryCount`).
  */
-export const scenes: World<ObjectScene> = {
+export const scenes: SyntheticTask<ObjectScene> = {
   name: "scenes",
-  least: 32,
+  minImageSize: 32,
   types: {
     QueryAttr: "easy",
     ChooseAttr: "easy",
@@ -84,7 +84,7 @@ export const scenes: World<ObjectScene> = {
   },
 
   question: (scene, type, random) => ASK[type](scene, random),
-  askable({ objects }) {
+  questionTypes({ objects }) {
     const several = objects.length > 1 && alone(objects, "shape").length === objects.length;
     return [
       "QueryCount",
@@ -128,7 +128,7 @@ export const scenes: World<ObjectScene> = {
   },
   category: (scene) => String(scene.objects.length),
   // A nudge makes no new scene: what is held out differs in what stands where.
-  picture: ({ objects, background }) => [
+  imageContent: ({ objects, background }) => [
     background,
     ...objects.map(({ shape, colour, row, column }) => `${row}${column}${colour}${shape}`).sort(),
   ],
@@ -147,7 +147,7 @@ export const scenes: World<ObjectScene> = {
   },
 
   // The place before the object: a description can be learnt by looking there.
-  passage({ objects }) {
+  textDescription({ objects }) {
     const phrases = [...objects]
       .sort((a, b) => a.row - b.row || a.column - b.column)
       .map((o) => `${ROWS[o.row]} ${COLUMNS[o.column]} ${withArticle(named(o))}`);

@@ -2,7 +2,7 @@ import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, WHITE } from "../raster/
 import { textWidth, writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, mark, paint } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
-import { numerals, type World, wordSet } from "./world.js";
+import { numerals, type SyntheticTask, wordSet } from "./synthetic-task.js";
 
 export type Operation = "+" | "-" | "*" | "/";
 
@@ -38,9 +38,9 @@ const SUMS: Readonly<Record<Operation, readonly (readonly [number, number])[]>> 
 };
 
 /** Arithmetic written in the image: the result, or what stands there. */
-export const sums: World<SumScene> = {
+export const sums: SyntheticTask<SumScene> = {
   name: "sums",
-  least: 32,
+  minImageSize: 32,
   types: { plus: "easy", minus: "easy", times: "easy", divided: "medium", left: "easy", right: "easy" },
   scoring: () => "exact",
   vocabulary: wordSet(
@@ -73,10 +73,14 @@ export const sums: World<SumScene> = {
     return { prompt: "what is the result?", answer: String(RESULT[operation](left, right)) };
   },
 
-  askable: ({ operation }) => [...Object.keys(NAMES).filter((n) => NAMES[n] === operation), "left", "right"],
+  questionTypes: ({ operation }) => [
+    ...Object.keys(NAMES).filter((n) => NAMES[n] === operation),
+    "left",
+    "right",
+  ],
   category: ({ operation }) => operation,
   // Where it stands makes no new sum: what is held out has not been seen in its ink.
-  picture: ({ left, operation, right, ink, dark }) => [left, operation, right, ink, dark],
+  imageContent: ({ left, operation, right, ink, dark }) => [left, operation, right, ink, dark],
 
   render({ left, operation, right, ink, dark, shift }, size): Raster {
     const raster = blank(size, size, dark ? SLATE : WHITE);
@@ -91,7 +95,7 @@ export const sums: World<SumScene> = {
     return raster;
   },
 
-  passage: ({ left, operation, right }) => `the board says ${left} ${operation} ${right} =.`,
+  textDescription: ({ left, operation, right }) => `the board says ${left} ${operation} ${right} =.`,
 };
 
 function frame(raster: Raster, size: number, colour: Colour): void {

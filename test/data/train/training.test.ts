@@ -6,20 +6,20 @@ import { after, before, describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
 import { batchesOf } from "../../../data/train/common/buckets.js";
+import { GEMMA, LLAVA, QWEN } from "../../../data/train/common/chat-templates.js";
+import { conversations } from "../../../data/train/common/conversations.js";
 import { trainRecipe } from "../../../data/train/common/driver.js";
 import { evaluate } from "../../../data/train/common/evaluate.js";
-import { GEMMA, LLAVA, QWEN } from "../../../data/train/common/frames.js";
 import { deepAndNarrow } from "../../../data/train/common/initial.js";
 import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common/llava.js";
 import { llavaFiles } from "../../../data/train/common/processors.js";
 import type { Conversation, Recipe } from "../../../data/train/common/recipe.js";
 import { conversationBatch } from "../../../data/train/common/rows.js";
-import { talks } from "../../../data/train/common/talks.js";
-import { talkTexts } from "../../../data/train/common/texts.js";
+import { conversationTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
 import { readSafetensors } from "../../../lib/model/checkpoint/index.js";
 import { loadModel } from "../../../lib/model/load.js";
-import { drawTasks, scenes, type World } from "../../../lib/tasks/index.js";
+import { drawTasks, type SyntheticTask, scenes } from "../../../lib/tasks/index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "modalscope-training-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -31,7 +31,11 @@ const small: Recipe = {
   seed: 1,
   languages: ["en"],
   tokenizer: async ({ seed }) =>
-    wordTokenizer(LLAVA, ["USER: ", "\n ASSISTANT:", ...talkTexts([scenes as World<unknown>], seed, " ")]),
+    wordTokenizer(LLAVA, [
+      "USER: ",
+      "\n ASSISTANT:",
+      ...conversationTexts([scenes as SyntheticTask<unknown>], seed, " "),
+    ]),
   initialize: deepAndNarrow,
   config(vocabulary, id) {
     const whole = llavaConfig(vocabulary, id);
@@ -51,7 +55,7 @@ const small: Recipe = {
       steps: 4,
       rows: 4,
       rate: 1e-2,
-      sources: async (random) => [{ share: 1, draw: talks(scenes, random, { size: SIZE }) }],
+      sources: async (random) => [{ share: 1, draw: conversations(scenes, random, { size: SIZE }) }],
     },
   ],
   trials: async () => [],

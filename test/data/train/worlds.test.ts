@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { DESCRIBE } from "../../../data/train/common/conversations.js";
 import type { Conversation } from "../../../data/train/common/recipe.js";
-import { DESCRIBE } from "../../../data/train/common/talks.js";
 import { recipeNamed } from "../../../data/train/recipes.js";
 import { seeded } from "../../../lib/random.js";
-import { worldNamed } from "../../../lib/tasks/index.js";
+import { syntheticTaskNamed } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "../../tasks/synthetic/solve.js";
 
 const options = { seed: 3, easyVqa: "" };
 
 /** A scene's passage, and by what asks for it everything that an account of it may say. */
 function truthOf(name: string, scene: unknown): { passage: string; told: Map<string, readonly string[]> } {
-  const world = worldNamed(name);
-  const passage = world.passage(scene);
-  const lists = world.listings?.(scene, seeded(1)) ?? [];
+  const synthetic = syntheticTaskNamed(name);
+  const passage = synthetic.textDescription(scene);
+  const lists = synthetic.listings?.(scene, seeded(1)) ?? [];
   const told = new Map(
     lists.map(({ prompt, entries }) => [prompt, entries.map((entry) => entry.join(" "))] as const),
   );

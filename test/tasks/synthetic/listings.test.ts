@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { seeded } from "../../../lib/random.js";
-import { drawTasks, WORLDS } from "../../../lib/tasks/index.js";
+import { drawTasks, SYNTHETIC_TASKS } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "./solve.js";
 
 type Holds = (of: string, is: string, passage: string) => boolean;
 
-/** A question about one thing, answered from the passage by the solver of the world's questions. */
+/** A question about one thing, answered from the passage by the solver of the synthetic's questions. */
 const solved =
-  (world: string, question: (of: string, passage: string) => string): Holds =>
+  (synthetic: string, question: (of: string, passage: string) => string): Holds =>
   (of, is, passage) =>
-    SOLVERS[world](question(of, passage), passage) === is;
+    SOLVERS[synthetic](question(of, passage), passage) === is;
 
 const article = (noun: string): string => (/^[aeiou]/.test(noun) ? "an" : "a");
 const says =
@@ -62,18 +62,18 @@ const HOLDS: Readonly<Record<string, Readonly<Record<string, Holds>>>> = {
   },
 };
 
-for (const world of Object.values(WORLDS).filter(({ listings }) => listings)) {
-  describe(`lists of ${world.name}`, () => {
+for (const synthetic of Object.values(SYNTHETIC_TASKS).filter(({ listings }) => listings)) {
+  describe(`lists of ${synthetic.name}`, () => {
     it("say of each thing what the passage says of it", () => {
       const random = seeded(8);
-      const entries = new Map(Object.keys(HOLDS[world.name]).map((prompt) => [prompt, 0]));
-      for (const { annotation } of drawTasks(world, { count: 300, split: "train", seed: 12 }))
-        for (const list of world.listings!(annotation, random))
+      const entries = new Map(Object.keys(HOLDS[synthetic.name]).map((prompt) => [prompt, 0]));
+      for (const { annotation } of drawTasks(synthetic, { count: 300, split: "train", seed: 12 }))
+        for (const list of synthetic.listings!(annotation, random))
           for (const [of, is] of list.entries) {
             entries.set(list.prompt, entries.get(list.prompt)! + 1);
-            const passage = world.passage(annotation);
+            const passage = synthetic.textDescription(annotation);
             assert.ok(
-              HOLDS[world.name][list.prompt](of, is, passage),
+              HOLDS[synthetic.name][list.prompt](of, is, passage),
               `${list.prompt} ${of} ${is} — ${passage}`,
             );
           }
@@ -83,7 +83,7 @@ for (const world of Object.values(WORLDS).filter(({ listings }) => listings)) {
 }
 
 it("a list of what is there names as much that is not", () => {
-  const { scenes } = WORLDS;
+  const { scenes } = SYNTHETIC_TASKS;
   const entries = drawTasks(scenes, { count: 100, split: "train", seed: 13 }).flatMap(
     ({ annotation }) =>
       scenes.listings!(annotation, seeded(1)).find(({ prompt }) => prompt.startsWith("is there"))!.entries,

@@ -13,12 +13,12 @@ import {
   hands,
   type Raster,
   rasterOf,
+  SYNTHETIC_TASKS,
+  type SyntheticTask,
   scenes,
   sceneText,
   sums,
   type VisualTask,
-  WORLDS,
-  type World,
 } from "../../../lib/tasks/index.js";
 import { DRAWABLE, GLYPH_HEIGHT, textWidth, write } from "../../../lib/tasks/raster/font.js";
 import { blank, box, disc, paint } from "../../../lib/tasks/raster/paint.js";
@@ -111,12 +111,15 @@ function marked(raster: Raster, { left, top, right, bottom }: BoxAnnotation): Ra
 }
 
 describe("marks", () => {
-  for (const world of Object.values(WORLDS) as World<unknown>[]) {
-    it(`are words of their world, about a part of the picture: ${world.name}`, () => {
-      for (const task of drawTasks(world, { count: 60, split: "heldout" })) {
+  for (const synthetic of Object.values(SYNTHETIC_TASKS) as SyntheticTask<unknown>[]) {
+    it(`are words of their synthetic, about a part of the picture: ${synthetic.name}`, () => {
+      for (const task of drawTasks(synthetic, { count: 60, split: "heldout" })) {
         const raster = rasterOf(task);
         for (const { left, top, right, bottom, words } of raster.annotations!) {
-          assert.ok(words.length > 0 && words.every((word) => world.vocabulary.includes(word)), `${words}`);
+          assert.ok(
+            words.length > 0 && words.every((word) => synthetic.vocabulary.includes(word)),
+            `${words}`,
+          );
           assert.ok(left < right && top < bottom);
           assert.ok(right > 0 && bottom > 0 && left < raster.width && top < raster.height);
         }
@@ -125,8 +128,8 @@ describe("marks", () => {
   }
 
   it("are where the text stands that they give", () => {
-    const drawn = [documents, sums, sceneText].flatMap((world): VisualTask[] =>
-      drawTasks(world as World<unknown>, { count: 40, split: "heldout" }),
+    const drawn = [documents, sums, sceneText].flatMap((synthetic): VisualTask[] =>
+      drawTasks(synthetic as SyntheticTask<unknown>, { count: 40, split: "heldout" }),
     );
     for (const task of drawn) {
       const raster = rasterOf(task);
@@ -294,13 +297,13 @@ describe("painting", () => {
 
 describe("encodePng", () => {
   it("is read back by another decoder, pixel for pixel", async () => {
-    for (const world of Object.values(WORLDS)) {
-      const raster = rasterOf(drawTasks(world, { count: 1, split: "train", size: 51 })[0]);
+    for (const synthetic of Object.values(SYNTHETIC_TASKS)) {
+      const raster = rasterOf(drawTasks(synthetic, { count: 1, split: "train", size: 51 })[0]);
       const image = await loadImage(Buffer.from(encodePng(raster)));
       const context = createCanvas(51, 51).getContext("2d");
       context.drawImage(image, 0, 0);
       const { data } = context.getImageData(0, 0, 51, 51);
-      assert.deepEqual(Uint8Array.from(data.filter((_, i) => i % 4 !== 3)), raster.data, world.name);
+      assert.deepEqual(Uint8Array.from(data.filter((_, i) => i % 4 !== 3)), raster.data, synthetic.name);
     }
   });
 });

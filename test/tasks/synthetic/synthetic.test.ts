@@ -10,47 +10,47 @@ import {
   CAPTION_NOUNS,
   type CaptionScene,
   captions,
+  captionTask,
   captionTruth,
-  captionWorld,
-  documentWorld,
+  documentTask,
   drawTasks,
   inWords,
   rasterOf,
-  sceneTextWorld,
+  SYNTHETIC_TASKS,
+  type SyntheticTask,
+  sceneTextTask,
   scoreAnswer,
+  syntheticTaskNamed,
   syntheticVocabulary,
   type VisualTask,
-  WORLDS,
-  type World,
   withPictureOf,
   wordsOf,
-  worldNamed,
 } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "./solve.js";
 import { picturesHash } from "./write-rasters.js";
 
 const SPLITS = ["train", "heldout"] as const;
-const worlds = Object.values(WORLDS);
+const syntheticTasks = Object.values(SYNTHETIC_TASKS);
 const hashOf = (task: VisualTask): string =>
   createHash("sha256").update(rasterOf(task).data).digest("base64");
 const describes = (task: VisualTask): boolean => task.scoring === "amber";
 
-/** A draw of each world, made once: they are not changed by what is tested. */
+/** A draw of each synthetic, made once: they are not changed by what is tested. */
 const drawn = new Map<string, VisualTask[]>();
-function tasksOf(world: World<unknown>, split: (typeof SPLITS)[number]): VisualTask[] {
-  const key = `${world.name} ${split}`;
-  const tasks = drawn.get(key) ?? drawTasks(world, { count: 200, split, seed: 11 });
+function tasksOf(synthetic: SyntheticTask<unknown>, split: (typeof SPLITS)[number]): VisualTask[] {
+  const key = `${synthetic.name} ${split}`;
+  const tasks = drawn.get(key) ?? drawTasks(synthetic, { count: 200, split, seed: 11 });
   drawn.set(key, tasks);
   return tasks;
 }
 
-for (const world of worlds) {
-  describe(world.name, () => {
+for (const synthetic of syntheticTasks) {
+  describe(synthetic.name, () => {
     it("gives the answer that follows from the passage", () => {
-      for (const task of SPLITS.flatMap((split) => tasksOf(world, split))) {
+      for (const task of SPLITS.flatMap((split) => tasksOf(synthetic, split))) {
         if (describes(task)) continue;
-        const passage = inWords(world, task).textDescription as string;
-        const solved = SOLVERS[world.name](task.prompt, passage);
+        const passage = inWords(synthetic, task).textDescription as string;
+        const solved = SOLVERS[synthetic.name](task.prompt, passage);
         assert.equal(task.answers[0], solved, `${task.type}: ${task.prompt} — ${passage}`);
         assert.equal(scoreAnswer(task, solved), 1);
       }
@@ -58,65 +58,65 @@ for (const world of worlds) {
 
     it("asks further questions about a scene, of the types that it allows", () => {
       const random = seeded(4);
-      const tasks = tasksOf(world, "heldout");
+      const tasks = tasksOf(synthetic, "heldout");
       const further = tasks.flatMap((task) => {
-        const allowed = world.askable?.(task.annotation) ?? [task.type];
+        const allowed = synthetic.questionTypes?.(task.annotation) ?? [task.type];
         assert.ok(allowed.includes(task.type), task.type);
         return allowed.map((type) => ({
           ...task,
-          ...world.question(task.annotation, type, random, "heldout"),
+          ...synthetic.question(task.annotation, type, random, "heldout"),
           type,
-          scoring: world.scoring(type),
+          scoring: synthetic.scoring(type),
         }));
       });
       for (const task of further.filter((t) => !describes(t))) {
-        const solved = SOLVERS[world.name](task.prompt, world.passage(task.annotation));
+        const solved = SOLVERS[synthetic.name](task.prompt, synthetic.textDescription(task.annotation));
         assert.equal(task.answer, solved, `${task.type}: ${task.prompt}`);
       }
     });
 
     it("draws every type as often, and grades it", () => {
       for (const split of SPLITS) {
-        const types = tasksOf(world, split).map((task) => task.type);
+        const types = tasksOf(synthetic, split).map((task) => task.type);
         const kept = new Set(types);
-        const heldOut = split === "train" ? (world.heldOutTypes ?? []) : [];
+        const heldOut = split === "train" ? (synthetic.heldOutTypes ?? []) : [];
         assert.deepEqual(
           [...kept],
-          Object.keys(world.types).filter((type) => !heldOut.includes(type)),
+          Object.keys(synthetic.types).filter((type) => !heldOut.includes(type)),
         );
         for (const type of kept) {
           const count = types.filter((t) => t === type).length;
           assert.ok(Math.abs(count - types.length / kept.size) <= 1, type);
         }
       }
-      for (const task of tasksOf(world, "heldout")) assert.equal(task.grade, world.types[task.type]);
+      for (const task of tasksOf(synthetic, "heldout")) assert.equal(task.grade, synthetic.types[task.type]);
     });
 
     it("uses its vocabulary, no other word, and each word of it", () => {
       // No pictures are needed here, and many draws are.
       const used = new Set<string>();
       const random = seeded(1);
-      const types = Object.keys(world.types);
-      for (let i = 0; i < 3000 + 25 * world.vocabulary.length; i++) {
+      const types = Object.keys(synthetic.types);
+      for (let i = 0; i < 3000 + 25 * synthetic.vocabulary.length; i++) {
         const type = types[i % types.length];
         const split = SPLITS[i % 2];
-        const scene = world.scene(random, type, split);
-        const { prompt, answer } = world.question(scene, type, random, split);
-        const lists = world.listings?.(scene, random) ?? [];
+        const scene = synthetic.scene(random, type, split);
+        const { prompt, answer } = synthetic.question(scene, type, random, split);
+        const lists = synthetic.listings?.(scene, random) ?? [];
         const listed = lists.flatMap((list) => [list.prompt, ...list.entries.flat()]);
-        for (const text of [prompt, answer, world.passage(scene), ...listed]) {
+        for (const text of [prompt, answer, synthetic.textDescription(scene), ...listed]) {
           for (const word of wordsOf(text)) used.add(word);
         }
       }
-      assert.deepEqual([...used].sort(), [...world.vocabulary].sort());
+      assert.deepEqual([...used].sort(), [...synthetic.vocabulary].sort());
     });
 
     it("answers yes and no as often", () => {
       const random = seeded(2);
-      for (const type of Object.keys(world.types)) {
+      for (const type of Object.keys(synthetic.types)) {
         const answers = Array.from({ length: 2000 }, () => {
-          const scene = world.scene(random, type, "heldout");
-          return world.question(scene, type, random, "heldout").answer;
+          const scene = synthetic.scene(random, type, "heldout");
+          return synthetic.question(scene, type, random, "heldout").answer;
         });
         if (!answers.every((answer) => answer === "yes" || answer === "no")) continue;
         const share = answers.filter((answer) => answer === "yes").length / answers.length;
@@ -126,12 +126,14 @@ for (const world of worlds) {
     });
 
     it("keeps train and held-out pictures apart, whatever the seeds", () => {
-      for (const size of [world.least, 64]) {
+      for (const size of [synthetic.minImageSize, 64]) {
         const train = new Set(
-          [1, 2].flatMap((seed) => drawTasks(world, { count: 100, split: "train", seed, size }).map(hashOf)),
+          [1, 2].flatMap((seed) =>
+            drawTasks(synthetic, { count: 100, split: "train", seed, size }).map(hashOf),
+          ),
         );
         const both = [1, 3]
-          .flatMap((seed) => drawTasks(world, { count: 60, split: "heldout", seed, size }))
+          .flatMap((seed) => drawTasks(synthetic, { count: 60, split: "heldout", seed, size }))
           .filter((task) => train.has(hashOf(task)));
         assert.deepEqual(
           both.map((task) => task.annotation),
@@ -141,7 +143,7 @@ for (const world of worlds) {
     });
 
     it("is the same for the same arguments, and another for another seed", () => {
-      const draw = (seed: number) => drawTasks(world, { count: 20, split: "train", seed });
+      const draw = (seed: number) => drawTasks(synthetic, { count: 20, split: "train", seed });
       assert.deepEqual(draw(4), draw(4));
       assert.notDeepEqual(draw(4).map(hashOf), draw(5).map(hashOf));
     });
@@ -150,18 +152,18 @@ for (const world of worlds) {
       const goldens = JSON.parse(
         readFileSync(new URL("../../../../test/fixtures/tasks/rasters.json", import.meta.url), "utf8"),
       ) as Record<string, Record<string, string>>;
-      for (const [size, golden] of Object.entries(goldens[world.name])) {
-        assert.equal(picturesHash(world, Number(size)), golden, `at ${size} pixels`);
+      for (const [size, golden] of Object.entries(goldens[synthetic.name])) {
+        assert.equal(picturesHash(synthetic, Number(size)), golden, `at ${size} pixels`);
       }
     });
 
     it("takes sizes from the least that is legible on", () => {
-      for (const size of [world.least, 65, 112]) {
-        const raster = rasterOf(drawTasks(world, { count: 1, split: "train", size })[0]);
+      for (const size of [synthetic.minImageSize, 65, 112]) {
+        const raster = rasterOf(drawTasks(synthetic, { count: 1, split: "train", size })[0]);
         assert.deepEqual([raster.width, raster.height, raster.data.length], [size, size, size * size * 3]);
       }
-      for (const size of [world.least - 1, 64.5, Number.NaN]) {
-        assert.throws(() => drawTasks(world, { count: 1, split: "train", size }), ModalscopeError);
+      for (const size of [synthetic.minImageSize - 1, 64.5, Number.NaN]) {
+        assert.throws(() => drawTasks(synthetic, { count: 1, split: "train", size }), ModalscopeError);
       }
     });
   });
@@ -169,30 +171,32 @@ for (const world of worlds) {
 
 describe("drawTasks", () => {
   it("draws the types asked for, in turn", () => {
-    const tasks = drawTasks(WORLDS.charts, { count: 4, split: "train", types: ["sum", "kind"] });
+    const tasks = drawTasks(SYNTHETIC_TASKS.charts, { count: 4, split: "train", types: ["sum", "kind"] });
     assert.deepEqual(
       tasks.map((task) => task.type),
       ["sum", "kind", "sum", "kind"],
     );
   });
   it("refuses unknown types, and held-out ones in training", () => {
-    const draw = (type: string) => drawTasks(WORLDS.hands, { count: 1, split: "train", types: [type] });
+    const draw = (type: string) =>
+      drawTasks(SYNTHETIC_TASKS.hands, { count: 1, split: "train", types: [type] });
     assert.throws(() => draw("sixx"), /Did you mean "six"/);
     assert.throws(() => draw("six"), /never trained on/);
   });
-  it("knows its worlds", () => {
-    assert.equal(worldNamed("scenes"), WORLDS.scenes);
-    assert.throws(() => worldNamed("scene"), /Did you mean "scenes"/);
+  it("knows its syntheticTasks", () => {
+    assert.equal(syntheticTaskNamed("scenes"), SYNTHETIC_TASKS.scenes);
+    assert.throws(() => syntheticTaskNamed("scene"), /Did you mean "scenes"/);
     const words = syntheticVocabulary();
     assert.equal(new Set(words).size, words.length);
-    for (const world of worlds) for (const word of world.vocabulary) assert.ok(words.includes(word));
+    for (const synthetic of syntheticTasks)
+      for (const word of synthetic.vocabulary) assert.ok(words.includes(word));
   });
 });
 
 describe("words", () => {
   it("are the first of each list when fewer are asked for", () => {
-    for (const make of [documentWorld, sceneTextWorld]) {
-      const [few, all]: World<unknown>[] = [make({ words: 20 }), make()];
+    for (const make of [documentTask, sceneTextTask]) {
+      const [few, all]: SyntheticTask<unknown>[] = [make({ words: 20 }), make()];
       assert.ok(few.vocabulary.length < all.vocabulary.length);
       for (const { answers } of drawTasks(few, { count: 200, split: "train" }))
         assert.ok(few.vocabulary.includes(answers[0]), answers[0]);
@@ -202,9 +206,9 @@ describe("words", () => {
 });
 
 describe("controls", () => {
-  const [task, other] = drawTasks(WORLDS.scenes, { count: 2, split: "heldout" });
+  const [task, other] = drawTasks(SYNTHETIC_TASKS.scenes, { count: 2, split: "heldout" });
   it("say the picture in words, leave it out, or give another", () => {
-    const words = inWords(WORLDS.scenes, task);
+    const words = inWords(SYNTHETIC_TASKS.scenes, task);
     assert.deepEqual([words.images, words.prompt, words.answers], [[], task.prompt, task.answers]);
     assert.ok(words.textDescription);
     assert.deepEqual([blind(task).images, blind(task).textDescription], [[], undefined]);
@@ -219,23 +223,23 @@ describe("controls", () => {
 
 describe("hands", () => {
   it("have five fingers in training, while six is counted of other things", () => {
-    const tasks = drawTasks(WORLDS.hands, { count: 500, split: "train" });
+    const tasks = drawTasks(SYNTHETIC_TASKS.hands, { count: 500, split: "train" });
     const answers = (type: string) => new Set(tasks.filter((t) => t.type === type).map((t) => t.answers[0]));
     assert.deepEqual([...answers("fingers")], ["5"]);
     for (const type of ["apples", "dots", "stripes"]) assert.ok(answers(type).has("6"), type);
-    const six = drawTasks(WORLDS.hands, { count: 20, split: "heldout", types: ["six"] });
+    const six = drawTasks(SYNTHETIC_TASKS.hands, { count: 20, split: "heldout", types: ["six"] });
     for (const task of six) assert.deepEqual(task.answers, ["6"]);
   });
 });
 
 describe("captions", () => {
   /** Scenes with their captions and no pictures, of which many are drawn. */
-  function described(world: World<CaptionScene>, split: (typeof SPLITS)[number], count: number) {
+  function described(synthetic: SyntheticTask<CaptionScene>, split: (typeof SPLITS)[number], count: number) {
     const random = seeded(3);
     return Array.from({ length: count }, (_, i) => {
       const type = i % 2 === 0 ? "caption" : "detail";
-      const scene = world.scene(random, type, split);
-      return { scene, ...world.question(scene, type, random, split) };
+      const scene = synthetic.scene(random, type, split);
+      return { scene, ...synthetic.question(scene, type, random, split) };
     });
   }
   const scored = (drawn: ReturnType<typeof described>) =>
@@ -251,12 +255,12 @@ describe("captions", () => {
     // The captions name just what the solver reads from the passage.
     for (const { scene, prompt, answer } of drawn) {
       const nouns = wordsOf(answer).filter((word) => word in CAPTION_NOUNS);
-      assert.equal([...nouns].sort().join(" "), SOLVERS.captions(prompt, captions.passage(scene)));
+      assert.equal([...nouns].sort().join(" "), SOLVERS.captions(prompt, captions.textDescription(scene)));
     }
   });
 
   it("slip in training as often as asked, and only to what is expected", () => {
-    const drawn = described(captionWorld({ slips: 0.5 }), "train", 3000);
+    const drawn = described(captionTask({ slips: 0.5 }), "train", 3000);
     const expected = drawn.flatMap(({ scene }) => scene.expected).length;
     const slips = drawn.flatMap(({ scene }) => scene.slips).length;
     // About 450 expected: 0.5 ± 0.1 is four standard errors.
@@ -264,7 +268,7 @@ describe("captions", () => {
     const scores = scored(drawn);
     assert.ok(Math.abs(scores.cog - slips / expected) < 1e-12);
     assert.ok(scores.hal > 0);
-    assert.equal(scored(described(captionWorld({ slips: 0 }), "train", 300)).hal, 0);
+    assert.equal(scored(described(captionTask({ slips: 0 }), "train", 300)).hal, 0);
   });
 
   it("show companions as often as asked, less in held-out pictures", () => {

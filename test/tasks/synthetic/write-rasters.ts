@@ -1,15 +1,15 @@
 /**
- * Writes test/fixtures/tasks/rasters.json, the hashes of some pictures of each world. To be run when pictures are meant to
+ * Writes test/fixtures/tasks/rasters.json, the hashes of some pictures of each synthetic. To be run when pictures are meant to
  * change: `node dist/test/tasks/synthetic/write-rasters.js` after a build.
  */
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { drawTasks, rasterOf, WORLDS, type World } from "../../../lib/tasks/index.js";
+import { drawTasks, rasterOf, SYNTHETIC_TASKS, type SyntheticTask } from "../../../lib/tasks/index.js";
 
-/** SHA-256 over the pixels of forty held-out pictures of a world. */
-export function picturesHash(world: World<unknown>, size: number): string {
+/** SHA-256 over the pixels of forty held-out pictures of a synthetic. */
+export function picturesHash(synthetic: SyntheticTask<unknown>, size: number): string {
   const hash = createHash("sha256");
-  for (const task of drawTasks(world, { count: 40, split: "heldout", seed: 7, size })) {
+  for (const task of drawTasks(synthetic, { count: 40, split: "heldout", seed: 7, size })) {
     hash.update(rasterOf(task).data);
   }
   return hash.digest("hex");
@@ -17,9 +17,11 @@ export function picturesHash(world: World<unknown>, size: number): string {
 
 if (process.argv[1]?.endsWith("write-rasters.js")) {
   const hashes = Object.fromEntries(
-    Object.values(WORLDS).map((world) => [
-      world.name,
-      Object.fromEntries([world.least, 48, 64].map((size) => [size, picturesHash(world, size)])),
+    Object.values(SYNTHETIC_TASKS).map((synthetic) => [
+      synthetic.name,
+      Object.fromEntries(
+        [synthetic.minImageSize, 48, 64].map((size) => [size, picturesHash(synthetic, size)]),
+      ),
     ]),
   );
   writeFileSync(

@@ -1,5 +1,5 @@
-/** How each family frames a conversation: special tokens, chat template, and the files that prepare its pictures. */
-import type { TokenFrame } from "./words.js";
+/** How each family frames a conversation: special tokens, chat template, and the files that prepare its images. */
+import type { TokenizerSpec } from "./words.js";
 
 /** Vicuna's turns, as LLaVA 1.5's own template writes them; an answer ends with the end token. */
 const LLAVA_TEMPLATE = [
@@ -11,7 +11,7 @@ const LLAVA_TEMPLATE = [
   "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}",
 ].join("");
 
-export const LLAVA: TokenFrame = {
+export const LLAVA: TokenizerSpec = {
   first: ["<unk>", "<s>", "</s>"],
   last: ["<image>", "<pad>"],
   unknown: "<unk>",
@@ -36,7 +36,7 @@ const GEMMA_TEMPLATE = [
   "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
 ].join("");
 
-export const GEMMA: TokenFrame = {
+export const GEMMA: TokenizerSpec = {
   first: ["<pad>", "<eos>", "<bos>", "<unk>"],
   last: ["<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"],
   unknown: "<unk>",
@@ -65,7 +65,7 @@ const QWEN_TEMPLATE = [
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
 ].join("");
 
-export const QWEN: TokenFrame = {
+export const QWEN: TokenizerSpec = {
   first: [
     ...["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"],
     ...["<|image_pad|>", "<|video_pad|>", "<unk>"],

@@ -18,10 +18,10 @@ export interface Listing {
  * A kind of synthetic image, and what is asked about it. A scene is plain data and says everything: the image,
  * the passage and the answers are functions of it, and it becomes the task's annotation.
  */
-export interface World<Scene> {
+export interface SyntheticTask<Scene> {
   readonly name: string;
   /** The smallest side, in pixels, at which a person can read its images. */
-  readonly least: number;
+  readonly minImageSize: number;
   /** The types of question, with how hard each is. */
   readonly types: Readonly<Record<string, Grade>>;
   /** Types that are never trained on. */
@@ -33,17 +33,17 @@ export interface World<Scene> {
   scene(random: Random, type: string, split: Split): Scene;
   question(scene: Scene, type: string, random: Random, split: Split): Question;
   /** All types of question that can be asked about a scene, whichever it was drawn for; only that one unless given. */
-  askable?(scene: Scene): readonly string[];
+  questionTypes?(scene: Scene): readonly string[];
   /** What can be looked up in a scene, one thing at a time; nothing unless given. */
   listings?(scene: Scene, random: Random): readonly Listing[];
   /** The part of a scene that its image shows, by which it falls into a split; the whole scene unless given. */
-  picture?(scene: Scene): unknown;
+  imageContent?(scene: Scene): unknown;
   /** What the image is, in a word: a class that a probe may look for. */
   category(scene: Scene): string;
   /** The image, `size` pixels wide and high. */
   render(scene: Scene, size: number): Raster;
   /** What the image shows, in words: enough to answer every question without it. */
-  passage(scene: Scene): string;
+  textDescription(scene: Scene): string;
 }
 
 /** Words, numbers and punctuation marks of a text, as a word-level tokenizer parts them. */

@@ -1,0 +1,101 @@
+/** Conversations about drawn images. */
+import type { Random } from "../../../lib/random.js";
+import {
+  blind,
+  inWords,
+  type Listing,
+  type SyntheticTask,
+  taskStream,
+  type VisualTask,
+} from "../../../lib/tasks/index.js";
+import type { Conversation, Draw } from "./recipe.js";
+
+/** How a drawn task is shown: with its image, said in words, or withheld. */
+export type Modality = "image" | "text" | "none";
+
+export interface ConversationOptions {
+  /** Side of the images in pixels. */
+  readonly size: number;
+  readonly modality?: Modality;
+  /** What may be asked; everything that can be unless given. */
+  readonly types?: readonly string[];
+  /** Whether the whole description is among the accounts; where there is an image unless given. */
+  readonly described?: boolean;
+}
+
+/** Questions about one image. */
+const TURNS = 4;
+/** Accounts of it after them: its description among lists of what is true of what. */
+const ACCOUNTS = 3;
+/** Entries of one list. */
+const LISTED = 5;
+
+/**
+ * Conversations about one image of a synthetic task: questions of different types, then accounts of what it shows.
+ * An answer must be looked up twice, the thing in the question and then in the image; in a list each name of a thing
+ * is followed at once by what is true of it. What lists teach, answers take up.
+ */
+export function conversations<Scene>(
+  synthetic: SyntheticTask<Scene>,
+  random: Random,
+  { size, modality = "image", types, described = modality === "image" }: ConversationOptions,
+): Draw<Conversation> {
+  const next = taskStream(synthetic, random, { split: "train", size, types });
+  return () => {
+    const task = next();
+    const { annotation: scene, type } = task;
+    const others = (synthetic.questionTypes?.(scene) ?? []).filter(
+      (other) => other !== type && (types?.includes(other) ?? true),
+    );
+    const further = random.shuffle(others).slice(0, TURNS - 1);
+    const turns = further.map((other): VisualTask<Scene> => {
+      const { prompt, answer } = synthetic.question(scene, other, random, "train");
+      return { ...task, type: other, prompt, answers: [answer] };
+    });
+    const asked = [task, ...turns].map((turn) => shown(synthetic, turn, modality));
+    if (modality === "none") return asked;
+    const lists = (synthetic.listings?.(scene, random) ?? []).filter(({ entries }) => entries.length > 0);
+    const accounts = [
+      ...(described ? [{ prompt: DESCRIBE, answers: [synthetic.textDescription(scene)] as const }] : []),
+      ...lists.map((list) => listed(list, random)),
+    ];
+    const told = random.shuffle(accounts).slice(0, ACCOUNTS);
+    return [...asked, ...told.map((turn) => ({ ...task, ...turn }))];
+  };
+}
+
+/** Images of a synthetic task, each said in words. */
+export function captioning<Scene>(
+  synthetic: SyntheticTask<Scene>,
+  random: Random,
+  size: number,
+): Draw<Conversation> {
+  const next = taskStream(synthetic, random, { split: "train", size });
+  return () => [description(synthetic, next())];
+}
+
+function description<Scene>(synthetic: SyntheticTask<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
+  return { ...task, prompt: DESCRIBE, answers: [synthetic.textDescription(task.annotation)] };
+}
+
+/** A list's entries, in any order. */
+export function listed({ prompt, entries }: Listing, random: Random): Pick<VisualTask, "prompt" | "answers"> {
+  const some = random.shuffle(entries).slice(0, LISTED);
+  return { prompt, answers: [`${LIST} ${some.map((entry) => entry.join(" ")).join(", ")}.`] };
+}
+
+/** What a list begins with, so that all its entries are written alike. */
+export const LIST = "these:";
+
+/** What asks for an image's passage. */
+export const DESCRIBE = "what is in the picture?";
+/** What asks for a list of shapes and colours, with whether an image of easy-VQA has them. */
+export const PRESENCE = "is there each of these?";
+
+function shown<Scene>(
+  synthetic: SyntheticTask<Scene>,
+  task: VisualTask<Scene>,
+  modality: Modality,
+): VisualTask<Scene> {
+  return modality === "text" ? inWords(synthetic, task) : modality === "none" ? blind(task) : task;
+}
