@@ -26,7 +26,7 @@ export function reportCommand(): Command {
 
 /** Writes the report and gives the path of its page. Loaded only here: it brings plotly with it. */
 export async function makeReport(notebooks: readonly string[], folder: string): Promise<string> {
-  const { writeReport } = await import("../../lib/plot/report/write.js");
+  const { writeReport } = await import("../../lib/plot/index.js");
   try {
     return await writeReport(notebooks, resolve(folder));
   } catch (error) {

@@ -19,6 +19,7 @@ export {
   languageOf,
   type TextLanguage,
 } from "./maths/answers.js";
+export { heldOutProblems } from "./maths/held-out.js";
 export {
   BRIEF_INSTRUCTION,
   type ChatMessage,
@@ -30,7 +31,14 @@ export {
   type PromptFrame,
   plainPrompt,
 } from "./maths/maths.js";
-export { drawProblem, drawProblems, type Split, type SyntheticProblem, splitOf } from "./maths/synthetic.js";
+export {
+  drawProblem,
+  drawProblems,
+  type OperandRange,
+  type Split,
+  type SyntheticProblem,
+  splitOf,
+} from "./maths/synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
 export { PLANTED_COLOUR_NAMES, type PlantedColour } from "./planted/vision/axes.js";

@@ -1,10 +1,13 @@
 /** Held-out problems, asked in both languages. */
 import { type Estimate, wilson } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
-import { grade, languageOf } from "../../../lib/tasks/maths/answers.js";
-import { heldOutProblems } from "../../../lib/tasks/maths/held-out.js";
-import type { MathsProblem } from "../../../lib/tasks/maths/maths.js";
-import type { Language } from "../../../lib/tasks/maths/wordings.js";
+import {
+  grade,
+  heldOutProblems,
+  type Language,
+  languageOf,
+  type MathsProblem,
+} from "../../../lib/tasks/index.js";
 import type { Finding } from "../common/recipe.js";
 import { exchange } from "./sources.js";
 

@@ -1,7 +1,7 @@
 /** Writes the set of held-out problems that comes with the embedded checkpoint: `node dist/data/train/maths-zh-en/problems.js`. */
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
-import { heldOutProblems } from "../../../lib/tasks/maths/held-out.js";
+import { heldOutProblems } from "../../../lib/tasks/index.js";
 
 interface Options {
   readonly out: string;

@@ -1,5 +1,5 @@
 import { seeded } from "../../../lib/random.js";
-import { drawProblems } from "../../../lib/tasks/maths/synthetic.js";
+import { drawProblems } from "../../../lib/tasks/index.js";
 import { residualScale, scaleTo } from "../common/initial.js";
 import type { Recipe } from "../common/recipe.js";
 import { heldOutAccuracy } from "./measures.js";

@@ -1,7 +1,6 @@
 /** What the maths checkpoint learns from: problems in words, and bare facts. */
 import type { Random } from "../../../lib/random.js";
-import { drawProblem, type Reach } from "../../../lib/tasks/maths/synthetic.js";
-import { type Language, MATHS_CATEGORIES } from "../../../lib/tasks/maths/wordings.js";
+import { drawProblem, type Language, MATHS_CATEGORIES, type OperandRange } from "../../../lib/tasks/index.js";
 import type { Exchange, Source, Transcript } from "../common/recipe.js";
 
 /** Bare facts in one drill row. */
@@ -33,7 +32,7 @@ export function drillRow(random: Random): Transcript {
 /** One problem in words, in one of the languages. */
 export function problemRow(random: Random): Transcript {
   // Half of them as the model will be asked, half from further afield.
-  const reach = random.pick<Reach>(["usual", "wide"]);
+  const reach = random.pick<OperandRange>(["usual", "wide"]);
   const problem = drawProblem(random, random.pick(MATHS_CATEGORIES), "train", reach);
   const language = random.pick<Language>(["en", "zh"]);
   const chat = random.uniform() < CHAT_SHARE;

@@ -28,14 +28,14 @@ export interface SyntheticProblem {
 }
 
 /** Range of the operands: those of the problems that the model is measured on, or a wider range for training. */
-export type Reach = "usual" | "wide";
+export type OperandRange = "usual" | "wide";
 
 /** Draws one problem of a category from a split. */
 export function drawProblem(
   random: Random,
   category: MathsCategory,
   split: Split,
-  reach: Reach = "usual",
+  reach: OperandRange = "usual",
 ): SyntheticProblem {
   const kind = random.pick(PROBLEM_KINDS.filter((kind) => kind.category === category));
   const draw = (reach === "wide" && kind.drawWide) || kind.draw;

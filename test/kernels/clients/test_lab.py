@@ -98,6 +98,28 @@ class InLab(unittest.TestCase):
         self.assertRegex(tooltip, r"seed: number")
         self.assertRegex(tooltip, r"A generator from a seed")
 
+    def test_2_completion_and_tooltips_know_the_subpaths(self):
+        lab = self.lab
+        lab.open("deeper/complete.ipynb")
+        lab.set_cell(1, "import { wilson } from 'modalscope/an")
+        lab.edit_at_end(1)
+
+        def completed():
+            # A single match is taken at once; if it is offered in a list, it is selected.
+            lab.command("completer:invoke-notebook")
+            time.sleep(2)
+            if lab.text(".jp-Completer"):
+                lab.command("completer:select-notebook")
+            return lab.cells()[1]["source"] == "import { wilson } from 'modalscope/analysis"
+
+        lab.wait("the completed subpath", completed)
+        lab.picture("subpath")
+        lab.set_cell(1, "import { wilson } from 'modalscope/analysis';\nwilson(")
+        lab.edit_at_end(1)
+        lab.command("tooltip:launch-notebook")
+        tooltip = lab.wait("the tooltip", lambda: lab.text(".jp-Tooltip"))
+        self.assertRegex(tooltip, r"successes: number, n: number")
+
     def test_3_interrupt_keeps_the_variables_and_restart_loses_them(self):
         lab = self.lab
         lab.open("interrupt.ipynb")
