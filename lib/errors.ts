@@ -1,3 +1,5 @@
+import { editDistance } from "./edit-distance.js";
+
 /**
  * An error that its reader can act on: what happened, why, and what to do.
  * The message is the three, joined; the parts stay readable on their own.
@@ -29,18 +31,4 @@ export function nearest(name: string, candidates: Iterable<string>, count = 3): 
 export function didYouMean(name: string, candidates: Iterable<string>): string {
   const near = nearest(name, candidates);
   return near.length === 0 ? "" : `Did you mean ${near.map((n) => `"${n}"`).join(" or ")}?`;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(previous[j] + 1, current[j - 1] + 1, substitution));
-    }
-    previous = current;
-  }
-  return previous[b.length];
 }

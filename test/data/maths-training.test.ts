@@ -120,7 +120,8 @@ describe("what the maths checkpoint learns from", () => {
     const { batch, targets, lossWeights } = transcriptBatch(encode, rows);
     const [first, second] = rows.map(({ exchanges: [{ prompt, reply }] }) => encode(prompt + reply));
     assert.equal(batch.seqLength, first.length);
-    for (let t = 0; t + 1 < first.length; t++) if (lossWeights[t] === 1) assert.equal(targets[t], first[t + 1]);
+    for (let t = 0; t + 1 < first.length; t++)
+      if (lossWeights[t] === 1) assert.equal(targets[t], first[t + 1]);
     assert.equal(lossWeights.subarray(batch.seqLength + second.length - 1).some(Boolean), false);
   });
 });

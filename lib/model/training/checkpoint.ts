@@ -20,7 +20,7 @@ export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: num
   const random = seeded(seed);
   const text = (raw.text_config ?? raw) as Readonly<Record<string, unknown>>;
   const std = typeof text.initializer_range === "number" ? text.initializer_range : 0.02;
-  const { weights } = trainingGraph(family, config, 0, () => false);
+  const { weights } = trainingGraph(family, config, {}, () => false);
   const addedToOne = config.model_type.startsWith("gemma");
   const made: Weights = new Map();
   for (const [name, shape] of weights) {

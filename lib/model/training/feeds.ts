@@ -9,6 +9,7 @@ import { batchPass } from "../forward/embed.js";
 import { NEWLINE, tokenRows, towerInputs } from "../vision/features.js";
 import { interpolatedPositions, patchRows } from "../vision/patches.js";
 import { visionRows } from "../vision/rows.js";
+import type { LabelLoss } from "./labels.js";
 
 /** Rows to learn from: for each cell the token to predict next, and how much it counts. */
 export interface TrainingBatch {
@@ -18,12 +19,18 @@ export interface TrainingBatch {
   readonly targets: Int32Array;
   /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
   readonly lossWeights: Float32Array;
+  /** By image, by its visual token: the words that are true of it, as numbers from 0. */
+  readonly labels?: readonly (readonly (readonly number[])[])[];
 }
 
-/** By the names of the graph's inputs; weights are apart. */
+/**
+ * By the names of the graph's inputs; weights are apart.
+ * @throws ModalscopeError when nothing is to be predicted, or labels are missing
+ */
 export function batchFeeds(
   model: ModelSpec,
-  { batch, targets, lossWeights }: TrainingBatch,
+  { batch, targets, lossWeights, labels }: TrainingBatch,
+  labelLoss?: LabelLoss,
 ): Record<string, Value> {
   const { config } = model;
   const shared = new AttentionInputs(config, batchPass(model, batch), (n) => new Float32Array(n));
@@ -41,9 +48,11 @@ export function batchFeeds(
     feed(`${type}.sin`, sin);
     feed(`${type}.mask`, shared.mask(layer));
   }
-  const places = Array.from(lossWeights.keys()).filter((i) => lossWeights[i] > 0);
-  index("places of predictions", places, [places.length]);
-  feed("targets", oneHot(places, targets, lossWeights, config.vocab_size));
+  if (!labelLoss?.alone) {
+    const places = Array.from(lossWeights.keys()).filter((i) => lossWeights[i] > 0);
+    index("places of predictions", places, [places.length]);
+    feed("targets", oneHot(places, targets, lossWeights, config.vocab_size));
+  }
   feed("tokens", shares(batch));
   const dims = [batch.size, batch.seqLength];
   const sources = Int32Array.from(batch.inputIds);
@@ -55,7 +64,14 @@ export function batchFeeds(
     for (const [name, x] of Object.entries(towerInputs(model, images, rows.tower))) feed(`vision.${name}`, x);
     const seen = new Int32Array(batch.inputIds.length);
     const vectors = rows.tokens.size * rows.tokens.seqLength;
-    tokenRows(config.vision_config, images, rows.tokens.seqLength).forEach((own, i) => {
+    const rowsOfTokens = tokenRows(config.vision_config, images, rows.tokens.seqLength);
+    if (labelLoss) {
+      const known = labels ?? (batch.images?.length ? undefined : []);
+      const { truth, shares } = labelFeeds(rowsOfTokens, known, vectors, labelLoss.words);
+      feed("labels", truth);
+      feed("label shares", shares);
+    }
+    rowsOfTokens.forEach((own, i) => {
       const { row, positions: columns } = images[i];
       own.forEach((from, t) => {
         const cell = row * batch.seqLength + columns[t];
@@ -112,4 +128,38 @@ function oneHot(
     data[i * vocabulary + targets[at]] = counts[at] / total;
   });
   return { data, shape: [1, places.length, vocabulary] };
+}
+
+/**
+ * (seen, words): 1 where a word is true of a visual token; (seen, 1): each labelled token's share of them all.
+ * @param tokenRows by image, by its visual token: the row of its vector, or that of no image
+ */
+function labelFeeds(
+  tokenRows: readonly (readonly number[])[],
+  labels: TrainingBatch["labels"],
+  vectors: number,
+  words: number,
+): Record<"truth" | "shares", Tensor> {
+  if (!labels || labels.some((own, i) => own.length !== tokenRows[i].length)) {
+    throw new ModalscopeError(
+      "The batch's visual tokens have no labels.",
+      "The training has a loss on them.",
+      "Give labels: for each image, for each of its visual tokens, the words that are true of it.",
+    );
+  }
+  const truth = new Float32Array(vectors * words);
+  const shares = new Float32Array(vectors);
+  const total = tokenRows.flat().filter((row) => row !== NEWLINE).length;
+  labels.forEach((own, i) => {
+    own.forEach((trueWords, t) => {
+      const row = tokenRows[i][t];
+      if (row === NEWLINE) return;
+      shares[row] = 1 / total;
+      for (const word of trueWords) truth[row * words + word] = 1;
+    });
+  });
+  return {
+    truth: { data: truth, shape: [vectors, words] },
+    shares: { data: shares, shape: [vectors, 1] },
+  };
 }

@@ -1,3 +1,4 @@
+import { ModalscopeError } from "../../errors.js";
 import {
   buildPiece,
   type Family,
@@ -10,6 +11,7 @@ import {
 } from "../families/index.js";
 import { input, type Node, nameOf, ops, pullback, scalar, sorted, weight } from "../graph/index.js";
 import { loadBalancingLoss } from "../nn/index.js";
+import { type LabelLoss, labelLoss } from "./labels.js";
 
 export interface TrainingGraph {
   /** `loss`, `balance` where there are experts, and `d <weight>`. */
@@ -20,18 +22,49 @@ export interface TrainingGraph {
   readonly weights: ReadonlyMap<string, readonly number[]>;
 }
 
+export interface Objective {
+  /** How much the experts' load-balancing loss counts; not at all unless given. */
+  readonly routerAuxLossCoef?: number;
+  /** A loss at visual tokens beside the cross-entropy, or in its place. */
+  readonly labels?: LabelLoss;
+}
+
 /**
  * The tower, what reads it, all blocks, the head and the loss.
- * @param routerAuxLossCoef how much the experts' load-balancing loss counts
  * @param isTrainable whether a weight is learnt: nothing is computed for the derivatives of the others
+ * @throws ModalscopeError when visual tokens are to be labelled and there is no tower
  */
 export function trainingGraph(
   family: Family,
   config: TextConfig,
-  routerAuxLossCoef: number,
+  { routerAuxLossCoef = 0, labels }: Objective,
   isTrainable: (name: string) => boolean,
 ): TrainingGraph {
-  const { features, injections } = visionGraph(family, config);
+  const vision = visionGraph(family, config);
+  if (labels && !vision.features) {
+    throw new ModalscopeError(
+      "There are no visual tokens to label.",
+      "This model is text-only: it has no vision tower.",
+      "Leave out labels.",
+    );
+  }
+  const labelling = labels && labelLoss(vision.features!, config.hidden_size, labels);
+  if (labels?.alone) return withDerivatives({ loss: labelling! }, isTrainable);
+  const { crossEntropy, balance } = languageLosses(family, config, vision);
+  const terms = [
+    ...(balance && routerAuxLossCoef !== 0 ? [ops.mul(balance, routerAuxLossCoef)] : []),
+    ...(labelling ? [ops.mul(labelling, labels.coefficient)] : []),
+  ];
+  const loss = terms.reduce((sum, term) => ops.add(sum, term), crossEntropy);
+  return withDerivatives({ loss, ...(balance && { balance }) }, isTrainable);
+}
+
+/** What the language model says after all of its blocks, and how evenly its routers route. */
+function languageLosses(
+  family: Family,
+  config: TextConfig,
+  { features, injections }: VisionGraph,
+): { crossEntropy: Node; balance?: Node } {
   let stream = ops.gather(
     inputVectors(family, config, features),
     input("sources", ["batch", "time"], "int64"),
@@ -43,18 +76,18 @@ export function trainingGraph(
     stream = injected(out, injections.get(l));
     if (family.experts?.(config, l)) routers.push(hookPoints.get("mlp.hook_router_logits")!);
   }
-  const crossEntropy = predictionLoss(family, config, stream);
-  const balancing = routerAuxLoss(family, config, routers);
-  const loss =
-    balancing && routerAuxLossCoef !== 0
-      ? ops.add(crossEntropy, ops.mul(balancing, routerAuxLossCoef))
-      : crossEntropy;
-  const leaves = sorted([loss]).filter(({ op }) => op === "Weight");
-  const outputs = {
-    loss,
-    ...(balancing && { balance: balancing }),
-    ...derivatives(loss, leaves, isTrainable),
+  return {
+    crossEntropy: predictionLoss(family, config, stream),
+    balance: routerAuxLoss(family, config, routers),
   };
+}
+
+function withDerivatives(
+  values: Readonly<Record<"loss", Node>> & Readonly<Record<string, Node>>,
+  isTrainable: (name: string) => boolean,
+): TrainingGraph {
+  const leaves = sorted([values.loss]).filter(({ op }) => op === "Weight");
+  const outputs = { ...values, ...derivatives(values.loss, leaves, isTrainable) };
   return {
     outputs,
     trainable: Object.keys(outputs).flatMap((name) => (name.startsWith("d ") ? [name.slice(2)] : [])),

@@ -2,4 +2,5 @@
 export { type AdamState, createAdamState, type TrainOptions, train } from "./adamw.js";
 export { initialWeights, saveCheckpoint } from "./checkpoint.js";
 export type { TrainingBatch } from "./feeds.js";
+export { initialLabelWeights, LABEL_WEIGHTS, type LabelLoss } from "./labels.js";
 export { Trainer, type TrainerOptions, type WeightGradients, type Weights } from "./trainer.js";

@@ -6,6 +6,7 @@ import { emitOnnx } from "../graph/index.js";
 import { globExpression } from "../hooks/index.js";
 import { batchFeeds, type TrainingBatch } from "./feeds.js";
 import { trainingGraph } from "./graph.js";
+import type { LabelLoss } from "./labels.js";
 
 /** Weights by checkpoint name; training changes them in place. */
 export type Weights = Map<string, Tensor>;
@@ -32,6 +33,8 @@ export interface TrainerOptions {
    * for any letters. `["model.**", "lm_head.**", "vision_tower.**"]` trains a projector only.
    */
   readonly frozen?: readonly string[];
+  /** A multi-label loss at visual tokens, for batches with `labels`; `initialLabelWeights` are then among the weights. */
+  readonly labels?: LabelLoss;
 }
 
 /** A model whose weights are inputs of its graph. */
@@ -40,6 +43,7 @@ export class Trainer {
     private readonly model: ModelSpec,
     private readonly session: Session,
     private readonly trainable: readonly string[],
+    private readonly labels?: LabelLoss,
   ) {}
 
   get config(): TextConfig {
@@ -49,21 +53,21 @@ export class Trainer {
   /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
   static async open(
     raw: Readonly<Record<string, unknown>>,
-    { threads, routerAuxLossCoef = 0, frozen = [] }: TrainerOptions = {},
+    { threads, routerAuxLossCoef = 0, frozen = [], labels }: TrainerOptions = {},
   ): Promise<Trainer> {
     const family: Family = familyOf(raw);
     const config = family.parse(raw);
     const still = frozen.map(globExpression);
     const isTrainable = (name: string): boolean => !still.some((pattern) => pattern.test(name));
-    const { outputs, trainable } = trainingGraph(family, config, routerAuxLossCoef, isTrainable);
+    const { outputs, trainable } = trainingGraph(family, config, { routerAuxLossCoef, labels }, isTrainable);
     const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
     const session = await createSession(model, { threads, arena: true });
-    return new Trainer({ family, config, float: "float32" }, session, trainable);
+    return new Trainer({ family, config, float: "float32" }, session, trainable, labels);
   }
 
   /** Mean cross-entropy of the batch and its derivative by every weight that is learnt. */
   async gradients(weights: Weights, data: TrainingBatch): Promise<WeightGradients> {
-    const given = batchFeeds(this.model, data);
+    const given = batchFeeds(this.model, data, this.labels);
     const feeds: Record<string, Value> = {};
     for (const name of this.session.inputNames) {
       const w = weights.get(name);

@@ -49,23 +49,13 @@ export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
         : { yref: "y", y0: at, y1: at, xref: "x domain", x0: 0, x1: 1 }),
     };
   });
-  const labels = all.flatMap((rule) => {
+  const labels = all.flatMap((rule): Placed[] => {
     if (!rule.label) return [];
     const { vertical, at } = placeOf(rule);
     return [
       vertical
-        ? note(
-            rule.label,
-            { xref: "x", x: labelPlace(figure, "x", at), yref: "y domain", y: 0 },
-            "left",
-            "bottom",
-          )
-        : note(
-            rule.label,
-            { yref: "y", y: labelPlace(figure, "y", at), xref: "x domain", x: 1 },
-            "right",
-            "bottom",
-          ),
+        ? note(rule.label, besideX(figure, at, 0), "left", "bottom")
+        : note(rule.label, besideY(figure, at), "right", "bottom"),
     ];
   });
   return withLayout(figure, shapes, labels);
@@ -99,23 +89,13 @@ export function regions(figure: Figure, list: Region | readonly Region[]): Figur
       [`${other}1`]: 1,
     };
   });
-  const labels = all.flatMap((region) => {
+  const labels = all.flatMap((region): Placed[] => {
     if (!region.label) return [];
     const middle = (region.from + region.to) / 2;
     return [
       region.axis === "y"
-        ? note(
-            region.label,
-            { yref: "y", y: labelPlace(figure, "y", middle), xref: "x domain", x: 1 },
-            "right",
-            "middle",
-          )
-        : note(
-            region.label,
-            { xref: "x", x: labelPlace(figure, "x", middle), yref: "y domain", y: 1 },
-            "center",
-            "top",
-          ),
+        ? note(region.label, besideY(figure, middle), "right", "middle")
+        : note(region.label, besideX(figure, middle, 1), "center", "top"),
     ];
   });
   return withLayout(figure, shapes, labels);
@@ -137,6 +117,22 @@ const isLog = (figure: Figure, axis: "x" | "y"): boolean => figure.layout[`${axi
 /** On a logarithmic axis plotly takes a shape's place as the value, but an annotation's as its exponent. */
 const labelPlace = (figure: Figure, axis: "x" | "y", at: number): number =>
   isLog(figure, axis) ? Math.log10(at) : at;
+
+/** A label's place at `at` of the horizontal axis, at the bottom (0) or the top (1) of the figure. */
+const besideX = (figure: Figure, at: number, y: 0 | 1): Placed => ({
+  xref: "x",
+  x: labelPlace(figure, "x", at),
+  yref: "y domain",
+  y,
+});
+
+/** A label's place at `at` of the vertical axis, at the right end of the figure. */
+const besideY = (figure: Figure, at: number): Placed => ({
+  yref: "y",
+  y: labelPlace(figure, "y", at),
+  xref: "x domain",
+  x: 1,
+});
 
 function note(text: string, place: Placed, xanchor: string, yanchor: string): Placed {
   return {

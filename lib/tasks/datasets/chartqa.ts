@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
+import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of ChartQA beside question and answer. */
 export interface ChartQaAnnotation {
@@ -28,11 +28,8 @@ export async function loadChartQa(
   options: DatasetOptions = {},
 ): Promise<VisualTask<ChartQaAnnotation>[]> {
   const { split = "test" } = options;
-  const parquet = parquetFiles(path, split);
-  if (parquet.length > 0) {
-    const rows = await parquetRows(parquet, options);
-    return rows.map((row, i) => fromParquet(row, split, (options.start ?? 0) + i));
-  }
+  const published = await parquetSplit(path, split, options);
+  if (published) return published.map((row, i) => fromParquet(row, split, (options.start ?? 0) + i));
   const human = findFile("ChartQA", path, [`${split}/${split}_human.json`, `${split}_human.json`], FROM);
   const folder = join(human, "..");
   const augmented = findFile("ChartQA", folder, [`${split}_augmented.json`], FROM);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
+import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of DocVQA beside question and answers. */
 export interface DocVqaAnnotation {
@@ -26,10 +26,8 @@ export async function loadDocVqa(
   options: DatasetOptions = {},
 ): Promise<VisualTask<DocVqaAnnotation>[]> {
   const { split = "val" } = options;
-  const parquet = parquetFiles(path, split === "val" ? "validation" : split);
-  if (parquet.length > 0) {
-    return (await parquetRows(parquet, options)).map((row) => taskOf(row, imageOf(row)));
-  }
+  const published = await parquetSplit(path, split === "val" ? "validation" : split, options);
+  if (published) return published.map((row) => taskOf(row, imageOf(row)));
   const names = [`${split}_v1.0_withQT.json`, `${split}_v1.0.json`];
   const questions = findFile(
     "DocVQA",

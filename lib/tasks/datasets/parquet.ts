@@ -4,10 +4,24 @@ import { ModalscopeError } from "../../errors.js";
 import { type DatasetOptions, Row } from "./files.js";
 
 /**
+ * Rows of a split that Hugging Face publishes as parquet; undefined where there are no such files.
+ * @param split the name that begins the files' names
+ * @throws ModalscopeError when a file cannot be read
+ */
+export async function parquetSplit(
+  path: string,
+  split: string,
+  options: DatasetOptions,
+): Promise<Row[] | undefined> {
+  const files = parquetFiles(path, split);
+  return files.length > 0 ? parquetRows(files, options) : undefined;
+}
+
+/**
  * The parquet files of a split: the path itself, or those of a folder (or its `data` folder) whose names begin with the
  * split's, as `test-00000-of-00002.parquet`. None when the path is a folder without any.
  */
-export function parquetFiles(path: string, split: string): string[] {
+function parquetFiles(path: string, split: string): string[] {
   if (path.endsWith(".parquet")) {
     if (existsSync(path)) return [path];
     throw new ModalscopeError(

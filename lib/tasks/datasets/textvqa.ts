@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
-import { imageOf, parquetFiles, parquetRows } from "./parquet.js";
+import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of TextVQA beside question and answers. */
 export interface TextVqaAnnotation {
@@ -29,13 +29,11 @@ export async function loadTextVqa(
   options: DatasetOptions = {},
 ): Promise<VisualTask<TextVqaAnnotation>[]> {
   const { split = "val" } = options;
-  const parquet = parquetFiles(path, split === "val" ? "validation" : split);
-  if (parquet.length > 0) {
-    const rows = await parquetRows(parquet, options);
-    return rows.map((row) =>
+  const published = await parquetSplit(path, split === "val" ? "validation" : split, options);
+  if (published)
+    return published.map((row) =>
       taskOf(row, imageOf(row), row.has("ocr_tokens") ? row.texts("ocr_tokens") : undefined),
     );
-  }
   const questions = findFile("TextVQA", path, [`TextVQA_0.5.1_${split}.json`], FROM);
   const folder = findFile("TextVQA", path, [split === "test" ? "test_images" : "train_images"], FROM);
   const ocr = readOcr(join(path, `TextVQA_Rosetta_OCR_v0.2_${split}.json`));

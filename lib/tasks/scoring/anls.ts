@@ -1,3 +1,5 @@
+import { editDistance } from "../../edit-distance.js";
+
 /**
  * Average normalised Levenshtein similarity of one question: 1 − distance / length of the longer text, for the accepted
  * answer that is nearest, and 0 below the threshold (Biten et al. 2019, https://arxiv.org/abs/1905.13648, equation 1).
@@ -15,18 +17,5 @@ const plain = (text: string): string => text.trim().toLowerCase().split(/\s+/).j
 function similarity(a: string, b: string): number {
   const [x, y] = [[...a], [...b]];
   const length = Math.max(x.length, y.length);
-  return length === 0 ? 1 : 1 - levenshtein(x, y) / length;
-}
-
-function levenshtein(a: readonly string[], b: readonly string[]): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(previous[j] + 1, current[j - 1] + 1, replaced));
-    }
-    previous = current;
-  }
-  return previous[b.length];
+  return length === 0 ? 1 : 1 - editDistance(x, y) / length;
 }

@@ -185,7 +185,9 @@ describe("training a recipe", () => {
       ],
     };
     const images = [scenes.render(annotation, SIZE)];
-    const { batch, targets, lossWeights } = await conversationBatch(model, [[{ ...task, images, annotation }]]);
+    const { batch, targets, lossWeights } = await conversationBatch(model, [
+      [{ ...task, images, annotation }],
+    ]);
     const named = batch.visual[0].map((column) =>
       lossWeights[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
     );

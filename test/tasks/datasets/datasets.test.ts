@@ -24,7 +24,7 @@ import {
 } from "../../../lib/tasks/index.js";
 
 const data = (name: string): string =>
-  fileURLToPath(new URL(`../../../test/fixtures/tasks/datasets/${name}`, import.meta.url));
+  fileURLToPath(new URL(`../../../../test/fixtures/tasks/datasets/${name}`, import.meta.url));
 const empty = mkdtempSync(join(tmpdir(), "modalscope data sets "));
 after(() => rmSync(empty, { recursive: true, force: true }));
 
