@@ -31,6 +31,7 @@ describe("the public names", () => {
       "/onnx",
       "/plot",
       "/runner",
+      "/studies",
       "/tasks",
       "/tfjs",
     ]);

@@ -131,6 +131,7 @@ test("each subpath of the package completes, explains and checks its names", () 
     compiler.complete(code.replace("|", ""), code.indexOf("|")).matches;
   for (const [subpath, name] of [
     ["analysis", "wilson"],
+    ["studies", "judge"],
     ["tasks", "loadGqa"],
     ["plot", "facets"],
     ["onnx", "openOnnx"],
