@@ -103,6 +103,20 @@ export function stack(parts: readonly Matrix[]): Matrix {
   return out;
 }
 
+/** Matrices of equally many rows side by side. */
+export function joinColumns(parts: readonly Matrix[]): Matrix {
+  const rows = parts[0]?.shape[0] ?? 0;
+  const width = parts.reduce((sum, part) => sum + part.shape[1], 0);
+  const out = zeros(rows, width);
+  let left = 0;
+  for (const part of parts) {
+    checkSame("joinColumns", part.shape[0], rows, "rows");
+    for (let i = 0; i < rows; i++) out.data.set(row(part, i), i * width + left);
+    left += part.shape[1];
+  }
+  return out;
+}
+
 /** `(n, m)` of `(m, n)`. */
 export function transpose(x: Matrix): Matrix {
   const [m, n] = x.shape;

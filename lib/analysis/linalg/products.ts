@@ -20,8 +20,7 @@ export function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
   for (let p = 0; p < Math.max(m, n); p += 4) {
     for (let q = 0; q < Math.min(m, n); q += 4) {
       const [i, j] = rowsOuter ? [p, q] : [q, p];
-      if (i + 4 <= m && j + 4 <= n) tile4(a.data, b.data, out.data, i, j, k, n);
-      else tileEdge(a.data, b.data, out.data, i, Math.min(i + 4, m), j, Math.min(j + 4, n), k, n);
+      productTile(a.data, b.data, out.data, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, n)], k, k, n);
     }
   }
   return out;
@@ -33,12 +32,29 @@ export function gram(a: Matrix): Matrix {
   const out = zeros(m, m);
   for (let i = 0; i < m; i += 4) {
     for (let j = 0; j <= i; j += 4) {
-      if (i + 4 <= m) tile4(a.data, a.data, out.data, i, j, k, m);
-      else tileEdge(a.data, a.data, out.data, i, m, j, Math.min(j + 4, m), k, m);
+      productTile(a.data, a.data, out.data, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, m)], k, k, m);
     }
   }
   for (let i = 0; i < m; i++) for (let j = 0; j < i; j++) out.data[j * m + i] = out.data[i * m + j];
   return out;
+}
+
+/**
+ * One tile of `C = A·Bᵀ`, of at most 4×4 entries, over the first `k` columns of A and B.
+ * @param stride length of the rows of A and B. @param n length of the rows of C.
+ */
+export function productTile(
+  a: Float64Array,
+  b: Float64Array,
+  c: Float64Array,
+  [i0, i1]: readonly [number, number],
+  [j0, j1]: readonly [number, number],
+  k: number,
+  stride: number,
+  n: number,
+): void {
+  if (i1 - i0 === 4 && j1 - j0 === 4) tile4(a, b, c, i0, j0, k, stride, n);
+  else tileEdge(a, b, c, i0, i1, j0, j1, k, stride, n);
 }
 
 function tile4(
@@ -48,16 +64,17 @@ function tile4(
   i: number,
   j: number,
   k: number,
+  stride: number,
   n: number,
 ): void {
-  const a0 = i * k;
-  const a1 = a0 + k;
-  const a2 = a1 + k;
-  const a3 = a2 + k;
-  const b0 = j * k;
-  const b1 = b0 + k;
-  const b2 = b1 + k;
-  const b3 = b2 + k;
+  const a0 = i * stride;
+  const a1 = a0 + stride;
+  const a2 = a1 + stride;
+  const a3 = a2 + stride;
+  const b0 = j * stride;
+  const b1 = b0 + stride;
+  const b2 = b1 + stride;
+  const b3 = b2 + stride;
   let c00 = 0;
   let c01 = 0;
   let c02 = 0;
@@ -131,12 +148,13 @@ function tileEdge(
   j0: number,
   j1: number,
   k: number,
+  stride: number,
   n: number,
 ): void {
   for (let i = i0; i < i1; i++) {
     for (let j = j0; j < j1; j++) {
       let sum = 0;
-      for (let p = 0; p < k; p++) sum += a[i * k + p] * b[j * k + p];
+      for (let p = 0; p < k; p++) sum += a[i * stride + p] * b[j * stride + p];
       c[i * n + j] = sum;
     }
   }

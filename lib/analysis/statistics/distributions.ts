@@ -116,3 +116,41 @@ export function binomial(n: number, p: number): Float64Array {
   }
   return out;
 }
+
+/**
+ * Upper tail `P(Z > x)` of the standard normal distribution, to about 1e-14 of its value: the power series near 0, the
+ * continued fraction of Mills' ratio beyond (Abramowitz and Stegun 26.2.11 and 26.2.14).
+ */
+export function normalTail(x: number): number {
+  if (x < 0) return 1 - normalTail(-x);
+  const density = Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+  if (x < 3) {
+    let term = x;
+    let sum = x;
+    for (let k = 3; term > 1e-17 * sum; k += 2) {
+      term *= (x * x) / k;
+      sum += term;
+    }
+    return 0.5 - density * sum;
+  }
+  let fraction = x;
+  for (let k = 80; k > 0; k--) fraction = x + k / fraction;
+  return density / fraction;
+}
+
+/**
+ * Digamma function `ψ(x) = d log Γ(x)/dx` to about 1e-14: recurrence up to 12, then the asymptotic series
+ * (Abramowitz and Stegun 6.3.5 and 6.3.18).
+ * @param x above 0.
+ */
+export function digamma(x: number): number {
+  if (!(x > 0))
+    throw new ModalscopeError(`The digamma function was asked at ${x}.`, "It is computed above 0.");
+  let shift = 0;
+  let y = x;
+  for (; y < 12; y++) shift -= 1 / y;
+  const square = 1 / (y * y);
+  return shift + Math.log(y) - 0.5 / y - square * polynomial(digammaSeries, square);
+}
+
+const digammaSeries = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12];
