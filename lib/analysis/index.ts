@@ -68,6 +68,7 @@ export {
   sharpestDrop,
 } from "./geometry/effective-rank.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./geometry/icc.js";
+export * from "./information/index.js";
 export { type Alignment, alignSource, sameNormPatch } from "./language-subspace/alignment.js";
 export {
   type ArdFit,
