@@ -77,7 +77,7 @@ async function assemble(
   options: LoadOptions,
 ): Promise<Model> {
   const family = familyOf(stored.config);
-  checkBlocks(stored);
+  checkBlocks(family, stored);
   const config = family.parse(stored.config);
   const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";

@@ -4,6 +4,8 @@ const renamings: readonly (readonly [RegExp, string])[] = [
   [/^language_model\.(?=model\.|lm_head\.)/, ""],
   [/^language_model\./, "model."],
   [/^vision_tower\.vision_model\./, "vision_tower."],
+  // GPT-2 on the Hub
+  [/^(?=h\.\d+\.|w[tp]e\.|ln_f\.)/, "transformer."],
 ];
 
 /**

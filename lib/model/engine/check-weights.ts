@@ -29,20 +29,25 @@ export function weightTensor(checkpoint: Checkpoint, name: string): Tensor {
  * Compares the number of blocks in config.json with the weights' names, before anything of that number is made.
  * @throws ModalscopeError when they differ
  */
-export function checkBlocks({ path, config: raw, weights }: Checkpoint): void {
+export function checkBlocks({ names }: Family, { path, config: raw, weights }: Checkpoint): void {
   const config = textPart(raw);
-  const numbers = [...weights.keys()].map((name) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1));
+  const [prefix] = names.layer(0).split("0");
+  const numbers = [...weights.keys()].map((name) =>
+    name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : -1,
+  );
   const blocks = numbers.reduce((a, b) => Math.max(a, b), -1) + 1;
-  if (config.num_hidden_layers === blocks) return;
+  // GPT-2 calls it n_layer.
+  const field = config.n_layer === undefined ? "num_hidden_layers" : "n_layer";
+  if (config[field] === blocks) return;
   throw new ModalscopeError(
-    `config.json has "num_hidden_layers": ${JSON.stringify(config.num_hidden_layers)}.`,
+    `config.json has "${field}": ${JSON.stringify(config[field])}.`,
     `${path} holds the weights of ${blocks} blocks.`,
     "Config and weights belong to different models, or a shard is missing.",
   );
 }
 
-/** Weights that no architecture reads: of older checkpoints, and of a vision tower after the block that is read. */
-const UNREAD = /rotary_emb\.inv_freq$|^vision_tower\./;
+/** Weights that no architecture reads: masks and angles of older checkpoints, a vision tower after the block that is read. */
+const UNREAD = /rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$|^vision_tower\./;
 
 /**
  * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
@@ -55,9 +60,12 @@ export function checkWeights(
   checkpoint: Checkpoint,
 ): { blocks: number; head: number; experts: number } {
   const bytes = { blocks: 0, head: 0, experts: 0 };
-  const embedding = new Map([[family.names.embedding, [config.vocab_size, config.hidden_size]]]);
-  checkAll(checkpoint, embedding);
-  const read = new Set(embedding.keys());
+  const { embedding, positions } = family.names;
+  const embeddings = new Map([[embedding, [config.vocab_size, config.hidden_size]]]);
+  if (positions !== undefined)
+    embeddings.set(positions, [config.max_position_embeddings, config.hidden_size]);
+  checkAll(checkpoint, embeddings);
+  const read = new Set(embeddings.keys());
   const newline = family.vision?.newline;
   if (newline !== undefined) {
     checkAll(checkpoint, new Map([[newline, [config.hidden_size]]]));

@@ -5,9 +5,11 @@ import type { RawConfig, ReadoutId, TextConfig, VisionConfig } from "./config.js
 /** One architecture: how its config is read and what its blocks and head compute. */
 export interface Family {
   readonly modelTypes: readonly string[];
-  /** Checkpoint name of the token embedding, of a block's weights and of the head's. */
+  /** Checkpoint name of the token embedding, of learned positions, of a block's weights and of the head's. */
   readonly names: {
     readonly embedding: string;
+    /** (max_position_embeddings, hidden_size): added to the embeddings, where positions are learned. */
+    readonly positions?: string;
     readonly layer: (l: number) => string;
     readonly head: string;
   };

@@ -3,6 +3,7 @@ import type { RawConfig } from "./config.js";
 import type { Family, VisionFamily } from "./family.js";
 import { gemma3 } from "./gemma3.js";
 import { gemma3Text } from "./gemma3_text.js";
+import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
 import { llava } from "./llava.js";
 import { llavaNext } from "./llava_next.js";
@@ -12,7 +13,7 @@ import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3_moe.js";
 import { qwen3Vl } from "./qwen3_vl.js";
 
-const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text];
+const families: readonly Family[] = [qwen2, qwen3, qwen3Moe, llama, mistral, gemma3Text, gpt2];
 
 /** Towers by the `model_type` of the whole; the language model is the one that `text_config` names. */
 const towers: Readonly<Record<string, VisionFamily>> = {

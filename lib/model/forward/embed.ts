@@ -2,6 +2,7 @@
 import type { Tensor } from "../../tensor.js";
 import type { Batch, BatchImage } from "../batch/batch.js";
 import { type Pass, promptPass } from "../batch/pass.js";
+import { addTensors } from "../batch/slices.js";
 import { type Engine, floats, type ModelSpec } from "../engine/engine.js";
 import { hookPoint, type RunContext } from "../engine/run-piece.js";
 import { runVision, scatterFeatures } from "../vision/features.js";
@@ -38,7 +39,7 @@ export async function embedBatch(
   const seeing = { ...pass, injections: added };
   if (residual) return { pass: seeing, x: residual };
   const x = scatterFeatures(images, features, tokenEmbeddings(engine, batch.inputIds, pass));
-  return { pass: seeing, x: hookPoint(engine, "hook_embed", x, pass, company) };
+  return { pass: seeing, x: enterStream(engine, x, pass, company) };
 }
 
 /** The pass over a whole batch, with the images whose tokens all see each other. */
@@ -54,7 +55,18 @@ export function runsVision({ config }: Engine, { images = [] }: Batch, start?: n
 
 /** Embeddings of tokens without images, (batch, time, hidden_size), as they enter the first block. */
 export function embedTokens(engine: Engine, ids: Int32Array, pass: Pass, company: RunContext): Tensor {
-  return hookPoint(engine, "hook_embed", tokenEmbeddings(engine, ids, pass), pass, company);
+  return enterStream(engine, tokenEmbeddings(engine, ids, pass), pass, company);
+}
+
+/** Edits and captures the embeddings, and adds learned positions where the architecture has them. */
+export function enterStream(engine: Engine, embedded: Tensor, pass: Pass, company: RunContext): Tensor {
+  const x = hookPoint(engine, "hook_embed", embedded, pass, company);
+  const { positions } = engine.family.names;
+  if (positions === undefined) return x;
+  const rows = floats(engine, x.data.length);
+  rows.set(engine.checkpoint.readRows(positions, Array.from(pass.positionIds[0])));
+  const learned = hookPoint(engine, "hook_pos_embed", { data: rows, shape: x.shape }, pass, company);
+  return addTensors(x, learned);
 }
 
 function tokenEmbeddings(engine: Engine, ids: Int32Array, { size, seqLength: time }: Pass): Tensor {

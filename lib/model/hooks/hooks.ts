@@ -50,14 +50,16 @@ export function listHooks(family: Family, config: TextConfig): Hook[] {
       }
     };
     const residual = (width: number): Dim[] => ["batch", "time", width];
-    if (id === 0)
-      hooks.push({
-        name: "hook_embed",
-        piece: "embed",
-        local: "hook_embed",
-        inside: false,
-        shape: residual(config.hidden_size),
-      });
+    if (id === 0) {
+      for (const local of ["hook_embed", ...(family.names.positions ? ["hook_pos_embed"] : [])])
+        hooks.push({
+          name: local,
+          piece: "embed",
+          local,
+          inside: false,
+          shape: residual(config.hidden_size),
+        });
+    }
     if (id === "vision.embed") add("hook_patches", ["batch", "patches", config.vision_config!.patchDim]);
     const width = streamWidth(config, id);
     if (width !== undefined) add("hook_resid_pre", residual(width));

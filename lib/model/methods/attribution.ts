@@ -10,17 +10,18 @@ import { matchHooks } from "../hooks/index.js";
 import type { Model, RunResult } from "../model.js";
 import { stack } from "./gradients.js";
 import type { Metric } from "./metrics.js";
+import { unembedding } from "./unembedding.js";
 
 export interface Attribution {
   /**
-   * `embed`, `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
+   * `embed` (and `pos_embed` where positions are learned), `blocks.3.attn`, `blocks.3.mlp`; or `blocks.3.attn.2` for a head and `blocks.3.attn.bias` for what the
    * layer adds besides its heads, where its output projection has a bias; `blocks.0.deepstack` where features of
-   * images are added.
+   * images are added; `ln_final.bias` for the logits of an empty stream, where the final norm has a bias.
    */
   readonly labels: readonly string[];
   /** (components, batch) */
   readonly values: Tensor<Float64Array>;
-  /** (batch): the metric, which the values of all components sum to where logits are not soft-capped and the head has no bias. */
+  /** (batch): the metric, which the values of all components sum to where logits are not soft-capped. */
   readonly total: Float64Array;
 }
 
@@ -40,8 +41,9 @@ export async function directLogitAttribution(
   const byHead = options.by === "head";
   const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
   const deepstack = model.hooks.filter((h) => batch.images && h.endsWith(".hook_deepstack"));
+  const embeddings = model.hooks.filter((h) => h === "hook_embed" || h === "hook_pos_embed");
   const components = [
-    "hook_embed",
+    ...embeddings,
     "blocks.*.hook_attn_out",
     "blocks.*.hook_mlp_out",
     ...deepstack,
@@ -57,7 +59,7 @@ export async function directLogitAttribution(
     rows.push(row);
   };
   const carried = (hook: string): Float64Array => dots(run.cache.get(hook), stream, batch);
-  add("embed", carried("hook_embed"));
+  for (const hook of embeddings) add(hook.replace("hook_", ""), carried(hook));
   for (const l of model.layers) {
     const whole = carried(`blocks.${l}.hook_attn_out`);
     if (byHead) {
@@ -74,6 +76,14 @@ export async function directLogitAttribution(
     const brought = `blocks.${l}.hook_deepstack`;
     if (deepstack.includes(brought)) add(`blocks.${l}.deepstack`, carried(brought));
   }
+  const empty = await unembedding(model).forward({
+    data: floats(model.engine, model.config.hidden_size),
+    shape: [1, model.config.hidden_size],
+  });
+  if (empty.data.some((x) => x !== 0)) {
+    const gradient = metric.gradient(run.logits!).data;
+    add("ln_final.bias", rowDots(gradient, empty.data));
+  }
   const data = new Float64Array(rows.length * batch.size);
   rows.forEach((row, i) => {
     data.set(row, i * batch.size);
@@ -83,7 +93,17 @@ export async function directLogitAttribution(
 
 /** Whether a layer's attention adds something that no head carries. */
 function hasBias({ engine: { checkpoint, family } }: Model, layer: number): boolean {
-  return checkpoint.weights.has(`${family.names.layer(layer)}self_attn.o_proj.bias`);
+  const prefix = family.names.layer(layer);
+  return ["self_attn.o_proj.bias", "attn.c_proj.bias"].some((name) => checkpoint.weights.has(prefix + name));
+}
+
+/** Products of each row of a (rows, n) with b (n). */
+function rowDots(a: ArrayLike<number>, b: ArrayLike<number>): Float64Array {
+  return Float64Array.from({ length: a.length / b.length }, (_, row) => {
+    let dot = 0;
+    for (let i = 0; i < b.length; i++) dot += a[row * b.length + i] * b[i];
+    return dot;
+  });
 }
 
 /** ⟨x, g⟩ of each row at its last token: (batch, time, width) both. */

@@ -119,6 +119,7 @@ export async function gradients(
     g = vjpStream(back, `blocks.${l}.hook_resid_pre`, g);
     await nextTurn();
   }
+  if (engine.family.names.positions) vjpStream(back, "hook_pos_embed", g);
   seen.set("hook_embed", vjpStream(back, "hook_embed", g));
   if (visual) await vjpVision(back, batch.images!, seen, { onProgress: options.onProgress, signal });
   return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };

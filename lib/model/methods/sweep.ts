@@ -7,9 +7,8 @@ import type { ActivationCache } from "../captures/activation-cache.js";
 import { CaptureRecorder } from "../captures/recorder.js";
 import type { Edit, Edits } from "../edits/edit.js";
 import { mergePlans, type Plan, planEdits, type RowBinding } from "../edits/plan.js";
-import { hookPoint } from "../engine/run-piece.js";
 import { runBlocks } from "../forward/blocks.js";
-import { batchPass, type Embedded, embedBatch, runsVision } from "../forward/embed.js";
+import { batchPass, type Embedded, embedBatch, enterStream, runsVision } from "../forward/embed.js";
 import { logitsAt } from "../forward/head.js";
 import type { Model } from "../model.js";
 import type { Metric } from "./metrics.js";
@@ -90,7 +89,7 @@ export async function sweep<const G extends Grid>(
     logits,
     logitPositions,
   } = await model.run(batch, {
-    capture: ["blocks.*.hook_resid_pre", ...deepstackHooks.map(({ name }) => name), ...ends],
+    capture: ["hook_embed", "blocks.*.hook_resid_pre", ...deepstackHooks.map(({ name }) => name), ...ends],
     logits: positions,
     useCache: true,
     signal: options.signal,
@@ -209,10 +208,10 @@ async function runGroup<G extends Grid>(
     active.push(...joining);
     const copies = active.map((p) => seen.get(p)?.pass ?? clean.pass);
     const pass = tileFrom(clean.pass, copies, column, l, clean.keyValues[l]);
-    const before = clean.cache.get(`blocks.${l}.hook_resid_pre`);
+    const before = clean.cache.get(l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`);
     const rows = joining.map((p) => sliceTime(seen.get(p)?.x ?? before, column, batch.seqLength));
     if (rows.length > 0) x = concatBatch(x ? [x, ...rows] : rows);
-    if (l === 0) x = hookPoint(engine, "hook_embed", x!, pass, company);
+    if (l === 0) x = enterStream(engine, x!, pass, company);
     const asked = l === layers - 1 ? clean.firstPosition : undefined;
     const ran = await runBlocks(engine, pass, x!, {
       ...company,

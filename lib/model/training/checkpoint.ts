@@ -25,7 +25,7 @@ export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: num
   const made: Weights = new Map();
   for (const [name, shape] of weights) {
     const data = new Float32Array(sizeOf(shape));
-    const gain = /norm/.test(name) && name.endsWith("weight");
+    const gain = /norm|\.ln_/.test(name) && name.endsWith("weight");
     if (shape.length > 1 || /class_embedding|newline/.test(name))
       for (let i = 0; i < data.length; i++) data[i] = std * random.normal();
     else if (gain) data.fill(addedToOne && !name.startsWith("vision_tower.") ? 0 : 1);

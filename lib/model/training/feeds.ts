@@ -82,6 +82,7 @@ export function batchFeeds(
     index("seen", seen, dims);
   }
   index("sources", sources, dims);
+  if (model.family.names.positions !== undefined) index("positionIds", batch.positionIds, dims);
   return feeds;
 }
 

@@ -69,6 +69,11 @@ function languageLosses(
     inputVectors(family, config, features),
     input("sources", ["batch", "time"], "int64"),
   );
+  const { positions } = family.names;
+  if (positions !== undefined) {
+    const learned = weight(positions, [config.max_position_embeddings, config.hidden_size]);
+    stream = ops.add(stream, ops.gather(learned, input("positionIds", ["batch", "time"], "int64")));
+  }
   const routers: Node[] = [];
   for (let l = 0; l < config.num_hidden_layers; l++) {
     const variant = { ...trainingVariant, inputPrefix: `${config.layer_types[l]}.` };
