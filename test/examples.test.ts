@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { packageRoot } from "../lib/package-root.js";
+
+const folder = mkdtempSync(join(tmpdir(), "modalscope-examples-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const run = (name: string): string =>
+  execFileSync(process.execPath, [join(packageRoot(), "dist", "examples", `${name}.js`)], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+
+/** By example: what it prints, as far as the checkpoints decide it. */
+const CHECKS: Readonly<Record<string, (printed: string) => void>> = {
+  capture: (printed) => {
+    assert.match(printed, /\[ 1, 8, 1, \d+ \]\n80 heads in attention\.png/);
+    assert.ok(existsSync(join(folder, "attention.png")));
+  },
+  ablation: (printed) => {
+    assert.equal(printed.match(/^block \d: -?\d+\.\d\d nats$/gm)?.length, 10);
+    // The block that is found must matter in generation too.
+    const [, intact, damaged] = /intact: "(.*)", without the MLP of block \d: "(.*)"/.exec(printed)!;
+    assert.match(intact, /^14/);
+    assert.doesNotMatch(damaged, /^14/);
+  },
+  lens: (printed) => {
+    const readings = [...printed.matchAll(/^after block \d: "(.*)"$/gm)].map(([, token]) => token);
+    assert.equal(readings.length, 10);
+    assert.notEqual(readings[0], "14");
+    // The head reads off the last block what the model says.
+    assert.equal(readings[9], /^the model: "(.*)"$/m.exec(printed)![1]);
+    assert.equal(readings[9], "14");
+  },
+  image: (printed) => {
+    const [own, other] = [...printed.matchAll(/: (\d+) of 24 right/g)].map(([, n]) => Number(n));
+    assert.ok(own >= 22 && other <= 12, printed);
+  },
+  claim: (printed) => {
+    const [english, chinese] = [...printed.matchAll(/: (\d+)\/\d+ = /g)].map(([, n]) => Number(n));
+    const [, first, second] = /only in English (\d+), only in Chinese (\d+); McNemar p = 0\.\d+/.exec(
+      printed,
+    )!;
+    assert.equal(english - Number(first), chinese - Number(second));
+  },
+};
+
+describe("examples", () => {
+  it("all have a check", () => {
+    const scripts = readdirSync(join(packageRoot(), "examples")).filter((file) => file.endsWith(".ts"));
+    assert.deepEqual(scripts.map((file) => file.replace(".ts", "")).sort(), Object.keys(CHECKS).sort());
+  });
+  for (const [name, check] of Object.entries(CHECKS)) it(`${name} runs`, () => check(run(name)));
+});
