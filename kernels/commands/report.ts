@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
 import { describeFileError } from "../../lib/file-errors.js";
+import type { ReportOptions } from "../../lib/plot/index.js";
 
 export function reportCommand(): Command {
   return new Command("report")
@@ -20,15 +21,23 @@ export function reportCommand(): Command {
           });
         }
       }
-      process.stdout.write(`${await makeReport(notebooks, output)}\n`);
+      const onProblem = (problem: string): void => {
+        process.stderr.write(`${problem}\n`);
+        process.exitCode = 1;
+      };
+      process.stdout.write(`${await makeReport(notebooks, output, { onProblem })}\n`);
     });
 }
 
 /** Writes the report and gives the path of its page. Loaded only here: it brings plotly with it. */
-export async function makeReport(notebooks: readonly string[], folder: string): Promise<string> {
+export async function makeReport(
+  notebooks: readonly string[],
+  folder: string,
+  options: ReportOptions = {},
+): Promise<string> {
   const { writeReport } = await import("../../lib/plot/index.js");
   try {
-    return await writeReport(notebooks, resolve(folder));
+    return await writeReport(notebooks, resolve(folder), options);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new ModalscopeError(`Cannot write to ${folder}.`, describeFileError(error), "", { cause: error });

@@ -18,6 +18,7 @@ export interface RunFlags {
   executionTimeout: number;
   notebookTimeout: number;
   autosaveCellEvery: number;
+  maxOutput?: number;
   helpNotebook?: boolean;
   inspect?: boolean;
   logOutput?: boolean;
@@ -62,6 +63,7 @@ export function addRunOptions(command: Command): Command {
     .optionsGroup("What it writes:")
     .option("--report-mode", "hide the cells' code in the output")
     .option("--autosave-cell-every <seconds>", "save so often while a cell runs; 0 is never", seconds, 3)
+    .option("--max-output <size>", "keep so much of one cell's outputs (default: 100MB)", bytes)
     .option("--log-output", "print what the cells print, on stderr")
     .option("--stdout-file <path>", "write what the cells print to stdout into a file, too")
     .option("--stderr-file <path>", "the same for stderr")

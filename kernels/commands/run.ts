@@ -2,9 +2,9 @@ import { closeSync, openSync } from "node:fs";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
 import { describeFileError } from "../../lib/file-errors.js";
+import { readNotebook } from "../../lib/notebook/index.js";
+import { writeAll } from "../../lib/pipe.js";
 import type { OnEvent } from "../runner/events.js";
-import { readNotebook } from "../runner/notebook/read.js";
-import { writeAll } from "../runner/output/write.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
 import { type RunOptions, type RunResult, runNotebook } from "../runner/run.js";
@@ -119,7 +119,7 @@ async function runMany(
 /** What the flags say of each run. */
 function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
   const { kernel, cwd, prepareOnly, reportMode, resume } = flags;
-  const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery } = flags;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery, maxOutput } = flags;
   return {
     kernel,
     cwd,
@@ -130,6 +130,7 @@ function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
     executionTimeout,
     notebookTimeout,
     autosaveEvery: autosaveCellEvery,
+    maxOutput,
   };
 }
 

@@ -1,4 +1,7 @@
 /** Outputs of the Jupyter protocol, shared by the kernel and the runner. */
+import type { MimeBundle } from "../../lib/notebook/index.js";
+
+export type { MimeBundle };
 
 /** An output as Jupyter shows it: the message type and its content, with no header yet. */
 export type Output =
@@ -10,8 +13,6 @@ export type Output =
     }
   | { type: "clear_output"; content: { wait: boolean } }
   | { type: "error"; content: ErrorContent };
-
-export type MimeBundle = Record<string, unknown>;
 
 export interface DisplayContent {
   data: MimeBundle;

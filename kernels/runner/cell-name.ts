@@ -1,4 +1,4 @@
-import { type Cell, joined } from "./notebook/notebook.js";
+import { type Cell, joined } from "../../lib/notebook/index.js";
 
 const longest = 60;
 

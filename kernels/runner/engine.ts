@@ -1,11 +1,11 @@
+import { type Cell, hasTag, joined, type Notebook } from "../../lib/notebook/index.js";
 import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { cellNames } from "./cell-name.js";
 import type { OnEvent } from "./events.js";
 import type { CellResult, RunnerKernel } from "./kernels/kernel.js";
-import { type Cell, hasTag, joined, type Notebook } from "./notebook/notebook.js";
 import { endCell, type RecordedStatus, skipCell, startCell } from "./notebook/record.js";
 import type { Autosave } from "./output/autosave.js";
-import { outputKeeper } from "./outputs.js";
+import { OutputCollector } from "./output/collector.js";
 import type { Stopper } from "./stopper.js";
 
 /** Where and why a run ended before its last cell. */
@@ -22,6 +22,8 @@ export interface EngineParts {
   autosave: Autosave;
   /** Cells whose earlier outputs stand. */
   kept: ReadonlyMap<Cell, Cell>;
+  /** Bytes of one cell's outputs in the file. */
+  maxOutput?: number;
   save(): void;
   onEvent: OnEvent;
 }
@@ -31,7 +33,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
   const { kernel, stopper, kept, onEvent } = parts;
   const names = cellNames(notebook.cells);
   const cells = notebook.cells.filter((cell) => cell.cell_type === "code").length;
-  const keeper = outputKeeper(notebook);
+  const collector = new OutputCollector(parts.maxOutput);
   let index = -1;
   onEvent({ type: "start", notebook, cells });
   for (const [place, cell] of notebook.cells.entries()) {
@@ -56,7 +58,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     const result = await stopper
       .cell(() =>
         execute(kernel, joined(cell.source), (output) => {
-          keeper.add(cell, output);
+          collector.add(cell, output);
           parts.autosave.touch();
           onEvent({ type: "output", cell, output });
         }),
@@ -65,7 +67,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     const stop = stopAt(cell, result, stopper);
     const error = stop?.error ?? result.error;
     cell.execution_count = result.executionCount;
-    if (error !== undefined) keeper.add(cell, { type: "error", content: error });
+    if (error !== undefined) collector.add(cell, { type: "error", content: error });
     endCell(cell, { threw: error !== undefined, failed: stop !== undefined });
     parts.save();
     onEvent({ type: "cell-end", cell, index, seconds: (performance.now() - begun) / 1000, error });

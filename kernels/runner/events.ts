@@ -1,5 +1,5 @@
+import type { Cell, Notebook } from "../../lib/notebook/index.js";
 import type { ErrorContent, Output } from "../protocol/outputs.js";
-import type { Cell, Notebook } from "./notebook/notebook.js";
 
 /** What a run tells as it goes. `index` counts code cells from 0, of `cells`; `name` is the cell's for people. */
 export type RunEvent =

@@ -2,12 +2,7 @@
  * Runs notebooks without a client: `import { runNotebook } from "modalscope/runner"`.
  * @packageDocumentation
  */
-export type { ErrorContent, MimeBundle, Output } from "../protocol/outputs.js";
-export type { OnEvent, RunEvent } from "./events.js";
-export { readGrid } from "./grid/combinations.js";
-export { type GridEvent, type GridOptions, type GridResult, runGrid } from "./grid/run.js";
-export type { GridError } from "./grid/start.js";
-export type { GridRow } from "./grid/summary.js";
+
 export type {
   Cell,
   CellMetadata,
@@ -15,8 +10,14 @@ export type {
   Kernelspec,
   Notebook,
   NotebookMetadata,
-} from "./notebook/notebook.js";
-export { readNotebook } from "./notebook/read.js";
+} from "../../lib/notebook/index.js";
+export { readNotebook } from "../../lib/notebook/index.js";
+export type { ErrorContent, MimeBundle, Output } from "../protocol/outputs.js";
+export type { OnEvent, RunEvent } from "./events.js";
+export { readGrid } from "./grid/combinations.js";
+export { type GridEvent, type GridOptions, type GridResult, runGrid } from "./grid/run.js";
+export type { GridError } from "./grid/start.js";
+export type { GridRow } from "./grid/summary.js";
 export type { CellStatus, NotebookRecord, RecordedStatus } from "./notebook/record.js";
 export { type InspectedParameter, inspectNotebook } from "./parameters/help.js";
 export { notebookParameters } from "./parameters/inject.js";

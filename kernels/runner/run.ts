@@ -1,15 +1,14 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
+import type { Cell, Notebook } from "../../lib/notebook/index.js";
+import { readNotebook } from "../../lib/notebook/index.js";
 import { packageVersion } from "../../lib/package-root.js";
 import type { ErrorContent } from "../protocol/outputs.js";
 import { runCells, type Stop } from "./engine.js";
 import type { OnEvent } from "./events.js";
 import type { RunnerKernel } from "./kernels/kernel.js";
 import { type FoundKernel, findKernel } from "./kernels/start-kernel.js";
-import type { Cell, Notebook } from "./notebook/notebook.js";
-import { forgetInjected } from "./notebook/notebook.js";
-import { readNotebook } from "./notebook/read.js";
 import {
   addBanner,
   describeRun,
@@ -18,11 +17,13 @@ import {
   type NotebookRecord,
   type RecordedStatus,
   recordOf,
+  recordOfCell,
   startRecord,
 } from "./notebook/record.js";
 import { adoptParameters, earlierRun, nothingDone, planResume, type Resumption } from "./notebook/resume.js";
 import { autosave } from "./output/autosave.js";
 import { type OutputFile, openOutput } from "./output/output-file.js";
+import { forgetInjected } from "./parameters/injected.js";
 import { jsonParameters, type Parameters } from "./parameters/values.js";
 import { watchRun } from "./stopper.js";
 
@@ -49,6 +50,8 @@ export interface RunOptions {
   executionTimeout?: number;
   /** Seconds for the whole run, the kernel's start included; no limit when left out or 0. */
   notebookTimeout?: number;
+  /** Bytes of one cell's outputs in the output's file; 100 MB when left out. What passes them is left out. */
+  maxOutput?: number;
   /** Seconds between two saves while a cell runs; 3 when left out, 0 for none. */
   autosaveEvery?: number;
   /** Stops the run: the running cell is interrupted, and what there is gets saved. */
@@ -203,8 +206,28 @@ async function runOn(found: FoundKernel, parts: RunParts): Promise<RunResult> {
     if (options.resume) return resultOf(parts, begun, stop);
   }
   finishRecord(notebook, record, stop);
-  file.finish(notebook);
-  return resultOf(parts, begun, stop);
+  const result = resultOf(parts, begun, stop);
+  try {
+    file.finish(notebook);
+  } catch (error) {
+    throw unsaved(error, result);
+  }
+  return result;
+}
+
+/** A run whose last save failed: how far it came, which the file does not say. */
+function unsaved(error: unknown, { status, notebook, error: cause }: RunResult): unknown {
+  if (!(error instanceof ModalscopeError)) return error;
+  const code = notebook.cells.filter((cell) => cell.cell_type === "code");
+  const done = code.filter((cell) => ["completed", "skipped"].includes(recordOfCell(cell)?.status ?? ""));
+  const end = cause === undefined ? "" : ` (${cause.ename}: ${cause.evalue})`;
+  return new ModalscopeError(
+    error.summary,
+    `${error.reason} The run itself was ${status}${end}, with ${done.length} of ${code.length} code cells done; ` +
+      "what the file holds is from the last save that had room.",
+    error.hint,
+    { cause: error },
+  );
 }
 
 /** A stop that may come before any cell. */
@@ -231,7 +254,14 @@ function finishRecord(notebook: Notebook, record: NotebookRecord, stop: EarlySto
 
 async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number): Promise<Stop | undefined> {
   const { notebook, file, options, resumption } = parts;
-  const { signal, executionTimeout, notebookTimeout, autosaveEvery = 3, onEvent = () => {} } = options;
+  const {
+    signal,
+    executionTimeout,
+    notebookTimeout,
+    autosaveEvery = 3,
+    maxOutput,
+    onEvent = () => {},
+  } = options;
   const save = (): void => file.save(notebook);
   // What a full disk keeps from being written may fit later; the last save tells if not.
   const tryToSave = (): void => {
@@ -249,6 +279,7 @@ async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number):
       stopper,
       autosave: autosave(autosaveEvery, tryToSave),
       kept: resumption.kept,
+      maxOutput,
       save: tryToSave,
       onEvent,
     });

@@ -1,6 +1,6 @@
 /** A figure is plain data in plotly's terms: what to draw, and how it is laid out. */
 import { ModalscopeError } from "../errors.js";
-import { escapeLabel } from "./escape.js";
+import { escapeLabel } from "../escape.js";
 import type { Axis, Figure, Layout, Margin, Title, Trace } from "./plotly.js";
 import { type Theme, template } from "./theme.js";
 import { extent } from "./values.js";

@@ -18,7 +18,7 @@ export { type SpectrumOptions, spectrum } from "./marks/spectrum.js";
 export { type Category, type Tile, type TilesOptions, tiles } from "./marks/tiles.js";
 export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
 export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
-export { writeReport } from "./report/write.js";
+export { type ReportOptions, writeReport } from "./report/write.js";
 export {
   type Html,
   html,

@@ -32,6 +32,7 @@ const WALLS: Walls = {
   rooms: [
     { path: GROUND, knows: [], open: true },
     { path: "lib/index.ts", knows: [GROUND, "lib/model", "lib/plot"] },
+    { path: "lib/notebook", knows: [GROUND] },
     { path: "lib/runtime", knows: [GROUND] },
     { path: "lib/onnx", knows: [GROUND, "lib/runtime"] },
     { path: "lib/model", knows: [GROUND, "lib/runtime", ...MODEL.flat()] },
@@ -40,11 +41,15 @@ const WALLS: Walls = {
     // An entry of its own, modalscope/tfjs: its declarations bring those of tfjs.
     { path: "lib/analysis/learn/tfjs.ts", knows: [GROUND] },
     { path: "lib/tasks", knows: [GROUND] },
-    { path: "lib/plot", knows: [GROUND] },
+    { path: "lib/plot", knows: [GROUND, "lib/notebook"] },
     { path: "lib/studies", knows: [GROUND, "lib/analysis", "lib/plot", "lib/tasks"] },
-    { path: "kernels/protocol", knows: [GROUND], open: true },
+    { path: "kernels/protocol", knows: [GROUND, "lib/notebook"], open: true },
     { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },
-    { path: "kernels/runner", knows: [GROUND, "kernels/protocol", "kernels/typescript"], open: true },
+    {
+      path: "kernels/runner",
+      knows: [GROUND, "lib/notebook", "kernels/protocol", "kernels/typescript"],
+      open: true,
+    },
     {
       path: "kernels/commands",
       open: true,
@@ -53,6 +58,7 @@ const WALLS: Walls = {
         ...LIBRARY,
         ...MODEL.flat(),
         "lib/analysis/learn/tfjs.ts",
+        "lib/notebook",
         "lib/runtime",
         "kernels/protocol",
         "kernels/typescript",

@@ -8,7 +8,7 @@ import {
   type Parameters,
   runNotebook,
 } from "../../kernels/runner/index.js";
-import { hasTag, joined } from "../../kernels/runner/notebook/notebook.js";
+import { hasTag, joined } from "../../lib/notebook/index.js";
 import { formatted } from "./format.js";
 
 /** Path of a shipped notebook. */
@@ -28,7 +28,8 @@ export function shown(notebook: Notebook, id: string): string {
   assert.ok(cell, `no cell ${id}`);
   return (cell.outputs ?? [])
     .map((output) => {
-      if (output.output_type === "stream") return joined(output.text as string | string[]);
+      if (output.output_type === "stream") return joined(output.text);
+      if (output.output_type === "error") return output.evalue;
       const data = output.data as Record<string, string | string[]>;
       return joined(data["text/markdown"] ?? data["text/plain"] ?? "");
     })
@@ -39,7 +40,7 @@ export function shown(notebook: Notebook, id: string): string {
 export function checkFigures(notebook: Notebook, counts: Readonly<Record<string, number>>): void {
   for (const [id, count] of Object.entries(counts)) {
     const bundles = (notebook.cells.find((c) => c.id === id)?.outputs ?? [])
-      .map((output) => (output.data ?? {}) as Record<string, unknown>)
+      .map((output) => ("data" in output ? output.data : {}))
       .filter((data) => "application/vnd.plotly.v1+json" in data);
     for (const data of bundles)
       assert.match(joined(data["text/html"] as string), /<img src="data:image\/png;base64,/);

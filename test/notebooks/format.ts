@@ -4,8 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readNotebook } from "../../kernels/runner/index.js";
-import { joined } from "../../kernels/runner/notebook/notebook.js";
-import { notebookText } from "../../kernels/runner/output/write.js";
+import { joined, notebookText } from "../../lib/notebook/index.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeHtml, escapeLabel, jsonForScript, sourceForScript } from "../../lib/plot/escape.js";
+import { escapeHtml, escapeLabel, jsonForScript, sourceForScript } from "../../lib/escape.js";
 import { figure, themed, titleOf } from "../../lib/plot/figure.js";
 import { facets } from "../../lib/plot/marks/facets.js";
 import { heatmap } from "../../lib/plot/marks/heatmap.js";

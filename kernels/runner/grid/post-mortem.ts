@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import type { Notebook } from "../notebook/notebook.js";
-import { readNotebook } from "../notebook/read.js";
+import type { Notebook } from "../../../lib/notebook/index.js";
+import { readNotebook } from "../../../lib/notebook/index.js";
 import {
   addBanner,
   endCell,

@@ -163,7 +163,7 @@ function layOut({ maxCores, coresPerRun = 1 }: GridOptions): {
 /** What a worker is told, without what only this process can use. */
 function runOptions(options: GridOptions): Omit<RunOptions, "output"> {
   const { input, cwd, kernel, prepareOnly, reportMode } = options;
-  const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery } = options;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery, maxOutput } = options;
   return {
     input,
     cwd,
@@ -174,5 +174,6 @@ function runOptions(options: GridOptions): Omit<RunOptions, "output"> {
     executionTimeout,
     notebookTimeout,
     autosaveEvery,
+    maxOutput,
   };
 }

@@ -1,8 +1,8 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { Cell } from "../../../lib/notebook/index.js";
 import type { ErrorContent } from "../../protocol/outputs.js";
 import { cellNames } from "../cell-name.js";
-import type { Cell } from "../notebook/notebook.js";
 import type { RunOptions, RunStatus } from "../run.js";
 import { threadEnvironment } from "./cores.js";
 import { killTree, memoryOfTree } from "./processes.js";

@@ -1,5 +1,5 @@
 import { dirname, relative, resolve } from "node:path";
-import { replaceFile } from "../output/write.js";
+import { replaceFile } from "../../../lib/replace-file.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import type { RunStatus } from "../run.js";
 import type { GridError } from "./start.js";
@@ -19,7 +19,7 @@ export interface GridRow {
 export function writeSummary(path: string, rows: readonly GridRow[]): void {
   const folder = dirname(resolve(path));
   const names = parameterNames(rows);
-  const head = [...names, "status", "seconds", "cell", "error", "output"];
+  const head = [...names.map(columnName), ...ownColumns];
   const lines = rows.map((row) => [
     ...names.map((name) => value(row.parameters, name)),
     row.status,
@@ -28,12 +28,15 @@ export function writeSummary(path: string, rows: readonly GridRow[]): void {
     row.error?.message ?? "",
     relative(folder, resolve(row.output)),
   ]);
-  replaceFile(path, [head, ...lines].map((line) => `${line.map(csvField).join(",")}\n`).join(""));
+  replaceFile(
+    path,
+    [head, ...lines].map((line) => `${line.map(csvField).join(",")}\n`),
+  );
 }
 
 /** The same for a terminal, without errors and paths. */
 export function summaryTable(rows: readonly GridRow[], names: readonly string[]): string {
-  const head = [...names, "status", "seconds"];
+  const head = [...names.map(columnName), "status", "seconds"];
   const lines = rows.map((row) => [
     ...names.map((name) => value(row.parameters, name)),
     row.kept ? `${row.status} (kept)` : row.status,
@@ -50,6 +53,14 @@ export function summaryTable(rows: readonly GridRow[], names: readonly string[])
           .trimEnd()}\n`,
     )
     .join("");
+}
+
+/** The table's columns beside the parameters. */
+const ownColumns: readonly string[] = ["status", "seconds", "cell", "error", "output"];
+
+/** A parameter's column has its name, with "parameters." before it where the table has a column of that name. */
+function columnName(name: string): string {
+  return ownColumns.includes(name) ? `parameters.${name}` : name;
 }
 
 function parameterNames(rows: readonly GridRow[]): string[] {

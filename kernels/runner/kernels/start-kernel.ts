@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../../lib/errors.js";
-import type { Kernelspec, Notebook } from "../notebook/notebook.js";
+import type { Kernelspec, Notebook } from "../../../lib/notebook/index.js";
 import { type KernelStart, type RunnerKernel, startOwnKernel } from "./kernel.js";
 import { findKernelspec } from "./kernelspec.js";
 
@@ -22,15 +22,21 @@ const ownKernels = new Set(["modalscope", "typescript", "tslab"]);
 export function findKernel({ metadata }: Notebook, chosen?: string): FoundKernel {
   const spec: Kernelspec | undefined = metadata.kernelspec;
   const name = chosen ?? spec?.name;
+  const language = spec?.language ?? metadata.language_info?.name;
+  if (ownKernels.has(name ?? "") || (chosen === undefined && language === "typescript")) {
+    return {
+      name: name ?? "modalscope",
+      language: "typescript",
+      displayName: "TypeScript (modalscope)",
+      start: startOwnKernel,
+    };
+  }
   if (name === undefined) {
     throw new ModalscopeError(
       "The notebook does not say which kernel runs it.",
-      "Its metadata has no kernelspec.",
-      "Choose one with --kernel modalscope.",
+      `Its metadata has no kernelspec${typeof language === "string" ? `; its language is ${language}` : ""}.`,
+      "Choose one with --kernel, such as --kernel modalscope.",
     );
-  }
-  if (ownKernels.has(name) || (chosen === undefined && spec?.language === "typescript")) {
-    return { name, language: "typescript", displayName: "TypeScript (modalscope)", start: startOwnKernel };
   }
   const found = findKernelspec(name);
   return {

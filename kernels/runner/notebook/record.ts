@@ -1,6 +1,7 @@
 /** The metadata and the error banner that papermill leaves in a notebook, so that its readers go on working. */
+import { escapeHtml } from "../../../lib/escape.js";
+import { type Cell, hasTag, type Notebook, newCell } from "../../../lib/notebook/index.js";
 import type { ErrorContent } from "../../protocol/outputs.js";
-import { type Cell, hasTag, type Notebook, newCell } from "./notebook.js";
 
 export type CellStatus = "pending" | "running" | "completed" | "failed" | "skipped";
 
@@ -155,10 +156,14 @@ function banner(html: string, attributes = ""): Cell {
   return newCell("markdown", `<span ${attributes}${style}>${html}</span>`, [bannerTag]);
 }
 
+/** Text in a Markdown cell: without line ends, and with Markdown's own signs escaped, too. */
 function escaped(text: string): string {
-  // Line ends and Markdown's own signs, too: it stands in a Markdown cell.
-  return text.replace(/\s+/g, " ").replace(/[&<>"'`*_[\]\\$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  const html = escapeHtml(text.slice(0, longestCause).replace(/\s+/g, " "));
+  return html.replace(/[`*_[\]\\$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
+
+/** The whole message is in the cell's output. */
+const longestCause = 2000;
 
 function unset(): Timed {
   return { start_time: null, end_time: null, duration: null, exception: null };

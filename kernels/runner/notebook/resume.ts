@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { type Cell, forgetInjected, hasTag, injectedCell, joined, type Notebook } from "./notebook.js";
-import { readNotebook } from "./read.js";
+import { type Cell, hasTag, joined, type Notebook, readNotebook } from "../../../lib/notebook/index.js";
+import { forgetInjected, injectedCell } from "../parameters/injected.js";
 import { isBanner, recordOf, recordOfCell } from "./record.js";
 
 /** The tag of a cell whose work lies in files: when it is done, later cells need nothing of it but those. */

@@ -1,11 +1,12 @@
 import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { describeFileError } from "../../../lib/file-errors.js";
 import { makeFolder } from "../../../lib/folder.js";
-import type { Notebook } from "../notebook/notebook.js";
+import { type Notebook, notebookPieces } from "../../../lib/notebook/index.js";
+import { writeAll } from "../../../lib/pipe.js";
+import { linkTarget, openNew, replaceFile, temporaryPath } from "../../../lib/replace-file.js";
 import { lockOutput } from "./lock.js";
-import { notebookText, replaceFile, temporaryPath, writeAll } from "./write.js";
 
 /** Where a run's notebook goes. */
 export interface OutputFile {
@@ -24,14 +25,14 @@ export interface OutputFile {
  * @throws ModalscopeError when it cannot be written, or another run is writing it.
  */
 export function openOutput(path: string): OutputFile {
-  if (path === "-") return stream(path, (text) => writeAll(1, text));
+  if (path === "-") return stream(path, (pieces) => writePieces(1, pieces));
   const existing = existsSync(path) ? statSync(path) : undefined;
   // Such as /dev/null or a pipe: no other file may take its place.
   if (existing !== undefined && !existing.isFile() && !existing.isDirectory()) {
-    return stream(path, (text) => toDevice(path, text));
+    return stream(path, (pieces) => toDevice(path, pieces));
   }
   // What a link names is replaced, and not the link.
-  const target = existing === undefined ? resolve(path) : realpathSync(path);
+  const target = existing === undefined ? linkTarget(path) : realpathSync(path);
   const release = attempt(path, () => {
     makeFolder(dirname(target));
     if (existing !== undefined) closeSync(openSync(target, "r+"));
@@ -44,31 +45,36 @@ export function openOutput(path: string): OutputFile {
     }
     return free;
   });
-  const save = (notebook: Notebook): void => attempt(path, () => replaceFile(target, notebookText(notebook)));
+  const save = (notebook: Notebook): void =>
+    attempt(path, () => replaceFile(target, notebookPieces(notebook)));
   return { save, finish: save, release };
 }
 
-function stream(path: string, write: (text: string) => void): OutputFile {
+function stream(path: string, write: (pieces: Iterable<string>) => void): OutputFile {
   return {
     save() {},
-    finish: (notebook) => attempt(path, () => write(notebookText(notebook))),
+    finish: (notebook) => attempt(path, () => write(notebookPieces(notebook))),
     release() {},
   };
 }
 
-function toDevice(path: string, text: string): void {
+function toDevice(path: string, pieces: Iterable<string>): void {
   const file = openSync(path, "w");
   try {
-    writeAll(file, text);
+    writePieces(file, pieces);
   } finally {
     closeSync(file);
   }
 }
 
+function writePieces(file: number, pieces: Iterable<string>): void {
+  for (const piece of pieces) writeAll(file, piece);
+}
+
 /** Writes nothing, but would fail where a save would. */
 function probe(target: string): void {
   const temporary = temporaryPath(target);
-  closeSync(openSync(temporary, "w"));
+  closeSync(openNew(temporary));
   rmSync(temporary);
 }
 

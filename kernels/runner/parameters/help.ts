@@ -1,5 +1,5 @@
 /** What a notebook's parameters are, for people and for programs. */
-import type { Notebook } from "../notebook/notebook.js";
+import type { Notebook } from "../../../lib/notebook/index.js";
 import { notebookParameters, takesParameters } from "./inject.js";
 import type { DeclaredParameter } from "./translator.js";
 

@@ -1,17 +1,10 @@
 import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
-import {
-  type Cell,
-  forgetInjected,
-  hasTag,
-  injectedTag,
-  joined,
-  type Notebook,
-  newCell,
-} from "../notebook/notebook.js";
+import { type Cell, hasTag, joined, type Notebook, newCell } from "../../../lib/notebook/index.js";
+import { forgetInjected, injectedTag } from "./injected.js";
 import { pythonTranslator } from "./python.js";
 import type { DeclaredParameter, Translator, WrongParameter } from "./translator.js";
 import { typescriptTranslator } from "./typescript.js";
-import { displayValue, type Parameters } from "./values.js";
+import { displayValue, type Parameters, type ParameterValue } from "./values.js";
 
 const parametersTag = "parameters";
 
@@ -105,10 +98,21 @@ function findDeclared(name: string, declared: readonly DeclaredParameter[]): Dec
 
 function wrongType({ given, expected, why }: WrongParameter): ModalscopeError {
   const { declared, value } = given;
-  const looksLikeText = /^(string|str)$/.test(expected) && typeof value !== "object";
   return new ModalscopeError(
     `The parameter "${declared.name}" must be ${expected}, and was given ${displayValue(value)}.`,
     why,
-    looksLikeText ? `Give it as text: -r ${declared.name} ${String(value)}.` : "",
+    howToGive(declared.name, value, expected),
   );
+}
+
+/** How the command line gives a value that `-p` has read as another kind of value. */
+function howToGive(name: string, value: ParameterValue, expected: string): string {
+  if (/^(string|str)$/.test(expected) && typeof value !== "object")
+    return `Give it as text: -r ${name} ${String(value)}.`;
+  if (typeof value !== "string") return "";
+  if (/^\s*[[{]/.test(value)) return `Give lists and objects with -y '{${name}: ${value.trim()}}'.`;
+  const number = /^\s*([+-]?)(nan|inf|infinity)\s*$/i.exec(value);
+  if (number === null) return "";
+  const yaml = /nan/i.test(number[2]) ? ".nan" : `${number[1]}.inf`;
+  return `Give it with -y '{${name}: ${yaml}}'.`;
 }

@@ -1,4 +1,4 @@
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import { type Axes, figure } from "../figure.js";
 import type { Figure, Trace } from "../plotly.js";
 import { colour, quiet } from "../theme.js";

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import { heading } from "../figure.js";
 import type { Axis, Figure, Layout, Placed, Trace } from "../plotly.js";
 import { extent } from "../values.js";

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import { type Axes, figure } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import { viridis } from "../theme.js";

@@ -1,5 +1,5 @@
 /** Axes that carry names, such as tokens or tasks. */
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import type { Axis } from "../plotly.js";
 
 /** Beyond this many, names are shown at every second place, every third … */

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import { type Axes, figure, wholeTicks } from "../figure.js";
 import type { Axis, Figure, Trace } from "../plotly.js";
 import { colour, dash, symbol, translucent } from "../theme.js";

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import type { Figure, Placed } from "../plotly.js";
 import { colour, quiet, translucent } from "../theme.js";
 import { listOf } from "../values.js";

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { escapeLabel } from "../escape.js";
+import { escapeLabel } from "../../escape.js";
 import { type Axes, figure, wrap } from "../figure.js";
 import type { Figure, Trace } from "../plotly.js";
 import { requireLength } from "../values.js";

@@ -1,7 +1,10 @@
 /** HTML from notebooks, with nothing left in it that acts on the page around it. */
 import { createRequire } from "node:module";
 import type { DOMPurify, WindowLike } from "dompurify";
-import { escapeHtml } from "../escape.js";
+import { ModalscopeError } from "../../errors.js";
+import { escapeHtml } from "../../escape.js";
+import { isSealed } from "../show/view-seal.js";
+import { checkNesting } from "./nesting.js";
 
 const require = createRequire(import.meta.url);
 
@@ -12,29 +15,42 @@ let purifier: DOMPurify | undefined;
  * `markup` without scripts, event handlers, forms, style sheets and whatever would be fetched.
  *
  * Interactive views stay: an `<iframe>` with `srcdoc` is built anew, with `sandbox="allow-scripts"` whatever its
- * own was, so that its scripts run in an origin of their own and cannot reach the report.
+ * own was, so that its scripts run in an origin of their own and cannot reach the report. Scripts could still reach
+ * the network by ways that no content policy closes, so they run only in views that this user's library has
+ * sealed; a frame from elsewhere shows its document without them.
  *
  * @param nonce of the page's content policy, which the scripts of views need in order to run
  */
 export function cleanHtml(markup: string, nonce: string): string {
   const fragment = fragmentOf(markup);
-  const frames: string[] = [];
-  for (const frame of fragment.querySelectorAll("iframe[srcdoc]")) {
+  const inserted: string[] = [];
+  // Text in the place of what is built here, for the purifier to leave as it is.
+  const mark = (html: string): string => `inserted-${nonce}-${inserted.push(html) - 1};`;
+  const frames = fragment.querySelectorAll("iframe[srcdoc]");
+  if (frames.length > mostFrames)
+    throw new ModalscopeError("This HTML is not shown:", `it has more than ${mostFrames} frames.`);
+  for (const frame of frames) {
     // The frame's box goes through the purifier like the rest; the frame itself is ours.
     const box = frame.ownerDocument.createElement("div");
     box.setAttribute("style", frame.getAttribute("style") ?? "height:400px");
-    box.textContent = frameMark(nonce, frames.length);
-    frames.push(builtFrame(frame.getAttribute("srcdoc") ?? "", frame.getAttribute("title") ?? "view", nonce));
+    box.textContent = mark(builtFrame(frame, nonce));
     frame.replaceWith(box);
   }
-  for (const image of fragment.querySelectorAll("img"))
-    if (!/^data:image\//i.test(image.getAttribute("src") ?? "")) image.replaceWith(missingImage(image));
-  const clean = purify(markupOf(fragment));
-  return frames.reduce((html, frame, i) => html.replace(frameMark(nonce, i), () => frame), clean);
+  for (const image of fragment.querySelectorAll("img")) {
+    if (/^data:image\//i.test(image.getAttribute("src") ?? "")) continue;
+    const text = missingImage(image);
+    for (const name of image.getAttributeNames()) image.removeAttribute(name);
+    image.setAttribute("alt", mark(escapeHtml(text)));
+  }
+  const marks = new RegExp(`<img alt="inserted-${nonce}-(\\d+);">|inserted-${nonce}-(\\d+);`, "g");
+  return purify(markupOf(fragment), "page").replace(marks, (_, image, frame) => inserted[image ?? frame]);
 }
+
+const mostFrames = 200;
 
 /** `markup` parsed into a document where no script runs and nothing is fetched. */
 export function fragmentOf(markup: string): DocumentFragment {
+  checkNesting(markup);
   document ??= newWindow().document;
   const template = document.createElement("template");
   template.innerHTML = markup;
@@ -47,31 +63,56 @@ export function markupOf(fragment: DocumentFragment): string {
   return template.innerHTML;
 }
 
-/** A picture that lies outside the notebook cannot be in the report: its place says so. */
+/** An image that lies outside the notebook cannot be in the report: its place says so. */
 function missingImage(image: Element): string {
-  return `[picture ${image.getAttribute("alt") || ""} (${image.getAttribute("src")}) is not in the notebook]`;
+  return `[image ${image.getAttribute("alt") || ""} (${image.getAttribute("src")}) is not in the notebook]`;
 }
 
-const frameMark = (nonce: string, index: number): string => `frame-${nonce}-${index};`;
-
-function builtFrame(source: string, title: string, nonce: string): string {
-  const allowed = source.replace(/<script(?=[\s>])/gi, `<script nonce="${nonce}"`);
+function builtFrame(frame: Element, nonce: string): string {
+  const source = frame.getAttribute("srcdoc") ?? "";
+  const title = frame.getAttribute("title") ?? "view";
+  const ours = isSealed(source, frame.getAttribute("data-modalscope-seal"));
+  const content = ours
+    ? source.replace(/<script(?=[\s>])/gi, `<script nonce="${nonce}"`)
+    : purifiedFrame(source);
   return (
-    `<iframe sandbox="allow-scripts" title="${escapeHtml(title)}" srcdoc="${escapeHtml(allowed)}" ` +
+    `<iframe sandbox="${ours ? "allow-scripts" : ""}" title="${escapeHtml(title)}" srcdoc="${escapeHtml(content)}" ` +
     'style="width:100%;height:100%;border:0" loading="lazy"></iframe>'
   );
 }
 
-function purify(markup: string): string {
+function purifiedFrame(source: string): string {
+  checkNesting(source);
+  return purify(source, "frame");
+}
+
+/** A frame's own style sheets cannot reach the page, and the page's policy holds for what they would fetch. */
+function purify(markup: string, place: "page" | "frame"): string {
   purifier ??= newPurifier();
   return purifier.sanitize(markup, {
     USE_PROFILES: { html: true, mathMl: true, svg: true },
-    ADD_TAGS: ["semantics", "annotation"],
+    ADD_TAGS: ["semantics", "annotation", ...(place === "frame" ? ["style"] : [])],
     ADD_ATTR: ["encoding"],
-    FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "audio", "video", "source"],
+    FORBID_TAGS: [
+      ...(place === "frame" ? [] : ["style"]),
+      ...[
+        "form",
+        "input",
+        "button",
+        "textarea",
+        "select",
+        "audio",
+        "video",
+        "source",
+        "link",
+        "base",
+        "meta",
+      ],
+    ],
     // A notebook's names would shadow those of the report.
-    FORBID_ATTR: ["id", "name", "srcset"],
+    FORBID_ATTR: ["id", "name", "srcset", "ping"],
     ALLOW_DATA_ATTR: false,
+    WHOLE_DOCUMENT: place === "frame",
   });
 }
 

@@ -21,7 +21,12 @@ const near = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     near.unobserve(target);
-    draw(target);
+    // A figure that plotly cannot draw costs no other its place.
+    try {
+      draw(target);
+    } catch (error) {
+      target.querySelector(".plot").textContent = "This figure cannot be shown: " + error.message;
+    }
   }
 }, { rootMargin: "800px" });
 for (const node of document.querySelectorAll(".figure")) near.observe(node);

@@ -5,7 +5,7 @@ import json from "highlight.js/lib/languages/json";
 import python from "highlight.js/lib/languages/python";
 import typescript from "highlight.js/lib/languages/typescript";
 import yaml from "highlight.js/lib/languages/yaml";
-import { escapeHtml } from "../escape.js";
+import { escapeHtml } from "../../escape.js";
 
 for (const [name, language] of Object.entries({ bash, json, python, typescript, yaml }))
   hljs.registerLanguage(name, language);

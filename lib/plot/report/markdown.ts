@@ -1,6 +1,7 @@
 /** Markdown cells as HTML. */
 import MarkdownIt, { type MarkdownIt as Parser } from "markdown-it";
-import { escapeHtml } from "../escape.js";
+import { escapeHtml } from "../../escape.js";
+import type { MimeBundle } from "../../notebook/index.js";
 import { cleanHtml, fragmentOf, markupOf } from "./clean.js";
 import { codeHtml } from "./code.js";
 import { mathPlugin } from "./math.js";
@@ -46,10 +47,23 @@ function newParser(): Parser {
 /** The source with attachments of the cell in place of `attachment:` addresses. */
 export function withAttachments(
   source: string,
-  attachments: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  attachments: Readonly<Record<string, MimeBundle>> = {},
 ): string {
-  return source.replace(/attachment:([^)\s"']+)/g, (whole, name: string) => {
-    const [entry] = Object.entries(attachments[decodeURIComponent(name)] ?? {});
-    return entry ? `data:${escapeHtml(entry[0])};base64,${entry[1]}` : whole;
+  return source.replace(/attachment:([^)\s"']+)/g, (whole, address: string) => {
+    const name = decoded(address);
+    if (!Object.hasOwn(attachments, name)) return whole;
+    const [[mime, content] = []] = Object.entries(attachments[name]);
+    return mime !== undefined && typeof content === "string"
+      ? `data:${escapeHtml(mime)};base64,${content}`
+      : whole;
   });
+}
+
+/** An address as a name; one that is not encoded as addresses are is the name itself. */
+function decoded(address: string): string {
+  try {
+    return decodeURIComponent(address);
+  } catch {
+    return address;
+  }
 }

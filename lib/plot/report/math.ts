@@ -37,15 +37,14 @@ export function mathPlugin(md: MarkdownIt): void {
     "math_block",
     (state, start, end, silent) => {
       const from = state.bMarks[start] + state.tShift[start];
-      const rest = state.src.slice(from, state.eMarks[end - 1]);
-      const found = blockMathAt(rest);
+      const found = blockMathAt(state.src, { from, end: state.eMarks[end - 1], closings: closingsOf(state) });
       if (!found) return false;
       if (silent) return true;
       const token = state.push("math", "math", 0);
       token.content = found.tex;
       token.markup = "$$";
       token.block = true;
-      state.line = start + rest.slice(0, found.length).split("\n").length;
+      state.line = start + state.src.slice(from, from + found.length).split("\n").length;
       return true;
     },
     { alt: ["paragraph", "blockquote", "list"] },
@@ -65,26 +64,93 @@ interface Found {
 
 /**
  * The formula that starts at `at`. A single dollar opens one only before a character that is not a space, and
- * closes it only after one and not before a digit: "$5 and $6" is money (pandoc's rule).
+ * closes it only after one and not before a digit: "$5 and $6" is money (pandoc's rule). No formula has an
+ * unescaped dollar in it, so that each place is looked at once.
  */
 function mathAt(source: string, at: number): Found | undefined {
-  const rest = source.slice(at, at + 10_000);
-  const double = /^\$\$((?:\\[\s\S]|[^\\$])+)\$\$/.exec(rest);
-  if (double) return { tex: double[1].trim(), display: true, length: double[0].length };
-  const single = /^\$(?![\s$])((?:\\[\s\S]|[^\\$])*?(?:\\[\s\S]|[^\\$\s]))\$(?!\d)/.exec(rest);
-  return single ? { tex: single[1], display: false, length: single[0].length } : undefined;
+  const display = source.startsWith("$$", at);
+  const from = at + (display ? 2 : 1);
+  const close = nextDollar(source, from);
+  if (close === -1 || close === from) return undefined;
+  const tex = source.slice(from, close);
+  if (display) {
+    return source[close + 1] === "$" ? { tex: tex.trim(), display, length: close + 2 - at } : undefined;
+  }
+  const isMoney = /^\s/.test(tex) || endsInSpace(tex) || /^\d$/.test(source.charAt(close + 1));
+  return isMoney ? undefined : { tex, display, length: close + 1 - at };
 }
 
-/** The formula that these lines start with and that ends at a line's end. */
-function blockMathAt(source: string): Found | undefined {
-  const dollars = /^\$\$([\s\S]+?)\$\$[ \t]*(?=\n|$)/.exec(source);
-  if (dollars) return { tex: dollars[1].trim(), display: true, length: dollars[0].length };
-  const begin = /^\\begin\{([a-z]+\*?)\}/.exec(source);
-  if (!begin) return undefined;
-  const end = `\\end{${begin[1]}}`;
-  const at = source.indexOf(end);
-  if (at < 0) return undefined;
-  return { tex: source.slice(0, at + end.length), display: true, length: at + end.length };
+/** A space after a backslash is TeX's own. */
+function endsInSpace(tex: string): boolean {
+  return /\s/.test(tex.charAt(tex.length - 1)) && tex.charAt(tex.length - 2) !== "\\";
+}
+
+/** The next dollar that is not escaped by a backslash; -1 when there is none. */
+function nextDollar(source: string, from: number): number {
+  for (let at = source.indexOf("$", from); at !== -1; at = source.indexOf("$", at + 1)) {
+    let slashes = 0;
+    while (at - slashes > from && source[at - slashes - 1] === "\\") slashes++;
+    if (slashes % 2 === 0) return at;
+  }
+  return -1;
+}
+
+/** Where blocks of formulas may end, found once for a text: positions in order, by what opens them. */
+type Closings = ReadonlyMap<string, readonly number[]>;
+
+interface MathState {
+  readonly src: string;
+  readonly env: unknown;
+}
+
+const closings = new WeakMap<object, { src: string; found: Closings }>();
+
+function closingsOf({ src, env }: MathState): Closings {
+  const key = env as object;
+  const known = closings.get(key);
+  if (known?.src === src) return known.found;
+  const found = new Map<string, number[]>();
+  for (const match of src.matchAll(/\$\$(?=[ \t]*(?:\n|$))|\\end\{([a-z]+\*?)\}/g)) {
+    const kind = match[1] ?? "$$";
+    const positions = found.get(kind);
+    if (positions === undefined) found.set(kind, [match.index]);
+    else positions.push(match.index);
+  }
+  closings.set(key, { src, found });
+  return found;
+}
+
+/** The formula that a line starts with and that ends at a line's end, or with its environment. */
+function blockMathAt(
+  source: string,
+  { from, end, closings }: { from: number; end: number; closings: Closings },
+): Found | undefined {
+  if (source.startsWith("$$", from)) {
+    // With something between the dollars.
+    const close = firstFrom(closings.get("$$"), from + 3);
+    if (close === undefined || close + 2 > end) return undefined;
+    const length = source.slice(close + 2, end).search(/[^ \t]|$/) + close + 2 - from;
+    return { tex: source.slice(from + 2, close).trim(), display: true, length };
+  }
+  const begin = /\\begin\{([a-z]+\*?)\}/y;
+  begin.lastIndex = from;
+  const name = begin.exec(source)?.[1];
+  const close = name === undefined ? undefined : firstFrom(closings.get(name), from);
+  if (name === undefined || close === undefined) return undefined;
+  const length = close + `\\end{${name}}`.length - from;
+  return from + length > end ? undefined : { tex: source.slice(from, from + length), display: true, length };
+}
+
+/** The first of ascending positions that is not before `from`. */
+function firstFrom(positions: readonly number[] = [], from: number): number | undefined {
+  let low = 0;
+  let high = positions.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (positions[middle] < from) low = middle + 1;
+    else high = middle;
+  }
+  return positions[low];
 }
 
 /**

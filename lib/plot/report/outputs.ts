@@ -1,12 +1,19 @@
 /** Cell outputs as HTML, each in the richest form that is safe. */
-import { escapeHtml, jsonForScript } from "../escape.js";
+import { escapeHtml, jsonForScript } from "../../escape.js";
+import {
+  type CellOutput,
+  isObject,
+  isUnreadable,
+  joined,
+  type Multiline,
+  type Unreadable,
+} from "../../notebook/index.js";
 import type { Figure } from "../plotly.js";
 import { isFigure } from "../show/show.js";
 import { cleanHtml, fragmentOf } from "./clean.js";
 import { codeHtml } from "./code.js";
 import { markdownHtml } from "./markdown.js";
 import { mathHtml } from "./math.js";
-import { joined, type Multiline, type Output } from "./notebook.js";
 
 /** What rendering needs to know of the page, and what the page needs to know of what was rendered. */
 export interface PageContext {
@@ -37,7 +44,7 @@ const renderers: readonly [mime: string, render: (data: Data, mime: string, page
     ["text/plain", (data, mime) => block("text", escapeHtml(text(data[mime])))],
   ];
 
-export function outputHtml(output: Output, page: PageContext): string {
+export function outputHtml(output: CellOutput, page: PageContext): string {
   if (output.output_type === "stream")
     return block(
       `text ${output.name === "stderr" ? "stderr" : ""}`,
@@ -51,7 +58,7 @@ export function outputHtml(output: Output, page: PageContext): string {
       escapeHtml(trace.includes(output.evalue) ? trace : `${head}\n${trace}`.trim()),
     );
   }
-  const found = renderers.find(([mime]) => output.data[mime] !== undefined);
+  const found = renderers.find(([mime]) => Object.hasOwn(output.data, mime));
   if (found) return found[1](output.data, found[0], page);
   return block(
     "text",
@@ -59,12 +66,16 @@ export function outputHtml(output: Output, page: PageContext): string {
   );
 }
 
+function isStream(output: CellOutput | Unreadable): output is Extract<CellOutput, { output_type: "stream" }> {
+  return !isUnreadable(output) && output.output_type === "stream";
+}
+
 /** Outputs with runs of the same stream joined, as a terminal would show them. */
-export function mergedOutputs(outputs: readonly Output[]): Output[] {
-  const merged: Output[] = [];
+export function mergedOutputs(outputs: readonly (CellOutput | Unreadable)[]): (CellOutput | Unreadable)[] {
+  const merged: (CellOutput | Unreadable)[] = [];
   for (const output of outputs) {
     const last = merged.at(-1);
-    if (output.output_type === "stream" && last?.output_type === "stream" && last.name === output.name)
+    if (isStream(output) && last !== undefined && isStream(last) && last.name === output.name)
       merged[merged.length - 1] = { ...last, text: joined(last.text) + joined(output.text) };
     else merged.push(output);
   }
@@ -79,9 +90,16 @@ export function terminalText(text: string): string {
       .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, "")
       .replace(/\r\n/g, "\n")
       .split("\n")
-      .map((line) => line.replace(/\r+$/, "").split("\r").at(-1))
+      .map(lastWritten)
       .join("\n")
   );
+}
+
+/** What a carriage return at a line's end leaves stands; what one within it begins anew is gone. */
+function lastWritten(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === "\r") end--;
+  return line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
 }
 
 /**
@@ -90,11 +108,12 @@ export function terminalText(text: string): string {
  */
 function figureHtml(data: Data, page: PageContext): string {
   const figure = data["application/vnd.plotly.v1+json"];
-  if (!isFigure(figure)) return block("text error", "A figure whose data cannot be read.");
-  page.figures.push(figure);
+  if (!isFigure(figure) || !figure.data.every(isObject))
+    return block("text error", "A figure whose data cannot be read.");
   const height = Number(figure.layout.height) || 400;
   const still = stillOf(data);
   const spec = jsonForScript({ data: figure.data, layout: figure.layout });
+  page.figures.push(figure);
   return (
     `<div class="figure${still ? "" : " without-still"}" style="min-height:${height}px"><div class="plot"></div>` +
     `${still}<script type="application/json">${spec}</script></div>`

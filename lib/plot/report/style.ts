@@ -53,7 +53,7 @@ section.notebook { border-top: 3px solid var(--line); margin-top: 56px; padding-
 .status { font-size: 0.8em; font-weight: 600; padding: 2px 8px; border-radius: 10px; border: 1px solid; white-space: nowrap; }
 .status.passed { color: var(--good); }
 .status.failed { color: var(--bad); }
-.status.incomplete { color: var(--wait); }
+.status.incomplete, .status.unreadable { color: var(--wait); }
 .provenance { font-size: 13.5px; color: var(--muted); margin: 8px 0 24px; }
 .provenance summary { cursor: pointer; }
 .provenance dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 8px 0; }
@@ -66,6 +66,7 @@ details.code pre { color: var(--text); }
 pre { background: var(--code); border-radius: 6px; padding: 10px 14px; overflow: auto; font-size: 13px; line-height: 1.5; margin: 8px 0; }
 pre.text { max-height: 480px; background: none; border-left: 3px solid var(--line); border-radius: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 pre.stderr { border-left-color: var(--wait); color: var(--muted); }
+pre.problem { border-left-color: var(--wait); color: var(--wait); font-style: italic; }
 pre.error { border-left-color: var(--bad); color: var(--bad); max-height: none; }
 :not(pre) > code { background: var(--code); padding: 0.15em 0.35em; border-radius: 4px; font-size: 0.88em; }
 img { max-width: 100%; height: auto; }

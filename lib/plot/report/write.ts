@@ -1,18 +1,31 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
-import { parseNotebook } from "./notebook.js";
+import { parseReadable } from "../../notebook/index.js";
+import { replaceFile } from "../../replace-file.js";
+import type { NamedNotebook } from "./page.js";
+
+export interface ReportOptions {
+  /** Called for each file that is not a notebook, with the reason. */
+  readonly onProblem?: (problem: string) => void;
+}
 
 /**
  * Writes one page, `index.html`, with everything that executed notebooks show: interactive figures, tables,
  * text, formulas, folded code, and how each run went. It opens from disk without a network.
  *
  * @param notebookPaths .ipynb files, in the order of the page
+ * A file that is not a notebook, and a cell or an output that cannot be shown, has the reason in its place.
+ *
  * @returns the page's path
- * @throws when a file cannot be read or is not a notebook
+ * @throws when a file cannot be read
  */
-export async function writeReport(notebookPaths: readonly string[], outDir: string): Promise<string> {
+export async function writeReport(
+  notebookPaths: readonly string[],
+  outDir: string,
+  { onProblem = () => {} }: ReportOptions = {},
+): Promise<string> {
   if (notebookPaths.length === 0)
     throw new ModalscopeError(
       "A report needs notebooks,",
@@ -20,17 +33,23 @@ export async function writeReport(notebookPaths: readonly string[], outDir: stri
       "Pass the paths of executed ones.",
     );
   const notebooks = await Promise.all(
-    notebookPaths.map(async (path) => ({
-      name: basename(path),
-      notebook: parseNotebook(await readFile(path, "utf8"), path),
-    })),
+    notebookPaths.map(async (path) => namedNotebook(await readFile(path, "utf8"), path)),
   );
   // Loaded only here: formulas and coloured code are for pages, and whoever imports the library would wait for them.
   const { reportPage } = await import("./page.js");
   makeFolder(outDir);
   const path = join(outDir, "index.html");
-  // A reader never finds half a page.
-  await writeFile(`${path}.part`, reportPage(notebooks));
-  await rename(`${path}.part`, path);
+  replaceFile(path, [reportPage(notebooks)]);
+  for (const file of notebooks) if ("problem" in file) onProblem(file.problem);
   return path;
+}
+
+function namedNotebook(text: string, path: string): NamedNotebook {
+  const name = basename(path);
+  try {
+    return { name, notebook: parseReadable(text, path) };
+  } catch (error) {
+    if (!(error instanceof ModalscopeError)) throw error;
+    return { name, problem: error.message };
+  }
 }

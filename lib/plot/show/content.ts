@@ -1,6 +1,7 @@
 /** Content that can be shown beside figures: HTML, Markdown, images and interactive views. Plain data with a `kind`. */
 import { ModalscopeError } from "../../errors.js";
-import { escapeHtml } from "../escape.js";
+import { escapeHtml } from "../../escape.js";
+import { sealOf } from "./view-seal.js";
 
 /** Markup that is safe to put into a page as it is. */
 export interface Html {
@@ -67,15 +68,18 @@ export interface ViewOptions {
 
 /**
  * A small interactive page of its own, with its scripts, in a sandboxed frame: it cannot reach the notebook.
- * The fallback lies under the frame, so it shows wherever a client removes the frame.
+ * The fallback lies under the frame, so it shows wherever a client removes the frame. In a report its scripts run
+ * only where the same user makes the report: the view is sealed with a key of theirs.
  *
  * @param document a whole HTML document, without anything from outside
  */
 export function view(document: string, options: ViewOptions): Html {
   const { height, alt, fallback } = options;
   const under = fallback ? imageTag(fallback, "max-width:100%;max-height:100%") : `<p>${escapeHtml(alt)}</p>`;
+  const seal = sealOf(document);
   const frame =
     `<iframe sandbox="allow-scripts" title="${escapeHtml(alt)}" srcdoc="${escapeHtml(document)}" ` +
+    `${seal === undefined ? "" : `data-modalscope-seal="${seal}" `}` +
     'style="position:absolute;left:0;top:0;width:100%;height:100%;border:0;background:white"></iframe>';
   return rawHtml(`<div style="position:relative;height:${height}px">${under}${frame}</div>`, alt);
 }

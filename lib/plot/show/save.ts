@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { escapeHtml, jsonForScript, sourceForScript } from "../../escape.js";
 import { makeFolder } from "../../folder.js";
 import { browserOnly, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
-import { escapeHtml, jsonForScript, sourceForScript } from "../escape.js";
 import { plotlyConfig, titleOf } from "../figure.js";
 import type { Figure } from "../plotly.js";
 

@@ -1,7 +1,7 @@
 /** Shows figures, tables, images and text in the notebook; outside a kernel, says so in a line of text. */
 import { inspect } from "node:util";
+import { escapeHtml } from "../../escape.js";
 import { browserOnly, toPng } from "../draw/draw.js";
-import { escapeHtml } from "../escape.js";
 import { plotlyConfig, titleOf } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import { isTensor } from "../values.js";

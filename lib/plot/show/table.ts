@@ -1,6 +1,6 @@
 /** Tables: rows or data frames as escaped HTML and as aligned text. */
 import { didYouMean, ModalscopeError } from "../../errors.js";
-import { escapeHtml } from "../escape.js";
+import { escapeHtml } from "../../escape.js";
 
 /** One object per row, all with the same keys (a missing one is an empty cell). */
 export type Rows = readonly Readonly<Record<string, unknown>>[];

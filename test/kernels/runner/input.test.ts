@@ -13,8 +13,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { runNotebook } from "../../../kernels/runner/index.js";
-import { parseNotebook } from "../../../kernels/runner/notebook/read.js";
 import { lockOutput } from "../../../kernels/runner/output/lock.js";
+import { parseNotebook } from "../../../lib/notebook/index.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, installStub, load, notebookOf, saved, writeNotebook } from "./support.js";
 
@@ -42,7 +42,7 @@ describe("the command", () => {
     [["rum"], 2, /unknown command/],
     [["run", "nowhere.ipynb", "x.ipynb"], 1, /Cannot read nowhere\.ipynb\. There is no such file/],
     [["run", "folder.ipynb", "x.ipynb"], 1, /Cannot read folder\.ipynb\. It is a folder/],
-    [["run", "text.ipynb", "x.ipynb"], 1, /no valid JSON/],
+    [["run", "text.ipynb", "x.ipynb"], 1, /not valid JSON/],
     [["run", "empty.ipynb", "x.ipynb"], 1, /It is empty/],
     [["run", "old.ipynb", "x.ipynb"], 1, /notebook format 3.*jupyter nbconvert/],
     [["run", "new.ipynb", "x.ipynb"], 1, /notebook format 5/],
@@ -68,7 +68,7 @@ describe("the command", () => {
     [["run", "-", "runs", "--grid", "n.yaml"], 1, /A grid cannot run a notebook from standard input/],
     [["run", good, "x.ipynb", "--grid", "n.yaml"], 1, /All runs of the grid would write to x\.ipynb/],
     [["run", good, "runs", "--grid", "n.yaml", "--log-output"], 1, /are for one run/],
-    [["run", good, "runs", "--grid", "n.yaml", "--max-memory", "much"], 2, /Write a size, such as 8GB/],
+    [["run", good, "runs", "--grid", "n.yaml", "--max-memory", "much"], 2, /Cannot parse "much" as a size/],
   ];
   for (const [args, expected, message] of cases) {
     test(args.map((arg) => arg.replace(folder, "")).join(" "), async () => {
@@ -87,18 +87,18 @@ describe("the command", () => {
   });
 });
 
-test("what is no notebook is told by its first fault", () => {
+test("what is not a notebook is told by its first fault", () => {
   const parse = (change: object): unknown =>
     parseNotebook(JSON.stringify({ ...notebookOf(["1"]), ...change }), "it");
-  assert.throws(() => parse({ cells: undefined }), /has not the fields/);
-  assert.throws(() => parse({ metadata: null }), /has not the fields/);
-  assert.throws(() => parse({ cells: [1] }), /cell 1 is no object/);
+  assert.throws(() => parse({ cells: undefined }), /lacks the field/);
+  assert.throws(() => parse({ metadata: null }), /lacks the field/);
+  assert.throws(() => parse({ cells: [1] }), /cell 1 is not an object/);
   assert.throws(() => parse({ cells: [{ cell_type: "heading", source: "" }] }), /unknown type "heading"/);
   assert.throws(() => parse({ cells: [{ cell_type: "code" }] }), /cell 1 has no source/);
   assert.throws(() => parse({ cells: [{ cell_type: "code", source: [1] }] }), /cell 1 has no source/);
   assert.throws(() => parse({ cells: [{ cell_type: "code", source: "", metadata: [] }] }), /metadata/);
   assert.throws(() => parse({ cells: [{ cell_type: "code", source: "", outputs: {} }] }), /outputs/);
-  assert.throws(() => parseNotebook("null", "it"), /has not the fields/);
+  assert.throws(() => parseNotebook("null", "it"), /lacks the field/);
 });
 
 describe("an output", () => {

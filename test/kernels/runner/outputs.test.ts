@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type Notebook, type RunEvent, runNotebook } from "../../../kernels/runner/index.js";
-import { parseNotebook } from "../../../kernels/runner/notebook/read.js";
+import { parseNotebook } from "../../../lib/notebook/index.js";
 import { temporaryFolder } from "../temporary.js";
 import { schemaErrors } from "./json-schema.js";
 import {
   command,
+  dataOf,
+  errorName,
   fixtures,
   installStub,
   load,
@@ -61,7 +63,7 @@ test("outputs are kept as a client would show them", async () => {
     },
   ]);
   assert.equal(textOf(third), "stays\n");
-  assert.equal(raising.outputs?.[0].ename, "Error");
+  assert.equal(errorName(raising.outputs?.[0]), "Error");
   assert.equal(raising.metadata.papermill?.exception, true);
   assert.deepEqual([skipped.outputs, skipped.execution_count], [[], null]);
   assert.equal(empty.execution_count, null);
@@ -124,7 +126,7 @@ describe("valid by the schema", () => {
     await runNotebook({ input, output: out("bundles.ipynb") });
     const notebook = load(out("bundles.ipynb"));
     assertValid(notebook);
-    assert.deepEqual(notebook.cells[0].outputs?.[0].data, { ...bundle, "text/plain": "5" });
+    assert.deepEqual(dataOf(notebook.cells[0].outputs?.[0]), { ...bundle, "text/plain": "5" });
   });
 
   test("an input of an older format 4, with what it may lack", async () => {

@@ -8,10 +8,10 @@ import {
   notebookParameters,
   runNotebook,
 } from "../../../kernels/runner/index.js";
-import { joined } from "../../../kernels/runner/notebook/notebook.js";
 import { injectParameters } from "../../../kernels/runner/parameters/inject.js";
 import { type Parameters, parseParameters, parseValue } from "../../../kernels/runner/parameters/values.js";
 import { fillPath } from "../../../kernels/runner/path-template.js";
+import { joined } from "../../../lib/notebook/index.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, fixtures, load, notebookOf, statuses, tagged, textOf, writeNotebook } from "./support.js";
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Cell, CellOutput, Notebook } from "../../../kernels/runner/index.js";
+import type { Cell, CellOutput, MimeBundle, Notebook } from "../../../kernels/runner/index.js";
 
 export const fixtures: string = fileURLToPath(new URL("../../../../test/kernels/fixtures/", import.meta.url));
 const cli = fileURLToPath(new URL("../../../kernels/cli.js", import.meta.url));
@@ -42,7 +42,17 @@ export function textOf(cell: Cell): string {
 }
 
 function streamText(output: CellOutput): string {
-  return output.output_type === "stream" ? [output.text as string | string[]].flat().join("") : "";
+  return output.output_type === "stream" ? [output.text].flat().join("") : "";
+}
+
+/** The name of an output that is an error. */
+export function errorName(output: CellOutput | undefined): string | undefined {
+  return output?.output_type === "error" ? output.ename : undefined;
+}
+
+/** What an output shows, by MIME type. */
+export function dataOf(output: CellOutput | undefined): MimeBundle | undefined {
+  return output !== undefined && "data" in output ? output.data : undefined;
 }
 
 /** What each cell's record says of it; undefined for a banner. */

@@ -8,9 +8,19 @@ import {
   type RunResult,
   runNotebook,
 } from "../../../kernels/runner/index.js";
-import { joined, type Notebook } from "../../../kernels/runner/notebook/notebook.js";
+import { joined, type Notebook } from "../../../lib/notebook/index.js";
 import { temporaryFolder } from "../temporary.js";
-import { command, installStub, load, saved, statuses, tagged, textOf, writeNotebook } from "./support.js";
+import {
+  command,
+  errorName,
+  installStub,
+  load,
+  saved,
+  statuses,
+  tagged,
+  textOf,
+  writeNotebook,
+} from "./support.js";
 
 const folder = temporaryFolder();
 Object.assign(process.env, installStub(folder));
@@ -199,7 +209,11 @@ test("a cell that fills the heap", async () => {
   const notebook = load(join(folder, "heap-out.ipynb"));
   assert.deepEqual(ofCode(notebook), ["failed", "pending"]);
   // Node's own report of the heap comes after it.
-  assert.deepEqual(notebook.cells[2].outputs?.[0].text, ["so far\n"]);
+  assert.deepEqual(notebook.cells[2].outputs?.[0], {
+    output_type: "stream",
+    name: "stdout",
+    text: ["so far\n"],
+  });
 });
 
 describe("a kernel that does not start", () => {
@@ -269,7 +283,7 @@ describe("the command", () => {
       const notebook = load(output);
       assert.deepEqual(ofCode(notebook), ["failed", "pending"]);
       assert.equal(textOf(notebook.cells[2]), "started\n");
-      assert.equal(notebook.cells[2].outputs?.at(-1)?.ename, "KeyboardInterrupt");
+      assert.equal(errorName(notebook.cells[2].outputs?.at(-1)), "KeyboardInterrupt");
     });
   }
 
