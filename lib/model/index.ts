@@ -1,4 +1,4 @@
-export { type Device, offeredDevices } from "../runtime/index.js";
+export { availableDevices, type Device } from "../runtime/index.js";
 export { appendTokens } from "./batch/append-tokens.js";
 export { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
 export type {

@@ -1,9 +1,9 @@
 /** Sessions of onnxruntime: the one place that imports it. */
 export {
+  availableDevices,
   checkDevice,
   createSession,
   type Device,
-  offeredDevices,
   type Session,
   type SessionOptions,
   type Value,

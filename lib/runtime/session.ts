@@ -89,17 +89,17 @@ export async function createSession(
 }
 
 /** The devices that the installed runtime was built with. */
-export function offeredDevices(): Device[] {
+export function availableDevices(): Device[] {
   const built = new Set(ort.listSupportedBackends().map(({ name }) => name));
   return (["cpu", "webgpu", "cuda"] as const).filter((device) => built.has(device));
 }
 
 /** @throws ModalscopeError when the installed runtime was built without the device */
 export function checkDevice(device: Device): void {
-  if (offeredDevices().includes(device)) return;
+  if (availableDevices().includes(device)) return;
   throw new ModalscopeError(
     `The device "${device}" is not available.`,
-    `The installed onnxruntime offers ${offeredDevices().join(", ")}.`,
+    `The installed onnxruntime offers ${availableDevices().join(", ")}.`,
     device === "cuda" ? "environment.md says how to add CUDA." : "",
   );
 }
