@@ -92,10 +92,10 @@ test("text becomes inert in each place that it can go to", () => {
 test("labels of a figure are text, and the title comes back as it was given", () => {
   const title = `Token <s> & ${"a long title ".repeat(9)}end`;
   const made = figure([], { title, x: "<i>x</i>", y: "a & b" });
-  const text = (made.layout.title as { text: string }).text;
+  const text = made.layout.title?.text ?? "";
   assert.ok(text.includes("&lt;s&gt;") && text.includes("<br>"));
   assert.equal(titleOf(made), title);
-  assert.equal(((made.layout.xaxis as Layout).title as Layout).text, "&lt;i&gt;x&lt;/i&gt;");
+  assert.equal(made.layout.xaxis?.title?.text, "&lt;i&gt;x&lt;/i&gt;");
 });
 
 test("a theme changes the template and nothing else", () => {
@@ -113,14 +113,14 @@ test("rules and regions lie on the axis that they name", () => {
     to: 1.5,
     label: "early",
   });
-  const [horizontal, vertical, region] = layout.shapes as Layout[];
+  const [horizontal, vertical, region] = layout.shapes ?? [];
   assert.deepEqual(
     [horizontal.y0, horizontal.y1, horizontal.yref, horizontal.xref],
     [10, 10, "y", "x domain"],
   );
   assert.deepEqual([vertical.x0, vertical.x1, vertical.xref, vertical.yref], [1, 1, "x", "y domain"]);
   assert.deepEqual([region.x0, region.x1, region.type], [0, 1.5, "rect"]);
-  const [label, early] = layout.annotations as Layout[];
+  const [label, early] = layout.annotations ?? [];
   assert.deepEqual([label.text, label.y], ["&lt;chance&gt;", 1]);
   assert.deepEqual([early.text, early.x], ["early", 0.75]);
   assert.equal(base.layout.shapes, undefined);
@@ -153,14 +153,14 @@ test("facets: panels tile the plane, share axes, legend and colours", () => {
     [true, true, false, false, false, false],
   );
   assert.deepEqual(
-    (layout.shapes as Layout[]).map((s) => [s.xref, s.yref]),
+    layout.shapes?.map((s) => [s.xref, s.yref]),
     [
       ["x domain", "y"],
       ["x2 domain", "y2"],
       ["x3 domain", "y3"],
     ],
   );
-  assert.equal((layout.annotations as Layout[])[0].text, "a&lt;b");
+  assert.equal(layout.annotations?.[0].text, "a&lt;b");
 
   const maps = facets([heatmap([[-1, 0]]), heatmap([[0, 5]])]).data;
   assert.deepEqual(

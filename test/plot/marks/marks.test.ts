@@ -39,7 +39,7 @@ test("float32 values are stored with the seven digits that they hold", () => {
 
 test("every figure has a title and axis titles", () => {
   const figure = lines([1, 2], { x: "layer", y: "entropy (bits)" });
-  assert.equal((figure.layout.title as { text: string }).text, "entropy (bits) by layer");
+  assert.equal(figure.layout.title?.text, "entropy (bits) by layer");
   assert.deepEqual(axis(figure, "xaxis").title, { text: "layer" });
   assert.deepEqual(axis(figure, "yaxis").title, { text: "entropy (bits)" });
 });

@@ -31,7 +31,7 @@ test("tiles place each category's number, mark and note", () => {
 test("the colour scale of tiles has one flat step for each category", () => {
   const [trace] = tiles([[{ category: "no" }]], { ...options, rows: ["a"], columns: ["x"] }).data;
   const scale = trace.colorscale as [number, string][];
-  const { zmin, zmax } = trace as { zmin: number; zmax: number };
+  const { zmin = Number.NaN, zmax = Number.NaN } = trace;
   categories.forEach(({ color }, i) => {
     const place = (i - zmin) / (zmax - zmin);
     const step = scale.findIndex(([at], k) => at <= place && place < scale[k + 1][0]);
