@@ -22,7 +22,8 @@ export type { Edit, Edits, EditValue, Knockout, Placement } from "./edits/edit.j
 export * as edit from "./edits/edit.js";
 export { anonymousBytes } from "./engine/memory.js";
 export type { TextConfig } from "./families/index.js";
-export type { Generated, GenerateOptions } from "./forward/generate.js";
+export type { Generated, GenerateOptions } from "./forward/generate-options.js";
+export type { RunOptions, RunResult } from "./forward/run.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
 export { type Attribution, directLogitAttribution } from "./methods/attribution.js";
 export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./methods/gradients.js";
@@ -47,7 +48,7 @@ export {
   sweep,
 } from "./methods/sweep.js";
 export { unembedding } from "./methods/unembedding.js";
-export type { Model, RunOptions, RunResult } from "./model.js";
+export type { Model } from "./model.js";
 export {
   type AdamState,
   createAdamState,

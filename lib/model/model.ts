@@ -1,8 +1,6 @@
 import { ModalscopeError } from "../errors.js";
-import type { TaskOptions } from "../progress.js";
 import type { Tensor } from "../tensor.js";
-import { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
-import { type KeyValues, type Pass, promptPass } from "./batch/pass.js";
+import { type Batch, type PadOptions, padTokens } from "./batch/batch.js";
 import {
   encode,
   fillTemplate,
@@ -11,59 +9,14 @@ import {
   processorOf,
   readPrompts,
 } from "./batch/prompts.js";
-import type { ActivationCache } from "./captures/activation-cache.js";
-import { CaptureRecorder, type CaptureRequest } from "./captures/recorder.js";
 import type { Checkpoint, Tokenizer } from "./checkpoint/index.js";
-import type { Edits } from "./edits/edit.js";
-import { checkPlan, type Plan, planEdits } from "./edits/plan.js";
 import { weightTensor } from "./engine/check-weights.js";
 import type { Engine } from "./engine/engine.js";
-import { blockBytes, checkMemory, keyBytes, logitBytes } from "./engine/estimate.js";
-import { ELEMENT_BYTES } from "./engine/pool.js";
-import type { RunContext } from "./engine/run-piece.js";
-import { HEAD, type TextConfig } from "./families/index.js";
-import { runBlocks } from "./forward/blocks.js";
-import { embedBatch, runsVision } from "./forward/embed.js";
-import { type Generated, type GenerateOptions, generate } from "./forward/generate.js";
-import { finalNorm, firstLogitPosition, logitPositionsOf, logitsAt, touchesHead } from "./forward/head.js";
-import { type Hook, reaches } from "./hooks/index.js";
-import { passFor } from "./vision/rows.js";
-import { towerBytes } from "./vision/tower.js";
-
-/** What to do in one run besides computing. */
-export interface RunOptions extends TaskOptions {
-  /** What to keep: hook names or patterns, or requests that keep less. */
-  readonly capture?: readonly CaptureRequest[];
-  /** A safetensors file for the captures, where they would fill the memory. */
-  readonly captureTo?: string;
-  readonly edits?: Edits;
-  /** Where logits are computed: at all columns (default; zero at padding), the last token, chosen ones, or nowhere. */
-  readonly logits?: Positions | "none";
-  /** First block to run, on `residual` instead of the embeddings. */
-  readonly startAtLayer?: number;
-  /** The residual stream before `startAtLayer`, (batch, time, hidden_size), such as another run's `residual`. */
-  readonly residual?: Tensor;
-  /** Stops before this block; no logits then. */
-  readonly stopAtLayer?: number;
-  /** Blocks that are left out: the residual stream passes them by. */
-  readonly skipLayers?: readonly number[];
-  /** Keep each layer's rotated keys and values, to go on from. */
-  readonly useCache?: boolean;
-}
-
-export interface RunResult {
-  /** (batch, positions, vocab_size); undefined where none were asked for. */
-  readonly logits: Tensor | undefined;
-  /** For each row, the columns that the logits stand at. */
-  readonly logitPositions: readonly (readonly number[])[];
-  readonly cache: ActivationCache;
-  /**
-   * The residual stream after the last block that ran, (batch, time, hidden_size); undefined where logits were asked
-   * for at some columns and the last block computed no others. A capture of its `hook_resid_post` has it in any case.
-   */
-  readonly residual: Tensor | undefined;
-  readonly pastKeyValues: readonly (KeyValues | undefined)[];
-}
+import type { TextConfig } from "./families/index.js";
+import { generate } from "./forward/generate.js";
+import type { Generated, GenerateOptions } from "./forward/generate-options.js";
+import { prepareRun } from "./forward/prepare-run.js";
+import { type RunOptions, type RunResult, run } from "./forward/run.js";
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
 export class Model {
@@ -199,78 +152,7 @@ export class Model {
    */
   async run(input: Batch | Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunResult> {
     const batch = isBatch(input) ? input : await this.prepare(input);
-    const { engine } = this;
-    const pass = promptPass(batch);
-    this.checkRange(options);
-    const extentOf = passFor(engine, batch, pass);
-    const { recorder, plan } = this.prepared(batch, pass, extentOf, options);
-    if (options.captureTo !== undefined) {
-      recorder.toFile(options.captureTo, extentOf, engine.float === "float32" ? "F32" : "F64");
-    }
-    try {
-      return await this.runWith(batch, { ...options, plan, recorder });
-    } finally {
-      recorder.abort();
-    }
-  }
-
-  private async runWith(batch: Batch, options: RunOptions & RunContext): Promise<RunResult> {
-    const { engine } = this;
-    const { plan, recorder, useCache, onProgress, signal, skipLayers, stopAtLayer } = options;
-    const company: RunContext = { plan, recorder, useCache, onProgress, signal };
-    if (options.residual) this.checkStart(options.residual, batch);
-    const { x, pass } = await embedBatch(engine, batch, company, options);
-    const { logits = "all" } = options;
-    const asked = stopAtLayer === undefined ? firstLogitPosition(logits, pass) : undefined;
-    const ran = await runBlocks(engine, pass, x, {
-      ...company,
-      startAtLayer: options.startAtLayer,
-      stopAtLayer,
-      skipLayers,
-      firstPosition: asked,
-    });
-    const finished = (at?: { logits: Tensor; logitPositions: number[][] }): RunResult => ({
-      logits: at?.logits,
-      logitPositions: at?.logitPositions ?? [],
-      cache: recorder.finish(),
-      residual: ran.pass === pass ? ran.x : undefined,
-      pastKeyValues: ran.keyValues,
-    });
-    if (stopAtLayer !== undefined) return finished();
-    if (logits !== "none") return finished(await logitsAt(engine, ran.pass, ran.x, logits, company));
-    if (touchesHead(engine, company)) await finalNorm(engine, pass, ran.x, company);
-    return finished();
-  }
-
-  /** Captures and edits of a run, checked against the batch and the memory before anything is computed. */
-  private prepared(
-    batch: Batch,
-    pass: Pass,
-    passFor: (hook: Hook) => Pass,
-    options: RunOptions,
-  ): { recorder: CaptureRecorder; plan: Plan } {
-    const { engine } = this;
-    const { logits = "all", startAtLayer, stopAtLayer, skipLayers, captureTo, useCache } = options;
-    const withVision = runsVision(engine, batch, startAtLayer);
-    const course = { start: startAtLayer, stop: stopAtLayer, skip: skipLayers, sees: withVision };
-    const recorder = new CaptureRecorder(engine.hooks, options.capture ?? [], reaches(course));
-    recorder.check(passFor);
-    const head = logits !== "none" || recorder.localNames(HEAD).length > 0;
-    const plan = planEdits(engine.hooks, options.edits ?? {}, reaches({ ...course, head }));
-    checkPlan(engine.hooks, plan, passFor);
-    const { size, seqLength: time } = batch;
-    const columns =
-      logits === "all" ? time : logits === "none" ? 0 : logitPositionsOf(logits, pass)[0].length;
-    checkMemory(engine, {
-      captures: captureTo === undefined ? recorder.estimate(passFor, ELEMENT_BYTES[engine.float]) : 0,
-      logits: logitBytes(engine, size, stopAtLayer === undefined ? columns : 0),
-      "keys and values": useCache ? keyBytes(engine, size, time) : 0,
-      "values inside a block": Math.max(
-        blockBytes(engine, pass, plan),
-        withVision ? towerBytes(engine, batch, plan, recorder) : 0,
-      ),
-    });
-    return { recorder, plan };
+    return run(prepareRun(this.engine, batch, options), options);
   }
 
   /**
@@ -299,44 +181,6 @@ export class Model {
       "There is no tokenizer.json beside the weights.",
       "Give token ids: model.batch([[1, 2, 3]]).",
     );
-  }
-
-  private checkRange({ startAtLayer, residual, stopAtLayer, skipLayers }: RunOptions): void {
-    if ((startAtLayer === undefined) !== (residual === undefined)) {
-      throw new ModalscopeError(
-        `The run is given ${residual ? "residual without startAtLayer" : "startAtLayer without residual"}.`,
-        "A run that starts at a block needs the residual stream before it.",
-        "Give both, such as { startAtLayer: 4, residual: earlier.residual }.",
-      );
-    }
-    const layers = this.config.num_hidden_layers;
-    const bad = [stopAtLayer, startAtLayer].find(
-      (l) => l !== undefined && !(Number.isInteger(l) && l >= 0 && l <= layers),
-    );
-    const missing = skipLayers?.find((l) => !(Number.isInteger(l) && l >= 0 && l < layers));
-    if (bad !== undefined || missing !== undefined) {
-      throw new ModalscopeError(
-        `There is no block ${bad ?? missing}.`,
-        `The model has blocks 0 to ${layers - 1}.`,
-      );
-    }
-    if (stopAtLayer !== undefined && startAtLayer !== undefined && stopAtLayer < startAtLayer) {
-      throw new ModalscopeError(
-        `The run starts at block ${startAtLayer} and stops before block ${stopAtLayer}.`,
-        "Nothing would run.",
-      );
-    }
-  }
-
-  private checkStart(x: Tensor, batch: Batch): void {
-    const { hidden_size } = this.config;
-    const expected = [batch.size, batch.seqLength, hidden_size];
-    if (x.shape.join() !== expected.join()) {
-      throw new ModalscopeError(
-        `The starting stream has the shape (${x.shape.join(", ")}).`,
-        `This batch needs (${expected.join(", ")}).`,
-      );
-    }
   }
 }
 

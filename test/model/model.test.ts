@@ -8,7 +8,7 @@ import { padTokens } from "../../lib/model/batch/batch.js";
 import { ActivationCache } from "../../lib/model/captures/activation-cache.js";
 import * as edit from "../../lib/model/edits/edit.js";
 import { anonymousBytes } from "../../lib/model/engine/memory.js";
-import { sampleToken } from "../../lib/model/forward/generate.js";
+import { sampleToken } from "../../lib/model/forward/sampling.js";
 import { loadModel } from "../../lib/model/load.js";
 import type { Model } from "../../lib/model/model.js";
 import { initialWeights, saveCheckpoint } from "../../lib/model/training/index.js";

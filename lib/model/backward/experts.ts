@@ -3,8 +3,10 @@ import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { type Engine, floats } from "../engine/engine.js";
 import { placeOf } from "../engine/expert-layout.js";
+import type { RunContext } from "../engine/run-context.js";
 import { type ExpertInputs, forEachExpertCall, type Route } from "../forward/expert-calls.js";
 import { routesOf } from "../forward/experts.js";
+import { derivativeBy } from "../graph/index.js";
 import { expertBackward } from "../nn/index.js";
 
 /** Derivatives by what the experts of a block read. */
@@ -23,13 +25,11 @@ export interface ExpertCotangents {
  * @param frozenPost takes `mlp.hook_post` as a constant: the input is then reached by the weights alone
  */
 export async function vjpExperts(
-  engine: Engine,
+  { engine, pass, signal }: Pick<RunContext, "engine" | "signal"> & { readonly pass: Pass },
   layer: number,
-  pass: Pass,
   inputs: ExpertInputs,
   g: Tensor,
   frozenPost: boolean,
-  signal?: AbortSignal,
 ): Promise<ExpertCotangents> {
   const place = placeOf(engine, layer);
   const { experts, hidden } = place;
@@ -41,7 +41,8 @@ export async function vjpExperts(
   };
   const found = { input: zeros(hidden), weights: zeros(experts.count), post: zeros(topK, expertDim) };
   const routes = routesOf(inputs.weights, pass);
-  const outputs = [...(frozenPost ? [] : ["d x"]), "d weight", "d post"];
+  const [dx, dWeight, dPost] = ["x", "weight", "post"].map(derivativeBy);
+  const outputs = [...(frozenPost ? [] : [dx]), dWeight, dPost];
   await forEachExpertCall(
     { engine, place, inputs, routes, signal },
     {
@@ -51,9 +52,9 @@ export async function vjpExperts(
       vectors: 1 + lead[0],
       feeds: (own) => ({ g: targetRows(engine, g, own) }),
       take: (d, own) => {
-        if (!frozenPost) scatter(d["d x"], own, found.input, ({ token }) => token * hidden);
-        scatter(d["d weight"], own, found.weights, ({ token, expert }) => token * experts.count + expert);
-        scatter(d["d post"], own, found.post, ({ token, slot }) => (token * topK + slot) * expertDim);
+        if (!frozenPost) scatter(d[dx], own, found.input, ({ token }) => token * hidden);
+        scatter(d[dWeight], own, found.weights, ({ token, expert }) => token * experts.count + expert);
+        scatter(d[dPost], own, found.post, ({ token, slot }) => (token * topK + slot) * expertDim);
       },
     },
   );

@@ -1,47 +1,88 @@
-/** One piece of the model backwards: its values computed again, and cotangents pulled back through it. */
+/**
+ * Vector-Jacobian products of one piece of the model, from the metrics' cotangents `g` at what leaves it:
+ *
+ *     for each piece, from the last to the first:
+ *         its graph computes its values again, edits included, from the stream that the forward run captured
+ *         g at its outputs is pulled back to its input x, for all metrics at once: (targets, …)
+ *         where a hook is asked for, the cotangent that arrives there is its gradient
+ *     an edit that depends on its value cuts the graph: g is pulled through the edit here, and goes on before it
+ */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
-import type { AttentionInputs, Pass } from "../batch/pass.js";
-import { fillPadding } from "../batch/pass.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
+import { fillPadding, type Pass } from "../batch/pass.js";
+import { ActivationCache } from "../captures/activation-cache.js";
 import { CaptureRecorder } from "../captures/recorder.js";
 import { isAffine, vjpEdits, withoutPaddedKeys } from "../edits/apply.js";
-import type { Plan } from "../edits/plan.js";
 import { type Engine, floats, runSession, withPiece } from "../engine/engine.js";
 import type { GraphRequest } from "../engine/pool.js";
-import { resolveInnerEdits, shapeOf } from "../engine/run-piece.js";
+import type { RunContext } from "../engine/run-context.js";
+import { type Feeds, resolveInnerEdits, shapeOf } from "../engine/run-piece.js";
 import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/index.js";
-import { blockFeeds } from "../forward/block.js";
+import { attentionOf, blockFeeds, type Stream } from "../forward/block.js";
 import { finalNorm, NORMALIZED, pickColumns } from "../forward/head.js";
-import { input, type Node, pullback } from "../graph/index.js";
+import {
+  cotangentOf,
+  derivativeBy,
+  frozenInput,
+  input,
+  type Node,
+  preEditOf,
+  pullback,
+} from "../graph/index.js";
 import { axesOf, type Hook } from "../hooks/index.js";
 import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/index.js";
 import { vjpExperts } from "./experts.js";
 
-/** What a backward pass over the pieces works with. */
-export interface BackwardContext {
-  readonly engine: Engine;
-  readonly pass: Pass;
-  readonly shared: AttentionInputs;
-  readonly plan: Plan;
-  /** Where the cotangents of wanted hooks go, (targets, …the hook's shape). */
-  readonly gradients: ActivationCache;
+/** Hooks of a backward pass. */
+export interface BackwardHooks {
+  /** Hooks to differentiate by. */
   readonly wrt: readonly Hook[];
-  /** Nothing passes through these; they have their own values, or those given. */
+  /** Constants: nothing passes through these. They have their own values, or those given. */
   readonly frozen: readonly Hook[];
-  readonly frozenValues: ReadonlyMap<string, Tensor>;
+  readonly frozenValues?: ReadonlyMap<string, Tensor>;
 }
 
-/** The cotangent (targets, batch, time, hidden_size) of what enters a block, from that of what leaves it. */
+/** Everything that goes along with a backward pass over the pieces. */
+export interface BackwardContext extends RunContext, Required<BackwardHooks> {
+  readonly pass: Pass;
+  /** Rotations and masks of the pass. */
+  readonly attention: Stream["attention"];
+  /** Gradients by hook, (targets, …the hook's shape). */
+  readonly gradients: ActivationCache;
+}
+
+/** The backward pass of a run. */
+export function backwardContext(
+  { engine, plan, signal, onProgress }: Omit<RunContext, "recorder">,
+  pass: Pass,
+  { wrt, frozen, frozenValues = new Map() }: BackwardHooks,
+): BackwardContext {
+  return {
+    engine,
+    plan,
+    signal,
+    onProgress,
+    // Values that are computed again are not captured again.
+    recorder: new CaptureRecorder(engine.hooks, []),
+    pass,
+    attention: attentionOf(engine, pass),
+    gradients: new ActivationCache(),
+    wrt,
+    frozen,
+    frozenValues,
+  };
+}
+
+/** The cotangent (targets, batch, time, hidden_size) at a block's input x, from that at its output. */
 export async function vjpBlock(back: BackwardContext, layer: number, x: Tensor, g: Tensor): Promise<Tensor> {
-  const feeds = blockFeeds(back.engine, layer, back.pass, back.shared, x, back.plan);
+  const feeds = blockFeeds(back, layer, { pass: back.pass, x, attention: back.attention });
   const experts = await vjpBlockExperts(back, layer, feeds, g);
   return vjpPiece(back, layer, feeds, { out: g, ...experts });
 }
 
 /**
- * The cotangent (targets, batch, time, hidden_size) of what enters the final norm, from that of logits at some columns:
- * the head's matrix is gone through at these alone, the norm at all.
+ * The cotangent (targets, batch, time, hidden_size) at the final norm's input, from that of logits at some columns:
+ * the head's matrix is pulled through at these alone, the norm at all.
  */
 export async function vjpHead(
   back: BackwardContext,
@@ -49,68 +90,80 @@ export async function vjpHead(
   columns: readonly (readonly number[])[],
   g: Tensor,
 ): Promise<Tensor> {
-  const { engine, pass, plan } = back;
-  const company = { plan, recorder: new CaptureRecorder(engine.hooks, []) };
-  const normalized = await finalNorm(engine, pass, x, company);
+  const { engine, pass } = back;
+  const normalized = await finalNorm(back, pass, x);
   const variant = { frozen: [NORMALIZED] };
   const request = backwardGraph(engine, HEAD, { wrt: [NORMALIZED], frozen: [], from: ["out"], variant });
-  const feeds = { [`frozen.${NORMALIZED}`]: pickColumns(normalized, columns), "g out": g };
-  const d = `d ${NORMALIZED}`;
+  const feeds = { [frozenInput(NORMALIZED)]: pickColumns(normalized, columns), [cotangentOf("out")]: g };
+  const d = derivativeBy(NORMALIZED);
   const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [d]));
   const spread = scatterPositions(results[d], columns, pass.seqLength);
   return vjpPiece(back, HEAD, { x }, { [NORMALIZED]: spread }, { only: "hookPoints" });
 }
 
 /**
- * Pulls cotangents that arrive at taps of a piece, or at its `out`, back to its `x`; what is wanted inside is kept.
- * An edit that depends on its value cuts the graph in two: what arrives after it is pulled through it here, and
- * arrives again before it.
+ * Pulls cotangents that arrive at hooks of a piece, or at its `out`, back to its `x`; gradients asked for inside are
+ * kept. An edit that depends on its value cuts the graph in two: the cotangent after it is pulled through the edit
+ * here, and arrives again before it.
  */
 export async function vjpPiece(
   back: BackwardContext,
   id: PieceId,
-  feeds: Readonly<Record<string, Tensor>>,
-  arriving: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
+  arriving: Feeds,
   base: GraphVariant = {},
 ): Promise<Tensor> {
-  const { engine, pass, plan, gradients: found, frozenValues: values } = back;
-  const inside = (hooks: readonly Hook[]): Hook[] => hooks.filter((h) => h.piece === id && h.inside);
-  const wanted = inside(back.wrt);
-  const frozen = inside(back.frozen);
-  const held = frozen.filter(({ name }) => values.has(name));
-  const { variant, inputs } = await resolveInnerEdits(engine, id, feeds, pass, plan, base);
-  const cuts = inside(engine.hooks).filter(
-    (h) => plan.has(h.name) && !isAffine(plan.get(h.name)!) && !frozen.includes(h),
-  );
+  const { engine, pass, plan, gradients } = back;
+  const { wrt, frozen, held, cuts } = hooksInside(back, id);
+  const { variant, inputs } = await resolveInnerEdits(back, id, feeds, pass, base);
   const targets = Object.values(arriving)[0].shape[0];
   const given: Record<string, Tensor> = { ...feeds, ...inputs };
-  for (const h of held) given[`frozen.${h.local}`] = withoutZeros(values.get(h.name)!, h, pass);
-  for (const [name, g] of Object.entries(arriving)) given[`g ${name}`] = g;
+  for (const h of held) given[frozenInput(h.local)] = withoutZeros(back.frozenValues.get(h.name)!, h, pass);
+  for (const [name, g] of Object.entries(arriving)) given[cotangentOf(name)] = g;
   for (const cut of cuts) {
     const shape = [targets, ...shapeOf(cut, pass, feeds.x)];
-    given[`g before ${cut.local}`] = { data: floats(engine, sizeOf(shape)), shape };
+    given[cotangentOf(preEditOf(cut.local))] = { data: floats(engine, sizeOf(shape)), shape };
   }
   const request = backwardGraph(engine, id, {
-    wrt: locals([...new Set([...wanted, ...cuts])]),
-    frozen: locals(frozen.filter((h) => !held.includes(h))),
-    from: [...Object.keys(arriving), ...cuts.map((h) => `before ${h.local}`)],
+    wrt: locals([...new Set([...wrt, ...cuts])]),
+    frozen: locals(frozen),
+    from: [...Object.keys(arriving), ...locals(cuts).map(preEditOf)],
     variant: { ...variant, withoutPast: true, frozen: locals(held) },
   });
   return engine.pool.use(request, async (session) => {
     for (const cut of [...cuts].reverse()) {
-      const d = `d ${cut.local}`;
+      const d = derivativeBy(cut.local);
       if (!session.outputNames.includes(d)) continue;
       const after = (await runSession(engine, session, given, [d]))[d];
-      given[`g before ${cut.local}`] = vjpEdits(after, cut, plan.get(cut.name)!, pass);
+      given[cotangentOf(preEditOf(cut.local))] = vjpEdits(after, cut, plan.get(cut.name)!, pass);
     }
-    const missing = wanted.find((h) => !session.outputNames.includes(`d ${h.local}`));
+    const missing = wrt.find((h) => !session.outputNames.includes(derivativeBy(h.local)));
     if (missing) throw nothingDepends(missing.name);
-    const outputs = ["d x", ...locals(wanted).map((name) => `d ${name}`)];
+    const outputs = ["x", ...locals(wrt)].map(derivativeBy);
     const offered = outputs.filter((name) => session.outputNames.includes(name));
     const results = offered.length > 0 ? await runSession(engine, session, given, offered) : {};
-    for (const h of wanted) found.set(h.name, withoutPaddedKeys(results[`d ${h.local}`], h, pass));
-    return results["d x"] ?? zeroCotangent(feeds.x, targets);
+    for (const h of wrt) gradients.set(h.name, withoutPaddedKeys(results[derivativeBy(h.local)], h, pass));
+    return results[derivativeBy("x")] ?? zeroCotangent(feeds.x, targets);
   });
+}
+
+/** The hooks of a piece's graph: to differentiate by, frozen, held at a value, and those whose edits cut the graph. */
+function hooksInside(
+  back: BackwardContext,
+  id: PieceId,
+): Record<"wrt" | "frozen" | "held" | "cuts", readonly Hook[]> {
+  const { engine, plan, frozenValues } = back;
+  const inside = (hooks: readonly Hook[]): Hook[] => hooks.filter((h) => h.piece === id && h.inside);
+  const constant = inside(back.frozen);
+  const held = constant.filter(({ name }) => frozenValues.has(name));
+  return {
+    wrt: inside(back.wrt),
+    frozen: constant.filter((h) => !held.includes(h)),
+    held,
+    cuts: inside(engine.hooks).filter(
+      (h) => plan.has(h.name) && !isAffine(plan.get(h.name)!) && !constant.includes(h),
+    ),
+  };
 }
 
 const locals = (hooks: readonly Hook[]): string[] => hooks.map((h) => h.local);
@@ -126,18 +179,18 @@ function withoutZeros({ data, shape }: Tensor, hook: Hook, pass: Pass): Tensor {
   return { data: filled, shape };
 }
 
-/** What a backward graph is of. */
+/** The derivatives and cotangents of a backward graph. */
 interface BackwardGraph {
-  /** Taps to differentiate by, besides `x`. */
+  /** Hooks to differentiate by, besides `x`. */
   readonly wrt: readonly string[];
-  /** Taps that are constants. */
+  /** Hooks that are constants. */
   readonly frozen: readonly string[];
-  /** Where cotangents arrive: `out`, a tap, or `before` and a tap: its value before the edit. */
+  /** Where cotangents arrive: `out`, a hook, or a hook before its edit. */
   readonly from: readonly string[];
   readonly variant: GraphVariant;
 }
 
-/** A piece with the pullback of the cotangents `g <from>` (targets, …): `d x` and `d <tap>`, where anything depends on them. */
+/** The graph that pulls cotangents (targets, …) back through a piece: derivatives by `x` and by hooks, where any exist. */
 export function backwardGraph(
   { family, config }: Pick<Engine, "family" | "config">,
   id: PieceId,
@@ -148,12 +201,12 @@ export function backwardGraph(
     const points = new Map([
       ["out", out],
       ...hookPoints,
-      ...[...preEdit].map(([n, v]) => [`before ${n}`, v] as const),
+      ...[...preEdit].map(([n, v]) => [preEditOf(n), v] as const),
     ]);
     const cotangents = new Map(
       graph.from.map((name) => {
         const at = points.get(name)!;
-        return [at, input(`g ${name}`, ["targets", ...at.shape])];
+        return [at, input(cotangentOf(name), ["targets", ...at.shape])];
       }),
     );
     const by = ["x", ...graph.wrt];
@@ -162,7 +215,7 @@ export function backwardGraph(
     const derivatives = pullback(cotangents, wrt, { targets: true, frozen });
     const outputs: Record<string, Node> = {};
     derivatives.forEach((d, i) => {
-      if (d) outputs[`d ${by[i]}`] = d;
+      if (d) outputs[derivativeBy(by[i])] = d;
     });
     return outputs;
   };
@@ -170,40 +223,40 @@ export function backwardGraph(
 }
 
 /**
- * Of a sparse block: cotangents by what its experts read, which arrive in the block's own graph. None where there are
- * no experts, or where their sum is a constant.
+ * Cotangents by the inputs of a sparse block's experts, which arrive in the block's own graph; none where there are no
+ * experts, or where their sum is a constant.
  */
 async function vjpBlockExperts(
   back: BackwardContext,
   layer: number,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
   g: Tensor,
-): Promise<Record<string, Tensor>> {
-  const { engine, pass, plan, gradients: found } = back;
+): Promise<Feeds> {
+  const { engine, pass, plan, gradients } = back;
   if (!engine.family.experts?.(engine.config, layer)) return {};
   const hookOf = (local: string): Hook => engine.hooks.find((h) => h.piece === layer && h.local === local)!;
   const [sum, post] = [hookOf(MLP_OUT), hookOf(EXPERT_POST)];
-  if (back.wrt.includes(sum)) found.set(sum.name, g);
+  if (back.wrt.includes(sum)) gradients.set(sum.name, g);
   if (back.frozen.includes(sum)) {
     if (back.wrt.includes(post)) throw nothingDepends(post.name);
     return {};
   }
-  const { variant, inputs } = await resolveInnerEdits(engine, layer, feeds, pass, plan, {});
+  const { variant, inputs } = await resolveInnerEdits(back, layer, feeds, pass);
   const read = await withPiece(engine, layer, variant, (session) =>
     runSession(engine, session, { ...feeds, ...inputs }, [EXPERT_INPUT, EXPERT_WEIGHTS]),
   );
   const values = { input: read[EXPERT_INPUT], weights: read[EXPERT_WEIGHTS] };
-  const before = vjpEdits(g, sum, plan.get(sum.name) ?? [], pass);
-  const d = await vjpExperts(engine, layer, pass, values, before, back.frozen.includes(post));
-  if (back.wrt.includes(post)) found.set(post.name, d.post);
+  const cotangent = vjpEdits(g, sum, plan.get(sum.name) ?? [], pass);
+  const d = await vjpExperts(back, layer, values, cotangent, back.frozen.includes(post));
+  if (back.wrt.includes(post)) gradients.set(post.name, d.post);
   return { [EXPERT_INPUT]: d.input, [EXPERT_WEIGHTS]: d.weights };
 }
 
-function recordGradient({ gradients: found, wrt: wanted }: BackwardContext, name: string, g: Tensor): void {
-  if (wanted.some((h) => h.name === name)) found.set(name, g);
+function recordGradient({ gradients, wrt }: BackwardContext, name: string, g: Tensor): void {
+  if (wrt.some((h) => h.name === name)) gradients.set(name, g);
 }
 
-/** Keeps a cotangent of the stream if it is asked for, and returns what goes on: nothing where the stream is frozen. */
+/** Pulls a cotangent through a hook of the stream, whose gradient it is; zero where the stream is frozen. */
 export function vjpStream(back: BackwardContext, name: string, g: Tensor): Tensor {
   recordGradient(back, name, g);
   if (back.frozen.some((h) => h.name === name)) {

@@ -1,16 +1,14 @@
-/** What is seen, backwards: from the language model's stream through the projector and the tower to the patches. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import { addTensors, concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
 import { ActivationCache } from "../captures/activation-cache.js";
-import { CaptureRecorder } from "../captures/recorder.js";
 import { planFromRow } from "../edits/plan.js";
 import type { Engine } from "../engine/engine.js";
 import type { MemoryDemand } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
+import type { Feeds } from "../engine/run-piece.js";
 import { type VisionPieceId, type VisionReadout, visionPieces } from "../families/index.js";
 import type { Hook } from "../hooks/index.js";
 import { forEachReadout, NEWLINE, tokenRows } from "../vision/features.js";
@@ -22,28 +20,23 @@ import { type BackwardContext, vjpPiece, vjpStream } from "./piece.js";
 export type InjectionPoint = "hook_embed" | number;
 
 /**
- * Pulls cotangents of what images bring to the language model back as far as the wanted hooks ask.
- * @param arriving (targets, batch, time, hidden_size) by where the features enter
+ * Pulls cotangents of visual features back as far as the hooks ask, down to the patches:
+ *
+ *     g at the image tokens and after DeepStack's blocks      → each readout's output
+ *     through the projector and DeepStack's mergers           → the tower's streams that they read
+ *     through the tower's blocks, from the last to the first  → the patch embedding, and the patches
+ *
+ * @param arriving (targets, batch, time, hidden_size) by where the features enter the language model
  */
 export async function vjpVision(
   back: BackwardContext,
   images: readonly BatchImage[],
   arriving: ReadonlyMap<InjectionPoint, Tensor>,
-  { onProgress, signal }: TaskOptions = {},
 ): Promise<void> {
-  const { engine, plan } = back;
-  const vision = engine.config.vision_config!;
+  const { signal, onProgress } = back;
+  const vision = back.engine.config.vision_config!;
   const rows = visionRows(vision, images);
-  const feeds = new Map<VisionPieceId, Readonly<Record<string, Tensor>>>();
-  const company = { plan, recorder: new CaptureRecorder(engine.hooks, []), signal };
-  await forEachReadout(
-    engine,
-    images,
-    rows,
-    company,
-    ({ id }, given) => void feeds.set(id, given),
-    (id, given) => void feeds.set(id, given),
-  );
+  const feeds = await forwardFeeds(back, images, rows);
   const first = earliestPiece(visionPieces(vision), back.wrt);
   const tower: BackwardContext = { ...back, pass: rows.tower };
   const through = async (id: VisionPieceId, g: Tensor, pass = rows.tower): Promise<Tensor> => {
@@ -63,15 +56,12 @@ export async function vjpVision(
   }
   for (let l = layers - 1; l >= 0 && first <= l + 1; l--) {
     onProgress?.(layers - 1 - l, layers, `vision block ${l}`);
-    const after = vjpStream(tower, `vision.blocks.${l}.hook_resid_post`, streams.get(l)!);
     const id = `vision.blocks.${l}` as const;
-    const entering = await vjpRows(tower, id, feeds.get(id)!, after, signal);
+    const after = vjpStream(tower, `${id}.hook_resid_post`, streams.get(l)!);
+    const entering = await vjpRows(tower, id, feeds.get(id)!, after);
+    // Readouts of "layer −1" read the first block's input, beside the block itself.
     if (l === 0) accumulate(streams, -1, entering);
-    const before = vjpStream(
-      tower,
-      `vision.blocks.${l}.hook_resid_pre`,
-      l === 0 ? streams.get(-1)! : entering,
-    );
+    const before = vjpStream(tower, `${id}.hook_resid_pre`, l === 0 ? streams.get(-1)! : entering);
     if (l === 0) streams.set(-1, before);
     else accumulate(streams, l - 1, before);
   }
@@ -80,15 +70,27 @@ export async function vjpVision(
   vjpStream({ ...back, pass: rows.patches }, "vision.hook_patches", patches);
 }
 
-/** Back through one block of the tower, as many rows at once as the limit on memory allows. */
-async function vjpRows(
+/** Inputs of every piece of the tower, computed again with the run's edits. */
+async function forwardFeeds(
   back: BackwardContext,
-  id: VisionPieceId,
-  feeds: Readonly<Record<string, Tensor>>,
-  g: Tensor,
-  signal?: AbortSignal,
-): Promise<Tensor> {
-  const { engine, pass } = back;
+  images: readonly BatchImage[],
+  rows: VisionRows,
+): Promise<ReadonlyMap<VisionPieceId, Feeds>> {
+  const feeds = new Map<VisionPieceId, Feeds>();
+  const keep = (id: VisionPieceId, own: Feeds): void => void feeds.set(id, own);
+  await forEachReadout(
+    { ...back, onProgress: undefined },
+    images,
+    rows,
+    ({ id }, own) => keep(id, own),
+    keep,
+  );
+  return feeds;
+}
+
+/** Back through one block of the tower, as many rows at once as the limit on memory allows. */
+async function vjpRows(back: BackwardContext, id: VisionPieceId, feeds: Feeds, g: Tensor): Promise<Tensor> {
+  const { engine, pass, signal } = back;
   const hooks = engine.hooks.filter((h) => h.piece === id && h.inside);
   const most = towerRowChunk(engine, pass, g.shape[0]);
   const parts: Tensor[] = [];

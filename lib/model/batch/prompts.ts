@@ -72,7 +72,7 @@ export function processorOf(
   });
 }
 
-/** A prompt as text, its images in numbers, and where in the text its question and its answer stand. */
+/** A prompt as text, with its processed images and the spans of its question and its answer. */
 interface RenderedPrompt {
   readonly text: string;
   readonly images: readonly ProcessedImage[];
@@ -82,11 +82,16 @@ interface RenderedPrompt {
   readonly answer: readonly Span[];
 }
 
+/** A prompt with its token ids. */
+interface TokenizedPrompt extends RenderedPrompt {
+  readonly ids: readonly number[];
+}
+
 /** Characters from the first up to, not including, the second. */
 type Span = readonly [from: number, to: number];
 
 /**
- * Tokenises prompts and lines them up.
+ * Tokenizes prompts and pads them to one length.
  * @throws ModalscopeError for a broken image, an image without a place in the text or the reverse, an empty batch
  */
 export async function readPrompts(
@@ -95,31 +100,37 @@ export async function readPrompts(
   prompts: readonly Prompt[],
   options: PadOptions,
 ): Promise<Batch> {
-  const written: RenderedPrompt[] = [];
-  for (const prompt of prompts) written.push(await renderPrompt(model, reader, prompt));
-  const rows = written.map((w) => encode(reader.tokenizer, w.text, w.addSpecial));
-  const batch = padTokens(rows, options);
+  const { tokenizer } = reader;
+  const written: TokenizedPrompt[] = [];
+  for (const prompt of prompts) {
+    const rendered = await renderPrompt(model, reader, prompt);
+    written.push({ ...rendered, ids: encode(tokenizer, rendered.text, rendered.addSpecial) });
+  }
+  const batch = padTokens(
+    written.map(({ ids }) => ids),
+    options,
+  );
   const images = written.flatMap((w, row) => placeImages(model, batch, row, w.images));
-  const special = new Set(reader.tokenizer.all_special_ids);
+  const special = new Set(tokenizer.all_special_ids);
   const token = model.config.vision_config?.image_token_id;
   const idAt = (row: number, column: number): number => batch.inputIds[row * batch.seqLength + column];
   const columns = (keep: (id: number) => boolean): number[][] =>
     batch.tokenPositions.map((own, row) => own.filter((c) => keep(idAt(row, c))));
   const text = columns((id) => id !== token && !special.has(id));
-  const seen = images.length > 0 ? { images, ...mropePositionIds(model.config, batch, images) } : {};
+  const inside = (row: number, spans: readonly Span[]): number[] =>
+    positionsIn(tokenizer, batch.tokenPositions[row], written[row], spans);
+  const withImages = images.length > 0 ? { images, ...mropePositionIds(model.config, batch, images) } : {};
   return {
     ...batch,
-    ...seen,
+    ...withImages,
     visual: batch.tokenPositions.map((_, row) =>
       images.filter((i) => i.row === row).flatMap((i) => [...i.positions]),
     ),
     special: columns((id) => id !== token && special.has(id)),
-    question: written.map((w, row) =>
-      w.question === "everything"
-        ? text[row]
-        : positionsIn(reader.tokenizer, batch, row, w, w.question, rows[row]),
+    question: written.map(({ question }, row) =>
+      question === "everything" ? text[row] : inside(row, question),
     ),
-    answer: written.map((w, row) => positionsIn(reader.tokenizer, batch, row, w, w.answer, rows[row])),
+    answer: written.map(({ answer }, row) => inside(row, answer)),
   };
 }
 
@@ -218,18 +229,16 @@ function findSpans(text: string, wanted: readonly string[], end: number): Span[]
 /** The columns whose tokens lie inside spans of the text. A token that reaches out of its span is left out. */
 function positionsIn(
   tokenizer: Tokenizer,
-  batch: Batch,
-  row: number,
-  { text, addSpecial }: RenderedPrompt,
+  columns: readonly number[],
+  { text, addSpecial, ids }: TokenizedPrompt,
   spans: readonly Span[],
-  ids: readonly number[],
 ): number[] {
   const tokensBefore = (end: number): number => {
     const own = encode(tokenizer, text.slice(0, end), addSpecial);
     const differs = own.findIndex((id, i) => id !== ids[i]);
     return differs < 0 ? Math.min(own.length, ids.length) : differs;
   };
-  return spans.flatMap(([from, to]) => batch.tokenPositions[row].slice(tokensBefore(from), tokensBefore(to)));
+  return spans.flatMap(([from, to]) => columns.slice(tokensBefore(from), tokensBefore(to)));
 }
 
 /** The columns of each image of a row: its share of the row's image tokens, in order. */

@@ -11,16 +11,14 @@ import { type BoundEdit, checkWidth } from "./values.js";
 /** Hook name → edits in order. */
 export type Plan = ReadonlyMap<string, readonly BoundEdit[]>;
 
-/** Where an edit stands among the rows of a pass. */
-export type RowBinding = Omit<BoundEdit, "edit">;
-
-const allRows = ({ rows }: Edit): RowBinding => ({
-  valueRowOf: (b) => (!rows || rows.includes(b) ? b : undefined),
-});
+/** An edit of the batch's own rows. */
+function bound(edit: Edit): BoundEdit {
+  return { edit, valueRowOf: (b) => (!edit.rows || edit.rows.includes(b) ? b : undefined) };
+}
 
 /**
  * Resolves the hook patterns of edits.
- * @param runs whether a hook is passed at all
+ * @param runs whether a hook runs
  * @throws ModalscopeError for an unknown hook, one that does not run, a value or basis that does not fit, heads that
  * are not there, or a mask that is not at `attn.hook_attn_scores`
  */
@@ -28,7 +26,6 @@ export function planEdits(
   hooks: readonly Hook[],
   edits: Edits,
   runs: (hook: Hook) => boolean = () => true,
-  place: (edit: Edit) => RowBinding = allRows,
 ): Map<string, BoundEdit[]> {
   const plan = new Map<string, BoundEdit[]>();
   for (const [pattern, given] of Object.entries(edits)) {
@@ -36,7 +33,7 @@ export function planEdits(
       const list = plan.get(hook.name) ?? [];
       for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
         checkEdit(hook, edit);
-        list.push({ edit, ...place(edit) });
+        list.push(bound(edit));
       }
       plan.set(hook.name, list);
     }
@@ -122,6 +119,16 @@ function checkPositions(
       }
     }
   }
+}
+
+/** A plan whose batch is `size` rows of a larger one, from row `from` on. */
+export function atRows(plan: Plan, from: number, size: number): Plan {
+  const placed = ({ edit, valueRowOf }: BoundEdit): BoundEdit => ({
+    edit,
+    rowRange: { from, to: from + size },
+    valueRowOf: (b) => (b >= from && b < from + size ? valueRowOf(b - from) : undefined),
+  });
+  return new Map([...plan].map(([name, edits]) => [name, edits.map(placed)]));
 }
 
 /** Several plans as one; edits of the same hook follow each other. */

@@ -1,28 +1,22 @@
-import type { TaskOptions } from "../../progress.js";
+/** Runs one piece of the model, a block or the head, with the edits and captures inside it. */
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/pass.js";
-import type { CaptureRecorder } from "../captures/recorder.js";
 import { affineInputs, applyEdits, isAffine, replacementInputs } from "../edits/apply.js";
-import type { Plan } from "../edits/plan.js";
 import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
+import { scaleOf, shiftOf } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import type { RunContext } from "./run-context.js";
 
-/** What happens besides computing while a pass runs. */
-export interface RunContext extends TaskOptions {
-  readonly plan: Plan;
-  readonly recorder: CaptureRecorder;
-  /** Keep each layer's rotated keys and values. */
-  readonly useCache?: boolean;
-}
+/** Inputs of a piece's graph by name: `x`, and what its blocks share. */
+export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** Edits and captures a point between the pieces. */
+/** Edits and captures a hook that lies between the pieces, such as the residual stream. */
 export function hookPoint(
-  engine: Engine,
+  { engine, plan, recorder }: RunContext,
   name: string,
   x: Tensor,
   pass: Pass,
-  { plan, recorder }: RunContext,
 ): Tensor {
   const edits = plan.get(name);
   if (!edits && !recorder.wants(name)) return x;
@@ -32,43 +26,47 @@ export function hookPoint(
   return out;
 }
 
-/** Final norm and language head of (batch, n, hidden_size). `pass` tells which columns these are. */
-export async function runHead(engine: Engine, pass: Pass, x: Tensor, company: RunContext): Promise<Tensor> {
-  return (await runPiece(engine, HEAD, { x }, pass, company, [])).out;
+/** Logits (batch, n, vocab_size) of (batch, n, hidden_size); `pass` says which columns these are. */
+export async function runHead(context: RunContext, pass: Pass, x: Tensor): Promise<Tensor> {
+  return (await runPiece(context, HEAD, { x }, pass)).out;
 }
 
 /** Rows from which repacking the language head's matrix pays. */
 const HEAD_ROWS = 16;
 
-/** Runs a block or the head with its inner edits and captures. */
+/** Outputs besides `out` that a caller needs of a piece, and the variant of its graph. */
+interface PieceOptions {
+  readonly outputs?: readonly string[];
+  readonly variant?: GraphVariant;
+}
+
+/** Runs a piece with its inner edits and captures. */
 export async function runPiece(
-  engine: Engine,
+  context: RunContext,
   id: PieceId,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
   pass: Pass,
-  { plan, recorder }: RunContext,
-  keep: readonly string[],
-  base: GraphVariant = {},
+  { outputs = [], variant: base = {} }: PieceOptions = {},
 ): Promise<Record<string, Tensor>> {
-  const { variant, inputs } = await resolveInnerEdits(engine, id, feeds, pass, plan, base);
-  const wanted = engine.hooks.filter((h) => h.piece === id && h.inside && recorder.wants(h.name));
-  const outputs = [...(base.only ? [] : ["out"]), ...keep, ...wanted.map((h) => h.local)];
-  const results = await runVariant(engine, id, variant, { ...feeds, ...inputs }, [...new Set(outputs)]);
-  for (const hook of wanted) recorder.record(hook.name, results[hook.local], pass);
+  const { engine, recorder } = context;
+  const { variant, inputs } = await resolveInnerEdits(context, id, feeds, pass, base);
+  const captured = engine.hooks.filter((h) => h.piece === id && h.inside && recorder.wants(h.name));
+  const names = [...(base.only ? [] : ["out"]), ...outputs, ...captured.map((h) => h.local)];
+  const results = await runVariant(engine, id, variant, { ...feeds, ...inputs }, [...new Set(names)]);
+  for (const hook of captured) recorder.record(hook.name, results[hook.local], pass);
   return results;
 }
 
 /**
  * The inner edits of a piece as a variant of its graph and that graph's inputs. Edits that depend on a value are
- * settled one by one: fetch the value, change it, and go on with it in place.
+ * resolved one by one: fetch the value, change it, and go on with it in place.
  */
 export async function resolveInnerEdits(
-  engine: Engine,
+  { engine, plan }: RunContext,
   id: PieceId,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
   pass: Pass,
-  plan: Plan,
-  base: GraphVariant,
+  base: GraphVariant = {},
 ): Promise<{ variant: GraphVariant; inputs: Record<string, Tensor> }> {
   const touched = engine.hooks.filter(
     (h) => h.piece === id && h.inside && plan.get(h.name)?.some(({ edit }) => edit.kind !== "blockAttention"),
@@ -82,19 +80,19 @@ export async function resolveInnerEdits(
     const made = isAffine(edits)
       ? affineInputs(hook, shapeOf(hook, pass, feeds.x), edits, pass, (n) => floats(engine, n))
       : replacementInputs(applyEdits(await computed(), hook, edits, pass));
-    inputs[`${hook.local}.scale`] = made.scale;
-    inputs[`${hook.local}.shift`] = made.shift;
+    inputs[scaleOf(hook.local)] = made.scale;
+    inputs[shiftOf(hook.local)] = made.shift;
     variant = { ...variant, edited: [...(variant.edited ?? []), hook.local] };
   }
   return { variant, inputs };
 }
 
-/** Runs a piece's graph; its inputs are all that it needs. */
+/** Runs a piece's graph on inputs that are complete. */
 export function runVariant(
   engine: Engine,
   id: PieceId,
   variant: GraphVariant,
-  inputs: Readonly<Record<string, Tensor>>,
+  inputs: Feeds,
   outputs: readonly string[],
 ): Promise<Record<string, Tensor>> {
   const prepack = engine.resident && isCommonGraph(engine, id, variant, sizeOf(inputs.x.shape.slice(0, 2)));
@@ -113,7 +111,7 @@ function isCommonGraph(
   return visionBlock(id) === undefined || fusedAttention === (variant.fused ?? false);
 }
 
-/** The lengths of a hook's tensor in this pass. */
+/** Shape of a hook's tensor in this pass. */
 export function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
   const lengths: Record<string, number> = {
     batch: x.shape[0],

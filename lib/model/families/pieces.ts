@@ -1,4 +1,4 @@
-import { add, input, mul, type Node, sorted, weight } from "../graph/index.js";
+import { add, frozenInput, input, mul, type Node, scaleOf, shiftOf, sorted, weight } from "../graph/index.js";
 import { type BlockInputs, denseMixture, EXPERT_INPUT, type ModuleContext } from "../nn/index.js";
 import type { ReadoutId, TextConfig, VisionConfig } from "./config.js";
 import type { Family } from "./family.js";
@@ -185,14 +185,14 @@ function sharedInputs(
 }
 
 function applied(name: string, value: Node, variant: GraphVariant): Node {
-  if (variant.frozen?.includes(name)) return input(`frozen.${name}`, value.shape);
+  if (variant.frozen?.includes(name)) return input(frozenInput(name), value.shape);
   if (!variant.edited?.includes(name)) return value;
   const free = (part: string): Node =>
     input(
-      `${name}.${part}`,
-      value.shape.map((_, i) => `${name}.${part}.${i}`),
+      part,
+      value.shape.map((_, i) => `${part}.${i}`),
     );
-  return add(mul(value, free("scale"), value.shape), free("shift"), value.shape);
+  return add(mul(value, free(scaleOf(name)), value.shape), free(shiftOf(name)), value.shape);
 }
 
 /** The weights that nodes depend on: checkpoint name → shape. */

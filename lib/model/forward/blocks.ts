@@ -1,31 +1,39 @@
-/** The residual stream through the blocks. */
+/**
+ * The residual stream through the blocks. For each block:
+ *
+ *     x = hook_resid_pre                      edited and captured between the graphs
+ *     x = x + attention(x) + mlp(x)           one graph, its inner hooks inside; sparse blocks run experts after it
+ *     x = x + hook_deepstack                  visual features, where the model adds some after the block
+ *     x = hook_resid_post
+ */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Tensor } from "../../tensor.js";
-import { AttentionInputs, type KeyValues, type Pass, subPass } from "../batch/pass.js";
+import { type KeyValues, type Pass, subPass } from "../batch/pass.js";
 import { addTensors } from "../batch/slices.js";
 import { isAffine } from "../edits/apply.js";
 import { needsAllQueries } from "../edits/plan.js";
-import { type Engine, floats } from "../engine/engine.js";
-import { hookPoint, type RunContext } from "../engine/run-piece.js";
+import type { RunContext } from "../engine/run-context.js";
+import { hookPoint } from "../engine/run-piece.js";
 import { HEAD } from "../families/index.js";
 import { MLP_OUT } from "../nn/index.js";
-import { runBlock } from "./block.js";
-import { type ExpertInputs, runExperts } from "./experts.js";
+import { attentionOf, type BlockResult, runBlock } from "./block.js";
+import { runExperts } from "./experts.js";
 
-export interface BlocksOptions extends RunContext {
+/** Which blocks run, and which columns are needed after them. */
+export interface BlocksOptions {
   /** First block (default 0), and the block before which to stop (default: none). */
   readonly startAtLayer?: number;
   readonly stopAtLayer?: number;
   /** Blocks that pass the residual stream on unchanged. */
   readonly skipLayers?: readonly number[];
   /**
-   * Absolute column from which on the stream is asked for in the end. Of earlier columns the last block computes keys
-   * and values alone, if nothing else there needs more; `pass` of the result tells.
+   * Absolute column from which on the stream is needed after the last block. Of earlier columns that block computes
+   * keys and values alone, unless something else there needs more; `pass` of the result tells.
    */
   readonly firstPosition?: number;
 }
 
-/** The stream behind some blocks. */
+/** The stream after some blocks. */
 export interface BlocksResult {
   /** (batch, time, hidden_size), of the columns of `pass` */
   readonly x: Tensor;
@@ -34,50 +42,45 @@ export interface BlocksResult {
 }
 
 /**
- * Runs the residual stream through blocks `from` … `to`−1.
+ * Runs the residual stream through blocks `startAtLayer` … `stopAtLayer`−1.
  * @param x (batch, time, hidden_size)
  */
 export async function runBlocks(
-  engine: Engine,
+  context: RunContext,
   pass: Pass,
   x: Tensor,
-  options: BlocksOptions,
+  options: BlocksOptions = {},
 ): Promise<BlocksResult> {
-  const {
-    startAtLayer: from = 0,
-    stopAtLayer: to = engine.config.num_hidden_layers,
-    skipLayers = [],
-    firstPosition: asked = pass.start,
-  } = options;
-  const shared = new AttentionInputs(engine.config, pass, (n) => floats(engine, n));
-  const keys: (KeyValues | undefined)[] = [];
+  const { engine, signal, onProgress } = context;
+  const { startAtLayer: from = 0, stopAtLayer: to = engine.config.num_hidden_layers } = options;
+  const { skipLayers = [], firstPosition = pass.start } = options;
+  const attention = attentionOf(engine, pass);
+  const keyValues: (KeyValues | undefined)[] = [];
   let stream = x;
   let reached = pass;
   for (let l = from; l < to; l++) {
-    options.signal?.throwIfAborted();
-    options.onProgress?.(l - from, to - from, `block ${l}`);
-    stream = hookPoint(engine, `blocks.${l}.hook_resid_pre`, stream, pass, options);
+    signal?.throwIfAborted();
+    onProgress?.(l - from, to - from, `block ${l}`);
+    stream = hookPoint(context, `blocks.${l}.hook_resid_pre`, stream, pass);
     if (!skipLayers.includes(l)) {
-      const first = l === to - 1 && positionsIndependent(engine, l, options) ? asked - pass.start : 0;
-      const block = await runBlock(engine, l, pass, shared, stream, first, options);
+      const first = l === to - 1 && positionsIndependent(context, l) ? firstPosition - pass.start : 0;
+      const block = await runBlock(context, l, { pass, x: stream, attention }, first);
       if (first > 0) reached = subPass(pass, first, pass.seqLength, []);
-      stream = block.experts
-        ? await withExperts(engine, l, reached, block.x, block.experts, options)
-        : block.x;
-      keys[l] = block.keyValues;
+      stream = await withExperts(context, l, reached, block);
+      keyValues[l] = block.keyValues;
     }
-    stream = addDeepstack(engine, l, stream, reached, options);
-    stream = hookPoint(engine, `blocks.${l}.hook_resid_post`, stream, reached, options);
+    stream = addDeepstack(context, l, reached, stream);
+    stream = hookPoint(context, `blocks.${l}.hook_resid_post`, stream, reached);
     // onnxruntime holds the event loop while it computes; here timers, messages and signals get their turn.
     await nextTurn();
   }
-  options.onProgress?.(to - from, to - from, "blocks");
-  return { x: stream, pass: reached, keyValues: keys };
+  onProgress?.(to - from, to - from, "blocks");
+  return { x: stream, pass: reached, keyValues };
 }
 
-/** Whether some columns of a block and of the head can do without the others: no capture or edit there has to do with those. */
-function positionsIndependent({ hooks }: Engine, layer: number, { plan, recorder }: RunContext): boolean {
-  const after = hooks.filter(
+/** Whether columns of a block and of the head can be computed without the others: no capture or edit there needs them. */
+function positionsIndependent({ engine, plan, recorder }: RunContext, layer: number): boolean {
+  const after = engine.hooks.filter(
     ({ piece, local }) => piece === HEAD || (piece === layer && local !== "hook_resid_pre"),
   );
   return after.every(
@@ -86,25 +89,24 @@ function positionsIndependent({ hooks }: Engine, layer: number, { plan, recorder
   );
 }
 
-/** Adds what DeepStack brings after a block; a block that is skipped does not keep it away. */
-function addDeepstack(engine: Engine, layer: number, x: Tensor, pass: Pass, company: RunContext): Tensor {
-  const found = pass.injections?.get(layer);
-  if (!found) return x;
-  return addTensors(x, hookPoint(engine, `blocks.${layer}.hook_deepstack`, found, pass, company));
+/** Adds DeepStack's features after a block, whether or not the block itself is skipped. */
+function addDeepstack(context: RunContext, layer: number, pass: Pass, x: Tensor): Tensor {
+  const features = pass.injections?.get(layer);
+  if (!features) return x;
+  return addTensors(x, hookPoint(context, `blocks.${layer}.hook_deepstack`, features, pass));
 }
 
 /** The second half of a sparse block, outside its graph: x + hook_mlp_out. */
 async function withExperts(
-  engine: Engine,
+  context: RunContext,
   layer: number,
   pass: Pass,
-  x: Tensor,
-  inputs: ExpertInputs,
-  company: RunContext,
+  { x, experts }: BlockResult,
 ): Promise<Tensor> {
-  const { plan, recorder, signal } = company;
+  if (!experts) return x;
+  const { engine, plan, recorder, signal } = context;
   const nameOf = (local: string): string => `blocks.${layer}.${local}`;
-  const at = (local: string, value: Tensor): Tensor => hookPoint(engine, nameOf(local), value, pass, company);
+  const at = (local: string, value: Tensor): Tensor => hookPoint(context, nameOf(local), value, pass);
   const touches = (local: string): boolean => plan.has(nameOf(local)) || recorder.wants(nameOf(local));
-  return addTensors(x, at(MLP_OUT, await runExperts(engine, layer, pass, inputs, { at, touches, signal })));
+  return addTensors(x, at(MLP_OUT, await runExperts(engine, layer, pass, experts, { at, touches, signal })));
 }

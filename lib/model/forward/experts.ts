@@ -1,4 +1,4 @@
-/** The experts of a sparse block at work: those that the router chose, each once, on all its tokens. */
+/** Runs the experts of a sparse block: those that the router chose, each once, on all its tokens. */
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
@@ -17,7 +17,7 @@ import {
 
 export type { ExpertInputs } from "./expert-calls.js";
 
-/** What is done with the values between the graphs. */
+/** Captures and edits of the values between the graphs. */
 export interface ExpertHooks extends TaskOptions {
   /** Whether a hook is captured or edited. */
   readonly touches: (local: string) => boolean;
@@ -36,7 +36,7 @@ export async function runExperts(
   const place = placeOf(engine, layer);
   const routes = routesOf(inputs.weights, pass);
   if (hooks.touches(EXPERT_INDICES)) hooks.at(EXPERT_INDICES, indices(engine, place, inputs, routes));
-  const run = { engine, place, inputs, routes: routes, signal: hooks.signal };
+  const run = { engine, place, inputs, routes, signal: hooks.signal };
   const out = zeros(engine, inputs, place.hidden);
   const add = (rows: Float32Array, own: readonly Route[]): void => addRows(rows, own, out, place.hidden);
   if (!hooks.touches(EXPERT_POST)) {
@@ -56,7 +56,7 @@ export async function runExperts(
   return out;
 }
 
-/** Is given the rows that come of a call, and whose they are. */
+/** Receives the rows of a call, and the routes that they belong to. */
 type Take = (rows: Float32Array, own: readonly Route[]) => void;
 
 /** Runs the experts as far as one of their two values. */

@@ -4,15 +4,17 @@ import { type Tensor, zerosLike } from "../../tensor.js";
 import { type Positions, resolvePositions } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import { fillPadding } from "../batch/pass.js";
-import { type Engine, runSession, withPiece } from "../engine/engine.js";
-import { type RunContext, runHead, runPiece } from "../engine/run-piece.js";
+import { runSession, withPiece } from "../engine/engine.js";
+import type { RunContext } from "../engine/run-context.js";
+import { runHead, runPiece } from "../engine/run-piece.js";
 import { HEAD } from "../families/index.js";
+import { frozenInput } from "../graph/index.js";
 
-/** What the head's matrix is applied to. */
+/** Name of the hook that the head's matrix is applied to. */
 export const NORMALIZED = "ln_final.hook_normalized";
 
 /** Whether something is captured or edited at the final norm. */
-export function touchesHead({ hooks }: Engine, { plan, recorder }: RunContext): boolean {
+export function touchesHead({ engine: { hooks }, plan, recorder }: RunContext): boolean {
   return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || recorder.wants(h.name)));
 }
 
@@ -21,24 +23,24 @@ export function touchesHead({ hooks }: Engine, { plan, recorder }: RunContext): 
  * The head's matrix is applied at these columns only, whatever is captured or edited before it.
  */
 export async function logitsAt(
-  engine: Engine,
+  context: RunContext,
   pass: Pass,
   x: Tensor,
   positions: Positions,
-  company: RunContext,
 ): Promise<{ logits: Tensor; logitPositions: number[][] }> {
   if (positions === "all") {
     const all = Array.from({ length: pass.seqLength }, (_, i) => pass.start + i);
-    const logits = await runHead(engine, pass, x, company);
+    const logits = await runHead(context, pass, x);
     fillPadding(logits.data, logits.shape, 1, pass, 0);
     return { logits, logitPositions: new Array(pass.size).fill(all) };
   }
   const logitPositions = logitPositionsOf(positions, pass);
   const picked = (from: Tensor): Tensor => pickColumns(from, logitPositions, pass.start);
-  if (!touchesHead(engine, company)) {
-    return { logits: await runHead(engine, pass, picked(x), company), logitPositions };
+  if (!touchesHead(context)) {
+    return { logits: await runHead(context, pass, picked(x)), logitPositions };
   }
-  const feeds = { x: picked(x), [`frozen.${NORMALIZED}`]: picked(await finalNorm(engine, pass, x, company)) };
+  const { engine } = context;
+  const feeds = { x: picked(x), [frozenInput(NORMALIZED)]: picked(await finalNorm(context, pass, x)) };
   const { out } = await withPiece(engine, HEAD, { frozen: [NORMALIZED] }, (session) =>
     runSession(engine, session, feeds, ["out"]),
   );
@@ -65,11 +67,10 @@ export function firstLogitPosition(positions: Positions | "none", pass: Pass): n
   return Math.min(...logitPositionsOf(positions, pass).flat());
 }
 
-/** What the head's matrix would be applied to, with the captures and edits before it. */
-export async function finalNorm(engine: Engine, pass: Pass, x: Tensor, company: RunContext): Promise<Tensor> {
-  return (await runPiece(engine, HEAD, { x }, pass, company, [NORMALIZED], { only: "hookPoints" }))[
-    NORMALIZED
-  ];
+/** The final norm's output before its gain, with the captures and edits up to there. */
+export async function finalNorm(context: RunContext, pass: Pass, x: Tensor): Promise<Tensor> {
+  const options = { outputs: [NORMALIZED], variant: { only: "hookPoints" } } as const;
+  return (await runPiece(context, HEAD, { x }, pass, options))[NORMALIZED];
 }
 
 /** Chosen columns of (batch, time, width), whose first column is `start`; as many in every row. */

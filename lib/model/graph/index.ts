@@ -1,5 +1,14 @@
 /** Computation graphs: nodes and operations, their vector-Jacobian products, and their form as ONNX. */
 export { emitOnnx, type WeightBinding } from "./emit-onnx.js";
+export {
+  cotangentOf,
+  derivativeBy,
+  derivedName,
+  frozenInput,
+  preEditOf,
+  scaleOf,
+  shiftOf,
+} from "./names.js";
 export { type Dim, input, type Node, nameOf, type Shape, scalar, sorted, weight } from "./node.js";
 // Operations, under their own names where a file uses few, as `ops.add` where it uses many.
 export * from "./ops.js";

@@ -6,11 +6,11 @@ import { type Hook, isVisual, matchHooks } from "./hooks.js";
 /** The part of the model that a run computes. */
 export interface RunRange {
   /** First block, whose residual stream is given; undefined for a run that begins with the embedding. */
-  readonly start?: number;
+  readonly startAtLayer?: number;
   /** Block before which it stops. */
-  readonly stop?: number;
+  readonly stopAtLayer?: number;
   /** Blocks that are left out: the residual stream passes them unchanged. */
-  readonly skip?: readonly number[];
+  readonly skipLayers?: readonly number[];
   /** Whether the vision tower runs (default true). */
   readonly withVision?: boolean;
   /** Whether the final norm and the language head run (default true). */
@@ -22,19 +22,19 @@ const BETWEEN: readonly string[] = ["hook_resid_pre", "hook_deepstack", "hook_re
 
 /** Predicate of the hooks that a run over this range reaches. */
 export function reaches({
-  start,
-  stop,
-  skip = [],
+  startAtLayer,
+  stopAtLayer,
+  skipLayers = [],
   withVision = true,
   head = true,
 }: RunRange): (hook: Hook) => boolean {
   return ({ piece, local }) => {
-    if (piece === HEAD) return head && stop === undefined;
-    if (piece === "embed") return start === undefined;
+    if (piece === HEAD) return head && stopAtLayer === undefined;
+    if (piece === "embed") return startAtLayer === undefined;
     if (typeof piece !== "number") return withVision;
     if (local === "hook_deepstack" && !withVision) return false;
-    if (piece < (start ?? 0) || piece >= (stop ?? Number.POSITIVE_INFINITY)) return false;
-    return !skip.includes(piece) || BETWEEN.includes(local);
+    if (piece < (startAtLayer ?? 0) || piece >= (stopAtLayer ?? Number.POSITIVE_INFINITY)) return false;
+    return !skipLayers.includes(piece) || BETWEEN.includes(local);
   };
 }
 
@@ -60,6 +60,6 @@ export function matchRunning(
   throw new ModalscopeError(
     `${named.length === 1 ? `Hook "${pattern}" does` : `The ${named.length} hooks of "${pattern}" do`} not run with these options.`,
     "The run starts after, stops before, or leaves out the block or the language head.",
-    "Change start, stop, skip or logits, or leave the hook out.",
+    "Change startAtLayer, stopAtLayer, skipLayers or logits, or leave the hook out.",
   );
 }

@@ -1,14 +1,13 @@
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
-import { type BackwardContext, vjpBlock, vjpHead } from "../backward/piece.js";
+import { backwardContext, vjpBlock, vjpHead } from "../backward/piece.js";
 import type { Batch } from "../batch/batch.js";
-import { AttentionInputs } from "../batch/pass.js";
-import { ActivationCache } from "../captures/activation-cache.js";
 import { floats } from "../engine/engine.js";
 import { batchPass } from "../forward/embed.js";
+import type { RunResult } from "../forward/run.js";
 import { matchHooks } from "../hooks/index.js";
-import type { Model, RunResult } from "../model.js";
-import { stack } from "./gradients.js";
+import type { Model } from "../model.js";
+import { finalStream, stack } from "./gradients.js";
 import type { Metric } from "./metrics.js";
 import { unembedding } from "./unembedding.js";
 
@@ -49,9 +48,9 @@ export async function directLogitAttribution(
     ...deepstack,
     ...perHead,
   ];
-  const capture = [...components, finalStream(model)];
+  const capture = [...components, finalStream(model.engine)];
   const run = await model.run(batch, { capture, logits: "last", ...options });
-  const { stream, heads } = await directCotangents(model, batch, run, metric, byHead, options);
+  const { stream, heads } = await directCotangents(model, batch, run, metric, { byHead, ...options });
   const labels: string[] = [];
   const rows: Float64Array[] = [];
   const add = (label: string, row: Float64Array): void => {
@@ -138,34 +137,20 @@ interface DirectCotangents {
   readonly heads: readonly Tensor[];
 }
 
-/** Where the stream ends. */
-const finalStream = (model: Model): string => `blocks.${model.config.num_hidden_layers - 1}.hook_resid_post`;
-
 async function directCotangents(
-  model: Model,
+  { engine }: Model,
   batch: Batch,
   run: RunResult,
   metric: Metric,
-  withHeads: boolean,
-  { signal }: TaskOptions,
+  { byHead, signal }: TaskOptions & { readonly byHead: boolean },
 ): Promise<DirectCotangents> {
-  const { engine } = model;
   const scales = engine.hooks.filter((h) => h.local.endsWith("hook_scale"));
   const mlps = engine.hooks.filter((h) => h.local === "hook_mlp_out");
-  const z = withHeads ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
-  const pass = batchPass(engine, batch);
-  const back: BackwardContext = {
-    engine,
-    pass,
-    shared: new AttentionInputs(engine.config, pass, (n) => floats(engine, n)),
-    plan: new Map(),
-    gradients: new ActivationCache(),
-    wrt: z,
-    frozen: [...scales, ...mlps],
-    frozenValues: new Map(),
-  };
+  const z = byHead ? matchHooks(engine.hooks, "blocks.*.attn.hook_z") : [];
+  const hooks = { wrt: z, frozen: [...scales, ...mlps] };
+  const back = backwardContext({ engine, plan: new Map(), signal }, batchPass(engine, batch), hooks);
   const g = stack(engine, [metric.gradient(run.logits!)]);
-  const stream = await vjpHead(back, run.cache.get(finalStream(model)), run.logitPositions, g);
+  const stream = await vjpHead(back, run.cache.get(finalStream(engine)), run.logitPositions, g);
   const heads: Tensor[] = [];
   for (const { name, piece } of z) {
     signal?.throwIfAborted();

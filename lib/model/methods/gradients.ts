@@ -2,19 +2,28 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import { type BackwardContext, vjpBlock, vjpHead, vjpStream } from "../backward/piece.js";
+import {
+  type BackwardContext,
+  type BackwardHooks,
+  backwardContext,
+  vjpBlock,
+  vjpHead,
+  vjpStream,
+} from "../backward/piece.js";
 import { type InjectionPoint, visionBackwardBytes, vjpVision } from "../backward/vision.js";
 import type { Batch, Positions } from "../batch/batch.js";
-import { AttentionInputs, type Pass } from "../batch/pass.js";
-import { ActivationCache } from "../captures/activation-cache.js";
+import type { Pass } from "../batch/pass.js";
+import type { ActivationCache } from "../captures/activation-cache.js";
 import { captureShapes } from "../captures/reductions.js";
 import { type Edit, type Edits, fill } from "../edits/edit.js";
-import { type Plan, planEdits } from "../edits/plan.js";
+import type { Plan } from "../edits/plan.js";
 import { type Engine, floats } from "../engine/engine.js";
-import { backwardBytes, checkMemory } from "../engine/estimate.js";
+import { backwardBytes, type MemoryDemand } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import { HEAD } from "../families/index.js";
-import { batchPass, runsVision } from "../forward/embed.js";
+import { batchPass } from "../forward/embed.js";
+import { innerBytes, type PreparedRun, prepareRun, runDemand, runRange } from "../forward/prepare-run.js";
+import { type RunOptions, run } from "../forward/run.js";
 import { type Hook, isVisual, matchHooks, matchRunning, reaches } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { EXPERT_INDICES, EXPERT_POST } from "../nn/index.js";
@@ -26,7 +35,7 @@ export interface GradientOptions extends TaskOptions {
   readonly wrt: readonly (string | RegExp)[];
   /** Where the metrics read logits (default: the last token of each row). */
   readonly positions?: Positions;
-  /** The run whose derivatives these are is edited so; edits inside are differentiated through. */
+  /** Edits of the run whose derivatives these are; they are differentiated through. */
   readonly edits?: Edits;
   /** Blocks that are left out. */
   readonly skipLayers?: readonly number[];
@@ -53,11 +62,11 @@ export interface Gradients {
 }
 
 /**
- * Derivatives of metrics by activations, block by block from the last to the first, and on through what is seen down
- * to the patches of the images (`vision.hook_patches`): each block's graph computes
- * its values again and pulls all metrics' cotangents back at once.
+ * Derivatives of metrics by activations, block by block from the last to the first, and on through the vision tower
+ * down to the patches of the images (`vision.hook_patches`): each block's graph computes its values again and pulls
+ * all metrics' cotangents back at once.
  * @throws ModalscopeError for a hook that is unknown or does not run, one that the metric does not depend on, an edit
- * without derivative (`apply`, `resample`) on the way to one, or more derivatives than the memory holds
+ * without derivative (`edit.apply`, `edit.resample`) on the way to one, or more derivatives than the memory holds
  */
 export async function gradients(
   model: Model,
@@ -66,70 +75,97 @@ export async function gradients(
   options: GradientOptions,
 ): Promise<Gradients> {
   const { engine } = model;
-  const { positions = "last", signal, skipLayers = [] } = options;
-  const pass = batchPass(engine, batch);
-  const runs = reaches({ skip: skipLayers, withVision: runsVision(engine, batch) });
-  const wanted = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
-  const counted = passFor(engine, batch, pass);
-  const visual = wanted.some(isVisual);
-  const { frozen, frozenValues: values } = frozenHooks(engine, options.frozen ?? [], counted);
-  const edits = editsWithFrozen(options.edits ?? {}, values);
-  const plan = planEdits(engine.hooks, edits, runs);
-  checkDifferentiable(engine, wanted, plan);
-  checkMemory(engine, {
-    derivatives: metrics.length * gradientBytes(engine, wanted, counted),
-    "values inside a block and their cotangents": backwardBytes(engine, pass, metrics.length),
-    ...(visual ? visionBackwardBytes(engine, batch.images!, metrics.length) : {}),
-  });
-  const first = firstLayer(wanted);
-  const layers = engine.config.num_hidden_layers;
-  const final = `blocks.${layers - 1}.hook_resid_post`;
-  const capture = model.layers.filter((l) => l >= first).map((l) => `blocks.${l}.hook_resid_pre`);
-  capture.push(final);
-  const run = await model.run(batch, { capture, logits: positions, edits, skipLayers, signal });
-  const logits = run.logits!;
-  const shared = new AttentionInputs(engine.config, pass, (n) => floats(engine, n));
-  const found = new ActivationCache();
-  const back: BackwardContext = {
-    engine,
-    pass,
-    shared,
-    plan,
-    gradients: found,
-    wrt: wanted,
-    frozen,
-    frozenValues: values,
-  };
-  const cotangent = stack(
+  const { prepared, request, hooks } = prepareGradients(engine, batch, metrics, options);
+  const forward = await run(prepared, request);
+  const logits = forward.logits!;
+  const back = backwardContext({ ...prepared, onProgress: options.onProgress }, prepared.pass, hooks);
+  const g = stack(
     engine,
     metrics.map((m) => m.gradient(logits)),
   );
-  let g = await vjpHead(back, run.cache.get(final), run.logitPositions, cotangent);
+  const final = await vjpHead(back, forward.cache.get(finalStream(engine)), forward.logitPositions, g);
+  const arriving = await vjpBlocks(back, forward.cache, final, options.skipLayers);
+  if (hooks.wrt.some(isVisual)) await vjpVision(back, batch.images!, arriving);
+  return { values: metrics.map((m) => m.value(logits)), gradients: back.gradients, logits };
+}
+
+/** The forward run that the derivatives belong to, which keeps the stream before each block that they go back through. */
+function prepareGradients(
+  engine: Engine,
+  batch: Batch,
+  metrics: readonly Metric[],
+  options: GradientOptions,
+): { prepared: PreparedRun; request: RunOptions; hooks: Required<BackwardHooks> } {
+  const { positions = "last", signal, skipLayers } = options;
+  const runs = reaches(runRange(engine, batch, { skipLayers }));
+  const wrt = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
+  const frozen = frozenHooks(engine, options.frozen ?? [], passFor(engine, batch, batchPass(engine, batch)));
+  const blocks = Array.from({ length: engine.config.num_hidden_layers }, (_, l) => l);
+  const request: RunOptions = {
+    edits: editsWithFrozen(options.edits ?? {}, frozen.frozenValues),
+    capture: [...blocks.slice(firstLayer(wrt)).map((l) => `blocks.${l}.hook_resid_pre`), finalStream(engine)],
+    logits: positions,
+    skipLayers,
+    signal,
+  };
+  const prepared = prepareRun(engine, batch, request, (run) => ({
+    ...runDemand(run, request),
+    ...gradientDemand(run, wrt, metrics.length),
+  }));
+  checkDifferentiable(engine, wrt, prepared.plan);
+  return { prepared, request, hooks: { wrt, ...frozen } };
+}
+
+/** Memory of a backward pass, by what it is for; it comes after the forward pass, whose captures are still there. */
+function gradientDemand(run: PreparedRun, wrt: readonly Hook[], targets: number): MemoryDemand {
+  const { engine, pass, batch } = run;
+  return {
+    derivatives: targets * gradientBytes(engine, wrt, run.passFor),
+    "values inside a block": Math.max(innerBytes(run), backwardBytes(engine, pass, targets)),
+    ...(wrt.some(isVisual) ? visionBackwardBytes(engine, batch.images!, targets) : {}),
+  };
+}
+
+/**
+ * Pulls a cotangent (targets, batch, time, hidden_size) of the final stream back through the blocks, as far as the
+ * hooks ask.
+ * @returns the cotangents where visual features enter
+ */
+async function vjpBlocks(
+  back: BackwardContext,
+  streams: ActivationCache,
+  final: Tensor,
+  skipLayers: readonly number[] = [],
+): Promise<ReadonlyMap<InjectionPoint, Tensor>> {
+  const { engine, wrt, signal, onProgress } = back;
+  const layers = engine.config.num_hidden_layers;
+  const first = firstLayer(wrt);
+  const visual = wrt.some(isVisual);
   const injected = new Set(engine.config.vision_config?.readouts.map(({ toLayer }) => toLayer));
-  const seen = new Map<InjectionPoint, Tensor>();
+  const arriving = new Map<InjectionPoint, Tensor>();
+  let g = final;
   for (let l = layers - 1; l >= first; l--) {
     signal?.throwIfAborted();
-    options.onProgress?.(layers - 1 - l, layers - first, `block ${l}`);
+    onProgress?.(layers - 1 - l, layers - first, `block ${l}`);
     g = vjpStream(back, `blocks.${l}.hook_resid_post`, g);
-    const brought = vjpStream(back, `blocks.${l}.hook_deepstack`, g);
-    if (visual && injected.has(l)) seen.set(l, brought);
+    const atDeepstack = vjpStream(back, `blocks.${l}.hook_deepstack`, g);
+    if (visual && injected.has(l)) arriving.set(l, atDeepstack);
     if (!skipLayers.includes(l)) {
-      g = await vjpBlock(back, l, run.cache.get(`blocks.${l}.hook_resid_pre`), g);
+      g = await vjpBlock(back, l, streams.get(`blocks.${l}.hook_resid_pre`), g);
     }
     g = vjpStream(back, `blocks.${l}.hook_resid_pre`, g);
     await nextTurn();
   }
   if (engine.family.names.positions) vjpStream(back, "hook_pos_embed", g);
-  seen.set("hook_embed", vjpStream(back, "hook_embed", g));
-  if (visual) await vjpVision(back, batch.images!, seen, { onProgress: options.onProgress, signal });
-  return { values: metrics.map((m) => m.value(logits)), gradients: found, logits };
+  arriving.set("hook_embed", vjpStream(back, "hook_embed", g));
+  return arriving;
 }
 
 function frozenHooks(
   { hooks }: Engine,
   given: NonNullable<GradientOptions["frozen"]>,
   counted: (hook: Hook) => Pass,
-): Pick<BackwardContext, "frozen" | "frozenValues"> {
+): Omit<Required<BackwardHooks>, "wrt"> {
   const values = new Map<string, Tensor>();
   const frozen = given.flatMap((one) => {
     if (typeof one === "string" || one instanceof RegExp) return matchHooks(hooks, one);
@@ -191,6 +227,10 @@ function gradientBytes({ float }: Engine, hooks: readonly Hook[], counted: (hook
   const sizes = hooks.map((h) => sizeOf(captureShapes(h, { hook: h.name }, counted(h))[0][1]));
   return sizes.reduce((a, b) => a + b, 0) * ELEMENT_BYTES[float];
 }
+
+/** Name of the stream after the last block. */
+export const finalStream = ({ config }: Engine): string =>
+  `blocks.${config.num_hidden_layers - 1}.hook_resid_post`;
 
 /** The earliest block that a gradient must reach. */
 function firstLayer(wanted: readonly Hook[]): number {

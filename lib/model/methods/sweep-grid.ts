@@ -1,36 +1,33 @@
-/** The points of a sweep: where each begins, which of them run together, and what they cost. */
+/** Points of a sweep: where each begins, which of them run together, and their cost. */
 import type { Batch } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
-import { CaptureRecorder } from "../captures/recorder.js";
 import { resolveColumns } from "../edits/apply.js";
 import type { Edit, Edits } from "../edits/edit.js";
-import { checkPlan, type Plan, planEdits } from "../edits/plan.js";
+import type { Plan } from "../edits/plan.js";
 import type { Engine } from "../engine/engine.js";
-import { blockBytes, checkMemory } from "../engine/estimate.js";
+import { blockBytes } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
 import { HEAD } from "../families/index.js";
-import { runsVision } from "../forward/embed.js";
-import { isVisual, reaches } from "../hooks/index.js";
-import { passFor } from "../vision/rows.js";
-import { towerBytes } from "../vision/tower.js";
+import { innerBytes, prepareRun } from "../forward/prepare-run.js";
+import { isVisual } from "../hooks/index.js";
 import { spanStart } from "./sweep-batch.js";
 
 /** Points to visit: a list, or axes by name whose every combination is a point. */
 export type Grid = readonly unknown[] | Readonly<Record<string, readonly unknown[]>>;
 
-/** What `edit` is given: an element of the list, or one value of each axis. */
+/** The argument of `edit`: an element of the list, or one value of each axis. */
 export type GridPoint<G extends Grid> = G extends readonly (infer P)[]
   ? P
   : { readonly [A in keyof G]: G[A] extends readonly (infer V)[] ? V : never };
 
 export interface Point {
   readonly index: number;
-  readonly edits: Edits;
+  readonly plan: Plan;
   /** First block whose value changes; the number of blocks when only the head's does. */
   readonly layer: number;
   /** First column that changes. */
   readonly column: number;
-  /** The edits of what is seen: images are then looked at for this point alone. */
+  /** Edits in the vision tower, which then runs for this point alone. */
   readonly visionPlan: Plan;
   /** Bytes that a block works with for it; more where its edits need all queries at once. */
   readonly blockMemory: number;
@@ -54,25 +51,15 @@ export function combinations(grid: Grid): unknown[] {
   );
 }
 
-/** Makes points of edits, checked against the batch. */
-export function pointPlanner(
-  engine: Engine,
-  batch: Batch,
-  pass: Pass,
-): (index: number, edits: Edits) => Point {
-  const runs = reaches({ withVision: runsVision(engine, batch) });
-  const counted = passFor(engine, batch, pass);
-  return (index, edits) => {
-    const plan = planEdits(engine.hooks, edits, runs);
-    checkPlan(engine.hooks, plan, counted);
-    const blockMemory = blockBytes(engine, pass, plan);
-    const seen = towerBytes(engine, batch, plan, new CaptureRecorder(engine.hooks, []));
-    checkMemory(engine, { "values inside a block": Math.max(blockMemory, seen) });
-    return { ...pointOf(engine, pass, edits, plan), index, blockMemory };
-  };
-}
-
-function pointOf(engine: Engine, pass: Pass, edits: Edits, plan: Plan): Omit<Point, "index" | "blockMemory"> {
+/**
+ * A point of a sweep from its edits.
+ * @throws ModalscopeError for edits that `run` refuses too
+ */
+export function planPoint(engine: Engine, batch: Batch, edits: Edits, index: number): Point {
+  const run = prepareRun(engine, batch, { edits }, (prepared) => ({
+    "values inside a block": innerBytes(prepared),
+  }));
+  const { pass, plan } = run;
   const { hooks, config } = engine;
   const edited = hooks.filter(({ name }) => plan.has(name));
   const layers = edited.map(({ piece }) =>
@@ -82,10 +69,12 @@ function pointOf(engine: Engine, pass: Pass, edits: Edits, plan: Plan): Omit<Poi
     plan.get(hook.name)!.map(({ edit }) => (isVisual(hook) ? 0 : firstColumn(edit, pass))),
   );
   return {
-    edits,
+    index,
+    plan,
     layer: Math.min(config.num_hidden_layers, ...layers),
     column: Math.min(pass.seqLength, ...firsts),
-    visionPlan: new Map([...plan].filter(([name]) => edited.some((h) => h.name === name && isVisual(h)))),
+    visionPlan: new Map(edited.filter(isVisual).map(({ name }) => [name, plan.get(name)!])),
+    blockMemory: blockBytes(engine, pass, plan),
   };
 }
 

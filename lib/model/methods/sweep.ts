@@ -1,18 +1,14 @@
 import type { Progress, TaskOptions } from "../../progress.js";
-import { sizeOf, type Tensor } from "../../tensor.js";
+import type { Tensor } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
-import type { KeyValues, Pass } from "../batch/pass.js";
-import { concatBatch, sliceTime } from "../batch/slices.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import { CaptureRecorder } from "../captures/recorder.js";
-import type { Edit, Edits } from "../edits/edit.js";
-import { mergePlans, type Plan, planEdits, type RowBinding } from "../edits/plan.js";
-import { runBlocks } from "../forward/blocks.js";
-import { batchPass, type Embedded, embedBatch, enterStream, runsVision } from "../forward/embed.js";
-import { logitsAt } from "../forward/head.js";
+import type { Edits } from "../edits/edit.js";
+import type { Engine } from "../engine/engine.js";
+import { batchPass, runsVision } from "../forward/embed.js";
+import type { RunOptions, RunResult } from "../forward/run.js";
+import type { Hook } from "../hooks/index.js";
 import type { Model } from "../model.js";
+import { finalStream } from "./gradients.js";
 import type { Metric } from "./metrics.js";
-import { tileFrom } from "./sweep-batch.js";
 import {
   combinations,
   type Grid,
@@ -20,9 +16,10 @@ import {
   gridAxes,
   groupPoints,
   type Point,
-  pointPlanner,
+  planPoint,
   sweepRowChunk,
 } from "./sweep-grid.js";
+import { type CleanRun, runGroup } from "./sweep-run.js";
 
 export type { Grid, GridPoint } from "./sweep-grid.js";
 
@@ -70,78 +67,74 @@ export async function sweep<const G extends Grid>(
   options: SweepOptions<G>,
 ): Promise<SweepResult> {
   const { engine } = model;
+  const { positions = "last", metric, onEstimate, onProgress, signal } = options;
   const axes = gridAxes(options.over);
-  const pass = batchPass(engine, batch);
-  const planned = pointPlanner(engine, batch, pass);
   const points = combinations(options.over).map((point, index) =>
-    planned(index, options.edit(point as GridPoint<G>)),
+    planPoint(engine, batch, options.edit(point as GridPoint<G>), index),
   );
-  const positions = options.positions ?? "last";
   const timer = runTimer();
-  const deepstackHooks = runsVision(engine, batch)
-    ? engine.hooks.filter(({ local }) => local === "hook_deepstack")
-    : [];
-  const layers = model.config.num_hidden_layers;
-  const ends = points.some((p) => p.layer === layers) ? [`blocks.${layers - 1}.hook_resid_post`] : [];
-  const {
-    cache,
-    pastKeyValues: keys,
-    logits,
-    logitPositions,
-  } = await model.run(batch, {
-    capture: ["hook_embed", "blocks.*.hook_resid_pre", ...deepstackHooks.map(({ name }) => name), ...ends],
-    logits: positions,
-    useCache: true,
-    signal: options.signal,
-    onProgress: timer.onProgress,
-  });
-  const injections = new Map(deepstackHooks.map(({ piece, name }) => [piece as number, cache.get(name)]));
-  const stop = Math.min(...logitPositions.flat());
-  const clean: CleanRun = {
-    cache,
-    keyValues: keys,
-    logitPositions,
-    batch,
-    pass: { ...pass, injections },
-    firstPosition: stop,
-  };
-  const most = Math.floor(
-    (options.maxRows ?? sweepRowChunk(engine, batch, points, logitPositions)) / batch.size,
-  );
-  const groups = groupPoints(points, stop, Math.max(1, most));
-  const estimate = estimateOf(groups, clean, layers, timer.spent());
-  options.onEstimate?.(estimate);
+  const request = { ...cleanRequest(engine, batch, points), logits: positions, signal };
+  const clean = cleanRun(await model.run(batch, { ...request, onProgress: timer.onProgress }), engine, batch);
+  const { logitPositions, firstPosition } = clean;
+  const maxRows = options.maxRows ?? sweepRowChunk(engine, batch, points, logitPositions);
+  const groups = groupPoints(points, firstPosition, Math.max(1, Math.floor(maxRows / batch.size)));
+  const estimate = estimateOf(groups, clean, timer.spent());
+  onEstimate?.(estimate);
   const values = new Float64Array(points.length * batch.size);
   let done = 0;
+  const step = (rows: number): void => {
+    done += rows;
+    onProgress?.(done, estimate.blockRows, `sweep of ${points.length} points`);
+  };
   for (const group of groups) {
-    const step = (rows: number): void => {
-      done += rows;
-      options.onProgress?.(done, estimate.blockRows, `sweep of ${points.length} points`);
-    };
-    const results = await runGroup(model, clean, group, options, step);
+    const results = await runGroup(clean, group, step, signal);
     group.forEach((point, i) => {
-      values.set(options.metric.value(results[i]), point.index * batch.size);
+      values.set(metric.value(results[i]), point.index * batch.size);
     });
   }
   const shape = [...axes.map((a) => a.values.length), batch.size];
-  return { values: { data: values, shape }, axes, clean: options.metric.value(logits!) };
+  return { values: { data: values, shape }, axes, clean: metric.value(clean.logits) };
 }
 
-interface CleanRun {
-  readonly batch: Batch;
-  /** The pass of the clean run, with what its images bring. */
-  readonly pass: Pass;
-  readonly cache: ActivationCache;
-  readonly keyValues: readonly (KeyValues | undefined)[];
-  /** Where the metric reads, by row, and the first such column. */
-  readonly logitPositions: readonly (readonly number[])[];
-  readonly firstPosition: number;
+/** Captures of the clean run: the streams that points start from, and DeepStack's features. */
+function cleanRequest(engine: Engine, batch: Batch, points: readonly Point[]): RunOptions {
+  const layers = engine.config.num_hidden_layers;
+  return {
+    capture: [
+      "hook_embed",
+      "blocks.*.hook_resid_pre",
+      ...deepstackHooks(engine, batch).map(({ name }) => name),
+      ...(points.some((p) => p.layer === layers) ? [finalStream(engine)] : []),
+    ],
+    useCache: true,
+  };
 }
 
-/** What a run spends on its images and on its blocks, ms, heard from its progress. */
+function cleanRun(result: RunResult, engine: Engine, batch: Batch): CleanRun {
+  const { cache, pastKeyValues: keyValues, logits, logitPositions } = result;
+  const features = deepstackHooks(engine, batch).map(
+    ({ piece, name }) => [piece as number, cache.get(name)] as const,
+  );
+  return {
+    engine,
+    batch,
+    pass: { ...batchPass(engine, batch), injections: new Map(features) },
+    cache,
+    keyValues,
+    logits: logits!,
+    logitPositions,
+    firstPosition: Math.min(...logitPositions.flat()),
+  };
+}
+
+function deepstackHooks(engine: Engine, batch: Batch): Hook[] {
+  return runsVision(engine, batch) ? engine.hooks.filter(({ local }) => local === "hook_deepstack") : [];
+}
+
+/** Measures the time that a run spends on its images and on its blocks, ms, by its progress. */
 function runTimer(): {
   readonly onProgress: Progress;
-  readonly spent: () => { seeing: number; blocks: number };
+  readonly spent: () => { vision: number; blocks: number };
 } {
   const started = performance.now();
   let begun = started;
@@ -151,110 +144,28 @@ function runTimer(): {
       if (label === "block 0") begun = performance.now();
       if (label === "blocks") ended = performance.now();
     },
-    spent: () => ({ seeing: begun - started, blocks: ended - begun }),
+    spent: () => ({ vision: begun - started, blocks: ended - begun }),
   };
 }
 
 function estimateOf(
   groups: readonly Point[][],
-  { batch, firstPosition: stop }: CleanRun,
-  layers: number,
-  { seeing, blocks }: { readonly seeing: number; readonly blocks: number },
+  { engine, batch, firstPosition }: CleanRun,
+  { vision, blocks }: { readonly vision: number; readonly blocks: number },
 ): SweepEstimate {
+  const layers = engine.config.num_hidden_layers;
   const points = groups.flat();
-  /** Blocks to go through from one on, in whole ones: of the last, only the columns that are asked for count. */
+  /** Blocks to compute from one on, in whole ones: of the last, only the columns that are needed count. */
   const whole = (layer: number, column: number): number => {
-    const [all, end] = [batch.seqLength - column, batch.seqLength - Math.max(stop, column)];
+    const [all, end] = [batch.seqLength - column, batch.seqLength - Math.max(firstPosition, column)];
     return (Math.max(0, layers - 1 - layer) * all + (layer < layers ? end : 0)) / batch.seqLength;
   };
   const share = points.reduce((n, p) => n + whole(p.layer, p.column), 0) / whole(0, 0);
-  const looked = points.filter((p) => p.visionPlan.size > 0).length;
+  const encoded = points.filter((p) => p.visionPlan.size > 0).length;
   return {
     points: points.length,
     blockRows: points.reduce((n, p) => n + batch.size * (layers - p.layer), 0),
     naiveBlockRows: points.length * batch.size * layers,
-    seconds: (blocks * share + seeing * looked) / 1000,
+    seconds: (blocks * share + vision * encoded) / 1000,
   };
-}
-
-/** Logits (batch, n, vocab_size) of each point of a group. */
-async function runGroup<G extends Grid>(
-  model: Model,
-  clean: CleanRun,
-  group: readonly Point[],
-  { signal }: SweepOptions<G>,
-  step: (rows: number) => void,
-): Promise<Tensor[]> {
-  const { engine } = model;
-  const { batch } = clean;
-  const { column } = group[0];
-  const layers = model.config.num_hidden_layers;
-  const recorder = new CaptureRecorder(engine.hooks, []);
-  const plan = mergePlans(
-    group.map((point, i) =>
-      planEdits(engine.hooks, point.edits, undefined, (edit) => bindToPoint(edit, i, batch.size)),
-    ),
-  );
-  const company = { plan, recorder, signal };
-  const seen = new Map<Point, Embedded>();
-  for (const point of group.filter((p) => p.visionPlan.size > 0)) {
-    seen.set(point, await embedBatch(engine, batch, { plan: point.visionPlan, recorder, signal }));
-  }
-  let x: Tensor | undefined;
-  let from = column;
-  const active: Point[] = [];
-  for (let l = group[0].layer; l < layers; l++) {
-    const joining = group.filter((p) => p.layer === l);
-    active.push(...joining);
-    const copies = active.map((p) => seen.get(p)?.pass ?? clean.pass);
-    const pass = tileFrom(clean.pass, copies, column, l, clean.keyValues[l]);
-    const before = clean.cache.get(l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`);
-    const rows = joining.map((p) => sliceTime(seen.get(p)?.x ?? before, column, batch.seqLength));
-    if (rows.length > 0) x = concatBatch(x ? [x, ...rows] : rows);
-    if (l === 0) x = enterStream(engine, x!, pass, company);
-    const asked = l === layers - 1 ? clean.firstPosition : undefined;
-    const ran = await runBlocks(engine, pass, x!, {
-      ...company,
-      startAtLayer: l,
-      stopAtLayer: l + 1,
-      firstPosition: asked,
-    });
-    x = ran.x;
-    from = ran.pass.start;
-    step(active.length * batch.size);
-  }
-  return logitsOf(model, clean, group, { x, from }, plan);
-}
-
-/** Where an edit of point `i` stands among the rows of all points. */
-function bindToPoint({ rows }: Edit, i: number, size: number): RowBinding {
-  const own = { from: i * size, to: (i + 1) * size };
-  const valueRowOf = (b: number): number | undefined => {
-    const row = b - own.from;
-    return row >= 0 && row < size && (!rows || rows.includes(row)) ? row : undefined;
-  };
-  return { rowRange: own, valueRowOf };
-}
-
-async function logitsOf(
-  model: Model,
-  clean: CleanRun,
-  group: readonly Point[],
-  { x, from }: { readonly x?: Tensor; readonly from: number },
-  plan: Plan,
-): Promise<Tensor[]> {
-  const { batch } = clean;
-  const layers = model.config.num_hidden_layers;
-  const unchanged = group
-    .filter((p) => p.layer === layers)
-    .map(() => sliceTime(clean.cache.get(`blocks.${layers - 1}.hook_resid_post`), from, batch.seqLength));
-  const streams = concatBatch([...(x ? [x] : []), ...unchanged]);
-  const copies = group.map(() => clean.pass);
-  const pass = tileFrom(clean.pass, copies, from, layers);
-  const at = Array.from({ length: group.length }, () => clean.logitPositions).flat();
-  const company = { plan, recorder: new CaptureRecorder(model.engine.hooks, []) };
-  const { logits } = await logitsAt(model.engine, pass, streams, at, company);
-  const size = sizeOf(logits.shape) / group.length;
-  const shape = [batch.size, ...logits.shape.slice(1)];
-  return group.map((_, i) => ({ data: logits.data.subarray(i * size, (i + 1) * size), shape }));
 }

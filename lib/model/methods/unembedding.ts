@@ -2,6 +2,7 @@ import type { Tensor } from "../../tensor.js";
 import { backwardGraph } from "../backward/piece.js";
 import { runSession, withPiece } from "../engine/engine.js";
 import { HEAD } from "../families/index.js";
+import { cotangentOf, derivativeBy } from "../graph/index.js";
 import type { Model } from "../model.js";
 
 /**
@@ -26,8 +27,9 @@ export function unembedding(model: Model): {
     },
     async pullback(x, cotangent) {
       const request = backwardGraph(engine, HEAD, { wrt: [], frozen: [], from: ["out"], variant: {} });
-      const feeds = { x: batched(x, 1), "g out": batched(cotangent, 1, 1) };
-      return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, ["d x"])))["d x"]);
+      const feeds = { x: batched(x, 1), [cotangentOf("out")]: batched(cotangent, 1, 1) };
+      const dx = derivativeBy("x");
+      return rows((await engine.pool.use(request, (s) => runSession(engine, s, feeds, [dx])))[dx]);
     },
   };
 }

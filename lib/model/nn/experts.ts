@@ -1,4 +1,4 @@
-import { input, type Node, ops, pullback, type Shape } from "../graph/index.js";
+import { derivativeBy, input, type Node, ops, pullback, type Shape } from "../graph/index.js";
 import type { Experts } from "./layers.js";
 import { activation, type ModuleContext, projection } from "./layers.js";
 
@@ -111,9 +111,9 @@ export function expertBackward(
   });
   const [dx, dWeight, dPost] = [0, 1, 2].map((i) => each.map((d) => d[i]!));
   return {
-    ...(!frozenPost && { "d x": concatExperts(dx) }),
-    "d weight": concatExperts(dWeight),
-    "d post": concatExperts(dPost),
+    ...(!frozenPost && { [derivativeBy("x")]: concatExperts(dx) }),
+    [derivativeBy("weight")]: concatExperts(dWeight),
+    [derivativeBy("post")]: concatExperts(dPost),
   };
 }
 

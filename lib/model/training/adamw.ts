@@ -20,14 +20,14 @@ export interface TrainOptions extends TaskOptions {
   readonly onStep?: (step: number, loss: number, routerAuxLoss?: number) => unknown;
 }
 
-/** What AdamW remembers: the next step, and of each weight the running means of its gradient and of the square of it. */
+/** State of AdamW: the next step, and for each weight the running means of its gradient and of its square. */
 export interface AdamState {
   step: number;
   readonly first: Map<string, Float32Array>;
   readonly second: Map<string, Float32Array>;
 }
 
-/** Nothing learnt yet. */
+/** Initial optimizer state. */
 export function createAdamState(): AdamState {
   return { step: 0, first: new Map(), second: new Map() };
 }
@@ -56,7 +56,7 @@ export async function train(
       const w = weights.get(name)!;
       const first = momentsOf(state.first, name, w.data.length);
       const second = momentsOf(state.second, name, w.data.length);
-      adamStep(w, g, first, second, scale, step, options);
+      adamStep(w, g, { first, second }, { ...options, scale, step });
     }
     state.step++;
     await options.onStep?.(step, loss, routerAuxLoss);
@@ -81,16 +81,20 @@ function clipFactor(gradients: Iterable<Float32Array>, limit: number | undefined
 function adamStep(
   { data: w, shape }: Tensor,
   g: Float32Array,
-  first: Float32Array,
-  second: Float32Array,
-  scale: number,
-  step: number,
-  { learningRate: rate, betas = [0.9, 0.95], epsilon = 1e-8, weightDecay: decay = 0 }: TrainOptions,
+  { first, second }: { readonly first: Float32Array; readonly second: Float32Array },
+  {
+    scale,
+    step,
+    learningRate: rate,
+    betas = [0.9, 0.95],
+    epsilon = 1e-8,
+    weightDecay = 0,
+  }: TrainOptions & { readonly scale: number; readonly step: number },
 ): void {
   const [b1, b2] = betas;
   const size = rate(step) / (1 - b1 ** (step + 1));
   const correction = 1 / (1 - b2 ** (step + 1));
-  const shrink = shape.length > 1 ? 1 - rate(step) * decay : 1;
+  const shrink = shape.length > 1 ? 1 - rate(step) * weightDecay : 1;
   for (let i = 0; i < w.length; i++) {
     const gi = g[i] * scale;
     first[i] = b1 * first[i] + (1 - b1) * gi;

@@ -9,7 +9,18 @@ import {
   visionBlock,
   visionPieces,
 } from "../families/index.js";
-import { input, type Node, nameOf, ops, pullback, scalar, sorted, weight } from "../graph/index.js";
+import {
+  derivativeBy,
+  derivedName,
+  input,
+  type Node,
+  nameOf,
+  ops,
+  pullback,
+  scalar,
+  sorted,
+  weight,
+} from "../graph/index.js";
 import { loadBalancingLoss } from "../nn/index.js";
 import { type LabelLoss, labelLoss } from "./labels.js";
 
@@ -95,7 +106,7 @@ function withDerivatives(
   const outputs = { ...values, ...derivatives(values.loss, leaves, isTrainable) };
   return {
     outputs,
-    trainable: Object.keys(outputs).flatMap((name) => (name.startsWith("d ") ? [name.slice(2)] : [])),
+    trainable: Object.keys(outputs).flatMap((name) => derivedName(name) ?? []),
     weights: new Map(leaves.map((w) => [nameOf(w), w.shape as readonly number[]])),
   };
 }
@@ -111,7 +122,7 @@ function derivatives(
   const wanted = leaves.filter((w) => isTrainable(nameOf(w)));
   const found: Record<string, Node> = {};
   pullback(new Map([[loss, scalar(1)]]), wanted).forEach((g, i) => {
-    const name = `d ${nameOf(wanted[i])}`;
+    const name = derivativeBy(nameOf(wanted[i]));
     found[name] = found[name] ? ops.add(found[name], g!) : g!;
   });
   return found;

@@ -2,7 +2,7 @@ import { createSession, type Session, type Value } from "../../runtime/index.js"
 import type { Tensor } from "../../tensor.js";
 import type { ModelSpec } from "../engine/engine.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
-import { emitOnnx } from "../graph/index.js";
+import { derivativeBy, emitOnnx } from "../graph/index.js";
 import { globExpression } from "../hooks/index.js";
 import { batchFeeds, type TrainingBatch } from "./feeds.js";
 import { trainingGraph } from "./graph.js";
@@ -78,7 +78,9 @@ export class Trainer {
     return {
       loss: number("loss"),
       ...(results.balance && { routerAuxLoss: number("balance") }),
-      weights: new Map(this.trainable.map((name) => [name, results[`d ${name}`].data as Float32Array])),
+      weights: new Map(
+        this.trainable.map((name) => [name, results[derivativeBy(name)].data as Float32Array]),
+      ),
     };
   }
 

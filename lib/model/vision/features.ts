@@ -1,122 +1,119 @@
-/** Seeing: images through the vision tower and the projector, and into the language model's stream. */
+/**
+ * The vision tower's pass over images, each a row (or, of models that cut images into tiles, each tile):
+ *
+ *     x = embed(patches) + positions          one row of patches per image or tile
+ *     x = block(x), for each block            kept wherever a readout reads it
+ *     features = projector(x)                 into the language model's stream, at the image tokens
+ *     injections = deepstack(x)               added to the stream after some of the language model's blocks
+ */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import type { Engine, ModelSpec } from "../engine/engine.js";
-import { hookPoint, type RunContext, runPiece } from "../engine/run-piece.js";
+import type { RunContext } from "../engine/run-context.js";
+import { type Feeds, hookPoint, runPiece } from "../engine/run-piece.js";
 import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
 import { interpolatedPositions, patchRows, rotaryAngles } from "./patches.js";
 import { keptClassTokens, type VisionRows, visionRows } from "./rows.js";
 import { maskWithEdits, paddingMask, runTowerBlock, type TowerInputs } from "./tower.js";
 
-/** What a batch's images become. */
+/** Features of a batch's images. */
 export interface VisionOutput {
   /** By image: the vectors of its tokens, (tokens, hidden_size). */
   readonly features: readonly Tensor[];
-  /** By block of the language model, by image: what is added there (DeepStack). */
+  /** By block of the language model, by image: the vectors that are added after it (DeepStack). */
   readonly injections: ReadonlyMap<number, readonly Tensor[]>;
 }
 
-/** What a tower's piece reads, as it enters: the patches, the stream of a block or of the final norm, a readout's streams. */
-export type OnVisionPiece = (id: VisionPieceId, feeds: Readonly<Record<string, Tensor>>) => void;
+/** Called with the inputs of each piece of the tower: the patches, a block's stream, the final norm's. */
+export type OnVisionPiece = (id: VisionPieceId, feeds: Feeds) => void;
 
 /**
- * Runs images through the tower. Its hooks have a row for each image or tile, in the batch's order, and count
- * patches (the class token, if any, is 0).
+ * Encodes images. The tower's hooks have a row for each image or tile, in the batch's order, and count patches (a
+ * class token is 0).
  * @throws ModalscopeError for an edit that does not fit
  */
-export async function runVision(
-  engine: Engine,
-  images: readonly BatchImage[],
-  company: RunContext,
-): Promise<VisionOutput> {
-  const vision = engine.config.vision_config!;
-  const rows = visionRows(vision, images);
+export async function runVision(context: RunContext, images: readonly BatchImage[]): Promise<VisionOutput> {
+  const { engine } = context;
+  const rows = visionRows(engine.config.vision_config!, images);
   const features: Tensor[][] = [];
   const injections = new Map<number, Tensor[]>();
-  await forEachReadout(engine, images, rows, company, async (readout, feeds) => {
-    const { out } = await runPiece(engine, readout.id, feeds, rows.tokens, company, []);
-    const found = imageVectors(engine, images, out);
-    if (readout.toLayer === undefined) features.push(found);
-    else injections.set(readout.toLayer, found);
+  await forEachReadout(context, images, rows, async (readout, feeds) => {
+    const { out } = await runPiece(context, readout.id, feeds, rows.tokens);
+    const vectors = imageVectors(engine, images, out);
+    if (readout.toLayer === undefined) features.push(vectors);
+    else injections.set(readout.toLayer, vectors);
   });
   return { features: features[0], injections };
 }
 
-/** Runs the tower and hands each readout what it reads. */
+/** Runs the tower and hands each readout its inputs. */
 export async function forEachReadout(
-  engine: Engine,
+  context: RunContext,
   images: readonly BatchImage[],
   rows: VisionRows,
-  company: RunContext,
-  read: (readout: VisionReadout, feeds: Readonly<Record<string, Tensor>>) => void | Promise<void>,
-  visit?: OnVisionPiece,
+  read: (readout: VisionReadout, feeds: Feeds) => void | Promise<void>,
+  onPiece?: OnVisionPiece,
 ): Promise<void> {
-  const vision = engine.config.vision_config!;
-  const streams = await runTower(engine, vision, rows, images, company, visit);
-  for (const readout of vision.readouts) {
+  const { engine, signal } = context;
+  const streams = await runTower(context, images, rows, onPiece);
+  for (const readout of engine.config.vision_config!.readouts) {
     await read(readout, { x: concatStreams(readout, streams) });
-    company.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     await nextTurn();
   }
 }
 
 type Streams = ReadonlyMap<number | "final", Tensor>;
 
-/** The tower's stream wherever a readout reads it. */
+/** The tower's stream wherever a readout reads it: after a block, before the first (−1), or after the final norm. */
 async function runTower(
-  engine: Engine,
-  vision: VisionConfig,
-  rows: VisionRows,
+  context: RunContext,
   images: readonly BatchImage[],
-  company: RunContext,
-  visit?: OnVisionPiece,
+  rows: VisionRows,
+  onPiece?: OnVisionPiece,
 ): Promise<Streams> {
+  const { engine, signal, onProgress } = context;
+  const vision = engine.config.vision_config!;
   const pass = rows.tower;
   const wanted = new Set(
-    vision.readouts.flatMap(({ fromLayers }): (number | "final")[] =>
-      fromLayers === "final" ? [fromLayers] : [...fromLayers],
+    vision.readouts.flatMap(({ fromLayers }): readonly (number | "final")[] =>
+      typeof fromLayers === "string" ? [fromLayers] : fromLayers,
     ),
   );
   const streams = new Map<number | "final", Tensor>();
   const keep = (at: number | "final", x: Tensor): void => {
     if (wanted.has(at)) streams.set(at, x);
   };
-  const patches = hookPoint(
-    engine,
-    "vision.hook_patches",
-    patchRows(engine, vision, images, rows.patches),
-    rows.patches,
-    company,
-  );
+  const pixels = patchRows(engine, vision, images, rows.patches);
+  const patches = hookPoint(context, "vision.hook_patches", pixels, rows.patches);
   const embedding = { x: patches, positionWeights: interpolatedPositions(engine, vision, images, pass) };
-  visit?.("vision.embed", embedding);
-  let { out: x } = await runPiece(engine, "vision.embed", embedding, pass, company, []);
-  const shared = towerInputs(engine, images, pass);
+  onPiece?.("vision.embed", embedding);
+  let { out: x } = await runPiece(context, "vision.embed", embedding, pass);
+  const inputs = towerInputs(engine, images, pass);
   for (let l = 0; l < vision.num_hidden_layers; l++) {
-    company.signal?.throwIfAborted();
-    company.onProgress?.(l, vision.num_hidden_layers, `vision block ${l}`);
-    x = hookPoint(engine, `vision.blocks.${l}.hook_resid_pre`, x, pass, company);
+    const id = `vision.blocks.${l}` as const;
+    signal?.throwIfAborted();
+    onProgress?.(l, vision.num_hidden_layers, `vision block ${l}`);
+    x = hookPoint(context, `${id}.hook_resid_pre`, x, pass);
     if (l === 0) keep(-1, x);
-    if (visit) {
-      const id = `vision.blocks.${l}` as const;
-      visit(id, { ...shared, x, mask: maskWithEdits(engine, id, shared.mask, pass, company.plan) });
-    }
-    x = await runTowerBlock(engine, l, x, shared, pass, company);
-    x = hookPoint(engine, `vision.blocks.${l}.hook_resid_post`, x, pass, company);
+    // Made only if it is asked for: a mask with edits has a cell for each query and key.
+    if (onPiece) onPiece(id, { ...inputs, x, mask: maskWithEdits(context, id, inputs.mask, pass) });
+    x = await runTowerBlock(context, l, x, inputs, pass);
+    x = hookPoint(context, `${id}.hook_resid_post`, x, pass);
     keep(l, x);
     await nextTurn();
   }
   if (vision.num_hidden_layers === 0) keep(-1, x);
   if (wanted.has("final")) {
-    visit?.("vision.final", { x });
-    keep("final", (await runPiece(engine, "vision.final", { x }, pass, company, [])).out);
+    onPiece?.("vision.final", { x });
+    keep("final", (await runPiece(context, "vision.final", { x }, pass)).out);
   }
   return streams;
 }
 
-/** What the tower's blocks share: the turns of rows and columns, and which patches are looked at. */
+/** Inputs that the tower's blocks share: rotations by row and column, and the mask of padding. */
 export function towerInputs(engine: ModelSpec, images: readonly BatchImage[], pass: Pass): TowerInputs {
   return {
     ...rotaryAngles(engine, engine.config.vision_config!, images, pass),

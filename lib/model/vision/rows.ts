@@ -1,4 +1,4 @@
-/** How what the tower sees is counted: a row for each image, or each of its tiles. */
+/** Rows and columns of the vision tower's tensors: a row for each image, or each of its tiles. */
 import type { Batch, BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import type { Engine } from "../engine/engine.js";
@@ -12,7 +12,7 @@ export interface VisionRows {
   readonly tokens: Pass;
 }
 
-/** The rows that images make, in the batch's order; shorter ones are filled up on the right. */
+/** The rows of images in the batch's order; shorter ones are padded on the right. */
 export function visionRows(vision: VisionConfig, images: readonly BatchImage[]): VisionRows {
   const counts = images.flatMap(({ image: { grid, tiles } }) => tiles.map(() => grid[1] * grid[2]));
   return {
@@ -27,7 +27,7 @@ export function keptClassTokens(vision: VisionConfig): number {
   return vision.keepClassToken ? vision.classTokens : 0;
 }
 
-/** How the rows and columns of each hook are counted: the prompt's, or those of what is seen. */
+/** The pass whose rows and columns a hook's tensor has: the prompt's, or one of the vision tower's. */
 export function passFor({ config }: Engine, { images = [] }: Batch, prompt: Pass): (hook: Hook) => Pass {
   let rows: VisionRows | undefined;
   return (hook) => {

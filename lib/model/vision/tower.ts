@@ -1,25 +1,25 @@
-/** The blocks of the vision tower at work: some rows at a time, and of a large image some queries at a time. */
+/** Runs a block of the vision tower: some rows at a time, and of a large image some queries at a time. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch } from "../batch/batch.js";
 import { keyCount, MASKED_SCORE, maskKeys, type Pass, rowsPass } from "../batch/pass.js";
 import { concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
-import type { CaptureRecorder } from "../captures/recorder.js";
 import { maskedPairs } from "../edits/apply.js";
-import { needsAllQueries, type Plan, planFromRow, readsOtherRows } from "../edits/plan.js";
+import { needsAllQueries, planFromRow, readsOtherRows } from "../edits/plan.js";
 import { type Engine, floats, type ModelSpec } from "../engine/engine.js";
 import { queryScoreBytes, tokenBytes } from "../engine/estimate.js";
 import { ELEMENT_BYTES } from "../engine/pool.js";
-import { type RunContext, resolveInnerEdits, runPiece, runVariant } from "../engine/run-piece.js";
+import type { RunContext } from "../engine/run-context.js";
+import { type Feeds, resolveInnerEdits, runPiece, runVariant } from "../engine/run-piece.js";
 import { type Hook, overKeys } from "../hooks/index.js";
 import { visionRows } from "./rows.js";
 
 type BlockId = `vision.blocks.${number}`;
 
-/** What all blocks of the tower are given: the turns of rows and columns, and which patches are looked at. */
+/** Inputs that all blocks of the tower share: rotations by row and column, and the mask of padding. */
 export type TowerInputs = Readonly<Record<"cos" | "sin" | "mask", Tensor>>;
 
-/** How a block can be taken apart under the edits and captures inside it. */
+/** How far a block can be split under the edits and captures inside it. */
 interface SplitPlan {
   /** All rows at once: an edit at one reads others. */
   readonly allRows: boolean;
@@ -31,20 +31,27 @@ interface SplitPlan {
   readonly allQueries: boolean;
 }
 
-/** Runs one block: (rows, time, hidden_size) → the same. What fills a row up is zero then. */
+/** A block of the tower to run, and how far it can be split. */
+interface TowerCall {
+  readonly context: RunContext;
+  readonly id: BlockId;
+  readonly split: SplitPlan;
+}
+
+/** Runs one block: (rows, time, hidden_size) → the same, zero at padding. */
 export async function runTowerBlock(
-  engine: Engine,
+  context: RunContext,
   layer: number,
   x: Tensor,
-  shared: TowerInputs,
+  inputs: TowerInputs,
   pass: Pass,
-  company: RunContext,
 ): Promise<Tensor> {
+  const { engine, signal } = context;
   const id: BlockId = `vision.blocks.${layer}`;
   const inner = innerHooks(engine, id);
-  const way = splitPlan(engine, inner, company);
-  const parts = rowChunks(engine, pass, way);
-  if (parts.length === 1 && !parts[0].parent) return runRows(engine, id, x, shared, pass, company, way);
+  const split = splitPlan(context, inner);
+  const parts = rowChunks(engine, pass, split);
+  if (parts.length === 1 && !parts[0].parent) return runRows({ context, id, split }, x, inputs, pass);
   const data = zerosLike(x.data, x.data.length);
   const [size, time, width] = x.shape;
   for (const part of parts) {
@@ -53,11 +60,11 @@ export async function runTowerBlock(
       t.shape[0] === size && t.shape[1] > 0
         ? sliceTime(sliceBatch(t, from, from + part.size), 0, part.seqLength)
         : t;
-    const feeds = { cos: cut(shared.cos), sin: cut(shared.sin), mask: paddingMask(engine, part) };
-    const own = { ...company, plan: planFromRow(company.plan, inner, from) };
-    const out = await runRows(engine, id, cut(x), feeds, part, own, way);
+    const own = { cos: cut(inputs.cos), sin: cut(inputs.sin), mask: paddingMask(engine, part) };
+    const plan = planFromRow(context.plan, inner, from);
+    const out = await runRows({ context: { ...context, plan }, id, split }, cut(x), own, part);
     for (let b = 0; b < part.size; b++) data.set(sliceBatch(out, b, b + 1).data, (from + b) * time * width);
-    company.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     await nextTurn();
   }
   return { data, shape: x.shape };
@@ -69,9 +76,8 @@ function innerHooks({ hooks }: Engine, id: BlockId): Hook[] {
 }
 
 function splitPlan(
-  { fusedAttention }: Engine,
+  { engine: { fusedAttention }, plan, recorder }: Pick<RunContext, "engine" | "plan" | "recorder">,
   inner: readonly Hook[],
-  { plan, recorder }: Pick<RunContext, "plan" | "recorder">,
 ): SplitPlan {
   const edited = inner.filter(({ name }) => plan.has(name));
   const atKeys = inner.filter(overKeys);
@@ -106,13 +112,13 @@ function queryChunk(
 }
 
 /** Rows of one length that follow each other, as many as the limit on memory allows. */
-function rowChunks(engine: Engine, pass: Pass, way: SplitPlan): Pass[] {
-  if (way.allRows) return [pass];
-  const lengths = pass.tokenPositions.map((row) => (way.trimmed ? row.length : pass.seqLength));
+function rowChunks(engine: Engine, pass: Pass, split: SplitPlan): Pass[] {
+  if (split.allRows) return [pass];
+  const lengths = pass.tokenPositions.map((row) => (split.trimmed ? row.length : pass.seqLength));
   const parts: Pass[] = [];
   for (let from = 0, to: number; from < pass.size; from = to) {
     const time = lengths[from];
-    const bytes = rowBytes(engine, time, way.fused ? 0 : time);
+    const bytes = rowBytes(engine, time, split.fused ? 0 : time);
     const most = from + Math.max(1, Math.floor(engine.workBytes / bytes));
     to = from + 1;
     while (to < pass.size && to < most && lengths[to] === time) to++;
@@ -131,48 +137,39 @@ export function towerRows(pass: Pass, from: number, to: number, time: number): P
   return { ...part, seqLength: time, keys: time, keyMask };
 }
 
-async function runRows(
-  engine: Engine,
-  id: BlockId,
-  x: Tensor,
-  shared: TowerInputs,
-  pass: Pass,
-  company: RunContext,
-  way: SplitPlan,
-): Promise<Tensor> {
-  const queries = queryChunk(engine, pass, way);
-  if (queries < pass.seqLength) return runByQueryChunks(engine, id, x, shared, pass, company, queries);
-  const mask = maskWithEdits(engine, id, shared.mask, pass, company.plan);
-  const variant = way.fused ? { fused: true } : {};
-  return (await runPiece(engine, id, { ...shared, x, mask }, pass, company, [], variant)).out;
+async function runRows(call: TowerCall, x: Tensor, inputs: TowerInputs, pass: Pass): Promise<Tensor> {
+  const { context, id, split } = call;
+  const queries = queryChunk(context.engine, pass, split);
+  if (queries < pass.seqLength) return runByQueryChunks(call, x, inputs, pass, queries);
+  const feeds = { ...inputs, x, mask: maskWithEdits(context, id, inputs.mask, pass) };
+  const variant = split.fused ? { fused: true } : {};
+  return (await runPiece(context, id, feeds, pass, { variant })).out;
 }
 
 /** Queries, keys and values of all columns first; the rest of the block for some queries at a time. */
 async function runByQueryChunks(
-  engine: Engine,
-  id: BlockId,
+  { context, id }: TowerCall,
   x: Tensor,
-  shared: TowerInputs,
+  inputs: TowerInputs,
   pass: Pass,
-  company: RunContext,
   queries: number,
 ): Promise<Tensor> {
-  const known = await precomputeQkv(engine, id, { ...shared, x }, pass, company.plan);
+  const precomputed = await precomputeQkv(context, id, { ...inputs, x }, pass);
   const parts: Tensor[] = [];
   for (let from = 0; from < pass.seqLength; from += queries) {
     const to = Math.min(pass.seqLength, from + queries);
     const cut = (t: Tensor): Tensor => (t.shape[1] === pass.seqLength ? sliceTime(t, from, to) : t);
-    const part = { ...queriesPass(pass, from, to), parent: pass.parent ?? pass };
+    const part: Pass = { ...queriesPass(pass, from, to), parent: pass.parent ?? pass };
     const feeds = {
-      cos: cut(shared.cos),
-      sin: cut(shared.sin),
+      cos: cut(inputs.cos),
+      sin: cut(inputs.sin),
       x: cut(x),
-      mask: maskWithEdits(engine, id, shared.mask, part, company.plan),
-      ...known,
-      "precomputed.query": cut(known["precomputed.query"]),
+      mask: maskWithEdits(context, id, inputs.mask, part),
+      ...precomputed,
+      "precomputed.query": cut(precomputed["precomputed.query"]),
     };
-    parts.push((await runPiece(engine, id, feeds, part, company, [], { precomputed: true })).out);
-    company.signal?.throwIfAborted();
+    parts.push((await runPiece(context, id, feeds, part, { variant: { precomputed: true } })).out);
+    context.signal?.throwIfAborted();
     await nextTurn();
   }
   return concatTime(parts);
@@ -180,16 +177,16 @@ async function runByQueryChunks(
 
 /** The rotated queries, keys and values of a block, with the edits before them. */
 async function precomputeQkv(
-  engine: Engine,
+  context: RunContext,
   id: BlockId,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
   pass: Pass,
-  plan: Plan,
 ): Promise<Record<"precomputed.query" | "precomputed.key" | "precomputed.value", Tensor>> {
+  const { engine, plan } = context;
   const inner = innerHooks(engine, id);
   const before = inner.slice(0, inner.findIndex(overKeys)).filter(({ name }) => plan.has(name));
-  const own = new Map(before.map(({ name }) => [name, plan.get(name)!]));
-  const { variant, inputs } = await resolveInnerEdits(engine, id, feeds, pass, own, {});
+  const own = { ...context, plan: new Map(before.map(({ name }) => [name, plan.get(name)!])) };
+  const { variant, inputs } = await resolveInnerEdits(own, id, feeds, pass);
   const names = ["present.query", "present.key", "present.value"];
   const found = await runVariant(engine, id, variant, { ...feeds, ...inputs }, names);
   const [query, key, value] = names.map((name) => found[name]);
@@ -207,14 +204,19 @@ function queriesPass(pass: Pass, from: number, to: number): Pass {
   };
 }
 
-/** The mask of a block with what its edits hide. */
-export function maskWithEdits(engine: Engine, id: string, mask: Tensor, pass: Pass, plan: Plan): Tensor {
+/** The mask of a block, with the attention that its edits block. */
+export function maskWithEdits(
+  { engine, plan }: Pick<RunContext, "engine" | "plan">,
+  id: string,
+  mask: Tensor,
+  pass: Pass,
+): Tensor {
   const hidden = maskedPairs(plan.get(`${id}.attn.hook_attn_scores`) ?? [], pass);
   const heads = engine.config.vision_config!.num_attention_heads;
   return hidden.length > 0 ? maskKeys(fullMask(engine, mask, pass), heads, hidden) : mask;
 }
 
-/** (1 or rows, 1, 1, 1 or keys): patches that fill a row up are not looked at. */
+/** (1 or rows, 1, 1, 1 or keys): masks the padding of shorter rows. */
 export function paddingMask(engine: ModelSpec, { size, keyMask }: Pick<Pass, "size" | "keyMask">): Tensor {
   if (keyMask.every((k) => k === 1)) return { data: floats(engine, 1), shape: [1, 1, 1, 1] };
   const data = floats(engine, keyMask.length);
@@ -238,21 +240,19 @@ function fullMask(engine: Engine, mask: Tensor, pass: Pass): Tensor {
   return { data, shape: [size, 1, time, keys] };
 }
 
-/** Bytes that one call of the tower's most demanding block works with; none where no image is looked at. */
+/** Bytes that one call of the tower's most demanding block works with; 0 without images. */
 export function towerBytes(
-  engine: Engine,
+  context: Pick<RunContext, "engine" | "plan" | "recorder">,
   { images = [] }: Pick<Batch, "images">,
-  plan: Plan,
-  recorder: CaptureRecorder,
 ): number {
+  const { engine } = context;
   const vision = engine.config.vision_config;
   if (!vision || images.length === 0) return 0;
   const { tower } = visionRows(vision, images);
   const bytes = Array.from({ length: vision.num_hidden_layers }, (_, l) => {
-    const inner = innerHooks(engine, `vision.blocks.${l}`);
-    const way = splitPlan(engine, inner, { plan, recorder });
-    return rowChunks(engine, tower, way).map((part) => {
-      const queries = way.fused ? 0 : queryChunk(engine, part, way);
+    const split = splitPlan(context, innerHooks(engine, `vision.blocks.${l}`));
+    return rowChunks(engine, tower, split).map((part) => {
+      const queries = split.fused ? 0 : queryChunk(engine, part, split);
       return part.size * rowBytes(engine, part.seqLength, queries);
     });
   });

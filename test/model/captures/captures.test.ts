@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { CaptureRequest } from "../../../lib/model/captures/recorder.js";
 import * as edit from "../../../lib/model/edits/edit.js";
-import type { RunOptions } from "../../../lib/model/model.js";
+import type { RunOptions } from "../../../lib/model/forward/run.js";
 import type { Tensor } from "../../../lib/tensor.js";
 import { says } from "../../refusals.js";
 import { batchOf, deviation, golden, open, withModel } from "../goldens.js";

@@ -105,7 +105,7 @@ describe("weights that cannot be mapped", () => {
   }
 });
 
-describe("what a run holds is reckoned before it starts", () => {
+describe("memory of a run is estimated before it starts", () => {
   const refused = async (
     limit: (model: Model) => number,
     work: (model: Model) => Promise<unknown>,
@@ -179,7 +179,11 @@ describe("what a run holds is reckoned before it starts", () => {
 
   it("derivatives", () =>
     refused(
-      (m) => 4 * inside(m) + 3 * 2 * 5 * m.config.hidden_size * 4,
+      (m) => {
+        const { hidden_size: d, vocab_size } = m.config;
+        // Gradients of three metrics, beside the last block's stream and the logits of the run that they are of.
+        return 4 * inside(m) + 3 * 2 * 5 * d * 4 + 2 * 5 * d * 4 + 2 * vocab_size * 4;
+      },
       (m) => {
         const metrics = [1, 2, 3].map((token) => logProb(token));
         return gradients(m, m.batch(rows), metrics, { wrt: ["ln_final.hook_normalized"] });

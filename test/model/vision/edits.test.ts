@@ -58,11 +58,14 @@ for (const variant of variants.filter((v) => golden(v).edits)) {
       await refused({ [hook]: { ...edit.add(1), phase: "decoding" } }, /looked at while the prompt is read/);
     });
 
-    it("a hook of the tower without a picture is refused", async () => {
+    it("a hook of the tower without an image is refused", async () => {
       const batch = await prepared(model, cases.text);
       const capture = ["vision.blocks.0.hook_resid_post"];
-      await assert.rejects(model.run(batch, { capture }), /no image/);
-      await assert.rejects(model.run(batch, { edits: { [capture[0]]: edit.add(1) } }), /no image/);
+      await assert.rejects(model.run(batch, { capture }), /only for images: the batch has none/);
+      await assert.rejects(
+        model.run(batch, { edits: { [capture[0]]: edit.add(1) } }),
+        /only for images: the batch has none/,
+      );
     });
   });
 }

@@ -1,0 +1,13 @@
+import type { TaskOptions } from "../../progress.js";
+import type { CaptureRecorder } from "../captures/recorder.js";
+import type { Plan } from "../edits/plan.js";
+import type { Engine } from "./engine.js";
+
+/** Everything that goes along with a pass through the model: edits, captures and callbacks. */
+export interface RunContext extends TaskOptions {
+  readonly engine: Engine;
+  readonly plan: Plan;
+  readonly recorder: CaptureRecorder;
+  /** Keep each layer's rotated keys and values. */
+  readonly useCache?: boolean;
+}

@@ -1,0 +1,42 @@
+import type { TaskOptions } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import type { ActivationCache } from "../captures/activation-cache.js";
+import type { CaptureRequest } from "../captures/recorder.js";
+import type { Edits } from "../edits/edit.js";
+
+/** Options of `Model.generate`. */
+export interface GenerateOptions extends TaskOptions {
+  /** Tokens at most (default 100). */
+  readonly maxNewTokens?: number;
+  /** 0 (default) takes the likeliest token; above 0 the distribution is sampled. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed?: number;
+  /** Ends a row as soon as its text holds one of these; the text is cut before it. */
+  readonly stopStrings?: readonly string[];
+  /** Token ids that end a row (default: the checkpoint's own). */
+  readonly eosTokenIds?: readonly number[];
+  readonly edits?: Edits;
+  /** Blocks that are left out, in the prompt and while decoding. */
+  readonly skipLayers?: readonly number[];
+  /** Kept at each step: `steps[0]` of the prompt, `steps[n]` of the n-th token read back. */
+  readonly capture?: readonly CaptureRequest[];
+  /** Keep the logits of each step. */
+  readonly outputLogits?: boolean;
+  /** Text as it comes, by row. */
+  readonly onText?: (text: string, row: number) => void;
+}
+
+/** One row's continuation. */
+export interface Generated {
+  readonly text: string;
+  /** Generated ids; the token that ended the row is the last of them. */
+  readonly ids: readonly number[];
+  /** The event that ended it: an end token, a stop string, or `maxNewTokens`. */
+  readonly finishReason: "token" | "stop" | "length";
+  /** By step, each (vocab_size); empty unless asked for. */
+  readonly logits: readonly Tensor[];
+  /** By step, for the whole batch; shared by its rows. */
+  readonly steps: readonly ActivationCache[];
+}
