@@ -191,6 +191,12 @@ export {
   trend,
 } from "./statistics/permutation.js";
 export {
+  argmax,
+  bootstrapPlace,
+  type PlaceOptions,
+  steepestRise,
+} from "./statistics/places.js";
+export {
   detectableMean,
   detectablePairedDifference,
   detectableProportion,

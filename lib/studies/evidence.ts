@@ -1,4 +1,5 @@
 /** Evidence: what a claim's rule judges, made from values per sample or from estimates. */
+import { mean } from "simple-statistics";
 import {
   beyondNulls,
   type Estimate,
@@ -9,10 +10,8 @@ import {
   ratioInterval,
 } from "../analysis/index.js";
 import { ModalscopeError } from "../errors.js";
+import { type Arms, armOf, averaged, checkNulls, needed, numbersOf, pairedArms } from "./arms.js";
 import type { Against, Test } from "./claims.js";
-
-/** Fewest shuffles, random draws or size-matched sets. */
-export const LEAST_NULLS = 5;
 
 /** The numbers behind one test of a claim. */
 export interface Evidence {
@@ -33,31 +32,6 @@ export interface Evidence {
 /** A measurement that could not be made, and why: "this model has no experts". */
 export interface Untestable {
   readonly untestable: string;
-}
-
-/** Values of one arm, one per sample; of a rate 0 or 1, or flags. */
-export type Values = ArrayLike<number | boolean>;
-
-/** The same edit with a set and with everything but it, on the same samples. */
-export interface Sides {
-  readonly set: Values;
-  readonly complement: Values;
-}
-
-/** What was measured, per sample; the arms beside `group` are of the same samples in the same order. */
-export interface Arms {
-  /** The value itself. With `chosen` it is made from that. */
-  readonly measured?: Values;
-  readonly control?: Values;
-  readonly group?: { readonly values: Values; readonly clusters?: ArrayLike<number | string> };
-  readonly nulls?: readonly Values[];
-  /** The chosen set, and random ones of its size. */
-  readonly chosen?: Sides;
-  readonly random?: readonly Sides[];
-  /** The full edit of the same kind. */
-  readonly ceiling?: Values;
-  /** Cluster of each sample: its image, problem, caption. */
-  readonly clusters?: ArrayLike<number | string>;
 }
 
 /**
@@ -97,7 +71,7 @@ function groupEvidence(test: Test, arms: Arms): Evidence {
 function pairedEvidence(test: Test, arms: Arms): Evidence {
   const { against, shareOf } = test.rule;
   const { clusters } = arms;
-  const { measured, references, flags } = armsOf(test, arms);
+  const { measured, references, flags } = pairedArms(test, arms);
   const rate = test.quantity === "rate";
   const signed = against === "random contrasts";
   const difference = (values: readonly number[], reach: number): Estimate =>
@@ -112,14 +86,16 @@ function pairedEvidence(test: Test, arms: Arms): Evidence {
     shareOf === undefined
       ? undefined
       : armOf(needed(arms.ceiling, test, "ceiling"), test, "ceiling", measured.length);
+  const shared = full && shareEvidence(effects, full, reference, effect, clusters);
+  const share = shared && (rate || nulls ? atLeastAsWide(shared.share, shared.ceiling) : shared.share);
   return {
-    contrast: effect,
+    contrast: share ?? effect,
     ...(against ? { against } : {}),
     measured: own,
     ...(reference ? { reference: mean(reference) } : {}),
     ...(nulls ? { nulls } : {}),
     ...(rate ? { counts: countsOf(full ? [...flags, full] : flags) } : {}),
-    ...(full ? shareEvidence(effects, full, reference, effect, nulls, clusters) : {}),
+    ...(shared ? { ceiling: shared.ceiling } : {}),
   };
 }
 
@@ -162,115 +138,26 @@ export function evidenceFrom(test: Test, { measured, difference, nulls }: Estima
   return { contrast: beyondNulls(shifted, values), against, measured, reference, nulls: values };
 }
 
-/** The measured arm, what it is compared with, and the arms whose flags count as events, `(samples)` each. */
-interface PairedArms {
-  readonly measured: readonly number[];
-  readonly references: readonly (readonly number[])[];
-  readonly flags: readonly (readonly number[])[];
-}
-
-function armsOf(test: Test, arms: Arms): PairedArms {
-  const { against } = test.rule;
-  if (against === "random sets" || against === "random complements" || against === "random contrasts")
-    return matchedArms(test, arms, against);
-  const measured = numbersOf(needed(arms.measured, test, "measured"), test, "measured");
-  const arm = (values: Values, name: string): number[] => armOf(values, test, name, measured.length);
-  if (against === undefined) return { measured, references: [], flags: [measured] };
-  if (against === "control") {
-    const control = arm(needed(arms.control, test, "control"), "control");
-    return { measured, references: [control], flags: [measured, control] };
-  }
-  const nulls = needed(arms.nulls, test, "nulls").map((values, i) => arm(values, `nulls[${i}]`));
-  checkNulls(nulls.length, test);
-  return { measured, references: nulls, flags: [measured, averaged(nulls)] };
-}
-
-/** Chosen and random sets: one side of each, or the set less its complement. Both sides must have been run. */
-function matchedArms(
-  test: Test,
-  arms: Arms,
-  against: "random sets" | "random complements" | "random contrasts",
-): PairedArms {
-  const chosen = needed(arms.chosen, test, "chosen");
-  const random = needed(arms.random, test, "random");
-  checkNulls(random.length, test);
-  const n = chosen.set.length;
-  const [own, ...others] = [chosen, ...random].map((sides, i) => {
-    const name = i === 0 ? "chosen" : `random[${i - 1}]`;
-    return {
-      set: armOf(sides.set, test, `${name}.set`, n),
-      complement: armOf(sides.complement, test, `${name}.complement`, n),
-    };
-  });
-  const side = ({ set, complement }: typeof own): number[] => {
-    if (against === "random sets") return set;
-    return against === "random complements" ? complement : set.map((value, i) => value - complement[i]);
-  };
-  const references = others.map(side);
-  const flags =
-    against === "random contrasts" ? [own.set, own.complement] : [side(own), averaged(references)];
-  return { measured: side(own), references, flags };
-}
-
 /** The effect as a share of the full edit's, both less the reference. */
 function shareEvidence(
   effects: readonly number[],
   full: readonly number[],
   reference: readonly number[] | undefined,
   effect: Estimate,
-  nullMeans: readonly number[] | undefined,
   clusters: ArrayLike<number | string> | undefined,
-): Pick<Evidence, "contrast" | "ceiling"> {
+): { readonly share: Estimate; readonly ceiling: Required<Evidence>["ceiling"] } {
   const wholes = reference ? full.map((value, i) => value - reference[i]) : full;
   const ceiling = { full: meanInterval(wholes, { clusters }), effect };
   // Without a full effect there is no share; the judge stops at the ceiling before it reads one.
-  if (ceiling.full.estimate === 0) return { contrast: effect, ceiling };
-  const share = ratioInterval(effects, wholes, { clusters });
-  const scaled = nullMeans?.map((value) => value / Math.abs(ceiling.full.estimate));
-  return { contrast: scaled ? beyondNulls(share, scaled) : share, ceiling };
+  const none = ceiling.full.estimate === 0;
+  return { share: none ? effect : ratioInterval(effects, wholes, { clusters }), ceiling };
 }
 
-function needed<T>(value: T | undefined, test: Test, name: string): T {
-  if (value === undefined)
-    throw new ModalscopeError(
-      `The evidence for "${test.measures}" has no "${name}".`,
-      `Its rule asks for it (${test.rule.against ?? "no comparison"}${test.rule.shareOf ? ", a share" : ""}).`,
-    );
-  return value;
-}
-
-function checkNulls(count: number, test: Test): void {
-  if (count < LEAST_NULLS)
-    throw new ModalscopeError(
-      `The evidence for "${test.measures}" has ${count} nulls.`,
-      `${LEAST_NULLS} or more tell how far chance goes.`,
-    );
-}
-
-function armOf(values: Values, test: Test, name: string, n: number): number[] {
-  if (values.length !== n)
-    throw new ModalscopeError(
-      `The evidence for "${test.measures}" has ${values.length} values in "${name}" and ${n} in the measured arm.`,
-      "Arms are compared sample by sample.",
-    );
-  return numbersOf(values, test, name);
-}
-
-function numbersOf(values: Values, test: Test, name: string): number[] {
-  const numbers = Array.from(values, Number);
-  const allowed = test.quantity === "rate" ? (x: number) => x === 0 || x === 1 : Number.isFinite;
-  const wrong = numbers.findIndex((value) => !allowed(value));
-  if (wrong >= 0)
-    throw new ModalscopeError(
-      `The evidence for "${test.measures}" has ${numbers[wrong]} at sample ${wrong} of "${name}".`,
-      test.quantity === "rate" ? "A rate's values are 0 or 1." : "Its values are finite numbers.",
-    );
-  return numbers;
-}
-
-/** Over the nulls, `(samples)`. */
-function averaged(nulls: readonly (readonly number[])[]): number[] {
-  return nulls[0].map((_, i) => mean(nulls.map((values) => values[i])));
+/** As wide as the effect's own interval is in these shares: that of equal arms, or of nulls that differ. */
+function atLeastAsWide(share: Estimate, { full, effect }: Required<Evidence>["ceiling"]): Estimate {
+  if (full.estimate === 0) return share;
+  const ends = [effect.low / full.estimate, effect.high / full.estimate];
+  return { ...share, low: Math.min(share.low, ...ends), high: Math.max(share.high, ...ends) };
 }
 
 function countsOf(arms: readonly (readonly number[])[]): { samples: number; events: number } {
@@ -281,8 +168,4 @@ function countsOf(arms: readonly (readonly number[])[]): { samples: number; even
     samples: Math.min(...arms.map((values) => values.length)),
     events: Math.round(Math.min(happened, total - happened)),
   };
-}
-
-function mean(values: ArrayLike<number>): number {
-  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { acrossConfigurations, acrossSeeds } from "./agreement.js";
+export type { Arms, Sides, Values } from "./arms.js";
 export { oneWayClaims } from "./both-ways.js";
 export type {
   Against,
@@ -17,14 +18,11 @@ export type {
   Verdict,
 } from "./claims.js";
 export {
-  type Arms,
   type Estimates,
   type Evidence,
   evidenceFrom,
   evidenceOf,
-  type Sides,
   type Untestable,
-  type Values,
 } from "./evidence.js";
 export { type Gate, type GateRow, type GateSamples, gate, gateStops } from "./gate.js";
 export { type Agreement, type ClaimEvidence, type Judgement, judge, type TestResult } from "./judge.js";

@@ -7,8 +7,9 @@ import {
 } from "../analysis/index.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
 import { formatInterval } from "../plot/index.js";
+import { LEAST_NULLS } from "./arms.js";
 import type { Claim, Test, Verdict } from "./claims.js";
-import { type Evidence, LEAST_NULLS, type Untestable } from "./evidence.js";
+import type { Evidence, Untestable } from "./evidence.js";
 import { type Gate, gateStops } from "./gate.js";
 import { rangeOf, ruleText } from "./rules.js";
 
@@ -125,23 +126,21 @@ function judgeTest(name: string, test: Test, evidence: Evidence | Untestable): T
 }
 
 /** By the side of the interval that faces the limit; of two limits the wider. A rate's spread is that at the effect. */
-function detectableBy({ rule, quantity }: Test, { contrast, measured, against }: Evidence): number {
+function detectableBy({ rule, quantity }: Test, { contrast, measured, against, ceiling }: Evidence): number {
   const { from, to } = rangeOf(rule);
   const { estimate, low, high, level } = contrast;
   const [rises, falls] = [Number.isFinite(from), Number.isFinite(to)];
-  if (
-    quantity === "rate" &&
-    rises !== falls &&
-    rule.shareOf === undefined &&
-    against !== "random contrasts"
-  ) {
-    const direction = rises ? 1 : -1;
+  const half = Math.max(rises ? estimate - low : 0, falls ? high - estimate : 0);
+  const plain = detectableFromInterval(half, { level });
+  if (quantity !== "rate" || rises === falls || against === "random contrasts") return plain;
+  const direction = rises ? 1 : -1;
+  if (!ceiling)
     return against === undefined
       ? detectableRate(measured, rises ? from : to, { direction })
       : detectableRateDifference(contrast, measured, { direction });
-  }
-  const half = Math.max(rises ? estimate - low : 0, falls ? high - estimate : 0);
-  return detectableFromInterval(half, { level });
+  const full = ceiling.full.estimate;
+  const own = detectableRateDifference(ceiling.effect, measured, { direction: rises === full > 0 ? 1 : -1 });
+  return full === 0 ? plain : Math.max(plain, own / Math.abs(full));
 }
 
 /** The end of the interval that is nearer to 0; 0 where it holds 0. */

@@ -2,7 +2,7 @@
 import { type Matrix, randomSubspace } from "../analysis/index.js";
 import { ModalscopeError } from "../errors.js";
 import { seeded } from "../random.js";
-import { LEAST_NULLS } from "./evidence.js";
+import { LEAST_NULLS } from "./arms.js";
 
 /** A set and everything else. */
 export interface SplitSet<T> {

@@ -1,12 +1,8 @@
 /** Evidence made for a test of any study: well inside its rule's range, well outside, or of nothing at all. */
+
+import type { Arms, Sides } from "../../lib/studies/arms.js";
 import type { Test } from "../../lib/studies/claims.js";
-import {
-  type Arms,
-  type Evidence,
-  evidenceFrom,
-  evidenceOf,
-  type Sides,
-} from "../../lib/studies/evidence.js";
+import { type Evidence, evidenceFrom, evidenceOf } from "../../lib/studies/evidence.js";
 import { rangeOf } from "../../lib/studies/rules.js";
 
 export type Truth = "inside" | "outside" | "nothing";

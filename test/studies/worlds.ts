@@ -1,7 +1,7 @@
 /** Made-up worlds with a known truth, one for each rule and comparison: samples whose judged value is `truth` in expectation. */
 import { trend } from "../../lib/analysis/index.js";
 import type { Random } from "../../lib/random.js";
-import type { Arms } from "../../lib/studies/evidence.js";
+import type { Arms } from "../../lib/studies/arms.js";
 import type { Json } from "./studies.js";
 
 export interface World {
@@ -219,6 +219,27 @@ export const worlds: readonly World[] = [
     limit: 0.5,
     inside: 0.9,
     outside: 0.1,
+    unit: true,
+  },
+  {
+    name: "answers that a set loses, as a share of what the full edit loses, against random sets",
+    test: {
+      quantity: "rate",
+      rule: { kind: "above", threshold: 0.2, against: "random sets", shareOf: "the full edit" },
+    },
+    n: 200,
+    draw: (random, n, truth) => {
+      const sides = (lost: number) => {
+        const set = flips(random, n, lost);
+        return { set, complement: set };
+      };
+      // The full edit loses 0.8, a random set nothing.
+      const chosen = sides(0.8 * truth);
+      return { chosen, random: Array.from({ length: 5 }, () => sides(0)), ceiling: flips(random, n, 0.8) };
+    },
+    limit: 0.2,
+    inside: 0.8,
+    outside: 0,
     unit: true,
   },
   {
