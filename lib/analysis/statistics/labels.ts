@@ -8,7 +8,7 @@ export interface LabelTestOptions extends PermutationOptions {
   /** Labels change places only within a group (a caption, a token), `(n)`. Default: one group. */
   readonly groups?: ArrayLike<number | string>;
   /**
-   * Null arrangements of the labels. "shuffle" (default): any order. "shift": turned round by a random number of places within
+   * Null arrangements of the labels. "shuffle" (default): any order. "shift": rotated by a random number of places within
    * the group, in the order given, which keeps runs of labels together.
    */
   readonly arrangement?: "shuffle" | "shift";

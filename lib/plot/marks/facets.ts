@@ -10,7 +10,7 @@ export interface FacetsOptions {
   readonly title?: string;
   /** A line under the title. */
   readonly subtitle?: string;
-  /** Panels side by side; up to 3 by default, and 2 where that leaves no lonely fourth. */
+  /** Panels side by side; up to 3 by default, and 2 for four figures. */
   readonly columns?: number;
   /** Axes with one range in all panels, so that they compare. `true` for both (the default), or one. */
   readonly share?: boolean | "x" | "y";

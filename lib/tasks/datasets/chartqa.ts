@@ -78,13 +78,13 @@ function taskOf(
   };
 }
 
-/** Words that ask for reckoning or comparing. */
-const RECKONING =
+/** Words that ask for arithmetic or comparison. */
+const ARITHMETIC =
   /\b(sum|total|add|subtract|minus|plus|differ\w*|ratio|times|divided?|multipl\w*|average|mean|median|mode|more|less|greater|smaller|fewer|larger|higher|lower|most|least|largest|smallest|highest|lowest|second|third|between|how many|increase|decrease|gap|combined|compare\w*)\b/i;
 
 /**
  * ChartQA has no grades; this rule gives them. A question that a program made is easy. A person's question is hard when
- * its words ask for reckoning or comparing, or when the chart's table is at hand and does not hold the answer; else it is
+ * its words ask for arithmetic or comparison, or when the chart's table is at hand and does not hold the answer; else it is
  * medium.
  */
 export function gradeChartQa(
@@ -95,5 +95,5 @@ export function gradeChartQa(
   if (source === "augmented") return "easy";
   const cells = table?.split(/[,\n\r]+/).map((cell) => cell.trim().toLowerCase());
   const inTable = cells === undefined || answers.some((answer) => cells.includes(answer.toLowerCase()));
-  return RECKONING.test(question) || !inTable ? "hard" : "medium";
+  return ARITHMETIC.test(question) || !inTable ? "hard" : "medium";
 }

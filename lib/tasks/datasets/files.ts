@@ -6,7 +6,7 @@ import { ModalscopeError } from "../../errors.js";
 export interface DatasetOptions {
   /** The publisher's name of the split; each loader says which it takes unless given. */
   readonly split?: string;
-  /** Reads only so many tasks, from `start` on. */
+  /** Number of tasks to read, from `start` on; all when left out. */
   readonly limit?: number;
   /** Tasks left out at the beginning; 0 when left out. */
   readonly start?: number;
