@@ -1,7 +1,21 @@
+/** Configs of language models and vision towers, as the families read them. */
 import { ModalscopeError } from "../../errors.js";
 import { type RopeParameters, standardRope } from "../nn/index.js";
+import {
+  isGiven,
+  type RawConfig,
+  readCount,
+  readFlag,
+  readIndex,
+  readOptionalCount,
+  readPositive,
+  readText,
+} from "./fields.js";
 
-/** The fields of a text model's config.json that the families read, defaults filled in. */
+/** `sliding_attention`: a query sees the last `sliding_window` positions only. */
+export type LayerType = "full_attention" | "sliding_attention";
+
+/** Fields of a language model's config.json that the families read, with defaults filled in. */
 export interface TextConfig {
   readonly model_type: string;
   readonly vocab_size: number;
@@ -15,60 +29,17 @@ export interface TextConfig {
   readonly rms_norm_eps: number;
   readonly max_position_embeddings: number;
   readonly tie_word_embeddings: boolean;
-  /** Per layer: whether it sees the last `sliding_window` positions only. */
-  readonly layer_types: readonly ("full_attention" | "sliding_attention")[];
+  /** Per layer. */
+  readonly layer_types: readonly LayerType[];
+  /** Positions that a `sliding_attention` layer sees; null in a model without such a layer. */
   readonly sliding_window: number | null;
-  readonly rope_parameters: Readonly<Record<"full_attention" | "sliding_attention", RopeParameters>>;
-  /** Of a model that sees. */
+  readonly rope_parameters: Readonly<Record<LayerType, RopeParameters>>;
+  /** Of a vision-language model. */
   readonly vision_config?: VisionConfig;
 }
 
-export type RawConfig = Readonly<Record<string, unknown>>;
-
-/** Reads one field of config.json, or its default; a field without default must be there. */
-export function readField<T extends number | boolean | string>(
-  raw: RawConfig,
-  name: string,
-  fallback?: T,
-): T {
-  const value = raw[name] ?? fallback;
-  if (value === undefined) {
-    throw new ModalscopeError(
-      `config.json has no "${name}".`,
-      `A ${String(raw.model_type)} checkpoint needs it.`,
-    );
-  }
-  const expected = typeof (fallback ?? value);
-  if (typeof value !== expected || (expected === "number" && !Number.isFinite(value))) {
-    throw new ModalscopeError(
-      `config.json has "${name}": ${JSON.stringify(value)}.`,
-      `It must be a ${expected}.`,
-    );
-  }
-  return value as T;
-}
-
-/** A field that counts something: a positive integer. */
-export function readCount(raw: RawConfig, name: string, fallback?: number): number {
-  const value = readField<number>(raw, name, fallback);
-  if (!Number.isInteger(value) || value <= 0) {
-    throw new ModalscopeError(
-      `config.json has "${name}": ${JSON.stringify(value)}.`,
-      "It must be a positive integer.",
-    );
-  }
-  return value;
-}
-
-/** A number above zero, such as an ε: a norm of nothing but zeros must stay a number. */
-export function readPositive(raw: RawConfig, name: string, fallback?: number): number {
-  const value = readField<number>(raw, name, fallback);
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new ModalscopeError(`config.json has "${name}": ${JSON.stringify(value)}.`, "It must be above zero.");
-}
-
-/** Switches that change what attention computes, and the values without which the families here are others. */
-const UNSUPPORTED_FLAGS: Readonly<Record<string, unknown>> = {
+/** Flags that change what attention computes, with the one value that is implemented. */
+const UNSUPPORTED_FLAGS: RawConfig = {
   is_causal: true,
   use_bidirectional_attention: false,
   use_qk_norm: false,
@@ -79,26 +50,30 @@ const UNSUPPORTED_FLAGS: Readonly<Record<string, unknown>> = {
   partial_rotary_factor: 1,
 };
 
-/** @throws ModalscopeError when a switch is set that no family here has */
+/** @throws ModalscopeError for a flag of another value than the one that is implemented */
 function checkFlags(raw: RawConfig): void {
-  for (const [name, usual] of Object.entries(UNSUPPORTED_FLAGS)) {
-    const value = raw[name];
-    if (value === undefined || value === null || value === usual) continue;
+  for (const [name, implemented] of Object.entries(UNSUPPORTED_FLAGS)) {
+    if (!isGiven(raw, name) || raw[name] === implemented) continue;
     throw new ModalscopeError(
-      `config.json has "${name}": ${JSON.stringify(value)}.`,
-      `Unsupported value; only ${JSON.stringify(usual)} is implemented.`,
+      `config.json has "${name}": ${JSON.stringify(raw[name])}.`,
+      `Unsupported value; only ${JSON.stringify(implemented)} is implemented.`,
     );
   }
 }
 
-/** What all decoder-only families share; each family overrides its own fields and defaults. */
+/**
+ * Fields that all decoder-only families share; each family gives those that it reads in another way.
+ * @param raw with defaults filled in
+ */
 export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextConfig {
   checkFlags(raw);
+  // Some families read no layer_types; what is wrong in itself is refused there too.
+  layerTypes(raw, () => "full_attention");
   const hidden_size = readCount(raw, "hidden_size");
   const num_attention_heads = readCount(raw, "num_attention_heads");
   const num_hidden_layers = readCount(raw, "num_hidden_layers");
-  const num_key_value_heads = readCount(raw, "num_key_value_heads", num_attention_heads);
-  const head_dim = readCount(raw, "head_dim", Math.floor(hidden_size / num_attention_heads));
+  const num_key_value_heads = readOptionalCount(raw, "num_key_value_heads") ?? num_attention_heads;
+  const head_dim = readOptionalCount(raw, "head_dim") ?? Math.floor(hidden_size / num_attention_heads);
   if (num_attention_heads % num_key_value_heads !== 0) {
     throw new ModalscopeError(
       `config.json has ${num_attention_heads} attention heads and ${num_key_value_heads} key-value heads.`,
@@ -111,10 +86,9 @@ export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextC
       "Rotary positions need an even head size.",
     );
   }
-  const max_position_embeddings = readCount(raw, "max_position_embeddings", 2048);
-  const rope = standardRope(raw, max_position_embeddings);
+  const rope = own.rope_parameters ?? both(standardRope(raw));
   return {
-    model_type: readField<string>(raw, "model_type"),
+    model_type: readText(raw, "model_type"),
     vocab_size: readCount(raw, "vocab_size"),
     hidden_size,
     intermediate_size: readCount(raw, "intermediate_size"),
@@ -122,25 +96,27 @@ export function textConfig(raw: RawConfig, own: Partial<TextConfig> = {}): TextC
     num_attention_heads,
     num_key_value_heads,
     head_dim,
-    hidden_act: readField<string>(raw, "hidden_act", "silu"),
-    rms_norm_eps: readPositive(raw, "rms_norm_eps", 1e-6),
-    max_position_embeddings,
-    tie_word_embeddings: readField<boolean>(raw, "tie_word_embeddings", false),
-    layer_types: layerTypes(raw, num_hidden_layers, () => "full_attention"),
+    hidden_act: own.hidden_act ?? readText(raw, "hidden_act"),
+    rms_norm_eps: readPositive(raw, "rms_norm_eps"),
+    max_position_embeddings: readCount(raw, "max_position_embeddings"),
+    tie_word_embeddings: readFlag(raw, "tie_word_embeddings"),
+    layer_types: new Array(num_hidden_layers).fill("full_attention"),
     sliding_window: null,
-    rope_parameters: { full_attention: rope, sliding_attention: rope },
     ...own,
+    rope_parameters: rope,
   };
 }
 
-/** `layer_types` as the file gives them, or by the family's older rule. */
-export function layerTypes(
-  raw: RawConfig,
-  layers: number,
-  rule: (layer: number) => "full_attention" | "sliding_attention",
-): TextConfig["layer_types"] {
+/** One set of rotary parameters for layers of both types. */
+export function both(rope: RopeParameters): TextConfig["rope_parameters"] {
+  return { full_attention: rope, sliding_attention: rope };
+}
+
+/** `layer_types` as the file gives them, or by the rule of files that have none. */
+export function layerTypes(raw: RawConfig, rule: (layer: number) => LayerType): readonly LayerType[] {
+  const layers = readCount(raw, "num_hidden_layers");
+  if (!isGiven(raw, "layer_types")) return Array.from({ length: layers }, (_, l) => rule(l));
   const given = raw.layer_types;
-  if (given === undefined || given === null) return Array.from({ length: layers }, (_, l) => rule(l));
   const known = ["full_attention", "sliding_attention"];
   if (!Array.isArray(given) || given.length !== layers || !given.every((t) => known.includes(t))) {
     throw new ModalscopeError(
@@ -151,9 +127,51 @@ export function layerTypes(
   return given;
 }
 
-/** What makes vectors of the language model's stream from the tower's: the projector, and one merger per DeepStack layer. */
+/**
+ * Layers' types with the length of their window.
+ * @param window null where the config has none
+ * @throws ModalscopeError for a layer with a window where there is no window
+ */
+export function windowed(
+  layer_types: readonly LayerType[],
+  window: number | null,
+): Pick<TextConfig, "layer_types" | "sliding_window"> {
+  if (!layer_types.includes("sliding_attention")) return { layer_types, sliding_window: null };
+  if (window !== null) return { layer_types, sliding_window: window };
+  throw new ModalscopeError(
+    'config.json has layers of the type "sliding_attention" and no "sliding_window".',
+    "The length of the window is missing, or use_sliding_window is false.",
+  );
+}
+
+/** `sliding_window` where `use_sliding_window` is set. */
+export function optionalWindow(raw: RawConfig): number | null {
+  return readFlag(raw, "use_sliding_window") ? readOptionalCount(raw, "sliding_window") : null;
+}
+
+/** Windows of the layers from `max_window_layers` on, or as `layer_types` says. */
+export function upperWindows(raw: RawConfig): Pick<TextConfig, "layer_types" | "sliding_window"> {
+  const window = optionalWindow(raw);
+  const first = readIndex(raw, "max_window_layers");
+  const types = layerTypes(raw, (l) =>
+    window !== null && l >= first ? "sliding_attention" : "full_attention",
+  );
+  return windowed(types, window);
+}
+
+/** The same type for every layer: a window in all of them, or in none where it is null. */
+export function windowEverywhere(
+  layers: number,
+  window: number | null,
+): Pick<TextConfig, "layer_types" | "sliding_window"> {
+  const type = window === null ? "full_attention" : "sliding_attention";
+  return windowed(new Array(layers).fill(type), window);
+}
+
+/** A module that turns vectors of the tower into vectors of the language model: the projector, or one merger per DeepStack layer. */
 export type ReadoutId = "projector" | `projector.deepstack.${number}`;
 
+/** Where a module reads the tower's stream, and where the language model gets the result. */
 export interface VisionReadout {
   readonly id: ReadoutId;
   /** Where the tower's stream is read: after these blocks, side by side (−1: the embedding), or after the final norm. */
@@ -162,7 +180,7 @@ export interface VisionReadout {
   readonly toLayer?: number;
 }
 
-/** The fields of `vision_config` that the towers read, defaults filled in. */
+/** Fields of `vision_config` that the towers read, with defaults filled in. */
 export interface VisionConfig {
   readonly model_type: string;
   readonly hidden_size: number;
@@ -180,8 +198,8 @@ export interface VisionConfig {
   readonly numPositions: number;
   /** Leading tokens that stand for no patch: CLIP's class token. */
   readonly classTokens: number;
-  /** Whether the language model sees these too. */
-  readonly keepClassToken: boolean;
+  /** Leading tokens of the tower that the projector leaves out: none, CLIP's class token, or SigLIP's first patch. */
+  readonly skippedTokens: number;
   /** Patches along each side that become one vector of the language model. */
   readonly spatialMergeSize: number;
   readonly readouts: readonly VisionReadout[];

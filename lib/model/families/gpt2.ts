@@ -1,7 +1,16 @@
-import { add, linear, matmul, type Node, reshape, slice } from "../graph/index.js";
-import { activation, attention, type BlockInputs, layerNorm, type ModuleContext } from "../nn/index.js";
-import { type RawConfig, readCount, readField, readPositive, type TextConfig, textConfig } from "./config.js";
+import { add, linear, matmul, type Node, slice } from "../graph/index.js";
+import {
+  activation,
+  attention,
+  type BlockInputs,
+  layerNorm,
+  type ModuleContext,
+  splitHeads,
+} from "../nn/index.js";
+import { type TextConfig, textConfig } from "./config.js";
+import { withDefaults } from "./defaults.js";
 import type { Family } from "./family.js";
+import { readCount, readFlag, readOptionalCount, readPositive, readText } from "./fields.js";
 
 interface Gpt2Config extends TextConfig {
   readonly layer_norm_epsilon: number;
@@ -12,7 +21,7 @@ interface Gpt2Config extends TextConfig {
 const EMBEDDING = "transformer.wte.weight";
 
 /** GPT-2: LayerNorms, learned positions added to the embeddings, one weight for queries, keys and values, a plain MLP. */
-export const gpt2: Family = {
+export const gpt2: Family<Gpt2Config> = {
   modelTypes: ["gpt2"],
   names: {
     embedding: EMBEDDING,
@@ -21,59 +30,58 @@ export const gpt2: Family = {
     head: "",
   },
 
-  parse(raw: RawConfig): Gpt2Config {
-    const hidden_size = readCount(raw, "n_embd", 768);
+  parse(raw) {
+    const fields = withDefaults(raw);
+    const hidden_size = readCount(fields, "n_embd");
+    const layer_norm_epsilon = readPositive(fields, "layer_norm_epsilon");
     return {
       ...textConfig({
-        ...raw,
-        vocab_size: readCount(raw, "vocab_size", 50_257),
+        ...fields,
         hidden_size,
-        intermediate_size: readCount(raw, "n_inner", 4 * hidden_size),
-        num_hidden_layers: readCount(raw, "n_layer", 12),
-        num_attention_heads: readCount(raw, "n_head", 12),
-        hidden_act: readField(raw, "activation_function", "gelu_new"),
-        max_position_embeddings: readCount(raw, "n_positions", 1024),
-        tie_word_embeddings: readField(raw, "tie_word_embeddings", true),
+        intermediate_size: readOptionalCount(fields, "n_inner") ?? 4 * hidden_size,
+        num_hidden_layers: readCount(fields, "n_layer"),
+        num_attention_heads: readCount(fields, "n_head"),
+        hidden_act: readText(fields, "activation_function"),
+        max_position_embeddings: readCount(fields, "n_positions"),
+        rms_norm_eps: layer_norm_epsilon,
+        // Positions are learned; no block reads rotary angles.
+        rope_theta: 10_000,
       }),
-      layer_norm_epsilon: readPositive(raw, "layer_norm_epsilon", 1e-5),
-      scale_attn_weights: readField<boolean>(raw, "scale_attn_weights", true),
-      scale_attn_by_inverse_layer_idx: readField<boolean>(raw, "scale_attn_by_inverse_layer_idx", false),
+      layer_norm_epsilon,
+      scale_attn_weights: readFlag(fields, "scale_attn_weights"),
+      scale_attn_by_inverse_layer_idx: readFlag(fields, "scale_attn_by_inverse_layer_idx"),
     };
   },
 
   embeddingScale: () => 1,
 
-  block(config, layer, ctx, inputs): Node {
-    const { layer_norm_epsilon } = config as Gpt2Config;
-    const attn = selfAttention(
-      config as Gpt2Config,
-      layer,
-      ctx,
-      norm(ctx, "ln1", "ln_1", inputs.x, layer_norm_epsilon),
-      inputs,
-    );
-    const mid = ctx.hook("hook_resid_mid", add(inputs.x, ctx.hook("hook_attn_out", attn)));
-    const mlpOut = mlp(config, ctx, norm(ctx, "ln2", "ln_2", mid, layer_norm_epsilon));
-    return add(mid, ctx.hook("hook_mlp_out", mlpOut));
+  block(config, layer, ctx, inputs) {
+    const attn = selfAttention(config, layer, ctx, {
+      ...inputs,
+      x: norm(config, ctx, "ln1", inputs.x),
+    });
+    const h = ctx.hook("hook_resid_mid", add(inputs.x, attn));
+    const mlp = feedForward(config, ctx, norm(config, ctx, "ln2", h));
+    return add(h, mlp);
   },
 
-  head(config, ctx, x): Node {
-    const normed = norm(ctx, "ln_final", "transformer.ln_f", x, (config as Gpt2Config).layer_norm_epsilon);
+  head(config, ctx, x) {
     const name = config.tie_word_embeddings ? EMBEDDING : "lm_head.weight";
-    return linear(normed, ctx.weight(name, [config.vocab_size, config.hidden_size]));
+    return linear(
+      norm(config, ctx, "ln_final", x),
+      ctx.weight(name, [config.vocab_size, config.hidden_size]),
+    );
   },
 };
 
-function norm(ctx: ModuleContext, name: string, weights: string, x: Node, eps: number): Node {
-  const d = x.shape[x.shape.length - 1] as number;
-  return layerNorm(
-    ctx,
-    name,
-    x,
-    ctx.weight(`${weights}.weight`, [d]),
-    ctx.weight(`${weights}.bias`, [d]),
-    eps,
-  );
+/** TransformerLens' names of the norms, and the checkpoint's. */
+const norms = { ln1: "ln_1", ln2: "ln_2", ln_final: "transformer.ln_f" } as const;
+
+function norm(config: Gpt2Config, ctx: ModuleContext, name: keyof typeof norms, x: Node): Node {
+  const width = [config.hidden_size];
+  const gain = ctx.weight(`${norms[name]}.weight`, width);
+  const bias = ctx.weight(`${norms[name]}.bias`, width);
+  return layerNorm(ctx, name, x, { gain, bias, eps: config.layer_norm_epsilon });
 }
 
 /** x W + b: GPT-2's checkpoints hold the weights of their "Conv1D" layers as (from, to). */
@@ -82,28 +90,21 @@ function conv1d(ctx: ModuleContext, name: string, x: Node, to: number): Node {
   return add(matmul(x, ctx.weight(`${name}.weight`, [from, to])), ctx.weight(`${name}.bias`, [to]));
 }
 
-function selfAttention(
-  config: Gpt2Config,
-  layer: number,
-  ctx: ModuleContext,
-  x: Node,
-  inputs: BlockInputs,
-): Node {
-  const { hidden_size: d, head_dim: size, num_attention_heads: heads } = config;
-  const all = conv1d(ctx, "attn.c_attn", x, 3 * d);
-  const part = (name: "q" | "k" | "v", n: number): Node => {
-    const own = slice(all, -1, n * d, (n + 1) * d);
-    // (batch, time, d) → (batch, time, heads, size)
-    return ctx.hook(`attn.hook_${name}`, reshape(own, [x.shape[0], x.shape[1], heads, size]));
-  };
-  const scale =
-    (config.scale_attn_weights ? size ** -0.5 : 1) / (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
-  const z = attention(ctx, { q: part("q", 0), k: part("k", 1), v: part("v", 2) }, inputs, { scale });
-  return conv1d(ctx, "attn.c_proj", z, d);
+/** Queries, keys and values come from one weight. */
+function selfAttention(config: Gpt2Config, layer: number, ctx: ModuleContext, inputs: BlockInputs): Node {
+  const { hidden_size: d, head_dim: headDim, num_attention_heads: heads } = config;
+  const qkv = conv1d(ctx, "attn.c_attn", inputs.x, 3 * d);
+  const [q, k, v] = (["q", "k", "v"] as const).map((name, n) =>
+    ctx.hook(`attn.hook_${name}`, splitHeads(slice(qkv, -1, n * d, (n + 1) * d), { heads, headDim })),
+  );
+  const scale = config.scale_attn_weights ? headDim ** -0.5 : 1;
+  const byLayer = config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1;
+  const z = attention(ctx, { q, k, v }, inputs, { scale: scale / byLayer });
+  return ctx.hook("hook_attn_out", conv1d(ctx, "attn.c_proj", z, d));
 }
 
-function mlp(config: TextConfig, ctx: ModuleContext, x: Node): Node {
+function feedForward(config: Gpt2Config, ctx: ModuleContext, x: Node): Node {
   const pre = ctx.hook("mlp.hook_pre", conv1d(ctx, "mlp.c_fc", x, config.intermediate_size));
   const post = ctx.hook("mlp.hook_post", activation(config.hidden_act)(pre));
-  return conv1d(ctx, "mlp.c_proj", post, config.hidden_size);
+  return ctx.hook("hook_mlp_out", conv1d(ctx, "mlp.c_proj", post, config.hidden_size));
 }

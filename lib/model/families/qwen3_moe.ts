@@ -1,87 +1,80 @@
 import { ModalscopeError } from "../../errors.js";
-import { add, type Node } from "../graph/index.js";
-import { activation, type Experts, gatedMlp, mixture } from "../nn/index.js";
-import { type RawConfig, readCount, readField, textConfig } from "./config.js";
+import { add } from "../graph/index.js";
+import { activation, type Experts, mixture } from "../nn/index.js";
+import { optionalWindow, textConfig, windowEverywhere } from "./config.js";
+import { feedForward, norm } from "./decoder.js";
+import { withDefaults } from "./defaults.js";
 import type { Family } from "./family.js";
-import { attended, ln2, type Qwen3Config, qwen3, rotaryDefaults, slidingWindow } from "./qwen3.js";
+import { isGiven, type RawConfig, readCount, readFlag, readIndices, readText } from "./fields.js";
+import { afterAttention, mrope, type Qwen3Config, qwen3 } from "./qwen3.js";
 
 interface Qwen3MoeConfig extends Qwen3Config {
   /** By layer: its mixture of experts, or undefined where the block has one dense MLP. */
   readonly experts: readonly (Experts | undefined)[];
 }
 
-/** Qwen3-MoE, and the language model of Qwen3-VL-MoE: Qwen3's block with a mixture of experts for its MLP. */
-export const qwen3Moe: Family = {
+/** Qwen3-MoE: Qwen3's block with a mixture of experts for its MLP. A window holds in every block. */
+export const qwen3Moe: Family<Qwen3MoeConfig> = {
   ...qwen3,
-  modelTypes: ["qwen3_moe", "qwen3_vl_moe_text"],
+  modelTypes: ["qwen3_moe"],
 
-  parse(raw: RawConfig): Qwen3MoeConfig {
-    const layers = readCount(raw, "num_hidden_layers");
-    const sliding_window = slidingWindow(raw);
-    // This family reads no max_window_layers and no layer_types: a window holds in every block.
-    const type = sliding_window === null ? "full_attention" : "sliding_attention";
-    const own = { num_key_value_heads: hasVision(raw) ? 16 : 4, ...rotaryDefaults(raw), ...raw };
+  parse(raw) {
+    const fields = withDefaults(raw);
+    const windows = windowEverywhere(readCount(fields, "num_hidden_layers"), optionalWindow(fields));
     return {
-      ...textConfig(own, { sliding_window, layer_types: new Array(layers).fill(type) }),
-      attention_bias: readField(raw, "attention_bias", false),
-      experts: expertsByLayer(raw, layers),
+      ...textConfig(fields, windows),
+      attention_bias: readFlag(fields, "attention_bias"),
+      experts: expertsByLayer(fields, {
+        normalised: readFlag(fields, "norm_topk_prob"),
+        checkpointLayout: "separate",
+      }),
     };
   },
 
-  experts: (config, layer) => (config as Qwen3MoeConfig).experts[layer],
+  experts: (config, layer) => config.experts[layer],
 
-  block(config, layer, ctx, inputs): Node {
-    const mid = attended(config as Qwen3Config, ctx, inputs);
-    const normed = ln2(config, ctx, mid);
-    const experts = (config as Qwen3MoeConfig).experts[layer];
-    if (experts) return mixture(ctx, mid, normed, experts);
-    const fed = gatedMlp(ctx, normed, config.intermediate_size, activation(config.hidden_act));
-    return add(mid, ctx.hook("hook_mlp_out", fed));
+  block(config, layer, ctx, inputs) {
+    const h = afterAttention(config, ctx, inputs);
+    const normed = norm(config, ctx, "ln2", h);
+    const experts = config.experts[layer];
+    return experts ? mixture(ctx, h, normed, experts) : add(h, feedForward(config, ctx, normed));
   },
 };
 
-function hasVision(raw: RawConfig): boolean {
-  return raw.model_type === "qwen3_vl_moe_text";
-}
+/** The language model of Qwen3-VL-MoE: no windows, and the router's weights always add up to 1. */
+export const qwen3VlMoeText: Family<Qwen3MoeConfig> = {
+  ...qwen3Moe,
+  modelTypes: ["qwen3_vl_moe_text"],
+  parse(raw) {
+    const fields = withDefaults(raw);
+    return {
+      ...textConfig(fields, { rope_parameters: mrope(fields) }),
+      attention_bias: readFlag(fields, "attention_bias"),
+      experts: expertsByLayer(fields, { normalised: true, checkpointLayout: "linear" }),
+    };
+  },
+};
 
-function expertsByLayer(raw: RawConfig, layers: number): (Experts | undefined)[] {
-  const vision = hasVision(raw);
+function expertsByLayer(
+  raw: RawConfig,
+  own: Pick<Experts, "normalised" | "checkpointLayout">,
+): (Experts | undefined)[] {
   // transformers 5 writes num_local_experts, older releases num_experts.
-  const size = readCount(
-    { ...raw, num_experts: raw.num_experts ?? raw.num_local_experts },
-    "num_experts",
-    vision ? 60 : 128,
-  );
-  const perToken = readCount(raw, "num_experts_per_tok", vision ? 4 : 8);
-  if (perToken > size) {
+  const count = readCount(raw, isGiven(raw, "num_local_experts") ? "num_local_experts" : "num_experts");
+  const topK = readCount(raw, "num_experts_per_tok");
+  if (topK > count) {
     throw new ModalscopeError(
-      `config.json asks for ${perToken} experts for each token ("num_experts_per_tok").`,
-      `There are ${size} ("num_experts").`,
+      `config.json asks for ${topK} experts for each token ("num_experts_per_tok").`,
+      `There are ${count} ("num_experts").`,
     );
   }
-  const hidden_act = readField<string>(raw, "hidden_act", "silu");
+  const hidden_act = readText(raw, "hidden_act");
   // An unknown one is an error now, not when the first expert runs.
   activation(hidden_act);
-  const experts: Experts = {
-    count: size,
-    topK: perToken,
-    expertDim: readCount(raw, "moe_intermediate_size", vision ? 1408 : 768),
-    normalised: vision || readField(raw, "norm_topk_prob", false),
-    hidden_act,
-    checkpointLayout: vision ? "linear" : "separate",
-  };
-  const step = readCount(raw, "decoder_sparse_step", 1);
-  const dense = denseLayers(raw, layers);
-  return Array.from({ length: layers }, (_, l) =>
+  const experts = { count, topK, expertDim: readCount(raw, "moe_intermediate_size"), hidden_act, ...own };
+  const step = readCount(raw, "decoder_sparse_step");
+  const dense = isGiven(raw, "mlp_only_layers") ? readIndices(raw, "mlp_only_layers") : [];
+  return Array.from({ length: readCount(raw, "num_hidden_layers") }, (_, l) =>
     dense.includes(l) || (l + 1) % step !== 0 ? undefined : experts,
-  );
-}
-
-function denseLayers(raw: RawConfig, layers: number): readonly number[] {
-  const given = raw.mlp_only_layers ?? [];
-  if (Array.isArray(given) && given.every((l) => Number.isInteger(l) && l >= 0 && l < layers)) return given;
-  throw new ModalscopeError(
-    `config.json has "mlp_only_layers": ${JSON.stringify(given).slice(0, 200)}.`,
-    `It must list layers from 0 to ${layers - 1}.`,
   );
 }

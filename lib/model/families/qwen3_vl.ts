@@ -8,12 +8,14 @@ import {
   type ModuleContext,
   mlp,
   projection,
-  rotary,
+  rotateHeads,
+  splitHeads,
 } from "../nn/index.js";
-import type { ReadoutId, VisionConfig, VisionReadout } from "./config.js";
-import { type RawConfig, readCount, readField, type TextConfig } from "./config.js";
+import type { ReadoutId, TextConfig, VisionConfig, VisionReadout } from "./config.js";
+import { withDefaults } from "./defaults.js";
 import type { PatchInputs, VisionFamily } from "./family.js";
-import { embedPatches } from "./vit.js";
+import { type RawConfig, readCount, readIndex, readIndices, readPart, readText } from "./fields.js";
+import { embedPatches, visionHeads } from "./vit.js";
 
 interface Qwen3VisionConfig extends VisionConfig {
   /** Shape of one patch: channels, frames, rows, columns. */
@@ -24,73 +26,76 @@ interface Qwen3VisionConfig extends VisionConfig {
 const EPS = 1e-6;
 
 /**
- * Qwen3-VL's tower, dense and with experts alike: images at their own size, learned positions stretched over their
- * grids, rotary rows and columns; squares of patches merged to one token; DeepStack brings the streams after some
- * blocks to the language model's first blocks.
+ * Qwen3-VL's tower: images at their own size, learned positions interpolated to their grids, rotary rows and columns;
+ * squares of patches merged to one token; DeepStack brings the streams after some blocks to the language model's first
+ * blocks.
  */
-export const qwen3Vl: VisionFamily = {
-  parse(raw: RawConfig, text: TextConfig): Qwen3VisionConfig {
-    const vision = { model_type: "qwen3_vl", ...(raw.vision_config as RawConfig | undefined) };
-    const hidden_size = readCount(vision, "hidden_size", 1152);
-    const num_attention_heads = readCount(vision, "num_heads", 16);
-    const num_hidden_layers = readCount(vision, "depth", 27);
-    const patch_size = readCount(vision, "patch_size", 16);
+export const qwen3Vl: VisionFamily<Qwen3VisionConfig> = {
+  text: { modelType: "qwen3_vl_text", fixed: true },
+
+  parse(raw, text) {
+    const vision = withDefaults({ ...readPart(raw, "vision_config"), model_type: "qwen3_vl_vision" });
+    const num_hidden_layers = readCount(vision, "depth");
+    const patch_size = readCount(vision, "patch_size");
     const kernel = [
-      readCount(vision, "in_channels", 3),
-      readCount(vision, "temporal_patch_size", 2),
+      readCount(vision, "in_channels"),
+      readCount(vision, "temporal_patch_size"),
       patch_size,
       patch_size,
     ];
-    const out = readCount(vision, "out_hidden_size", 3584);
-    if (out !== text.hidden_size) {
-      throw new ModalscopeError(
-        `config.json has "out_hidden_size": ${out}.`,
-        `The language model's hidden_size is ${text.hidden_size}.`,
-      );
-    }
     return {
-      model_type: vision.model_type,
-      hidden_size,
-      intermediate_size: readCount(vision, "intermediate_size", 4304),
+      model_type: readText(vision, "model_type"),
+      ...visionHeads(vision, "num_heads"),
+      intermediate_size: readCount(vision, "intermediate_size"),
       num_hidden_layers,
-      num_attention_heads,
-      head_dim: Math.floor(hidden_size / num_attention_heads),
-      hidden_act: readField(vision, "hidden_act", "gelu_pytorch_tanh"),
+      hidden_act: readText(vision, "hidden_act"),
       layer_norm_eps: EPS,
       patch_size,
       patchDim: kernel.reduce((a, b) => a * b),
       kernel,
-      numPositions: readCount(vision, "num_position_embeddings", 2304),
+      numPositions: readCount(vision, "num_position_embeddings"),
       classTokens: 0,
-      keepClassToken: false,
-      spatialMergeSize: readCount(vision, "spatial_merge_size", 2),
+      skippedTokens: 0,
+      spatialMergeSize: readCount(vision, "spatial_merge_size"),
       readouts: [
         { id: "projector", fromLayers: [num_hidden_layers - 1] },
         ...deepstack(vision, num_hidden_layers),
       ],
-      out_hidden_size: out,
-      image_token_id: readCount(raw, "image_token_id", 151_655),
+      out_hidden_size: outHiddenSize(vision, text),
+      image_token_id: readIndex(raw, "image_token_id"),
     };
   },
 
   layer: (l) => `visual.blocks.${l}.`,
-  embed: (config, ctx, inputs) => embed(config as Qwen3VisionConfig, ctx, inputs),
+  embed,
   block,
   readout: merger,
   interpolatesPositions: true,
   usesRope: true,
 };
 
+/** The same tower before a mixture of experts. */
+export const qwen3VlMoe: VisionFamily = { ...qwen3Vl, text: { modelType: "qwen3_vl_moe_text", fixed: true } };
+
+function outHiddenSize(vision: RawConfig, text: TextConfig): number {
+  const out = readCount(vision, "out_hidden_size");
+  if (out === text.hidden_size) return out;
+  throw new ModalscopeError(
+    `config.json has "out_hidden_size": ${out}.`,
+    `The language model's hidden_size is ${text.hidden_size}.`,
+  );
+}
+
 /** The n-th of `deepstack_visual_indexes` is read after that block of the tower and added after the n-th block. */
 function deepstack(vision: RawConfig, layers: number): VisionReadout[] {
-  const given = vision.deepstack_visual_indexes ?? [8, 16, 24];
-  if (!Array.isArray(given) || !given.every((l) => Number.isInteger(l) && l >= 0 && l < layers)) {
+  const given = readIndices(vision, "deepstack_visual_indexes");
+  if (given.some((l) => l >= layers)) {
     throw new ModalscopeError(
       `config.json has "deepstack_visual_indexes": ${JSON.stringify(given)}.`,
       `The tower has blocks 0 to ${layers - 1}.`,
     );
   }
-  return given.map((l: number, n) => ({ id: `projector.deepstack.${n}`, fromLayers: [l], toLayer: n }));
+  return given.map((l, n) => ({ id: `projector.deepstack.${n}`, fromLayers: [l], toLayer: n }));
 }
 
 function embed(
@@ -98,54 +103,64 @@ function embed(
   ctx: ModuleContext,
   { patches, positionWeights }: PatchInputs,
 ): Node {
-  const embedded = embedPatches(config, ctx, "visual.patch_embed.proj", patches, config.kernel, true);
-  const positions = ctx.weight("visual.pos_embed.weight", [config.numPositions, config.hidden_size]);
-  const stretched = ctx.hook("hook_pos_embed", matmul(positionWeights, positions));
-  return add(ctx.hook("hook_embed", embedded), stretched);
+  const { kernel } = config;
+  const embedded = embedPatches(config, ctx, patches, {
+    name: "visual.patch_embed.proj",
+    kernel,
+    bias: true,
+  });
+  const learned = ctx.weight("visual.pos_embed.weight", [config.numPositions, config.hidden_size]);
+  const positions = ctx.hook("hook_pos_embed", matmul(positionWeights, learned));
+  return add(ctx.hook("hook_embed", embedded), positions);
 }
 
 function norm(ctx: ModuleContext, name: string, weights: string, x: Node): Node {
-  const width = x.shape[x.shape.length - 1] as number;
-  const gain = ctx.weight(`${weights}.weight`, [width]);
-  return layerNorm(ctx, name, x, gain, ctx.weight(`${weights}.bias`, [width]), EPS);
+  const width = [x.shape[x.shape.length - 1] as number];
+  const gain = ctx.weight(`${weights}.weight`, width);
+  return layerNorm(ctx, name, x, { gain, bias: ctx.weight(`${weights}.bias`, width), eps: EPS });
 }
 
 function block(config: VisionConfig, _layer: number, ctx: ModuleContext, inputs: BlockInputs): Node {
-  const attended = selfAttention(config, ctx, norm(ctx, "ln1", "norm1", inputs.x), inputs);
-  const mid = ctx.hook("hook_resid_mid", add(inputs.x, ctx.hook("hook_attn_out", attended)));
-  const names = ["mlp.linear_fc1", "mlp.linear_fc2"] as const;
-  const act = activation(config.hidden_act);
-  const fed = mlp(ctx, norm(ctx, "ln2", "norm2", mid), names, config.intermediate_size, act);
-  return add(mid, ctx.hook("hook_mlp_out", fed));
+  const attn = selfAttention(config, ctx, norm(ctx, "ln1", "norm1", inputs.x), inputs);
+  const h = ctx.hook("hook_resid_mid", add(inputs.x, attn));
+  const mlp = feedForward(config, ctx, norm(ctx, "ln2", "norm2", h));
+  return add(h, mlp);
 }
 
-/** One weight makes queries, keys and values. */
+/** Queries, keys and values come from one weight. */
 function selfAttention(config: VisionConfig, ctx: ModuleContext, x: Node, inputs: BlockInputs): Node {
-  const { cos, sin, mask, precomputed } = inputs;
-  const { hidden_size: d, head_dim: size, num_attention_heads: heads } = config;
-  const all = projection(ctx, "attn.qkv", x, 3 * d, true);
-  const projectHeads = (name: "q" | "k" | "v", n: number): Node => {
-    const own = slice(all, -1, n * d, (n + 1) * d);
-    return ctx.hook(`attn.hook_${name}`, reshape(own, [x.shape[0], x.shape[1], heads, size]));
-  };
-  const rotated = (name: "q" | "k", n: number): Node =>
-    ctx.hook(`attn.hook_rot_${name}`, rotary(projectHeads(name, n), cos, sin));
-  const parts = { q: rotated("q", 0), k: rotated("k", 1), v: projectHeads("v", 2) };
-  const z = attention(ctx, parts, { mask, precomputed }, { scale: size ** -0.5 });
-  return projection(ctx, "attn.proj", z, d, true);
+  const { hidden_size: d, head_dim: headDim, num_attention_heads: heads } = config;
+  const qkv = projection(ctx, "attn.qkv", x, 3 * d, { bias: true });
+  const sliceHeads = (name: "q" | "k" | "v", n: number): Node =>
+    ctx.hook(`attn.hook_${name}`, splitHeads(slice(qkv, -1, n * d, (n + 1) * d), { heads, headDim }));
+  const q = rotateHeads(ctx, "q", sliceHeads("q", 0), inputs);
+  const k = rotateHeads(ctx, "k", sliceHeads("k", 1), inputs);
+  const v = sliceHeads("v", 2);
+  const { mask, precomputed } = inputs;
+  const z = attention(ctx, { q, k, v }, { mask, precomputed }, { scale: headDim ** -0.5 });
+  return ctx.hook("hook_attn_out", projection(ctx, "attn.proj", z, d, { bias: true }));
+}
+
+function feedForward(config: VisionConfig, ctx: ModuleContext, x: Node): Node {
+  const options = { hidden: config.intermediate_size, act: activation(config.hidden_act) };
+  return ctx.hook("hook_mlp_out", mlp(ctx, x, ["mlp.linear_fc1", "mlp.linear_fc2"], options));
 }
 
 /** A square of patches to one token: normed before they are put side by side, or after (DeepStack's). */
 function merger(config: VisionConfig, id: ReadoutId, ctx: ModuleContext, x: Node): Node {
   const { hidden_size: d, spatialMergeSize } = config;
-  const after = id !== "projector";
-  const weights = after ? `visual.deepstack_merger_list.${id.split(".").pop()}` : "visual.merger";
-  const wide = d * spatialMergeSize ** 2;
-  const squares = reshape(x, [x.shape[0], "tokens", spatialMergeSize ** 2, d]);
-  const joined = (y: Node): Node => reshape(y, [x.shape[0], "tokens", wide]);
-  const normed = after
+  const normsJoined = id !== "projector";
+  const weights = normsJoined ? `visual.deepstack_merger_list.${id.split(".").pop()}` : "visual.merger";
+  const patches = spatialMergeSize ** 2;
+  const squares = reshape(x, [x.shape[0], "tokens", patches, d]); // (batch, tokens, merge², hidden_size)
+  const joined = (y: Node): Node => reshape(y, [x.shape[0], "tokens", patches * d]); // (batch, tokens, merge² · hidden_size)
+  const normed = normsJoined
     ? norm(ctx, "ln", `${weights}.norm`, joined(squares))
     : joined(norm(ctx, "ln", `${weights}.norm`, squares));
   const names = [`${weights}.linear_fc1`, `${weights}.linear_fc2`] as const;
-  return mlp(ctx, normed, names, wide, activation("gelu"), { to: config.out_hidden_size });
+  return mlp(ctx, normed, names, {
+    hidden: patches * d,
+    act: activation("gelu"),
+    to: config.out_hidden_size,
+  });
 }

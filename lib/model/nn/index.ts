@@ -22,12 +22,16 @@ export {
   type BlockInputs,
   type Experts,
   gatedMlp,
+  type HeadShape,
   layerNorm,
+  type MlpOptions,
   type ModuleContext,
   mlp,
+  type NormWeights,
+  projectHeads,
   projection,
   rmsNorm,
-  rotary,
+  rotateHeads,
   splitHeads,
 } from "./layers.js";
 export { type RopeParameters, ropeFrequencies, ropeParameters, rotations, standardRope } from "./rope.js";

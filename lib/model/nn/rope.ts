@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { own } from "../../own.js";
 
 /** `rope_parameters` of config.json, as transformers 5 writes them. */
 export interface RopeParameters {
@@ -26,18 +27,45 @@ export interface RopeFrequencies {
 
 type Raw = Readonly<Record<string, unknown>>;
 
-/** Rotary parameters in one form, from `rope_parameters`, or the older `rope_theta` and `rope_scaling`. */
-export function standardRope(raw: Raw, maxPositions: number, theta = 10_000): RopeParameters {
-  const given = (raw.rope_parameters ?? raw.rope_scaling ?? {}) as Raw;
-  return ropeParameters({ rope_theta: raw.rope_theta ?? theta, ...given }, maxPositions);
+/**
+ * Rotary parameters in one form, from `rope_scaling` or `rope_parameters` and the older `rope_theta`: of two that are
+ * given, the first counts, as in transformers.
+ * @param raw with defaults filled in
+ */
+export function standardRope(raw: Raw): RopeParameters {
+  const given = part(raw, "rope_scaling") ?? part(raw, "rope_parameters") ?? {};
+  const original = raw.original_max_position_embeddings;
+  return ropeParameters(
+    {
+      rope_theta: raw.rope_theta,
+      ...given,
+      ...(typeof original === "number" && { original_max_position_embeddings: original }),
+    },
+    raw.max_position_embeddings,
+  );
 }
 
-/** One set of rotary parameters, checked. */
-export function ropeParameters(given: Raw, maxPositions: number): RopeParameters {
+/** An object of the config; undefined where it is null, left out or empty. */
+function part(raw: Raw, name: string): Raw | undefined {
+  const value = raw[name] ?? {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new ModalscopeError(
+      `config.json has "${name}": ${JSON.stringify(value).slice(0, 200)}.`,
+      "It must be an object.",
+    );
+  }
+  return Object.keys(value).length > 0 ? (value as Raw) : undefined;
+}
+
+/**
+ * One set of rotary parameters, checked.
+ * @param maxPositions `max_position_embeddings`, which a scaling that names no original length starts from
+ */
+export function ropeParameters(given: Raw, maxPositions: unknown): RopeParameters {
   const rope_type = String(given.rope_type ?? given.type ?? "default");
   const original = given.original_max_position_embeddings ?? maxPositions;
   const parameters = { ...given, rope_type, original_max_position_embeddings: original } as RopeParameters;
-  const needed = required[rope_type];
+  const needed = own(required, rope_type);
   if (!needed) {
     throw new ModalscopeError(
       `config.json asks for the rotary scaling "${rope_type}".`,

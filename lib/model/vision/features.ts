@@ -15,7 +15,7 @@ import type { RunContext } from "../engine/run-context.js";
 import { type Feeds, hookPoint, runPiece } from "../engine/run-piece.js";
 import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
 import { interpolatedPositions, patchRows, rotaryAngles } from "./patches.js";
-import { keptClassTokens, type VisionRows, visionRows } from "./rows.js";
+import { firstPatch, type VisionRows, visionRows } from "./rows.js";
 import { maskWithEdits, paddingMask, runTowerBlock, type TowerInputs } from "./tower.js";
 
 /** Features of a batch's images. */
@@ -154,13 +154,13 @@ export const NEWLINE = -1;
 
 /** By image, for each of its tokens: which of the readout's vectors it is, all rows' one after the other. */
 export function tokenRows(vision: VisionConfig, images: readonly BatchImage[], perRow: number): number[][] {
-  const kept = keptClassTokens(vision);
+  const first = firstPatch(vision);
   let firstRow = 0;
   return images.map(({ image }) => {
     const across = image.grid[2] / vision.spatialMergeSize;
     const own = image.tokens.map(({ kind, tile, row, column }) => {
       if (kind === "newline") return NEWLINE;
-      return (firstRow + tile) * perRow + (kind === "class" ? 0 : kept + row * across + column);
+      return (firstRow + tile) * perRow + (kind === "class" ? 0 : first + row * across + column);
     });
     firstRow += image.tiles.length;
     return own;

@@ -5,7 +5,7 @@ import { at, type Edit, type Edits } from "../edits/edit.js";
 import type { TextConfig, VisionConfig } from "../families/index.js";
 import type { ProcessedImage, VisualToken } from "../images/index.js";
 import { NEWLINE, tokenRows } from "./features.js";
-import { keptClassTokens, visionRows } from "./rows.js";
+import { firstPatch, visionRows } from "./rows.js";
 
 /** From the first up to, not including, the second. */
 export type CellRange = readonly [from: number, to: number];
@@ -80,11 +80,11 @@ export function patchPositions(
   region: ImageRegion = {},
 ): number[][] {
   const vision = requireVision(config.vision_config);
-  const kept = keptClassTokens(vision);
+  const first = firstPatch(vision);
   const { spatialMergeSize, classTokens } = vision;
   return positionsByRow(vision, batch, region, (within, { image: { grid, pixels } }) => {
-    if (within < kept) return [within];
-    const cell = within - kept;
+    if (within < first) return [within];
+    const cell = within - first;
     // Pixels that come as patches have those of one token together.
     if (pixels.shape.length === 2)
       return Array.from(

@@ -18,13 +18,16 @@ export function visionRows(vision: VisionConfig, images: readonly BatchImage[]):
   return {
     patches: rowPass(counts),
     tower: rowPass(counts.map((n) => n + vision.classTokens)),
-    tokens: rowPass(counts.map((n) => keptClassTokens(vision) + n / vision.spatialMergeSize ** 2)),
+    tokens: rowPass(counts.map((n) => firstPatch(vision) + n / vision.spatialMergeSize ** 2)),
   };
 }
 
-/** Class tokens that the language model sees, at the start of a row of the projector's. */
-export function keptClassTokens(vision: VisionConfig): number {
-  return vision.keepClassToken ? vision.classTokens : 0;
+/**
+ * Column of the first patch in a row of the projector's: 1 after a class token that the language model sees, −1 where
+ * the first patch itself is left out.
+ */
+export function firstPatch({ classTokens, skippedTokens }: VisionConfig): number {
+  return classTokens - skippedTokens;
 }
 
 /** The pass whose rows and columns a hook's tensor has: the prompt's, or one of the vision tower's. */

@@ -572,7 +572,7 @@ describe("experts that cannot be", () => {
     rejects({ num_experts_per_tok: 7 }, /7 experts.*There are 6/s));
   it("an activation that is not known", () => rejects({ hidden_act: "swish9" }, /activation "swish9"/));
   it("a number of experts that is none", () =>
-    rejects({ num_local_experts: -1 }, /"num_experts": -1.*positive integer/s));
+    rejects({ num_local_experts: -1 }, /"num_local_experts": -1.*positive integer/s));
   it("more experts than the checkpoint holds", () =>
     rejects({ num_local_experts: 8 }, /mlp\.gate\.weight" has the shape \(6, 16\).*\(8, 16\)/s));
   it("fewer experts than the checkpoint holds, with a router of that size", async () => {
@@ -599,7 +599,8 @@ describe("experts that cannot be", () => {
     );
     await assert.rejects(loadModel(folder), /experts\.gate_up_proj" has the shape \(6, 16, 24\)/);
   });
-  it("dense layers that are not there", () => rejects({ mlp_only_layers: [3] }, /mlp_only_layers.*0 to 2/s));
+  it("dense layers that cannot be", () =>
+    rejects({ mlp_only_layers: [-1] }, /mlp_only_layers.*whole numbers of zero or more/s));
   it("a dense layer whose weights are experts", () =>
     rejects({ mlp_only_layers: [0, 1] }, /lacks the weight "model\.layers\.0\.mlp\.(gate|up|down)_proj/));
 
