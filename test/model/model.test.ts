@@ -505,7 +505,7 @@ describe("bad input gets a clear error", () => {
     const change = (fields: object): void =>
       writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...fields }));
     change({ model_type: "qwen3000" });
-    await assert.rejects(loadModel(folder), says(/"qwen3000" is not known.*qwen2/s));
+    await assert.rejects(loadModel(folder), says(/"qwen3000" is not implemented.*qwen2/s));
     change({ intermediate_size: 47 });
     await assert.rejects(loadModel(folder), says(/By config\.json it should be \(47, 32\)/));
     change({ num_hidden_layers: 1e9 });
