@@ -88,7 +88,9 @@ function read(raw: RawConfig): Fields {
 function textFields(config: TextConfig, raw: RawConfig): Fields {
   const { model_type: _, layer_types, rope_parameters, vision_config, ...same } = config;
   const { experts, ...rest } = same as typeof same & { experts?: Experts[] };
-  const rope = [...new Set(layer_types)].flatMap((type) => {
+  // GPT-2 has no rotary angles, and names its ε otherwise.
+  const isGpt2 = textType(raw) === "gpt2";
+  const rope = [...new Set(isGpt2 ? [] : layer_types)].flatMap((type) => {
     const parameters = rope_parameters[type];
     const { inverse, scale } = ropeFrequencies(parameters, config.head_dim, config.max_position_embeddings);
     return [
@@ -110,6 +112,7 @@ function textFields(config: TextConfig, raw: RawConfig): Fields {
   return {
     ...rest,
     ...biases,
+    ...(isGpt2 && { rms_norm_eps: null }),
     ...Object.fromEntries(rope),
     layer_types: layer_types.map((type) => type[0]).join(""),
     ...(experts && expertFields(experts)),
