@@ -15,6 +15,7 @@ import {
   encodeMessage,
   type Message,
   newHeader,
+  queuedSend,
 } from "../../protocol/wire.js";
 import type { CellResult, RunnerKernel } from "./kernel.js";
 
@@ -99,6 +100,7 @@ function connect(
     shell: new Dealer({ routingId, linger: 0 }),
     control: new Dealer({ routingId, linger: 0 }),
   };
+  const sends = { shell: queuedSend(channels.shell), control: queuedSend(channels.control) };
   const iopub = new Subscriber({ receiveHighWaterMark: 0 });
   for (const channel of ["shell", "control"] as const)
     channels[channel].connect(address(connection, channel));
@@ -157,7 +159,7 @@ function connect(
     const message = { identities: [], header, parent: {}, metadata: {}, content, buffers: [] };
     return new Promise((resolve, reject) => {
       asked.set(header.msg_id, { resolve, reject, onMessage, idle: false });
-      channels[channel].send(encodeMessage(message, key)).catch(reject);
+      sends[channel](encodeMessage(message, key)).catch(reject);
     });
   }
 

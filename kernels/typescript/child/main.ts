@@ -46,8 +46,9 @@ connectStdin();
 const executor = createExecutor(notebookModules(folder), positions);
 
 keepListeners({
-  // The session handles SIGINT.
+  // Both are for what the cells have started (watchdog.ts). The session ends this process by SIGKILL.
   SIGINT: () => {},
+  SIGTERM: () => {},
   exit(code) {
     store(watchdogState, WatchdogSlot.exiting, 1);
     report({ type: "exit", code: Number(code) });

@@ -15,6 +15,9 @@ const { lock, watchdogState } = workerData as { lock: Int32Array; watchdogState:
 /** How long the cells' thread may take to answer an interrupt before what it computes is cut short. */
 const answerMs = 50;
 const nudgeMs = 20;
+const signalAgainMs = 1000;
+/** So many times what the cell has started is asked to stop before it is told to end. */
+const politeSignals = 3;
 
 /** The run that is being interrupted; what comes meanwhile waits, so that nothing of the next cell is cut short. */
 let interrupting: number | undefined;
@@ -29,7 +32,6 @@ commands.on("data", (chunk) => {
 commands.on("close", () => signalGroup("SIGKILL"));
 
 function take(command: Command): void {
-  if (command.type === "interrupt" && !hasEnded(command.run)) signalGroup("SIGINT");
   if (interrupting !== undefined) {
     if (command.type !== "interrupt" || command.run !== interrupting) waiting.push(command);
   } else if (command.type === "interrupt") void interrupt(command.run);
@@ -42,10 +44,18 @@ const hasEnded = (run: number): boolean => Atomics.load(watchdogState, WatchdogS
 async function interrupt(run: number): Promise<void> {
   interrupting = run;
   Atomics.store(watchdogState, WatchdogSlot.requested, run);
+  if (!hasEnded(run)) signalGroup("SIGINT");
+  // A cell may start one program after the other before it is cut short, and some, such as a shell's background jobs, ignore it.
+  let signals = 1;
+  const again = setInterval(
+    () => signalGroup(++signals > politeSignals ? "SIGTERM" : "SIGINT"),
+    signalAgainMs,
+  );
   while (!hasEnded(run)) {
     port?.postMessage({ type: "interrupt", run } satisfies Command);
     if (!(await until(() => hasEnded(run), answerMs))) await terminate(run);
   }
+  clearInterval(again);
   interrupting = undefined;
   for (const command of waiting.splice(0)) take(command);
 }

@@ -1,0 +1,118 @@
+/** What the checker accepts as an import runs, by the same rules: those of bundlers. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { temporaryFolder } from "../temporary.js";
+import { type Cells, openCells } from "./cells.js";
+
+const folder = temporaryFolder({
+  "data.json": '{ "name": "data", "list": [1, 2] }',
+  "helper.ts":
+    "import { far } from './deeper/far.js';\nexport enum Kind { One = 1 }\nexport const near = 'near ' + far;\nexport default Kind.One;",
+  "deeper/far.ts":
+    "import data from '../data.json' with { type: 'json' };\nexport const far = 'far ' + data.name;",
+  "view.tsx":
+    "const React = { createElement: (...all: unknown[]) => all };\nexport const view = <b>text</b>;",
+  "plain.js": "export const plain = 'plain';",
+  "folder/index.js": "export const inside = 'inside';",
+  "folder2/index.ts": "export const inside2: string = 'inside2';",
+  "node_modules/whole/package.json": '{"name":"whole","main":"main.js"}',
+  "node_modules/whole/main.js":
+    "function whole() { return 'called' }\nfor (const name of ['chunk', 'zip']) whole[name] = (list, n) => [name, list.length, n];\n;(function () { module.exports = whole }).call(this);",
+  "node_modules/whole/main.d.ts":
+    "declare const whole: { (): string; chunk(list: unknown[], n: number): unknown; zip(list: unknown[], n: number): unknown };\nexport = whole;",
+  "node_modules/whole/chunk.js": "module.exports = (list, n) => ['chunk alone', list.length, n];",
+  "node_modules/whole/chunk.d.ts":
+    "declare function chunk(list: unknown[], n: number): unknown;\nexport = chunk;",
+  "node_modules/was-esm/package.json": '{"name":"was-esm","main":"main.js"}',
+  "node_modules/was-esm/main.js":
+    "Object.defineProperty(exports, '__esModule', { value: true });\nexports.default = () => 'default';\nexports.named = 'named';",
+  "node_modules/was-esm/main.d.ts":
+    "declare const f: () => string;\nexport default f;\nexport declare const named: string;",
+  "node_modules/instance/package.json": '{"name":"instance","main":"main.js"}',
+  "node_modules/instance/main.js":
+    "class Box { constructor() { this.kept = 5 } open() { return this.kept } }\nmodule.exports = new Box();",
+  "node_modules/instance/main.d.ts": "declare const box: { kept: number; open(): number };\nexport = box;",
+});
+let cells: Cells;
+
+before(() => {
+  cells = openCells(folder);
+});
+after(() => cells.session.close());
+
+const imports: [code: string, value: string, expected: string][] = [
+  ["import d from './data.json' with { type: 'json' };", "d.name", "'data'"],
+  ["import e from './data.json';", "e.list", "[ 1, 2 ]"],
+  ["import { name as n } from './data.json';", "n", "'data'"],
+  ["import * as all from './data.json';", "all.name", "'data'"],
+  ["const dynamic = await import('./data.json');", "dynamic.default.name", "'data'"],
+  ["import w from 'whole';", "[w(), w.zip([], 2)]", "[ 'called', [ 'zip', 0, 2 ] ]"],
+  ["import * as _ from 'whole';", "_.chunk([1, 2], 1)", "[ 'chunk', 2, 1 ]"],
+  [
+    "import { chunk, zip } from 'whole';",
+    "[chunk([], 1), zip([], 2)]",
+    "[ [ 'chunk', 0, 1 ], [ 'zip', 0, 2 ] ]",
+  ],
+  ["const lazy = await import('whole');", "lazy.chunk([1], 1)", "[ 'chunk', 1, 1 ]"],
+  ["import alone from 'whole/chunk';", "alone([1], 3)", "[ 'chunk alone', 1, 3 ]"],
+  ["import was, { named } from 'was-esm';", "[was(), named]", "[ 'default', 'named' ]"],
+  ["import * as box from 'instance';", "[box.kept, box.open()]", "[ 5, 5 ]"],
+  ["import required = require('whole');", "required.chunk([1], 1)", "[ 'chunk', 1, 1 ]"],
+  ["import path = require('node:path');", "path.basename('a/b')", "'b'"],
+  [
+    "import helper = require('./helper.ts');",
+    "[helper.near, helper.Kind.One, helper.default]",
+    "[ 'near far data', 1, 1 ]",
+  ],
+  ["const viaRequire = require('./helper.ts');", "viaRequire.near", "'near far data'"],
+  ["const viaRequire2 = require('./helper');", "viaRequire2.near", "'near far data'"],
+  ["import one, { near } from './helper.ts';", "[near, one]", "[ 'near far data', 1 ]"],
+  ["import { plain } from './plain';", "plain", "'plain'"],
+  ["import { inside } from './folder';", "inside", "'inside'"],
+  ["import { inside2 } from './folder2';", "inside2", "'inside2'"],
+  ["import { view } from './view.tsx';", "view", "[ 'b', null, 'text' ]"],
+  ["import { view as view2 } from './view';", "view2", "[ 'b', null, 'text' ]"],
+  ["import url from 'data:text/javascript,export default 6';", "url", "6"],
+  ["const url2 = await import('data:text/javascript,export default 7');", "url2.default", "7"],
+  ["import * as fs from 'node:fs';", "typeof fs.readFileSync", "'function'"],
+  [
+    "namespace Outer { export const inner = 8; export interface Shape { a: number } }\nimport Inner = Outer.inner;",
+    "Inner",
+    "8",
+  ],
+];
+for (const [code, expression, expected] of imports)
+  test(`${code.replaceAll("\n", " ")} in this cell and the next`, async () => {
+    assert.equal(await cells.value(`${code}\n${expression}`), expected);
+    assert.equal(await cells.value(expression), expected);
+  });
+
+test("a file: URL is the file that it names, typed", async () => {
+  const url = pathToFileURL(join(folder, "helper.ts")).href;
+  assert.equal(await cells.value(`import { near as far } from ${JSON.stringify(url)}; far.length`), "13");
+  assert.match(
+    (await cells.error(`import { nothing } from ${JSON.stringify(url)}; nothing`)).evalue,
+    /nothing/,
+  );
+});
+
+test("a JSON or TypeScript file that has changed is read anew, by import and by require", async () => {
+  assert.equal(await cells.value("import before from './data.json'; before.name"), "'data'");
+  writeFileSync(join(folder, "data.json"), '{ "name": "changed" }');
+  assert.equal(await cells.value("import again from './data.json'; again.name"), "'changed'");
+  writeFileSync(join(folder, "helper.ts"), "export const near = 'new';");
+  assert.equal(await cells.value("require('./helper.ts').near"), "'new'");
+});
+
+test("what is not there is still an error", async () => {
+  assert.match((await cells.error("// @ts-nocheck\nimport x from './nowhere'; x")).evalue, /nowhere/);
+  assert.match(
+    (await cells.error("// @ts-nocheck\nimport { nowhere } from 'whole'; nowhere")).evalue,
+    /no export named 'nowhere'/,
+  );
+  assert.match((await cells.error("require('./nowhere.ts')")).evalue, /nowhere/);
+  assert.match((await cells.error("import x from 'not-installed-anywhere'; x")).evalue, /npm install/);
+});
