@@ -52,6 +52,8 @@ export interface Test {
   readonly measures: string;
   readonly quantity: Quantity;
   readonly rule: Rule;
+  /** Not what is claimed but what must hold before it can be asked: where it does not, the claim is not testable. */
+  readonly precondition: boolean;
   /** Least samples and events of the rarer kind; rates have 100 and 30, and a study may only ask for more. */
   readonly least: { readonly samples: number; readonly events: number };
 }
@@ -62,7 +64,7 @@ export type GateRule = "none" | "any" | readonly string[];
 export const VERDICTS = ["supported", "contradicted", "undecided", "not testable"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-/** A claim of a document. It holds when each of its tests does. */
+/** A claim of a document. Where its preconditions hold, it holds when each of its other tests does. */
 export interface Claim {
   readonly id: string;
   /** In one sentence of English. */

@@ -51,8 +51,8 @@ const LEVEL = 0.95;
 
 /**
  * The verdict on a claim: *supported* when the interval of every test lies inside its rule's range, *contradicted* when that of
- * one lies outside, *not testable* when one cannot be measured or the gate was not passed, otherwise *undecided*. No
- * significance is no contradiction: that takes an interval that leaves the range out.
+ * one lies outside, *not testable* when one cannot be measured, a precondition does not hold or the gate was not passed,
+ * otherwise *undecided*. No significance is no contradiction: that takes an interval that leaves the range out.
  * @throws ModalscopeError when the evidence is not what the claim's tests ask for.
  */
 export function judge(
@@ -73,21 +73,29 @@ export function judge(
   const done = tests.every((result) => result.evidence !== undefined);
   const stop = gate && gateStops(claim.gate, gate);
   if (stop) return { claim: claim.id, verdict: "not testable", because: stop, done, tests };
-  const verdict = ORDER.find((one) => tests.some((result) => result.verdict === one)) ?? "undecided";
-  const deciding = tests.filter((result) => result.verdict === verdict);
-  return {
-    claim: claim.id,
-    verdict,
-    because: deciding
-      .map(({ test, because }) => (claim.tests.size === 1 ? because : `${test}: ${because}`))
-      .join("; "),
-    done,
-    tests,
-  };
+  const unmet = tests.filter(
+    ({ test, verdict }) => claim.tests.get(test)?.precondition && verdict !== "supported",
+  );
+  const verdict = verdictOf(unmet.length > 0 ? unmet.map(unmetVerdict) : tests.map((own) => own.verdict));
+  const deciding =
+    unmet.length > 0
+      ? unmet.filter((own) => unmetVerdict(own) === verdict)
+      : tests.filter((own) => own.verdict === verdict);
+  const because = deciding.map((own) =>
+    claim.tests.size === 1 ? own.because : `${own.test}: ${own.because}`,
+  );
+  return { claim: claim.id, verdict, because: because.join("; "), done, tests };
 }
 
+/** A precondition that is contradicted says nothing of the claim. */
+const unmetVerdict = ({ verdict }: TestResult): Verdict =>
+  verdict === "contradicted" ? "not testable" : verdict;
+
 /** One test that fails decides; then one that cannot be made; then one that is open. */
-const ORDER: readonly Verdict[] = ["contradicted", "not testable", "undecided", "supported"];
+function verdictOf(verdicts: readonly Verdict[]): Verdict {
+  const order = ["contradicted", "not testable", "undecided"] as const;
+  return order.find((one) => verdicts.includes(one)) ?? "supported";
+}
 
 function judgeTest(name: string, test: Test, evidence: Evidence | Untestable): TestResult {
   if (isUntestable(evidence)) return { test: name, verdict: "not testable", because: evidence.untestable };
@@ -114,7 +122,7 @@ function judgeTest(name: string, test: Test, evidence: Evidence | Untestable): T
       );
   }
   const { from, to } = rangeOf(test.rule);
-  const found = `${formatInterval(contrast)}${counts ? ` of ${counts.samples}` : ""}`;
+  const found = `${formatInterval(contrast)} (n = ${counts?.samples ?? contrast.n})`;
   if (contrast.low > from && contrast.high < to)
     return result("supported", `${found} is ${ruleText(test.rule)}`);
   if (contrast.high < from || contrast.low > to)

@@ -169,8 +169,8 @@ function objection(
     if (fooled.length > 0) return because("the rule is met as well by", fooled);
     const untried = claim.nulls.filter((id) => verdictOn(id) === undefined);
     if (untried.length > 0) return because("not tried on", untried);
-    const empty = claim.nulls.every((id) => verdictOn(id) === "not testable");
-    return empty ? because("not testable where nothing is to be found either:", claim.nulls) : undefined;
+    const measured = claim.nulls.some((id) => row[checkpoints.findIndex((own) => own.id === id)]?.done);
+    return measured ? undefined : because("could not be measured where nothing is to be found:", claim.nulls);
   }
   if (verdict !== "contradicted") return undefined;
   const holding = planted((expected) => expected === "supported");

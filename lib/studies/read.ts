@@ -79,8 +79,11 @@ function readClaim(from: Fields, checkpoints: readonly Checkpoint[]): Claim {
       return [test, readTest(fieldsOf(value, `${from.at}.tests.${test}`))];
     }),
   );
-  if (tests.size === 0)
-    throw new ModalscopeError(`${from.at}.tests is empty.`, "Nothing would judge the claim.");
+  if (![...tests.values()].some(({ precondition }) => !precondition))
+    throw new ModalscopeError(
+      `${from.at}.tests has none that is no precondition.`,
+      "Nothing would judge the claim.",
+    );
   const others = checkpoints.filter(({ role }) => role !== "model").map((own) => own.id);
   const nulls = from.texts("nulls", MOST.checkpoints);
   for (const null_ of nulls) known(null_, others, `${from.at}.nulls`);
@@ -123,7 +126,7 @@ function checkBothWays(at: string, nulls: readonly string[], planted: ReadonlyMa
 }
 
 function readTest(from: Fields): Test {
-  from.only(["measures", "quantity", "rule", "least"]);
+  from.only(["measures", "quantity", "rule", "precondition", "least"]);
   const quantity = from.oneOf("quantity", QUANTITIES);
   const rule = readRule(fieldsOf(from.get("rule"), `${from.at}.rule`));
   if ((rule.kind === "monotone") !== (quantity === "trend"))
@@ -140,7 +143,13 @@ function readTest(from: Fields): Test {
         "Write shares, not per cent.",
       );
   }
-  return { measures: from.text("measures"), quantity, rule, least: readLeast(from, quantity) };
+  return {
+    measures: from.text("measures"),
+    quantity,
+    rule,
+    precondition: from.flag("precondition"),
+    least: readLeast(from, quantity),
+  };
 }
 
 /** Fields of each kind of rule besides `kind`, `against` and `shareOf`, and what must hold of their numbers. */

@@ -30,7 +30,12 @@ function tried(study: Study, model: Truth): Promise<ClaimsMatrix> {
         const truth = truthOf(claim, checkpoint, model);
         return [
           claim.id,
-          Object.fromEntries([...claim.tests].map(([name, test]) => [name, madeEvidence(test, truth)])),
+          Object.fromEntries(
+            [...claim.tests].map(([name, test]) => [
+              name,
+              madeEvidence(test, test.precondition && truth === "outside" ? "inside" : truth),
+            ]),
+          ),
         ];
       }),
     ),

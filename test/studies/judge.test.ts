@@ -104,6 +104,25 @@ describe("a verdict", () => {
     });
     assert.deepEqual([half.verdict, half.because, half.done], ["not testable", "two: no experts", false]);
   });
+  it("is not testable where a precondition does not hold, and open where that is open", () => {
+    const asked = claimOf({ tests: { matters: testJson({ precondition: true }), effect: testJson() } });
+    const on = (matters: number, effect: number): string => {
+      const part = (value: number) => evidenceFrom(test, { measured: estimate(value, 1) });
+      const { verdict, because } = judge(asked, { matters: part(matters), effect: part(effect) });
+      return `${verdict}, ${because.split(":")[0]}`;
+    };
+    assert.deepEqual(
+      [on(2, 2), on(2, -2), on(-2, 2), on(-2, -2), on(0, 2), on(0, -2)],
+      [
+        "supported, matters",
+        "contradicted, effect",
+        "not testable, matters",
+        "not testable, matters",
+        "undecided, matters",
+        "undecided, matters",
+      ],
+    );
+  });
   it("is that it cannot be tested, with the reason, where nothing was measured", () => {
     const found = judge(claim, { untestable: "this model has no experts" });
     assert.deepEqual(

@@ -85,7 +85,7 @@ describe("claims × checkpoints", () => {
           : measureOf(truth)(checkpoint, seed),
       ),
     );
-    assert.match(empty.because, /^not testable where nothing is to be found either: random weights/);
+    assert.match(empty.because, /^could not be measured where nothing is to be found: random weights/);
   });
 
   it("judges nulls without the gate, which would hide what their rule gives", async () => {

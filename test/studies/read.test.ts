@@ -64,7 +64,12 @@ const mutants: readonly [name: string, study: unknown, message: RegExp][] = [
       ],
       ["a misspelt verdict", { planted: { holds: "suported" } }, /"suported".*Did you mean "supported"/],
       ["an inherited checkpoint", { planted: { constructor: "supported" } }, /no checkpoint "constructor"/],
-      ["no tests", { tests: {} }, /tests is empty/],
+      ["no tests", { tests: {} }, /tests has none that is no precondition/],
+      [
+        "preconditions of nothing",
+        { tests: { there: testJson({ precondition: true }) } },
+        /tests has none that is no precondition/,
+      ],
       ["a gate of no kinds", { gate: [] }, /gate is empty/],
       ["an unknown gate", { gate: "all" }, /gate is "all".*none, any/],
       ["a headline in words", { headline: "yes" }, /headline is a string/],
