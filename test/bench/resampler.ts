@@ -27,7 +27,7 @@ const pictures = [
   "test/fixtures/images/files/photo.jpg",
   "test/fixtures/vision/images/square.png",
   "test/fixtures/images/files/odd.png",
-  "notebooks/pictures/jupyterlab.png",
+  "notebooks/images/jupyterlab.png",
 ];
 const home = join(import.meta.dirname, "../../..");
 const fixtures = join(home, "test/fixtures");

@@ -36,7 +36,7 @@ export function shown(notebook: Notebook, id: string): string {
     .join("\n");
 }
 
-/** Cells show so many figures, each with plotly's data and a picture for clients that cannot draw it. */
+/** Cells show so many figures, each with plotly's data and an image for clients that cannot draw it. */
 export function checkFigures(notebook: Notebook, counts: Readonly<Record<string, number>>): void {
   for (const [id, count] of Object.entries(counts)) {
     const bundles = (notebook.cells.find((c) => c.id === id)?.outputs ?? [])

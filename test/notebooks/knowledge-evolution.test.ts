@@ -70,7 +70,7 @@ describe("notebook 05-knowledge-evolution", () => {
       done = await run("untrained", { model: untrained() });
     });
 
-    it("says what cannot be tested, and supports nothing about what was said of the pictures", () => {
+    it("says what cannot be tested, and supports nothing about what was said of the images", () => {
       checkInstruments(done);
       const table = shown(done, "verdict-table");
       assert.match(table, /not testable +nothing was hallucinated/);

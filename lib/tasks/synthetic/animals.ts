@@ -1,7 +1,7 @@
 import type { Random } from "../../random.js";
 import { blank, box, type Colour, mark } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
-import { ANIMALS, LOOK_ALIKES } from "./animal-pictures.js";
+import { ANIMALS, LOOK_ALIKES } from "./animal-drawings.js";
 import { type Question, type SyntheticTask, withArticle, wordSet } from "./synthetic-task.js";
 import { draw, mirror } from "./things.js";
 

@@ -79,7 +79,7 @@ export function blind<Annotation>(task: VisualTask<Annotation>): VisualTask<Anno
 }
 
 /** The same question with another task's image: the null of a study that shuffles images. */
-export function withPictureOf<Annotation>(
+export function withImageOf<Annotation>(
   task: VisualTask<Annotation>,
   other: VisualTask<Annotation>,
 ): VisualTask<Annotation> {
@@ -88,14 +88,11 @@ export function withPictureOf<Annotation>(
 
 /** The one raster of a synthetic task. */
 export function rasterOf(task: VisualTask): Raster {
-  const [picture] = task.images;
-  if (picture === undefined || typeof picture === "string" || picture instanceof Uint8Array) {
-    throw new ModalscopeError(
-      `Task "${task.id}" has no raster.`,
-      "Only drawn tasks with a picture have one.",
-    );
+  const [image] = task.images;
+  if (image === undefined || typeof image === "string" || image instanceof Uint8Array) {
+    throw new ModalscopeError(`Task "${task.id}" has no raster.`, "Only drawn tasks with an image have one.");
   }
-  return picture;
+  return image;
 }
 
 function typesOf(

@@ -31,7 +31,7 @@ export {
   inWords,
   rasterOf,
   taskStream,
-  withPictureOf,
+  withImageOf,
 } from "./draw.js";
 export { type Counted, type CountScene, hands } from "./hands.js";
 export { type PlanetScene, planets } from "./planets.js";

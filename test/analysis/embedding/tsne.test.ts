@@ -87,7 +87,7 @@ describe("gradient", () => {
 });
 
 describe("t-SNE", () => {
-  it("has numpy's cost for scikit-learn's picture", async () => {
+  it("has numpy's cost for scikit-learn's embedding", async () => {
     const y = Float64Array.from(goldens.tsne.picture.flat());
     assertClose([tsneCost(y, await affinities(points, 15))], [goldens.tsne.pca.cost], 1e-8, "cost");
   });
@@ -133,7 +133,7 @@ describe("t-SNE", () => {
 });
 
 describe("neighbours and clusters", () => {
-  const picture = Array.from({ length: 200 }, (_, i) => {
+  const embedding = Array.from({ length: 200 }, (_, i) => {
     const x = points.data.subarray(8 * i);
     return [x[0] - x[2], x[1] + 0.5 * x[3] ** 2];
   });
@@ -144,12 +144,17 @@ describe("neighbours and clusters", () => {
   });
   it("trustworthiness and continuity are scikit-learn's, to 1e-10", async () => {
     for (const [k, expected] of Object.entries(goldens.clusters.trustworthiness)) {
-      const found = await trustworthiness(points, picture, { neighbours: Number(k) });
+      const found = await trustworthiness(points, embedding, { neighbours: Number(k) });
       assertClose([found], [expected], 1e-10, `k = ${k}`);
     }
-    assertClose([await trustworthiness(picture, points)], [goldens.clusters.continuity], 1e-10, "continuity");
+    assertClose(
+      [await trustworthiness(embedding, points)],
+      [goldens.clusters.continuity],
+      1e-10,
+      "continuity",
+    );
     assertClose([await trustworthiness(points, points)], [1], 1e-15, "of the points themselves");
-    await assert.rejects(trustworthiness(points, picture, { neighbours: 100 }), /below n\/2/);
+    await assert.rejects(trustworthiness(points, embedding, { neighbours: 100 }), /below n\/2/);
   });
   it("silhouettes are scikit-learn's", () => {
     const groups = Array.from({ length: 200 }, (_, i) => i % 5);

@@ -10,7 +10,7 @@ import { assertClose } from "../goldens.js";
 
 const VARIANTS = ["llava-default", "llava_next-vicuna", "gemma3-window", "qwen3_vl_moe-top2"];
 
-/** On real models with pictures; their own logits are the independent answer. */
+/** On real models with images; their own logits are the independent answer. */
 for (const variant of VARIANTS) {
   describe(`early exit of ${variant}`, async () => {
     const model = await open(variant);

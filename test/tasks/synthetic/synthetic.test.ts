@@ -23,7 +23,7 @@ import {
   syntheticTaskNamed,
   syntheticVocabulary,
   type VisualTask,
-  withPictureOf,
+  withImageOf,
   wordsOf,
 } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "./solve.js";
@@ -212,9 +212,9 @@ describe("controls", () => {
     assert.deepEqual([words.images, words.prompt, words.answers], [[], task.prompt, task.answers]);
     assert.ok(words.textDescription);
     assert.deepEqual([blind(task).images, blind(task).textDescription], [[], undefined]);
-    assert.equal(withPictureOf(task, other).images[0], other.images[0]);
-    assert.equal(withPictureOf(task, other).answers, task.answers);
-    assert.equal(new Set([task, words, blind(task), withPictureOf(task, other)].map((t) => t.id)).size, 4);
+    assert.equal(withImageOf(task, other).images[0], other.images[0]);
+    assert.equal(withImageOf(task, other).answers, task.answers);
+    assert.equal(new Set([task, words, blind(task), withImageOf(task, other)].map((t) => t.id)).size, 4);
   });
   it("have no raster", () => {
     assert.throws(() => rasterOf(blind(task)), /has no raster/);
