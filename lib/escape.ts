@@ -1,4 +1,5 @@
 /** Text from models, data and notebooks passes through here before it becomes markup. */
+import { own } from "./own.js";
 
 const entities: Readonly<Record<string, string>> = {
   "&": "&amp;",
@@ -10,7 +11,7 @@ const entities: Readonly<Record<string, string>> = {
 
 /** `text` as HTML that shows exactly these characters, in an element or a quoted attribute. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => entities[c]);
+  return text.replace(/[&<>"']/g, (c) => own(entities, c)!);
 }
 
 /**
@@ -19,7 +20,7 @@ export function escapeHtml(text: string): string {
  */
 export function escapeLabel(text: string): string {
   return text
-    .replace(/[&<>]/g, (c) => entities[c])
+    .replace(/[&<>]/g, (c) => own(entities, c)!)
     .replace(/\n/g, "\\n")
     .replace(/\r/g, "\\r")
     .replace(/\t/g, "\\t");

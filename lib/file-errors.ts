@@ -1,3 +1,5 @@
+import { own } from "./own.js";
+
 const troubles: Readonly<Record<string, string>> = {
   EACCES: "You may not do that there.",
   EISDIR: "It is a folder.",
@@ -10,5 +12,5 @@ const troubles: Readonly<Record<string, string>> = {
 /** Reason why a file cannot be read or written, in words. */
 export function describeFileError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  return troubles[code ?? ""] ?? `${message}.`;
+  return own(troubles, code ?? "") ?? `${message}.`;
 }

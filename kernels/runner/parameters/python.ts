@@ -1,3 +1,4 @@
+import { own } from "../../../lib/own.js";
 import type { DeclaredParameter, GivenParameter, Translator, WrongParameter } from "./translator.js";
 import type { ParameterValue } from "./values.js";
 
@@ -80,7 +81,7 @@ function fits(value: ParameterValue, type: string, lenient: boolean): boolean {
   const parts = type.replace(/^Optional\[(.*)\]$/, "$1 | None").split("|");
   return parts.some((part) => {
     const [name] = part.trim().split("[", 1);
-    const test = tests[name.toLowerCase()];
+    const test = own(tests, name.toLowerCase());
     return test === undefined || test(value) || (lenient && name === "int" && typeof value === "number");
   });
 }

@@ -1,5 +1,7 @@
 /** What a capture request keeps of a hook's tensor, which may come in parts. */
+
 import { ModalscopeError } from "../../errors.js";
+import { own } from "../../own.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../../tensor.js";
 import { type Positions, resolvePositions } from "../batch/batch.js";
 import { MASKED_SCORE, type Pass } from "../batch/pass.js";
@@ -35,7 +37,7 @@ export function captureShapes(hook: Hook, request: CaptureSpec, pass: Extent): [
   };
   const { time, head } = axesOf(hook);
   const { reduce, heads } = request;
-  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (lengths[d] ?? pass.seqLength)));
+  const shape = hook.shape.map((d) => (typeof d === "number" ? d : (own(lengths, d) ?? pass.seqLength)));
   shape[time] = countOf(positionsIn(request, pass), pass.seqLength);
   if (heads && head !== undefined) shape[head] = heads.length;
   if (reduce === "mean") return [["", shape.filter((_, i) => i !== time)]];

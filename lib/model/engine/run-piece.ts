@@ -1,4 +1,5 @@
 /** Runs one piece of the model, a block or the head, with the edits and captures inside it. */
+import { own } from "../../own.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/pass.js";
 import { affineInputs, applyEdits, isAffine, replacementInputs } from "../edits/apply.js";
@@ -121,5 +122,5 @@ export function shapeOf(hook: Hook, pass: Pass, x: Tensor): number[] {
     tokens: pass.seqLength,
     keys: keyCount(pass),
   };
-  return hook.shape.map((d) => (typeof d === "number" ? d : lengths[d]));
+  return hook.shape.map((d) => (typeof d === "number" ? d : own(lengths, d)!));
 }

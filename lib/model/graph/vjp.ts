@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import { type Node, type Shape, sorted } from "./node.js";
 import * as ops from "./ops.js";
 
@@ -43,7 +44,7 @@ export function pullback(
   for (const n of [...order].reverse()) {
     const g = total.get(n);
     if (!g || options.frozen?.has(n) || !n.inputs.some((i) => live.has(i))) continue;
-    const rule = rules[n.op];
+    const rule = own(rules, n.op);
     if (!rule) throw new TypeError(`The operation ${n.op} has no derivative.`);
     n.inputs.forEach((operand, i) => {
       if (!live.has(operand)) return;

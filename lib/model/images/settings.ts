@@ -126,7 +126,7 @@ export function kindOf<T extends string>(fields: Fields, known: readonly T[]): T
 
 export function filterOf(fields: Fields, fallback: Filter): Filter {
   const value = fields.values.resample ?? FILTERS.indexOf(fallback);
-  const filter = FILTERS[value as number];
+  const filter = typeof value === "number" ? FILTERS[value] : undefined;
   if (filter) return filter;
   throw new ModalscopeError(
     `${fields.file} has "resample": ${JSON.stringify(value)}.`,

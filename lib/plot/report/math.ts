@@ -1,6 +1,8 @@
 /** Formulas as MathML, which needs no fonts and no script. */
+
 import katex from "katex";
 import type { MarkdownIt } from "markdown-it";
+import { own } from "../../own.js";
 
 /** `tex` as a `<math>` element; a formula that cannot be read shows its source in red, with the reason. */
 export function mathHtml(tex: string, display: boolean): string {
@@ -175,9 +177,9 @@ const earlier: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 function inVariant(text: string, variant: string): string {
-  const [capital, small, digit] = variants[variant];
+  const [capital, small, digit] = own(variants, variant)!;
   return text.replace(/[A-Za-z0-9]/g, (c) => {
-    const known = earlier[variant]?.[c];
+    const known = own(own(earlier, variant) ?? {}, c);
     if (known) return known;
     const code = c.charCodeAt(0);
     if (code >= 97) return String.fromCodePoint(small + code - 97);

@@ -1,10 +1,12 @@
 /** Writes figures to files. */
+
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "../../escape.js";
 import { makeFolder } from "../../folder.js";
+import { own } from "../../own.js";
 import { browserOnly, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
 import { plotlyConfig, titleOf } from "../figure.js";
 import type { Figure } from "../plotly.js";
@@ -26,7 +28,7 @@ const writers: Readonly<Record<string, Writer>> = {
  * @throws when the ending is another one, or an image is asked for that needs a browser
  */
 export function save(figure: Figure, path: string, options: ImageOptions = {}): void {
-  const write = writers[extname(path).toLowerCase()];
+  const write = own(writers, extname(path).toLowerCase());
   if (!write)
     throw new ModalscopeError(
       `A figure cannot be saved as "${path}".`,

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { type Split, splitOf } from "../split.js";
 import {
@@ -99,5 +100,5 @@ function fillIn(
     "a+2d": `${a + 2 * b}`,
     ...words,
   };
-  return template.replace(/\{([^}]+)\}/g, (_, slot: string) => slots[slot]);
+  return template.replace(/\{([^}]+)\}/g, (_, slot: string) => own(slots, slot)!);
 }

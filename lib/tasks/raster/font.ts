@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Raster } from "../visual-task.js";
 import { box, type Colour, type Region } from "./paint.js";
 
@@ -102,7 +103,7 @@ export function writeCentred(
 }
 
 function glyph(character: string): string[] {
-  const rows = GLYPHS[character.toUpperCase()];
+  const rows = own(GLYPHS, character.toUpperCase());
   if (rows === undefined) throw new RangeError(`The pixel font has no "${character}".`);
   return rows.split(" ");
 }

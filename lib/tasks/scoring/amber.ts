@@ -1,4 +1,5 @@
 /** AMBER's scores of descriptions (Wang et al. 2023, https://arxiv.org/abs/2311.07397; its `inference.py`). */
+import { own } from "../../own.js";
 
 /** Objects that an image holds, and objects that one may wrongly expect in it. */
 export interface AmberAnnotation {
@@ -157,7 +158,8 @@ const IRREGULAR: Readonly<Record<string, string>> = {
 /** A word and what it may be the plural of, likeliest first. */
 function singulars(word: string): string[] {
   const forms = [word];
-  if (IRREGULAR[word]) forms.push(IRREGULAR[word]);
+  const irregular = own(IRREGULAR, word);
+  if (irregular) forms.push(irregular);
   if (word.endsWith("ies")) forms.push(`${word.slice(0, -3)}y`);
   if (word.endsWith("s")) forms.push(word.slice(0, -1));
   if (word.endsWith("es")) forms.push(word.slice(0, -2));

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { blank, box, type Colour, mark } from "../raster/paint.js";
 import type { Raster } from "../visual-task.js";
@@ -43,7 +44,7 @@ export const animals: SyntheticTask<AnimalScene> = {
     };
   },
 
-  question: (scene, type, random) => ASK[type](scene, random),
+  question: (scene, type, random) => own(ASK, type)!(scene, random),
   questionTypes: () => Object.keys(ASK),
   category: ({ animal }) => animal,
 

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName } from "../raster/colours.js";
 import { blank, box, mark, paint } from "../raster/paint.js";
@@ -92,12 +93,12 @@ export function captionTask(options: CaptionOptions = {}): SyntheticTask<Caption
       const share = split === "train" ? together : togetherHeldOut;
       for (;;) {
         const scene = drawScene(random, share, split === "train" ? slips : 0);
-        if (CAN_ASK[type]?.(scene) ?? true) return scene;
+        if (own(CAN_ASK, type)?.(scene) ?? true) return scene;
       }
     },
 
-    question: (scene, type, random, split) => ASK[type](scene, random, split),
-    questionTypes: (scene) => Object.keys(ASK).filter((type) => CAN_ASK[type]?.(scene) ?? true),
+    question: (scene, type, random, split) => own(ASK, type)!(scene, random, split),
+    questionTypes: (scene) => Object.keys(ASK).filter((type) => own(CAN_ASK, type)?.(scene) ?? true),
     // What is easily overlooked is not looked up.
     listings: ({ place, things }) => [
       {

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, inkOn, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, writeCentred } from "../raster/font.js";
@@ -73,7 +74,7 @@ export const charts: SyntheticTask<ChartScene> = {
     }
   },
 
-  question: (scene, type, random) => ASK[type](scene, random),
+  question: (scene, type, random) => own(ASK, type)!(scene, random),
   questionTypes: ({ kind }) => Object.keys(ASK).filter((type) => type !== "rises" || kind === "line"),
   listings(scene) {
     const { kind, names, values } = scene;

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { BLACK, COLOURS, GRAY, LIGHT, WHITE } from "../raster/colours.js";
 import { GLYPH_HEIGHT, textWidth, write } from "../raster/font.js";
@@ -57,13 +58,13 @@ export function documentTask({ words }: WordOptions = {}): SyntheticTask<PageSce
     ),
 
     scene(random, type) {
-      const layout = random.pick(LAYOUTS_FOR[type] ?? LAYOUTS);
+      const layout = random.pick(own(LAYOUTS_FOR, type) ?? LAYOUTS);
       return { layout, fields: FIELDS[layout](random, lists) };
     },
 
-    question: ({ layout, fields }, type, random) => ASK[type](layout, fields, random),
+    question: ({ layout, fields }, type, random) => own(ASK, type)!(layout, fields, random),
     questionTypes: ({ layout }) =>
-      Object.keys(ASK).filter((type) => (LAYOUTS_FOR[type] ?? LAYOUTS).includes(layout)),
+      Object.keys(ASK).filter((type) => (own(LAYOUTS_FOR, type) ?? LAYOUTS).includes(layout)),
     listings({ layout, fields }) {
       const entries = written({ layout, fields });
       const ordered = LAYOUTS_FOR.more.includes(layout);

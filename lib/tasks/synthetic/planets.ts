@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { COLOURS, GRAY, mixed, WHITE } from "../raster/colours.js";
 import {
@@ -169,8 +170,10 @@ export const planets: SyntheticTask<PlanetScene> = {
 
   scene(random) {
     const planet = random.pick(NAMES);
-    const own = random.uniform() < OWN;
-    const beside = own ? PLANETS[planet].associate : random.pick([...Object.keys(BESIDE), "nothing"]);
+    const isAssociate = random.uniform() < OWN;
+    const beside = isAssociate
+      ? own(PLANETS, planet)!.associate
+      : random.pick([...Object.keys(BESIDE), "nothing"]);
     return {
       planet,
       beside,
@@ -181,7 +184,7 @@ export const planets: SyntheticTask<PlanetScene> = {
     };
   },
 
-  question: (scene, type, random) => ASK[type](scene, random),
+  question: (scene, type, random) => own(ASK, type)!(scene, random),
   questionTypes: () => Object.keys(ASK),
   category: ({ planet }) => planet,
 
@@ -191,7 +194,7 @@ export const planets: SyntheticTask<PlanetScene> = {
     const dot = Math.max(1, Math.floor(size / 48));
     for (const [sx, sy] of stars)
       paint(raster, box(Math.floor(sx * unit), Math.floor(sy * unit), dot, dot), GRAY);
-    const { look, ringed } = PLANETS[planet];
+    const { look, ringed } = own(PLANETS, planet)!;
     const [left, top, side] = [(x - radius) * unit, (y - radius) * unit, 2 * radius * unit];
     if (ringed) paint(raster, ring(x * unit, y * unit, radius * unit), [196, 170, 120]);
     draw(raster, look, left, top, side);
@@ -199,9 +202,9 @@ export const planets: SyntheticTask<PlanetScene> = {
       const front = within(ring(x * unit, y * unit, radius * unit), box(0, y * unit, size, size));
       paint(raster, front, [196, 170, 120]);
     }
-    mark(raster, disc(x * unit, y * unit, radius * unit), [planet, PLANETS[planet].colour]);
+    mark(raster, disc(x * unit, y * unit, radius * unit), [planet, own(PLANETS, planet)!.colour]);
     if (beside !== "nothing") {
-      draw(raster, BESIDE[beside], 66 * unit, 3 * unit, 30 * unit);
+      draw(raster, own(BESIDE, beside)!, 66 * unit, 3 * unit, 30 * unit);
       mark(raster, box(66 * unit, 3 * unit, 30 * unit, 30 * unit), [beside]);
     }
     return raster;
@@ -209,7 +212,7 @@ export const planets: SyntheticTask<PlanetScene> = {
 
   textDescription({ planet, beside }) {
     const other = beside === "nothing" ? beside : withArticle(beside);
-    return `${withArticle(PLANETS[planet].colour)} planet with ${MARKS[planet]}. ${other} beside it.`;
+    return `${withArticle(own(PLANETS, planet)!.colour)} planet with ${own(MARKS, planet)}. ${other} beside it.`;
   },
 };
 
@@ -236,6 +239,6 @@ const ASK: Readonly<Record<string, (scene: PlanetScene, random: Random) => Quest
     const other = random.pick(NAMES.filter((name) => name !== planet));
     return { prompt: `is this ${random.shuffle([planet, other]).join(" or ")}?`, answer: planet };
   },
-  color: ({ planet }) => ({ prompt: "what color is the planet?", answer: PLANETS[planet].colour }),
+  color: ({ planet }) => ({ prompt: "what color is the planet?", answer: own(PLANETS, planet)!.colour }),
   beside: ({ beside }) => ({ prompt: "what is beside the planet?", answer: beside }),
 };

@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import {
   COLOUR_NAMES,
@@ -91,7 +92,7 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
       };
     },
 
-    question: ({ carriers }, type, random) => ASK[type](carriers, random),
+    question: ({ carriers }, type, random) => own(ASK, type)!(carriers, random),
     questionTypes({ carriers: [first, second] }) {
       if (!second) return ["alone"];
       const lined = [

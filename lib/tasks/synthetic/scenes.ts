@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/colours.js";
 import { blank, type Colour, mark, paint, placed } from "../raster/paint.js";
@@ -83,7 +84,7 @@ export const scenes: SyntheticTask<ObjectScene> = {
     };
   },
 
-  question: (scene, type, random) => ASK[type](scene, random),
+  question: (scene, type, random) => own(ASK, type)!(scene, random),
   questionTypes({ objects }) {
     const several = objects.length > 1 && alone(objects, "shape").length === objects.length;
     return [

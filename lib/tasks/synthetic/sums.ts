@@ -1,3 +1,4 @@
+import { own } from "../../own.js";
 import { BLACK, COLOUR_NAMES, COLOURS, type ColourName, WHITE } from "../raster/colours.js";
 import { textWidth, writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, mark, paint } from "../raster/paint.js";
@@ -49,10 +50,12 @@ export const sums: SyntheticTask<SumScene> = {
   ),
 
   scene(random, type) {
-    const operation = NAMES[type] ?? random.pick(Object.values(NAMES));
+    const operation = own(NAMES, type) ?? random.pick(Object.values(NAMES));
     const all = SUMS[operation];
     // Where the result is asked for it is drawn first, so that each is the answer as often as the others.
-    const result = type in NAMES && random.pick([...new Set(all.map(([a, b]) => RESULT[operation](a, b)))]);
+    const result =
+      own(NAMES, type) !== undefined &&
+      random.pick([...new Set(all.map(([a, b]) => RESULT[operation](a, b)))]);
     const [left, right] = random.pick(
       all.filter(([a, b]) => result === false || RESULT[operation](a, b) === result),
     );
@@ -74,7 +77,7 @@ export const sums: SyntheticTask<SumScene> = {
   },
 
   questionTypes: ({ operation }) => [
-    ...Object.keys(NAMES).filter((n) => NAMES[n] === operation),
+    ...Object.keys(NAMES).filter((n) => own(NAMES, n) === operation),
     "left",
     "right",
   ],

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { familyOf } from "../../../lib/model/families/index.js";
+import { imageProcessor } from "../../../lib/model/images/index.js";
+import { activation } from "../../../lib/model/nn/index.js";
 import { says } from "../../refusals.js";
 import { fixture } from "../goldens.js";
 
@@ -43,6 +45,25 @@ describe("a config value that cannot be, or that no family here knows, is refuse
     it(`${variant}: ${JSON.stringify(fields)}`, () => {
       parse(raw(variant));
       assert.throws(() => parse({ ...raw(variant), ...fields }), says(message));
+    });
+  }
+
+  const inherited = ["constructor", "toString", "__proto__", "hasOwnProperty", "valueOf"];
+  for (const name of inherited) {
+    it(`a name that every object inherits names nothing: ${name}`, () => {
+      const moe = { model_type: "qwen3_moe", hidden_act: name };
+      const llava = { model_type: "llava", vision_config: { model_type: name } };
+      assert.throws(() => familyOf({ model_type: name }), says(/architecture ".*" is not implemented/));
+      assert.throws(
+        () => familyOf({ model_type: "llava", text_config: { model_type: name } }),
+        says(/is not implemented/),
+      );
+      assert.throws(() => parse(llava), says(/vision tower of the model type/));
+      assert.throws(() => parse(moe), says(/asks for the activation/));
+      assert.throws(() => activation(name), says(/asks for the activation/));
+      const scaled = { ...raw("llama-gqa2"), rope_parameters: { rope_type: name, rope_theta: 1e4 } };
+      assert.throws(() => parse(scaled), says(/rotary scaling/));
+      assert.throws(() => imageProcessor(name, { config: {} }), says(/text-only/));
     });
   }
 
