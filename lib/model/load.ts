@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
+import { anything, checkOptions, integer, type OptionChecks, oneOf, TASK_OPTIONS, text } from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/index.js";
 import {
@@ -37,6 +38,15 @@ export interface LoadOptions extends TaskOptions {
   readonly cache?: string | false;
 }
 
+const LOAD_OPTIONS: OptionChecks<LoadOptions> = {
+  ...TASK_OPTIONS,
+  device: text,
+  float: oneOf("float32", "float64"),
+  memory: anything,
+  threads: integer(1),
+  cache: (value) => (value === false ? undefined : text(value)),
+};
+
 /** Shares of the memory budget: for sessions, for captures; the rest is for what passes through. */
 const SESSION_SHARE = 0.7;
 const CAPTURE_SHARE = 0.25;
@@ -53,6 +63,7 @@ const WORK_SHARE = 0.1;
  * @throws ModalscopeError when it is not found, damaged, of an unknown architecture, or contradicts its config
  */
 export async function loadModel(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
+  checkOptions("loadModel", options, LOAD_OPTIONS);
   const path = resolveModel(nameOrPath);
   const device = options.device ?? "cpu";
   await tryDevice(device);

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../errors.js";
+import { checkOptions, flag, integer, type OptionChecks, oneOf, record } from "../options.js";
 import type { Tensor } from "../tensor.js";
 import { type Batch, type PadOptions, padTokens } from "./batch/batch.js";
 import {
@@ -14,9 +15,9 @@ import { weightTensor } from "./engine/check-weights.js";
 import type { Engine } from "./engine/engine.js";
 import type { TextConfig } from "./families/index.js";
 import { generate } from "./forward/generate.js";
-import type { Generated, GenerateOptions } from "./forward/generate-options.js";
+import { checkGenerateOptions, type Generated, type GenerateOptions } from "./forward/generate-options.js";
 import { prepareRun } from "./forward/prepare-run.js";
-import { type RunOptions, type RunResult, run } from "./forward/run.js";
+import { checkRunOptions, type RunOptions, type RunResult, run } from "./forward/run.js";
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
 export class Model {
@@ -80,6 +81,7 @@ export class Model {
    * prompt, or there is no tokenizer
    */
   async prepare(prompts: Prompt | readonly Prompt[], options: PrepareOptions = {}): Promise<Batch> {
+    checkOptions("model.prepare", options, PREPARE_OPTIONS);
     const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
     const reader = {
       tokenizer: this.needTokenizer(),
@@ -93,6 +95,7 @@ export class Model {
    * @throws ModalscopeError for an empty batch or row, an id that is none, or a row that is too long
    */
   batch(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
+    checkOptions("model.batch", options, PAD_OPTIONS);
     return this.checked(padTokens(rows, this.padding(options)));
   }
 
@@ -139,6 +142,7 @@ export class Model {
    * @throws ModalscopeError when there is no tokenizer
    */
   decode(ids: readonly number[] | Int32Array, options: { skipSpecialTokens?: boolean } = {}): string {
+    checkOptions("model.decode", options, { skipSpecialTokens: flag });
     if (ids.length === 0) return "";
     return this.needTokenizer().decode(Array.from(ids), {
       skip_special_tokens: options.skipSpecialTokens ?? true,
@@ -151,6 +155,7 @@ export class Model {
    * none, or more captures, logits and kept keys than the memory holds
    */
   async run(input: Batch | Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunResult> {
+    checkRunOptions(options);
     const batch = isBatch(input) ? input : await this.prepare(input);
     return run(prepareRun(this.engine, batch, options), options);
   }
@@ -164,6 +169,7 @@ export class Model {
     input: Batch | Prompt | readonly Prompt[],
     options: GenerateOptions = {},
   ): Promise<Generated[]> {
+    checkGenerateOptions(options);
     const batch = isBatch(input) ? input : await this.prepare(input);
     return generate(this, batch, options);
   }
@@ -183,6 +189,9 @@ export class Model {
     );
   }
 }
+
+const PAD_OPTIONS: OptionChecks<PadOptions> = { paddingSide: oneOf("left", "right"), padTokenId: integer(0) };
+const PREPARE_OPTIONS: OptionChecks<PrepareOptions> = { ...PAD_OPTIONS, imageProcessor: record };
 
 export function isBatch(input: unknown): input is Batch {
   return typeof input === "object" && input !== null && "inputIds" in input;

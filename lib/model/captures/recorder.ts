@@ -1,4 +1,14 @@
 import { ModalscopeError } from "../../errors.js";
+import {
+  anything,
+  checkOptions,
+  flag,
+  integers,
+  type OptionChecks,
+  oneOf,
+  positions,
+  required,
+} from "../../options.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Pass } from "../batch/pass.js";
 import { createSafetensors, type SafetensorsWriter } from "../checkpoint/index.js";
@@ -8,6 +18,14 @@ import { CaptureBuffer, type CaptureSpec, captureShapes, checkRequest, type Exte
 
 /** What to keep of a run. A bare pattern keeps whole tensors. */
 export type CaptureRequest = string | RegExp | CaptureSpec;
+
+const CAPTURE_OPTIONS: OptionChecks<CaptureSpec> = {
+  hook: required(anything, "a hook's name or pattern"),
+  positions,
+  padRows: flag,
+  heads: integers,
+  reduce: (value) => (typeof value === "object" && value !== null ? undefined : oneOf("mean", "norm")(value)),
+};
 
 interface WantedCapture {
   readonly key: string;
@@ -33,6 +51,7 @@ export class CaptureRecorder {
   ) {
     for (const given of requests) {
       const request = typeof given === "string" || given instanceof RegExp ? { hook: given } : given;
+      checkOptions("A capture", request, CAPTURE_OPTIONS);
       for (const { name } of matchRunning(hooks, request.hook, runs)) {
         const list = this.wanted.get(name) ?? [];
         const key = captureName(name, request);

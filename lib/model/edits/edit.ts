@@ -4,6 +4,21 @@
  * Each function makes one edit; its last argument says where it holds (`{ positions: "last", heads: [3] }`).
  * A vector `x` is the last axis of a hook's tensor: one token's, or one head's of it.
  */
+import { ModalscopeError } from "../../errors.js";
+import {
+  anything,
+  callback,
+  checkOptions,
+  integer,
+  integers,
+  number,
+  type OptionCheck,
+  type OptionChecks,
+  oneOf,
+  positions,
+  required,
+  tensorLike,
+} from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
 
@@ -48,22 +63,22 @@ export type Edits = Readonly<Record<string, Edit | readonly Edit[]>>;
 
 /** x ← value */
 export function fill(value: EditValue, placement: Placement = {}): Edit {
-  return { kind: "fill", value, ...placement };
+  return made("edit.fill", { kind: "fill", value, ...placement });
 }
 
 /** x ← 0 */
 export function zero(placement: Placement = {}): Edit {
-  return fill(0, placement);
+  return made("edit.zero", { kind: "fill", value: 0, ...placement });
 }
 
 /** x ← x + value */
 export function add(value: EditValue, placement: Placement = {}): Edit {
-  return { kind: "add", value, ...placement };
+  return made("edit.add", { kind: "add", value, ...placement });
 }
 
 /** x ← factor · x, element by element */
 export function scale(factor: EditValue, placement: Placement = {}): Edit {
-  return { kind: "scale", factor, ...placement };
+  return made("edit.scale", { kind: "scale", factor, ...placement });
 }
 
 /**
@@ -71,27 +86,27 @@ export function scale(factor: EditValue, placement: Placement = {}): Edit {
  * other prompts, which takes that away too, fill with `meanOf`.
  */
 export function mean(placement: Placement = {}): Edit {
-  return { kind: "mean", ...placement };
+  return made("edit.mean", { kind: "mean", ...placement });
 }
 
 /** x ← x + std · ε, ε standard normal */
 export function noise(std: number, { seed = 0, ...placement }: Placement & Seed = {}): Edit {
-  return { kind: "noise", std, seed, ...placement };
+  return made("edit.noise", { kind: "noise", std, seed, ...placement });
 }
 
 /** x ← the same position of another row of the batch; the rows are permuted without fixed points. */
 export function resample({ seed = 0, ...placement }: Placement & Seed = {}): Edit {
-  return { kind: "resample", seed, ...placement };
+  return made("edit.resample", { kind: "resample", seed, ...placement });
 }
 
 /** x ← P x (+ plus), P the projection onto the span of the orthonormal rows of `basis` (k, width). */
 export function projectOnto(basis: Tensor, options: Placement & Plus = {}): Edit {
-  return { kind: "projectOnto", basis, ...options };
+  return made("edit.projectOnto", { kind: "projectOnto", basis, ...options });
 }
 
 /** x ← (1 − P) x (+ plus): takes the span of the orthonormal rows of `basis` (k, width) out. */
 export function ablate(basis: Tensor, options: Placement & Plus = {}): Edit {
-  return { kind: "ablate", basis, ...options };
+  return made("edit.ablate", { kind: "ablate", basis, ...options });
 }
 
 /**
@@ -99,7 +114,8 @@ export function ablate(basis: Tensor, options: Placement & Plus = {}): Edit {
  * attend to the keys at `to`.
  */
 export function blockAttention({ from, to, ...placement }: Knockout): Edit {
-  return { kind: "blockAttention", to, ...placement, ...(from !== undefined && { positions: from }) };
+  const edit: Edit = { kind: "blockAttention", to, ...placement };
+  return made("edit.blockAttention", from === undefined ? edit : { ...edit, positions: from });
 }
 
 /**
@@ -108,7 +124,7 @@ export function blockAttention({ from, to, ...placement }: Knockout): Edit {
  * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
  */
 export function apply(change: (x: Tensor) => Tensor, placement: Placement = {}): Edit {
-  return { kind: "apply", change, ...placement };
+  return made("edit.apply", { kind: "apply", change, ...placement });
 }
 
 /**
@@ -122,7 +138,8 @@ export function patch(from: { get(hook: string): Tensor }, hook: string, placeme
 
 /** An edit at another place; what `placement` leaves out stays as it was. */
 export function at(placement: Placement, edit: Edit): Edit {
-  return { ...edit, ...placement };
+  checkEdit("edit.at", edit);
+  return made("edit.at", { ...edit, ...placement });
 }
 
 /** One line of text that says what an edit does, and where. */
@@ -179,4 +196,60 @@ export interface Knockout extends Omit<Placement, "positions"> {
   readonly from?: Positions;
   /** Keys, as positions. */
   readonly to: Positions;
+}
+
+const PLACEMENT: OptionChecks<Placement> = {
+  rows: integers,
+  positions,
+  heads: integers,
+  phase: oneOf("prompt", "decoding", "both"),
+};
+
+const value: OptionCheck = (given) =>
+  (typeof given === "number" && !Number.isNaN(given)) || tensorLike(given) === undefined
+    ? undefined
+    : "a number or a tensor { data, shape }";
+const basis: OptionCheck = required(tensorLike, "a tensor (k, width)");
+
+/** Fields of each kind of edit, beside where it holds. */
+const FIELDS: Readonly<Record<Edit["kind"], Readonly<Record<string, OptionCheck>>>> = {
+  fill: { value: required(value, "a number or a tensor") },
+  add: { value: required(value, "a number or a tensor") },
+  scale: { factor: required(value, "a number or a tensor") },
+  noise: { std: required(number(0), "a number"), seed: integer() },
+  mean: {},
+  resample: { seed: integer() },
+  projectOnto: { basis, plus: value },
+  ablate: { basis, plus: value },
+  blockAttention: { to: required(positions, "positions of keys") },
+  apply: { change: required(callback, "a function from a tensor to a tensor of its shape") },
+};
+
+function made(where: string, edit: Edit): Edit {
+  checkOptions(where, edit, { kind: anything, ...FIELDS[edit.kind], ...PLACEMENT } as OptionChecks<Edit>);
+  return edit;
+}
+
+/**
+ * Checks an edit that may come from JSON or plain JavaScript.
+ * @param where the place that the edit is for, as an error names it
+ * @throws ModalscopeError for what is no edit, or has other fields than its kind
+ */
+export function checkEdit(where: string, edit: unknown): asserts edit is Edit {
+  if (typeof edit === "function") {
+    throw new ModalscopeError(
+      `${where} is given a function for an edit.`,
+      "",
+      "Write edit.apply((x) => …), or call the function that makes the edit: edit.zero().",
+    );
+  }
+  const kind = typeof edit === "object" && edit !== null ? (edit as { kind?: unknown }).kind : undefined;
+  if (typeof kind !== "string" || !Object.hasOwn(FIELDS, kind)) {
+    throw new ModalscopeError(
+      `${where} is given no edit.`,
+      `Edits are of the kinds ${Object.keys(FIELDS).join(", ")}.`,
+      "Make one with edit.zero(), edit.add(value) …",
+    );
+  }
+  made(where, edit as Edit);
 }

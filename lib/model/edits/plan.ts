@@ -5,7 +5,7 @@ import type { Positions } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
 import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
 import { EXPERT_INDICES } from "../nn/index.js";
-import type { Edit, Edits } from "./edit.js";
+import { checkEdit, type Edit, type Edits } from "./edit.js";
 import { type BoundEdit, checkWidth } from "./values.js";
 
 /** Hook name → edits in order. */
@@ -32,7 +32,8 @@ export function planEdits(
     for (const hook of matchRunning(hooks, pattern, runs)) {
       const list = plan.get(hook.name) ?? [];
       for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
-        checkEdit(hook, edit);
+        checkEdit(`The hook "${hook.name}"`, edit);
+        checkAtHook(hook, edit);
         list.push(bound(edit));
       }
       plan.set(hook.name, list);
@@ -77,8 +78,8 @@ export function checkPlan(
           generated > 0 ? "Leave the phase out." : "Leave the phase out, or use generate.",
         );
       }
-      checkPositions(hook, edit.positions, batch, length);
-      if (edit.kind === "blockAttention") checkPositions(hook, edit.to, batch, length);
+      checkPositions(point, edit, edit.positions, batch, length);
+      if (edit.kind === "blockAttention") checkPositions(point, edit, edit.to, batch, length);
       const value = "value" in edit ? edit.value : "factor" in edit ? edit.factor : undefined;
       if (typeof value === "object" && sizeOf(value.shape) !== value.data.length) {
         throw new ModalscopeError(
@@ -90,10 +91,15 @@ export function checkPlan(
   }
 }
 
+/**
+ * @param length columns of the batch, with the tokens that follow the prompt
+ * @throws ModalscopeError for a column that is not there, padding in a row's own list, or a list that names nothing else
+ */
 function checkPositions(
-  hook: string,
+  { name }: Hook,
+  { rows }: Edit,
   positions: Positions | undefined,
-  { size, last, tokenPositions }: Pass,
+  { size, seqLength, last, tokenPositions }: Pass,
   length: number,
 ): void {
   if (positions === undefined || typeof positions === "string") return;
@@ -101,24 +107,42 @@ function checkPositions(
   const perRow = Array.isArray(lists[0]);
   if (perRow && lists.length !== size) {
     throw new ModalscopeError(
-      `The edit at "${hook}" has positions for ${lists.length} rows.`,
+      `The edit at "${name}" has positions for ${lists.length} rows.`,
       `The batch has ${size}.`,
       "Give one list for all rows, or one for each.",
     );
   }
-  for (let b = 0; b < size; b++) {
+  const edited = Array.from({ length: size }, (_, b) => b).filter((b) => !rows || rows.includes(b));
+  /** The positions of a list that are tokens, or will be, in some row. */
+  const held = new Set<number>();
+  for (const b of edited) {
+    const tokens = new Set(tokenPositions[b]);
     for (const p of (perRow ? lists[b] : lists) as readonly number[]) {
       const column = p < 0 ? last[b] + 1 + p : p;
       const first = p < 0 ? tokenPositions[b][0] : 0;
       if (!(Number.isInteger(column) && column >= first && column < length)) {
         throw new ModalscopeError(
-          `The edit at "${hook}" names position ${p}, which row ${b} does not have.`,
+          `The edit at "${name}" names position ${p}, which row ${b} does not have.`,
           `It has ${tokenPositions[b].length} tokens, and there are ${length} columns.`,
           "Positions are columns of the batch from 0; negative ones count back from a row's last token.",
         );
       }
+      if (column >= seqLength || tokens.has(column)) held.add(p);
+      else if (perRow) throw atPadding(name, p, `in row ${b}`);
     }
   }
+  if (perRow) return;
+  // One list serves all rows, whose padding differs: it must hold in one of them.
+  const nowhere = (lists as readonly number[]).find((p) => !held.has(p));
+  if (nowhere !== undefined && edited.length > 0) throw atPadding(name, nowhere, "in every row");
+}
+
+function atPadding(hook: string, position: number, where: string): ModalscopeError {
+  return new ModalscopeError(
+    `The edit at "${hook}" names position ${position}, which is padding ${where}.`,
+    "Padding is never edited.",
+    "Count from a row's end (-1 is its last token), or take columns of batch.tokenPositions.",
+  );
 }
 
 /** A plan whose batch is `size` rows of a larger one, from row `from` on. */
@@ -139,7 +163,7 @@ export function mergePlans(plans: Iterable<Plan>): Map<string, BoundEdit[]> {
   return joined;
 }
 
-function checkEdit(hook: Hook, edit: Edit): void {
+function checkAtHook(hook: Hook, edit: Edit): void {
   if (hook.local === EXPERT_INDICES) {
     throw new ModalscopeError(
       `"${hook.name}" cannot be edited.`,

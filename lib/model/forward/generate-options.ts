@@ -1,3 +1,16 @@
+import {
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  integers,
+  list,
+  number,
+  type OptionChecks,
+  record,
+  TASK_OPTIONS,
+  texts,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { ActivationCache } from "../captures/activation-cache.js";
@@ -26,6 +39,27 @@ export interface GenerateOptions extends TaskOptions {
   readonly outputLogits?: boolean;
   /** Text as it comes, by row. */
   readonly onText?: (text: string, row: number) => void;
+}
+
+const GENERATE_OPTIONS: OptionChecks<GenerateOptions> = {
+  ...TASK_OPTIONS,
+  maxNewTokens: integer(1),
+  temperature: number(0),
+  topK: integer(1),
+  topP: number(0, 1),
+  seed: integer(),
+  stopStrings: texts,
+  eosTokenIds: integers,
+  edits: record,
+  skipLayers: integers,
+  capture: list,
+  outputLogits: flag,
+  onText: callback,
+};
+
+/** @throws ModalscopeError for an option that `Model.generate` does not have, or a value that is not of its kind */
+export function checkGenerateOptions(options: GenerateOptions): void {
+  checkOptions("model.generate", options, GENERATE_OPTIONS);
 }
 
 /** One row's continuation. */

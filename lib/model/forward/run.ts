@@ -1,4 +1,17 @@
 import { ModalscopeError } from "../../errors.js";
+import {
+  checkOptions,
+  flag,
+  integer,
+  integers,
+  list,
+  type OptionChecks,
+  positions,
+  record,
+  TASK_OPTIONS,
+  tensorLike,
+  text,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
@@ -30,6 +43,24 @@ export interface RunOptions extends TaskOptions {
   readonly skipLayers?: readonly number[];
   /** Keep each layer's rotated keys and values, to go on from. */
   readonly useCache?: boolean;
+}
+
+const RUN_OPTIONS: OptionChecks<RunOptions> = {
+  ...TASK_OPTIONS,
+  capture: list,
+  captureTo: text,
+  edits: record,
+  logits: (value) => (value === "none" ? undefined : positions(value)),
+  startAtLayer: integer(),
+  residual: tensorLike,
+  stopAtLayer: integer(),
+  skipLayers: integers,
+  useCache: flag,
+};
+
+/** @throws ModalscopeError for an option that `Model.run` does not have, or a value that is not of its kind */
+export function checkRunOptions(options: RunOptions): void {
+  checkOptions("model.run", options, RUN_OPTIONS);
 }
 
 export interface RunResult {

@@ -1,3 +1,4 @@
+import { checkOptions, oneOf, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { backwardContext, vjpBlock, vjpHead } from "../backward/piece.js";
@@ -37,7 +38,9 @@ export async function directLogitAttribution(
   metric: Metric,
   options: TaskOptions & { readonly by?: "component" | "head" } = {},
 ): Promise<Attribution> {
-  const byHead = options.by === "head";
+  checkOptions("directLogitAttribution", options, { ...TASK_OPTIONS, by: oneOf("component", "head") });
+  const { by, ...task } = options;
+  const byHead = by === "head";
   const perHead = byHead ? ["blocks.*.attn.hook_z", "blocks.*.hook_resid_pre"] : [];
   const deepstack = model.hooks.filter((h) => batch.images && h.endsWith(".hook_deepstack"));
   const embeddings = model.hooks.filter((h) => h === "hook_embed" || h === "hook_pos_embed");
@@ -49,8 +52,8 @@ export async function directLogitAttribution(
     ...perHead,
   ];
   const capture = [...components, finalStream(model.engine)];
-  const run = await model.run(batch, { capture, logits: "last", ...options });
-  const { stream, heads } = await directCotangents(model, batch, run, metric, { byHead, ...options });
+  const run = await model.run(batch, { capture, logits: "last", ...task });
+  const { stream, heads } = await directCotangents(model, batch, run, metric, { byHead, ...task });
   const labels: string[] = [];
   const rows: Float64Array[] = [];
   const add = (label: string, row: Float64Array): void => {

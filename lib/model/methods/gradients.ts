@@ -1,5 +1,15 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
+import {
+  checkOptions,
+  integers,
+  list,
+  type OptionChecks,
+  positions,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import {
@@ -46,6 +56,15 @@ export interface GradientOptions extends TaskOptions {
   readonly frozen?: readonly (string | RegExp | FrozenHook)[];
 }
 
+const GRADIENT_OPTIONS: OptionChecks<GradientOptions> = {
+  ...TASK_OPTIONS,
+  wrt: required(list, "a list of hooks"),
+  positions,
+  edits: record,
+  skipLayers: integers,
+  frozen: list,
+};
+
 /** A hook held at a value, such as another run's. */
 export interface FrozenHook {
   readonly hook: string;
@@ -74,6 +93,7 @@ export async function gradients(
   metrics: readonly Metric[],
   options: GradientOptions,
 ): Promise<Gradients> {
+  checkOptions("gradients", options, GRADIENT_OPTIONS);
   const { engine } = model;
   const { prepared, request, hooks } = prepareGradients(engine, batch, metrics, options);
   const forward = await run(prepared, request);
@@ -96,7 +116,7 @@ function prepareGradients(
   metrics: readonly Metric[],
   options: GradientOptions,
 ): { prepared: PreparedRun; request: RunOptions; hooks: Required<BackwardHooks> } {
-  const { positions = "last", signal, skipLayers } = options;
+  const { signal, skipLayers } = options;
   const runs = reaches(runRange(engine, batch, { skipLayers }));
   const wrt = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));
   const frozen = frozenHooks(engine, options.frozen ?? [], passFor(engine, batch, batchPass(engine, batch)));
@@ -104,7 +124,7 @@ function prepareGradients(
   const request: RunOptions = {
     edits: editsWithFrozen(options.edits ?? {}, frozen.frozenValues),
     capture: [...blocks.slice(firstLayer(wrt)).map((l) => `blocks.${l}.hook_resid_pre`), finalStream(engine)],
-    logits: positions,
+    logits: options.positions ?? "last",
     skipLayers,
     signal,
   };

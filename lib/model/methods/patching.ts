@@ -1,5 +1,15 @@
 /** One-liners on runs, edits and sweeps: who carries what makes the difference between two prompts. */
 import { ModalscopeError } from "../../errors.js";
+import {
+  callback,
+  checkOptions,
+  integers,
+  type OptionChecks,
+  positions,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
@@ -28,6 +38,14 @@ export interface PatchingOptions extends TaskOptions {
   readonly heads?: readonly number[];
 }
 
+const PATCHING_OPTIONS: OptionChecks<PatchingOptions> = {
+  ...TASK_OPTIONS,
+  hook: required(callback, "a function from a layer to its hook"),
+  layers: integers,
+  positions: integers,
+  heads: integers,
+};
+
 export interface Patching {
   /** (layers[, positions][, heads], batch): the metric with one value patched in. */
   readonly values: Tensor<Float64Array>;
@@ -48,6 +66,7 @@ export async function activationPatching(
   contrast: Contrast,
   options: PatchingOptions,
 ): Promise<Patching> {
+  checkOptions("activationPatching", options, PATCHING_OPTIONS);
   const { clean, corrupted, metric } = checked(contrast);
   const layers = options.layers ?? model.layers;
   const source = await model.run(clean, {
@@ -96,6 +115,7 @@ export async function attributionPatching(
   hooks: readonly (string | RegExp)[],
   options: TaskOptions = {},
 ): Promise<Map<string, Tensor>> {
+  checkOptions("attributionPatching", options, TASK_OPTIONS);
   const { clean, corrupted, metric } = checked(contrast);
   const source = await model.run(clean, { capture: hooks, logits: "none", ...options });
   const base = await model.run(corrupted, { capture: hooks, logits: "none", ...options });
@@ -127,6 +147,7 @@ export async function pathPatching(
   { sender, receivers }: Path,
   options: TaskOptions = {},
 ): Promise<{ patched: Float64Array; clean: Float64Array }> {
+  checkOptions("pathPatching", options, TASK_OPTIONS);
   const { clean, corrupted, metric } = checked(contrast);
   const held = ["blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"];
   const source = await model.run(corrupted, { capture: [sender.hook], logits: "none", ...options });
@@ -159,8 +180,10 @@ export async function steeringVectors(
   model: Model,
   sets: { readonly positive: Batch; readonly negative: Batch },
   hooks: readonly (string | RegExp)[],
-  { positions = "last", onProgress, signal }: SteeringOptions = {},
+  options: SteeringOptions = {},
 ): Promise<Map<string, Tensor>> {
+  checkOptions("steeringVectors", options, { ...TASK_OPTIONS, positions });
+  const { positions: at = "last", onProgress, signal } = options;
   const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
   if (ofKeys) {
     throw new ModalscopeError(
@@ -168,7 +191,7 @@ export async function steeringVectors(
       "Its elements are keys, which are others in each prompt.",
     );
   }
-  const capture = hooks.map((hook) => ({ hook, positions, reduce: "mean" as const }));
+  const capture = hooks.map((hook) => ({ hook, positions: at, reduce: "mean" as const }));
   const means = async (batch: Batch, part: number): Promise<ActivationCache> => {
     const half: Progress = (done, total, label) => onProgress?.(part * total + done, 2 * total, label);
     return (await model.run(batch, { capture, logits: "none", signal, onProgress: half })).cache;
@@ -192,7 +215,14 @@ function overRows({ data, shape: [size, ...shape] }: Tensor): Tensor {
   return { data: mean, shape };
 }
 
+const CONTRAST: OptionChecks<Contrast> = {
+  clean: required(record, "a batch"),
+  corrupted: required(record, "a batch"),
+  metric: required(record, "a metric, such as logProb(token)"),
+};
+
 function checked(contrast: Contrast): Contrast {
+  checkOptions("The contrast", contrast, CONTRAST);
   const { clean, corrupted } = contrast;
   const lengths = ({ tokenPositions }: Batch): string => tokenPositions.map((row) => row.length).join(", ");
   if (JSON.stringify(clean.tokenPositions) === JSON.stringify(corrupted.tokenPositions)) return contrast;

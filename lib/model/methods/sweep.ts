@@ -1,3 +1,14 @@
+import {
+  anything,
+  callback,
+  checkOptions,
+  integer,
+  type OptionChecks,
+  positions,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
@@ -36,6 +47,16 @@ export interface SweepOptions<G extends Grid> extends TaskOptions {
   readonly onEstimate?: (estimate: SweepEstimate) => void;
 }
 
+const SWEEP_OPTIONS: OptionChecks<SweepOptions<Grid>> = {
+  ...TASK_OPTIONS,
+  over: required(anything, "a list of points, or an object of lists"),
+  edit: required(callback, "a function from a point to its edits"),
+  metric: required(record, "a metric, such as logProb(token)"),
+  positions,
+  maxRows: integer(1),
+  onEstimate: callback,
+};
+
 export interface SweepEstimate {
   readonly points: number;
   /** Rows × blocks to compute, and how many naive reruns of the whole model would compute. */
@@ -66,14 +87,15 @@ export async function sweep<const G extends Grid>(
   batch: Batch,
   options: SweepOptions<G>,
 ): Promise<SweepResult> {
+  checkOptions("sweep", options, SWEEP_OPTIONS);
   const { engine } = model;
-  const { positions = "last", metric, onEstimate, onProgress, signal } = options;
+  const { metric, onEstimate, onProgress, signal } = options;
   const axes = gridAxes(options.over);
   const points = combinations(options.over).map((point, index) =>
     planPoint(engine, batch, options.edit(point as GridPoint<G>), index),
   );
   const timer = runTimer();
-  const request = { ...cleanRequest(engine, batch, points), logits: positions, signal };
+  const request = { ...cleanRequest(engine, batch, points), logits: options.positions ?? "last", signal };
   const clean = cleanRun(await model.run(batch, { ...request, onProgress: timer.onProgress }), engine, batch);
   const { logitPositions, firstPosition } = clean;
   const maxRows = options.maxRows ?? sweepRowChunk(engine, batch, points, logitPositions);

@@ -1,4 +1,15 @@
 import { ModalscopeError } from "../../errors.js";
+import {
+  anything,
+  callback,
+  checkOptions,
+  integer,
+  number,
+  type OptionChecks,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { TrainingBatch } from "./feeds.js";
@@ -20,6 +31,18 @@ export interface TrainOptions extends TaskOptions {
   readonly onStep?: (step: number, loss: number, routerAuxLoss?: number) => unknown;
 }
 
+const TRAIN_OPTIONS: OptionChecks<TrainOptions> = {
+  ...TASK_OPTIONS,
+  steps: required(integer(0), "an integer"),
+  learningRate: required(callback, "a function from a step to its learning rate"),
+  betas: anything,
+  epsilon: number(0),
+  weightDecay: number(0),
+  maxGradNorm: number(0),
+  state: record,
+  onStep: callback,
+};
+
 /** State of AdamW: the next step, and for each weight the running means of its gradient and of its square. */
 export interface AdamState {
   step: number;
@@ -39,6 +62,7 @@ export async function train(
   batches: (step: number) => TrainingBatch | Promise<TrainingBatch>,
   options: TrainOptions,
 ): Promise<void> {
+  checkOptions("train", options, TRAIN_OPTIONS);
   const state = options.state ?? createAdamState();
   for (; state.step < options.steps; ) {
     options.signal?.throwIfAborted();

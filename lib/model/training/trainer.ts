@@ -1,3 +1,4 @@
+import { checkOptions, integer, number, type OptionChecks, record, texts } from "../../options.js";
 import { createSession, type Session, type Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { ModelSpec } from "../engine/engine.js";
@@ -37,6 +38,13 @@ export interface TrainerOptions {
   readonly labels?: LabelLoss;
 }
 
+const TRAINER_OPTIONS: OptionChecks<TrainerOptions> = {
+  threads: integer(1),
+  routerAuxLossCoef: number(0),
+  frozen: texts,
+  labels: record,
+};
+
 /** A model whose weights are inputs of its graph. */
 export class Trainer {
   private constructor(
@@ -51,10 +59,9 @@ export class Trainer {
   }
 
   /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
-  static async open(
-    raw: Readonly<Record<string, unknown>>,
-    { threads, routerAuxLossCoef = 0, frozen = [], labels }: TrainerOptions = {},
-  ): Promise<Trainer> {
+  static async open(raw: Readonly<Record<string, unknown>>, options: TrainerOptions = {}): Promise<Trainer> {
+    checkOptions("Trainer.open", options, TRAINER_OPTIONS);
+    const { threads, routerAuxLossCoef = 0, frozen = [], labels } = options;
     const family: Family = familyOf(raw);
     const config = family.parse(raw);
     const still = frozen.map(globExpression);

@@ -1,0 +1,125 @@
+/** Checks of options at run time, for callers whose options come from JSON, a variable or plain JavaScript. */
+import { didYouMean, ModalscopeError } from "./errors.js";
+import type { TaskOptions } from "./progress.js";
+
+/** An option's check: says what the value must be where it is not that. */
+export type OptionCheck = (value: unknown) => string | undefined;
+
+/** A check for every option of a type, so that none is forgotten. */
+export type OptionChecks<T> = Readonly<Record<keyof Required<T>, OptionCheck>>;
+
+/**
+ * Refuses options that a function does not have, and values that are not of an option's kind. An option that is
+ * `undefined` is one that is left out.
+ * @param where the function, as an error names it
+ * @throws ModalscopeError naming the nearest option, or what the value must be
+ */
+export function checkOptions<T extends object>(where: string, options: T, checks: OptionChecks<T>): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ModalscopeError(`The options of ${where} are ${shown(options)}.`, "They must be an object.");
+  }
+  const known = checks as Readonly<Record<string, OptionCheck>>;
+  const names = Object.keys(known);
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name)) {
+      const hint = didYouMean(camelCase(name), names) || `Its options are ${names.join(", ")}.`;
+      throw new ModalscopeError(`${where} has no option "${name}".`, "", hint);
+    }
+  }
+  for (const name of names) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    const wanted = known[name](value);
+    if (wanted === undefined) continue;
+    throw new ModalscopeError(
+      value === undefined
+        ? `${where} lacks the option ${name}.`
+        : `The option ${name} of ${where} is ${shown(value)}.`,
+      `It must be ${wanted}.`,
+    );
+  }
+}
+
+/** Python's spelling of a name as TypeScript's: max_new_tokens as maxNewTokens. */
+function camelCase(name: string): string {
+  return name.replace(/(?<=[a-z0-9])_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+const LONGEST = 60;
+
+function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value === "number" || value === undefined || value === null) return String(value);
+  if (typeof value === "string") return JSON.stringify(value.slice(0, LONGEST));
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : String(value);
+}
+
+const optional =
+  (wanted: string, holds: (value: unknown) => boolean): OptionCheck =>
+  (value) =>
+    value === undefined || holds(value) ? undefined : wanted;
+
+/** The check of an option that has no default. */
+export const required =
+  (check: OptionCheck, wanted: string): OptionCheck =>
+  (value) =>
+    value === undefined ? wanted : check(value);
+
+/** Any value: it is checked where it is used. */
+export const anything: OptionCheck = () => undefined;
+export const flag: OptionCheck = optional("true or false", (v) => typeof v === "boolean");
+export const text: OptionCheck = optional("a string", (v) => typeof v === "string");
+export const callback: OptionCheck = optional("a function", (v) => typeof v === "function");
+export const list: OptionCheck = optional("a list", Array.isArray);
+export const record: OptionCheck = optional(
+  "an object",
+  (v) => typeof v === "object" && v !== null && !Array.isArray(v),
+);
+export const abortSignal: OptionCheck = optional("an AbortSignal", (v) => v instanceof AbortSignal);
+export const tensorLike: OptionCheck = optional("a tensor { data, shape }", isTensor);
+
+export const oneOf = (...values: readonly (string | boolean)[]): OptionCheck =>
+  optional(values.map((v) => JSON.stringify(v)).join(" or "), (v) => values.includes(v as string | boolean));
+
+/** An integer from `least` on. */
+export const integer = (least: number = Number.NEGATIVE_INFINITY): OptionCheck =>
+  optional(
+    least === Number.NEGATIVE_INFINITY ? "an integer" : `an integer from ${least} on`,
+    (v) => Number.isInteger(v) && (v as number) >= least,
+  );
+
+/** A finite number from `least` to `most`. */
+export const number = (least: number, most: number = Number.POSITIVE_INFINITY): OptionCheck =>
+  optional(
+    most === Number.POSITIVE_INFINITY ? `a number from ${least} on` : `a number from ${least} to ${most}`,
+    (v) => Number.isFinite(v) && (v as number) >= least && (v as number) <= most,
+  );
+
+export const integers: OptionCheck = optional(
+  "a list of integers",
+  (v) => Array.isArray(v) && v.every(Number.isInteger),
+);
+
+export const texts: OptionCheck = optional(
+  "a list of strings",
+  (v) => Array.isArray(v) && v.every((one) => typeof one === "string"),
+);
+
+/** Positions in a batch: "all", "last", columns for all rows, or a list of columns for each row. */
+export const positions: OptionCheck = optional(
+  '"all", "last", a list of integers, or such a list for each row',
+  (v) =>
+    v === "all" ||
+    v === "last" ||
+    (Array.isArray(v) &&
+      (v.every(Number.isInteger) || v.every((row) => Array.isArray(row) && row.every(Number.isInteger)))),
+);
+
+/** Checks of what every long call takes. */
+export const TASK_OPTIONS: OptionChecks<TaskOptions> = { onProgress: callback, signal: abortSignal };
+
+function isTensor(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { data, shape } = value as { data?: unknown; shape?: unknown };
+  return ArrayBuffer.isView(data) && Array.isArray(shape);
+}
