@@ -7,7 +7,7 @@ const FIRST_SESSION = `
   loadModel embeddedModels EMBEDDED_MODELS openCheckpoint readSafetensors writeSafetensors availableDevices anonymousBytes
   padTokens appendTokens ActivationCache patchPositions projectorPositions visualPositions
   edit visualEdits
-  sweep activationPatching attributionPatching pathPatching steeringVectors gradients directLogitAttribution
+  sweep activationPatching attributionPatching pathPatching steeringVectors meanOf gradients directLogitAttribution
   unembedding logit logitDifference logProb logSumExp
   Trainer train createAdamState initialWeights saveCheckpoint
   show save bars heatmap histogram lines scatter table html markdown image progressBar

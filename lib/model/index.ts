@@ -27,6 +27,7 @@ export type { RunOptions, RunResult } from "./forward/run.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
 export { type Attribution, directLogitAttribution } from "./methods/attribution.js";
 export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./methods/gradients.js";
+export { type MeanOptions, meanOf } from "./methods/means.js";
 export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./methods/metrics.js";
 export {
   activationPatching,

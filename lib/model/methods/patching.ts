@@ -1,4 +1,4 @@
-/** One-liners on runs, edits and sweeps: who carries what makes the difference between two prompts. */
+/** Patching: which values carry the difference between two prompts. */
 import { ModalscopeError } from "../../errors.js";
 import {
   callback,
@@ -11,13 +11,13 @@ import {
   TASK_OPTIONS,
 } from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
-import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Batch, Positions } from "../batch/batch.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
 import { type Edit, type Edits, type Placement, patch } from "../edits/edit.js";
-import { matchHooks, overKeys } from "../hooks/index.js";
+import { matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { gradients } from "./gradients.js";
+import { hookMeans } from "./means.js";
 import type { Metric } from "./metrics.js";
 import { sweep } from "./sweep.js";
 
@@ -29,8 +29,12 @@ export interface Contrast {
 }
 
 export interface PatchingOptions extends TaskOptions {
-  /** The hook of each layer whose value is patched, such as `(l) => \`blocks.${l}.hook_resid_pre\``. */
-  readonly hook: (layer: number) => string;
+  /**
+   * The hook that is patched in each block, by its name there: "hook_resid_pre" (TransformerLens's
+   * `get_act_patch_resid_pre`), "hook_attn_out", "hook_mlp_out", or with `heads` "attn.hook_z"
+   * (`get_act_patch_attn_head_out_all_pos`). A function gives the whole name of a layer's hook.
+   */
+  readonly hook: string | ((layer: number) => string);
   readonly layers?: readonly number[];
   /** Columns patched one at a time; by default all of them together. */
   readonly positions?: readonly number[];
@@ -40,7 +44,7 @@ export interface PatchingOptions extends TaskOptions {
 
 const PATCHING_OPTIONS: OptionChecks<PatchingOptions> = {
   ...TASK_OPTIONS,
-  hook: required(callback, "a function from a layer to its hook"),
+  hook: required((value) => (typeof value === "string" ? undefined : callback(value)), "a hook's name"),
   layers: integers,
   positions: integers,
   heads: integers,
@@ -59,7 +63,7 @@ export interface Patching {
 /**
  * Activation patching (Meng et al. 2022, "causal tracing"; Wang et al. 2022): the corrupted run with one value of
  * the clean run put in its place, over layers, positions and heads.
- * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for a position or head that is none
+ * @throws ModalscopeError when the prompts differ in length, for an unknown hook, and for a position or head that is not there
  */
 export async function activationPatching(
   model: Model,
@@ -69,8 +73,11 @@ export async function activationPatching(
   checkOptions("activationPatching", options, PATCHING_OPTIONS);
   const { clean, corrupted, metric } = checked(contrast);
   const layers = options.layers ?? model.layers;
+  const { hook } = options;
+  const hookAt = (layer: number): string =>
+    typeof hook === "string" ? `blocks.${layer}.${hook}` : hook(layer);
   const source = await model.run(clean, {
-    capture: layers.map(options.hook),
+    capture: layers.map(hookAt),
     logits: "last",
     signal: options.signal,
   });
@@ -83,7 +90,7 @@ export async function activationPatching(
       positions: position === undefined ? undefined : [position],
       heads: head === undefined ? undefined : [head],
     };
-    return { [options.hook(layer)]: patch(source.cache, options.hook(layer), where) };
+    return { [hookAt(layer)]: patch(source.cache, hookAt(layer), where) };
   };
   const { onProgress, signal } = options;
   const result = await sweep(model, corrupted, { over, edit, metric, onProgress, signal });
@@ -184,35 +191,13 @@ export async function steeringVectors(
 ): Promise<Map<string, Tensor>> {
   checkOptions("steeringVectors", options, { ...TASK_OPTIONS, positions });
   const { positions: at = "last", onProgress, signal } = options;
-  const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
-  if (ofKeys) {
-    throw new ModalscopeError(
-      `"${ofKeys.name}" has no steering vector.`,
-      "Its elements are keys, which are others in each prompt.",
-    );
-  }
-  const capture = hooks.map((hook) => ({ hook, positions: at, reduce: "mean" as const }));
-  const means = async (batch: Batch, part: number): Promise<ActivationCache> => {
-    const half: Progress = (done, total, label) => onProgress?.(part * total + done, 2 * total, label);
-    return (await model.run(batch, { capture, logits: "none", signal, onProgress: half })).cache;
-  };
-  const positive = await means(sets.positive, 0);
-  const negative = await means(sets.negative, 1);
-  return new Map(
-    positive.names.map((name) => [
-      name.replace(/\/mean$/, ""),
-      difference(overRows(positive.get(name)), overRows(negative.get(name))),
-    ]),
-  );
-}
-
-/** The mean over the first axis. */
-function overRows({ data, shape: [size, ...shape] }: Tensor): Tensor {
-  const total = new Float64Array(data.length / size);
-  for (let i = 0; i < data.length; i++) total[i % total.length] += data[i] / size;
-  const mean = zerosLike(data, total.length);
-  mean.set(total);
-  return { data: mean, shape };
+  const half =
+    (part: number): Progress =>
+    (done, total, label) =>
+      onProgress?.(part * total + done, 2 * total, label);
+  const positive = await hookMeans(model, sets.positive, hooks, at, { signal, onProgress: half(0) });
+  const negative = await hookMeans(model, sets.negative, hooks, at, { signal, onProgress: half(1) });
+  return new Map([...positive].map(([hook, { mean }]) => [hook, difference(mean, negative.get(hook)!.mean)]));
 }
 
 const CONTRAST: OptionChecks<Contrast> = {
