@@ -175,6 +175,12 @@ describe("rates", () => {
     assert.equal(verdict, "undecided");
     assert.match(because, /99 of at least 100 samples; such a sample shows effects from 0\.\d+/);
   });
+  it("of two groups without events are not known to be alike", () => {
+    const grouped = { quantity: "rate", rule: { kind: "equivalent", margin: 0.01, against: "group" } };
+    const none = { measured: flags(120, 0), group: { values: flags(120, 0) } };
+    const { contrast } = evidenceOf(testOf(grouped), none);
+    assert.ok(contrast.low < -0.01 && contrast.high > 0.01, `${contrast.low}, ${contrast.high}`);
+  });
   it("of fewer than 30 events of the rarer outcome are undecided", () => {
     assert.equal(on(200, 30, 0).verdict, "supported");
     assert.match(on(200, 29, 0).because, /29 of at least 30 events/);
