@@ -69,7 +69,7 @@ export function visionBlock(id: PieceId): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-/** Builds a piece; of a sparse block, what comes before its experts. The stream that it reads enters as `x`: (batch, time, width). */
+/** Builds a piece; of a sparse block, the part before its experts. The stream that it reads enters as `x`: (batch, time, width). */
 export function buildPiece(
   family: Family,
   config: TextConfig,
@@ -99,7 +99,7 @@ export function buildPiece(
   const source = x ?? input("x", ["batch", time, inputWidth(config, id)]);
   return {
     x: source,
-    out: compute(family, config, id, ctx, source, variant),
+    out: compute({ family, config, variant }, id, ctx, source),
     hookPoints: taps,
     preEdit: before,
   };
@@ -119,14 +119,14 @@ function inputWidth({ hidden_size, vision_config: vision }: TextConfig, id: Piec
   return vision!.hidden_size * (Array.isArray(readout?.fromLayers) ? readout.fromLayers.length : 1);
 }
 
-function compute(
-  family: Family,
-  config: TextConfig,
-  id: PieceId,
-  ctx: ModuleContext,
-  x: Node,
-  variant: GraphVariant,
-): Node {
+/** The model, and the variant of its pieces. */
+interface Architecture {
+  readonly family: Family;
+  readonly config: TextConfig;
+  readonly variant: GraphVariant;
+}
+
+function compute({ family, config, variant }: Architecture, id: PieceId, ctx: ModuleContext, x: Node): Node {
   if (id === HEAD) return family.head(config, ctx, x);
   if (typeof id === "number")
     return family.block(config, id, ctx, { x, ...sharedInputs(config, variant, x) });

@@ -62,7 +62,7 @@ export function mergedPatches(
       for (let inner = 0; inner < merge * merge; inner++) {
         const y = (row + Math.floor(inner / merge)) * patch;
         const x = (column + (inner % merge)) * patch;
-        writePatch(image, x, y, patch, temporal, table, data.subarray(out, out + length));
+        writePatch(image, { x, y, side: patch, temporal }, table, data.subarray(out, out + length));
         out += length;
       }
   return { data, shape: [rows * columns, length] };
@@ -70,18 +70,15 @@ export function mergedPatches(
 
 function writePatch(
   image: RgbImage,
-  x: number,
-  y: number,
-  patch: number,
-  temporal: number,
+  { x, y, side, temporal }: Readonly<Record<"x" | "y" | "side" | "temporal", number>>,
   table: Float32Array,
   into: Float32Array,
 ): void {
-  const area = patch * patch;
+  const area = side * side;
   for (let c = 0; c < 3; c++) {
     const frame = into.subarray(c * temporal * area, (c * temporal + 1) * area);
     for (let i = 0; i < area; i++) {
-      const at = ((y + Math.floor(i / patch)) * image.width + x + (i % patch)) * 3 + c;
+      const at = ((y + Math.floor(i / side)) * image.width + x + (i % side)) * 3 + c;
       frame[i] = table[c * 256 + image.data[at]];
     }
     for (let t = 1; t < temporal; t++) into.set(frame, (c * temporal + t) * area);

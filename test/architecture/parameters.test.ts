@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import ts from "typescript";
+import { packageRoot } from "../../lib/package-root.js";
+
+const MOST = 5;
+const model = join(packageRoot(), "lib/model");
+
+/** Functions of a source with more than `MOST` parameters, as `line name (count)`. */
+function long(text: string): string[] {
+  const source = ts.createSourceFile("source.ts", text, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && node.parameters.length > MOST) {
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+      found.push(`${line + 1} ${node.name?.getText() ?? "function"} (${node.parameters.length})`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+describe("lib/model", () => {
+  it(`has no function of more than ${MOST} parameters`, () => {
+    const files = readdirSync(model, { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts"));
+    assert.ok(files.length > 50, "the sources are found");
+    const found = files.flatMap((file) =>
+      long(readFileSync(join(model, file), "utf8")).map((one) => `${file}:${one}`),
+    );
+    assert.deepEqual(found, []);
+  });
+
+  it("would be caught with one", () => {
+    assert.deepEqual(long("const f = (a, b, c, d, e) => 1;\nfunction g(a, b, c, d, e, f) {}"), ["2 g (6)"]);
+  });
+});
