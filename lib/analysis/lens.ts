@@ -2,6 +2,7 @@ import { ModalscopeError } from "../errors.js";
 import type { TaskOptions } from "../progress.js";
 import { seeded } from "../random.js";
 import { sizeOf, type Tensor } from "../tensor.js";
+import { adamStep } from "./learn/adam.js";
 
 /** From a residual stream to logits, and back: what a lens looks through. */
 export interface Unembedding {
@@ -152,7 +153,7 @@ async function trainOne(
     const g = await unembedding.pullback(output, cotangent);
     const derivatives = derivative(input, g);
     moments.forEach(({ w, m, v }, k) => {
-      adam(w, derivatives[k], m, v, learningRate * (1 - step / (steps + 1)), step);
+      adamStep(w, derivatives[k], m, v, learningRate * (1 - step / (steps + 1)), step);
     });
   }
 }
@@ -170,21 +171,6 @@ function derivative(x: Tensor, g: Tensor): [Float64Array, Float64Array] {
     }
   }
   return [a, b];
-}
-
-function adam(
-  w: Float32Array,
-  g: Float64Array,
-  m: Float64Array,
-  v: Float64Array,
-  rate: number,
-  step: number,
-): void {
-  for (let i = 0; i < w.length; i++) {
-    m[i] = 0.9 * m[i] + 0.1 * g[i];
-    v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
-    w[i] -= (rate * (m[i] / (1 - 0.9 ** step))) / (Math.sqrt(v[i] / (1 - 0.999 ** step)) + 1e-8);
-  }
 }
 
 /** Mean KL(target ‖ lens) of some rows, nats. */

@@ -21,7 +21,10 @@ import type { UnionInformation, UnionOptions } from "./union-information.js";
 import { drawCovariance } from "./wishart.js";
 
 export interface PidEstimateOptions extends UnionOptions {
-  /** Cluster of each row, such as its image, `(n)`: the row bootstrap draws clusters whole. Default: each row its own. */
+  /**
+   * Cluster of each row, such as its image, `(n)`: the row bootstrap draws clusters whole. The bias correction and the null
+   * go on counting rows as independent. Default: each row its own.
+   */
   readonly clusters?: ArrayLike<number | string>;
   /**
    * `"parametric"`: covariances drawn from the Wishart law of the estimated one, for independent Gaussian rows. `"rows"`:
@@ -78,6 +81,7 @@ const resampledTolerance = 1e-5;
  * sources' mean spectrum and corrected information, noises independent, estimated at the same n and dimensions: a unique
  * atom inside the null's range is not evidence of anything unique. The interval is the basic bootstrap's (Davison and
  * Hinkley 1997, §5.2), which also takes off the bias that the bootstrap sees; it is cut at 0, and stretched to hold the estimate.
+ * All of it costs twice `draws` decompositions: 1 s at ten dimensions.
  * @throws ModalscopeError as {@link samplePid}, and when a bootstrap draw has a singular covariance.
  */
 export function estimatePid(samples: PidSamples, options: PidEstimateOptions = {}): PidEstimate {

@@ -5,7 +5,14 @@ import { splitHalves } from "./halves.js";
 import { henzeZirkler } from "./joint-normality.js";
 import { gaussianInformation } from "./mutual-information.js";
 import { fitNormalScores } from "./normal-scores.js";
-import { checkCount, type PidSamples, readSamples, readVariables } from "./samples.js";
+import {
+  checkCount,
+  mapVariables,
+  type PidSamples,
+  readSamples,
+  readVariables,
+  type Variables,
+} from "./samples.js";
 
 /**
  * One invertible step of a variable towards normal marginals: normal scores on the axes as given, or on the axes of
@@ -27,13 +34,9 @@ export interface GaussianiseOptions {
 /** Samples mapped variable by variable towards a joint Gaussian. */
 export interface Gaussianised {
   /** All rows in their order; each was mapped by what was fitted on the other half. */
-  readonly samples: { readonly target: Matrix; readonly x: Matrix; readonly y: Matrix };
+  readonly samples: Variables<Matrix>;
   /** The steps that were kept; none where the variable passed as Gaussian or held-out information did not rise. */
-  readonly steps: {
-    readonly target: readonly GaussianiseStep[];
-    readonly x: readonly GaussianiseStep[];
-    readonly y: readonly GaussianiseStep[];
-  };
+  readonly steps: Variables<readonly GaussianiseStep[]>;
   /** Held-out `I(M;X) + I(M;Y)`, bits, mean of the halves, before and after. */
   readonly before: number;
   readonly after: number;
@@ -50,9 +53,6 @@ interface State {
   readonly folds: readonly [Fold, Fold];
   readonly steps: readonly GaussianiseStep[];
 }
-
-const names = ["target", "x", "y"] as const;
-type Variables<T> = Record<(typeof names)[number], T>;
 
 /**
  * Maps target and sources, each by itself, so that they become jointly Gaussian as far as maps of single variables can
@@ -109,10 +109,6 @@ export function gaussianise(
     before: mean(before),
     after: mean(reached),
   };
-}
-
-function mapVariables<T>(f: (name: (typeof names)[number]) => T): Variables<T> {
-  return { target: f("target"), x: f("x"), y: f("y") };
 }
 
 /** The variable as it is, first, and after each possible step. */

@@ -9,6 +9,7 @@ export {
   type PidDimensions,
   type PidInformation,
 } from "./channels.js";
+export { type CoupledFlows, type CouplingFlowOptions, couplingFlow } from "./coupling-flow.js";
 export { type DiscretePid, discretePid } from "./discrete-pid.js";
 export {
   estimatePid,
@@ -48,5 +49,5 @@ export {
   informationBias,
 } from "./mutual-information.js";
 export { type PidAtSize, pidBySampleSize, type SampleSizeOptions } from "./sample-size.js";
-export { type PidSamples, type SamplePid, samplePid } from "./samples.js";
+export { type PidSamples, type SamplePid, samplePid, type Variables } from "./samples.js";
 export { type UnionInformation, type UnionOptions, unionInformation } from "./union-information.js";

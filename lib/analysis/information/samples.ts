@@ -83,8 +83,20 @@ function correctedInformation(
   return { x: correctedX, y: correctedY, joint: Math.max(together, correctedX, correctedY) };
 }
 
+/** Something of the target and of each source. */
+export interface Variables<T> {
+  readonly target: T;
+  readonly x: T;
+  readonly y: T;
+}
+
+/** A value for each variable. */
+export function mapVariables<T>(value: (name: keyof Variables<T>) => T): Variables<T> {
+  return { target: value("target"), x: value("x"), y: value("y") };
+}
+
 /** Target and sources as matrices of equally many rows. */
-export function readVariables({ target, x, y }: PidSamples): { target: Matrix; x: Matrix; y: Matrix } {
+export function readVariables({ target, x, y }: PidSamples): Variables<Matrix> {
   const variables = {
     target: asMatrix(target, "The target"),
     x: asMatrix(x, "The first source"),

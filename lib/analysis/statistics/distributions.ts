@@ -118,7 +118,7 @@ export function binomial(n: number, p: number): Float64Array {
 }
 
 /**
- * Upper tail `P(Z > x)` of the standard normal distribution, to about 1e-14 of its value: the power series near 0, the
+ * Upper tail `P(Z > x)` of the standard normal distribution, to about 1e-13 of its value: the power series near 0, the
  * continued fraction of Mills' ratio beyond (Abramowitz and Stegun 26.2.11 and 26.2.14).
  */
 export function normalTail(x: number): number {

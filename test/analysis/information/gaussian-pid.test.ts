@@ -204,6 +204,12 @@ describe("union information", () => {
     }
   });
 
+  it("is refused where its Hessian would not fit in memory", () => {
+    const wide = randomMatrix(65, 65, 1, seeded(1));
+    assert.throws(() => unionInformation(wide, wide), /65 by 65 dimensions has too many couplings/);
+    assert.throws(() => unionInformation([[1, 0]], [[1]]), /unionInformation got 2 and 1 target dimensions/);
+  });
+
   it("of a source without gain is the other's information", () => {
     const { bits: union, gap } = unionInformation([[0, 0]], [[1, 1]]);
     assert.ok(Math.abs(union - 0.5 * Math.log2(3)) < 1e-12 && gap < 1e-7, `${union}, ${gap}`);
