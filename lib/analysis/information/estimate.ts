@@ -1,4 +1,4 @@
-import { quantileSorted } from "simple-statistics";
+import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
 import { type Random, seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
@@ -80,52 +80,33 @@ const resampledTolerance = 1e-5;
  * pure redundancy shows a unique bit. So each is set beside a null, both sources given the same channel with the
  * sources' mean spectrum and corrected information, noises independent, estimated at the same n and dimensions: a unique
  * atom inside the null's range is not evidence of anything unique. The interval is the basic bootstrap's (Davison and
- * Hinkley 1997, §5.2), which also takes off the bias that the bootstrap sees; it is cut at 0, and stretched to hold the estimate.
- * All of it costs twice `draws` decompositions: 1 s at ten dimensions.
+ * Hinkley 1997, §5.2), which also takes off the bias that the bootstrap sees; it is cut at 0, and stretched to hold the
+ * estimate. All of it costs twice `draws` decompositions: 1 s at ten dimensions.
  * @throws ModalscopeError as {@link samplePid}, and when a bootstrap draw has a singular covariance.
  */
 export function estimatePid(samples: PidSamples, options: PidEstimateOptions = {}): PidEstimate {
-  const { draws = 200, level = 0.95, seed = 0, tolerance } = options;
+  const { draws = 200, seed = 0, tolerance } = options;
+  if (!(Number.isInteger(draws) && draws >= 20)) {
+    throw new ModalscopeError(`${draws} draws were asked for.`, "An interval needs at least 20.");
+  }
   const joint = readSamples(samples);
-  const n = joint.rows.shape[0];
   const { dimensions } = joint;
+  const n = joint.rows.shape[0];
   const covariance = covarianceOf([joint.rows]);
   const observed = pidOfCovariance(covariance, dimensions, n, { tolerance });
   const random = seeded(seed);
+  const repeat = (draw: () => DrawnCovariance): Readable[] =>
+    Array.from({ length: draws }, () => {
+      const { covariance: drawn, n: rows } = draw();
+      return pidOfCovariance(drawn, dimensions, rows, { tolerance: resampledTolerance });
+    });
   const resample = resampler(joint, covariance, options);
-  const drawn = collect(draws, () => {
-    const { covariance: other, rows } = resample(random);
-    return pidOfCovariance(other, dimensions, rows, { tolerance: resampledTolerance });
-  });
+  const drawn = repeat(() => resample(random));
   const { x, y } = observed.information;
-  const none = equalChannelsNull(channelsFromCovariance(covariance, dimensions), dimensions, (x + y) / 2);
-  const nullFactor = cholesky(none.covariance);
-  const nullDrawn = collect(draws, () =>
-    pidOfCovariance(drawCovariance(random, nullFactor, n), dimensions, n, { tolerance: resampledTolerance }),
-  );
-  const units = new Set(options.clusters === undefined ? [] : Array.from(options.clusters)).size || n;
-  const figure = (read: (pid: Readable) => number): PidFigure => {
-    const tail = (1 - level) / 2;
-    const plugIn = read(observed.plugIn);
-    const estimate = read(observed);
-    const values = drawn.map(read).sort((a, b) => a - b);
-    const nulls = nullDrawn.map(read).sort((a, b) => a - b);
-    return {
-      estimate,
-      plugIn,
-      // A draw's truth is the plug-in: what draws exceed it by, the estimate exceeds the truth by.
-      low: Math.max(Math.min(estimate + plugIn - quantileSorted(values, 1 - tail), estimate), 0),
-      high: Math.max(estimate + plugIn - quantileSorted(values, tail), estimate),
-      n: units,
-      level,
-      null: {
-        truth: read(none.pid),
-        mean: nulls.reduce((sum, value) => sum + value, 0) / nulls.length,
-        low: quantileSorted(nulls, tail),
-        high: quantileSorted(nulls, 1 - tail),
-      },
-    };
-  };
+  const model = equalChannelsNull(channelsFromCovariance(covariance, dimensions), dimensions, (x + y) / 2);
+  const factor = cholesky(model.covariance);
+  const nulls = repeat(() => ({ covariance: drawCovariance(random, factor, n), n }));
+  const figure = figureReader({ observed, drawn, model: model.pid, nulls }, options);
   const atoms = (of: "mmi" | "broja"): Figures<PidAtoms> =>
     mapAtoms((name) => figure((pid) => pid[of][name]));
   return {
@@ -138,21 +119,58 @@ export function estimatePid(samples: PidSamples, options: PidEstimateOptions = {
   };
 }
 
-type Readable = Pick<SamplePid, "information" | "mmi" | "broja">;
-
-function collect(draws: number, draw: () => SamplePid): Readable[] {
-  if (!(Number.isInteger(draws) && draws >= 20)) {
-    throw new ModalscopeError(`${draws} draws were asked for.`, "An interval needs at least 20.");
-  }
-  return Array.from({ length: draws }, draw);
+/** Decompositions that a figure with interval and null is read from. */
+interface Evidence {
+  readonly observed: SamplePid;
+  readonly drawn: readonly Readable[];
+  readonly model: Readable;
+  readonly nulls: readonly Readable[];
 }
 
-/** Draws covariances of as many rows as there are, with the number of rows. */
+function figureReader(
+  { observed, drawn, model, nulls }: Evidence,
+  { clusters, level = 0.95 }: PidEstimateOptions,
+): (read: (pid: Readable) => number) => PidFigure {
+  const tail = (1 - level) / 2;
+  const units = clusters === undefined ? observed.n : new Set(Array.from(clusters)).size;
+  const sorted = (pids: readonly Readable[], read: (pid: Readable) => number): number[] =>
+    pids.map(read).sort((a, b) => a - b);
+  return (read) => {
+    const [estimate, plugIn] = [read(observed), read(observed.plugIn)];
+    const values = sorted(drawn, read);
+    const none = sorted(nulls, read);
+    return {
+      estimate,
+      plugIn,
+      // A draw's truth is the plug-in: what draws exceed it by, the estimate exceeds the truth by.
+      low: Math.max(Math.min(estimate + plugIn - quantileSorted(values, 1 - tail), estimate), 0),
+      high: Math.max(estimate + plugIn - quantileSorted(values, tail), estimate),
+      n: units,
+      level,
+      null: {
+        truth: read(model),
+        mean: mean(none),
+        low: quantileSorted(none, tail),
+        high: quantileSorted(none, 1 - tail),
+      },
+    };
+  };
+}
+
+type Readable = Pick<SamplePid, "information" | "mmi" | "broja">;
+
+interface DrawnCovariance {
+  readonly covariance: Matrix;
+  /** Rows that it is of. */
+  readonly n: number;
+}
+
+/** Draws covariances of as many rows, or of as many clusters, as there are. */
 function resampler(
   { rows, dimensions }: JointSamples,
   covariance: Matrix,
   { clusters, bootstrap = clusters === undefined ? "parametric" : "rows" }: PidEstimateOptions,
-): (random: Random) => { covariance: Matrix; rows: number } {
+): (random: Random) => DrawnCovariance {
   const n = rows.shape[0];
   if (bootstrap === "parametric") {
     if (clusters !== undefined) {
@@ -163,7 +181,7 @@ function resampler(
       );
     }
     const factor = cholesky(covariance, "The joint covariance");
-    return (random) => ({ covariance: drawCovariance(random, factor, n), rows: n });
+    return (random) => ({ covariance: drawCovariance(random, factor, n), n });
   }
   const members = clusterMembers(n, clusters);
   const d = dimensions.target + dimensions.x + dimensions.y;
@@ -178,6 +196,6 @@ function resampler(
     const indices: number[] = [];
     for (let k = 0; k < members.length; k++) indices.push(...random.pick(members));
     checkCount(indices.length, dimensions);
-    return { covariance: covarianceOf([takeRows(rows, indices)]), rows: indices.length };
+    return { covariance: covarianceOf([takeRows(rows, indices)]), n: indices.length };
   };
 }

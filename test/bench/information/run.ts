@@ -25,7 +25,7 @@ async function main({ python, rounds, repeats }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "modalscope-bench-"));
   const reference = await Reference.start(python, "information/reference.py", []);
   try {
-    for (const name of ["A", "D2", "E0", "E90"]) {
+    for (const name of ["D1", "D2", "E0", "E90"]) {
       const { hx, hy } = KNOWN[name];
       const samples = drawSamples({ hx: copies(hx, 5), hy: copies(hy, 5) }, ROWS, seeded(1));
       const parts = [samples.target, samples.x, samples.y].map((rows) => asMatrix(rows));
