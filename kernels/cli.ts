@@ -12,7 +12,7 @@ import { studiesCommand } from "./commands/studies.js";
 const usageError = 2;
 
 const program = new Command("modalscope")
-  .description("Look inside vision-language models: notebooks without a client, reports, the Jupyter kernel.")
+  .description("Look inside vision-language models: run notebooks, write reports, manage the Jupyter kernel.")
   .version(packageVersion())
   .addHelpText(
     "after",

@@ -18,18 +18,18 @@ export function kernelCommand(): Command {
           "into the active Python environment (VIRTUAL_ENV or CONDA_PREFIX)",
         ).conflicts("prefix"),
       )
-      .option("--prefix <folder>", "under this folder, in share/jupyter/kernels")
+      .option("--prefix <folder>", "into share/jupyter/kernels under this folder")
       .option("--name <name>", "the kernel's name", "modalscope");
   return new Command("kernel")
-    .description("Installs, lists and removes the Jupyter kernel. Needs no Python.")
+    .description("Installs, lists and removes the Jupyter kernel. Python is not needed.")
     .addHelpText(
       "after",
       "\nExample:\n  modalscope kernel install --user    then start Jupyter and choose TypeScript (modalscope)",
     )
     .addCommand(
       place(new Command("install"))
-        .description("Writes the kernelspec, so that Jupyter offers the kernel.")
-        .option("--display-name <name>", "what clients call it", "TypeScript (modalscope)")
+        .description("Writes the kernelspec, so that Jupyter finds the kernel.")
+        .option("--display-name <name>", "name that clients show", "TypeScript (modalscope)")
         .action((flags: PlaceFlags & { displayName: string }) => {
           process.stdout.write(`Installed ${installKernel(flags)}\n`);
         }),

@@ -12,16 +12,16 @@ export const labAdvice: string =
 export function labCommand(): Command {
   return new Command("lab")
     .description(
-      "Opens JupyterLab on the notebooks, with the kernel there for it. More arguments go to JupyterLab.",
+      "Opens JupyterLab on the notebooks, with the kernel installed for it. Arguments after -- go to JupyterLab.",
     )
-    .option("--notebooks <folder>", "what it opens", join(packageRoot(), "notebooks"))
-    .argument("[arguments...]", "JupyterLab's own, after --")
+    .option("--notebooks <folder>", "folder to open", join(packageRoot(), "notebooks"))
+    .argument("[arguments...]", "passed to JupyterLab")
     .action(async (rest: string[], { notebooks }: { notebooks: string }) => {
       process.exitCode = await openLab(notebooks, rest);
     });
 }
 
-/** The program, in the active Python environment, in `.venv` here, or on the path. */
+/** Path of JupyterLab in the active Python environment, in `.venv`, or on PATH; undefined where it is not installed. */
 export function findJupyterLab(): string | undefined {
   const [bin, name] = process.platform === "win32" ? ["Scripts", "jupyter-lab.exe"] : ["bin", "jupyter-lab"];
   const environments = [
@@ -37,18 +37,18 @@ export function findJupyterLab(): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-/** Ends with JupyterLab; gives its exit code. */
+/** Runs JupyterLab to its end; gives its exit code. */
 async function openLab(notebooks: string, rest: readonly string[]): Promise<number> {
   const program = findJupyterLab();
   if (program === undefined) {
     throw new ModalscopeError(
       "JupyterLab is not installed.",
-      "It was looked for in VIRTUAL_ENV, CONDA_PREFIX, .venv and PATH.",
+      "It is not in VIRTUAL_ENV, CONDA_PREFIX, .venv or PATH.",
       labAdvice,
     );
   }
   if (!existsSync(notebooks)) throw new ModalscopeError(`There is no folder ${notebooks}.`);
-  // In a place of its own: the user's list of kernels stays as it is.
+  // Installed into a folder of its own, so that the user's kernels stay as they are.
   const { defaultCacheDir } = await import("../../lib/model/checkpoint/index.js");
   const prefix = join(defaultCacheDir(), "lab");
   installKernel({ prefix, name: "modalscope" });
@@ -57,7 +57,7 @@ async function openLab(notebooks: string, rest: readonly string[]): Promise<numb
     stdio: "inherit",
     env: { ...process.env, JUPYTER_PATH: paths.join(delimiter) },
   });
-  // Ctrl-C reaches it too, and it asks whether it is meant.
+  // Ctrl-C reaches JupyterLab too, which asks for confirmation.
   const ignore = (): void => {};
   process.on("SIGINT", ignore);
   process.once("SIGTERM", () => lab.kill("SIGTERM"));

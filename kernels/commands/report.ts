@@ -7,9 +7,9 @@ import type { ReportOptions } from "../../lib/plot/index.js";
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("Makes one HTML page of executed notebooks, which opens from disk without a network.")
+    .description("Writes executed notebooks as one HTML page, which opens from disk and needs no network.")
     .argument("<notebooks...>", "executed notebooks, in the order of the page")
-    .requiredOption("-o, --output <folder>", "where the page goes, as index.html; made if need be")
+    .requiredOption("-o, --output <folder>", "folder of the page, index.html; created if missing")
     .addHelpText("after", "\nExample:\n  modalscope report out/*.ipynb -o report")
     .action(async (notebooks: string[], { output }: { output: string }) => {
       for (const notebook of notebooks) {

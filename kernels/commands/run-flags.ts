@@ -1,4 +1,4 @@
-/** The options of `modalscope run`: their text, and what they mean. */
+/** Options of `modalscope run`. */
 import { type Command, InvalidArgumentError } from "commander";
 import { parseBytes } from "../../lib/bytes.js";
 import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
@@ -40,52 +40,53 @@ export function addRunOptions(command: Command): Command {
     pair(value),
   ];
   return command
-    .optionsGroup("Parameters (of these, later ones win):")
+    .optionsGroup("Parameters (later options override earlier ones):")
     .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all)
     .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all)
     .option("-y, --parameters_yaml <text>", "parameters as YAML", all)
-    .option(
-      "-p, --parameters <name value>",
-      "a parameter; numbers, true, false and null are read as such",
-      pairs,
-    )
-    .option("-r, --parameters_raw <name value>", "a parameter that is text, whatever it looks like", pairs)
-    .option("--help-notebook", "say what parameters the notebook takes")
-    .option("--inspect", "the same as JSON")
+    .option("-p, --parameters <name value>", "a parameter; numbers, true, false and null are parsed", pairs)
+    .option("-r, --parameters_raw <name value>", "a parameter that is always text", pairs)
+    .option("--help-notebook", "list the notebook's parameters")
+    .option("--inspect", "list the notebook's parameters as JSON")
     .optionsGroup("The run:")
-    .option("-k, --kernel <name>", "the kernel, whatever the notebook names")
-    .option("--cwd <folder>", "the cells' working folder (default: the notebook's own)")
-    .option("--start-timeout <seconds>", "for the kernel to start", seconds, 60)
-    .option("--execution-timeout <seconds>", "for each cell; 0 is no limit", seconds, 0)
-    .option("--notebook-timeout <seconds>", "for the whole run; 0 is no limit", seconds, 0)
-    .option("--resume", "go on from what an earlier run has left in the output")
+    .option("-k, --kernel <name>", "kernel to use instead of the notebook's")
+    .option("--cwd <folder>", "working folder of the cells (default: the notebook's)")
+    .option("--start-timeout <seconds>", "limit for the kernel to start", seconds, 60)
+    .option("--execution-timeout <seconds>", "limit for each cell; 0 means none", seconds, 0)
+    .option("--notebook-timeout <seconds>", "limit for the whole run; 0 means none", seconds, 0)
+    .option("--resume", "continue the earlier run in the output")
     .option("--prepare-only", "inject the parameters and save, without running")
-    .optionsGroup("What it writes:")
+    .optionsGroup("Output:")
     .option("--report-mode", "hide the cells' code in the output")
-    .option("--autosave-cell-every <seconds>", "save so often while a cell runs; 0 is never", seconds, 3)
-    .option("--max-output <size>", "keep so much of one cell's outputs (default: 100MB)", bytes)
-    .option("--log-output", "print what the cells print, on stderr")
-    .option("--stdout-file <path>", "write what the cells print to stdout into a file, too")
-    .option("--stderr-file <path>", "the same for stderr")
-    .option("--no-progress-bar", "say nothing while it runs")
+    .option(
+      "--autosave-cell-every <seconds>",
+      "interval of saves while a cell runs; 0 means never",
+      seconds,
+      3,
+    )
+    .option("--max-output <size>", "limit for one cell's outputs (default: 100MB)", bytes)
+    .option("--log-output", "print the cells' output on stderr")
+    .option("--stdout-file <path>", "also write the cells' stdout to a file")
+    .option("--stderr-file <path>", "also write the cells' stderr to a file")
+    .option("--no-progress-bar", "do not report progress")
     .optionsGroup("Many runs:")
     .option(
       "--grid <path>",
       "run all combinations of the lists in a YAML file; the output is a folder or a template",
     )
     .option("--max-cores <count>", "cores for all runs together (default: all)", count)
-    .option("--cores-per-run <count>", "cores for each", count, 1)
+    .option("--cores-per-run <count>", "cores for each run", count, 1)
     .option(
       "--max-memory <size>",
       "memory for all runs together, such as 8GB (10⁹) or 8GiB (2³⁰) (default: 80 % of what is free)",
       bytes,
     )
-    .option("--summary <path>", "the table of the runs (default: summary.csv beside the outputs)")
-    .option("--fresh", "run all anew, also what was completed earlier");
+    .option("--summary <path>", "path of the table of runs (default: summary.csv beside the outputs)")
+    .option("--fresh", "run everything again, also what was completed earlier");
 }
 
 const between = "\0";
-/** `name=value` in one argument is understood too: no name has an equals sign. */
+/** `name=value` in one argument is accepted too: no name has an equals sign. */
 const assignment = /^([\p{L}_$][\p{L}\p{N}_$]*)=(.*)$/su;
 
 /**
@@ -135,7 +136,7 @@ function bytes(text: string): number {
   }
 }
 
-/** Later ones win: base64, files, YAML, `-p`, `-r`. */
+/** Parameters of all options; later sources override: base64, files, YAML, `-p`, `-r`. */
 export function givenParameters(flags: RunFlags): Parameters {
   const {
     parameters_base64: base64 = [],

@@ -18,7 +18,7 @@ export interface GridCommand {
   signal: AbortSignal;
 }
 
-/** Runs a grid, tells of it on stderr, prints its table; gives the exit code. */
+/** Runs a grid, reports on stderr, prints its table; gives the exit code. */
 export async function gridCommand({
   input,
   output,
@@ -66,7 +66,7 @@ function report(event: GridEvent): void {
     write(`${place}: ${status}${taken === undefined ? "" : `, ${seconds(taken)}`}`);
   } else {
     const next = event.retried ? "it is run again when there is room" : "it is not run again";
-    write(`${place}: stopped at ${formatBytes(event.bytes)}, the memory is short; ${next}`);
+    write(`${place}: stopped at ${formatBytes(event.bytes)}: memory is short; ${next}`);
   }
 }
 

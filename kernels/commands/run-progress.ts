@@ -1,10 +1,10 @@
 import type { OnEvent, RunEvent } from "../runner/events.js";
 
-/** What a reporter shows of a run. */
+/** Options of a progress reporter. */
 export interface ProgressOptions {
   /** A line for each cell. */
   cells: boolean;
-  /** What the cells print. */
+  /** The cells' output. */
   outputs: boolean;
 }
 

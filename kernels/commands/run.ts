@@ -107,7 +107,7 @@ async function runMany(
     throw new ModalscopeError(
       "--log-output, --stdout-file and --stderr-file are for one run.",
       "The runs of a grid would mix in them.",
-      "What the cells print is in each run's notebook.",
+      "Each run's notebook has the cells' output.",
     );
   }
   const { gridCommand } = await import("./run-grid.js");
@@ -116,7 +116,7 @@ async function runMany(
   );
 }
 
-/** What the flags say of each run. */
+/** Options of each run, from the flags. */
 function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
   const { kernel, cwd, prepareOnly, reportMode, resume } = flags;
   const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery, maxOutput } = flags;
@@ -134,7 +134,7 @@ function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
   };
 }
 
-/** Files that take what the cells print. */
+/** Files that receive the cells' stdout and stderr. */
 function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; close(): void } {
   const open = (path: string | undefined): number | undefined => {
     try {
@@ -161,12 +161,12 @@ function streamFiles({ stdoutFile, stderrFile }: RunFlags): { onEvent: OnEvent; 
 
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Ctrl-C stops the work in order; a second one stops it at once. */
+/** Runs `work` with a signal that Ctrl-C aborts; a second Ctrl-C exits at once. */
 export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   const onSignal = (): void => {
     if (stop.signal.aborted) process.exit(exitCodes.interrupted);
-    process.stderr.write("\nStopping; what there is gets saved. Once more to stop at once.\n");
+    process.stderr.write("\nStopping after saving. Press again to stop at once.\n");
     stop.abort();
   };
   for (const name of stopSignals) process.on(name, onSignal);
@@ -177,7 +177,7 @@ export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>):
   }
 }
 
-/** Says on stderr what ended a run that was not completed. */
+/** Prints on stderr why a run was not completed. */
 export function explain({ status, error, failed, output }: RunResult): void {
   if (status === "completed") return;
   const cell = failed?.execution_count == null ? "" : ` in [${failed.execution_count}]`;
@@ -187,5 +187,5 @@ export function explain({ status, error, failed, output }: RunResult): void {
   }
   process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${error?.evalue}\n`);
   for (const part of error?.traceback ?? []) process.stderr.write(`${part}\n`);
-  if (output !== "-") process.stderr.write(`What ran is in ${output}\n`);
+  if (output !== "-") process.stderr.write(`The executed cells are in ${output}\n`);
 }

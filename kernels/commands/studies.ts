@@ -13,9 +13,9 @@ import { progressReporter, seconds } from "./run-progress.js";
 export function studiesCommand(): Command {
   return new Command("studies")
     .description("Runs the studies' notebooks on the embedded checkpoints and makes a report of them.")
-    .argument("[names...]", "only the notebooks whose names begin so, such as 03")
-    .option("-o, --output <folder>", "where executed notebooks and the report go", "out")
-    .option("--notebooks <folder>", "where the notebooks are", join(packageRoot(), "notebooks"))
+    .argument("[names...]", "prefixes of notebooks to run, such as 03 (default: all)")
+    .option("-o, --output <folder>", "folder of the executed notebooks and the report", "out")
+    .option("--notebooks <folder>", "folder of the notebooks", join(packageRoot(), "notebooks"))
     .action(async (names: string[], { output, notebooks }: { output: string; notebooks: string }) => {
       process.exitCode = await untilSignal(async (signal) =>
         runStudies(await withModels(findNotebooks(notebooks, names)), output, signal),
@@ -41,7 +41,7 @@ function findNotebooks(folder: string, names: readonly string[]): string[] {
   return chosen.map((file) => join(folder, file));
 }
 
-/** Those whose checkpoint is in the package; it is said which are left out. */
+/** Notebooks whose checkpoint is in the package; reports those that are left out. */
 async function withModels(inputs: readonly string[]): Promise<string[]> {
   const { embeddedModels } = await import("../../lib/model/load.js");
   const embedded = embeddedModels();

@@ -32,7 +32,7 @@ export function installKernel(options: KernelPlace & { displayName?: string }): 
 
 const launcherName = "launch.mjs";
 
-/** Lies in the kernelspec, so that it is there to say so when the package has moved or is not built. */
+/** Script in the kernelspec that reports when the package has moved or is not built. */
 const launcher = `// Starts modalscope's kernel. Written by "modalscope kernel install".
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -72,13 +72,13 @@ export function uninstallKernel(options: KernelPlace): string {
 export interface InstalledKernel {
   name: string;
   folder: string;
-  /** Whether `installKernel` wrote it. */
+  /** True where `installKernel` wrote it. */
   ours: boolean;
-  /** "ok", or what is wrong with it. */
+  /** "ok", or the problem. */
   state: string;
 }
 
-/** The kernels that Jupyter would find, those that come first in its search winning. */
+/** Kernels that Jupyter finds; of those with the same name the first in its search order. */
 export function listKernels(): InstalledKernel[] {
   const found = new Map<string, InstalledKernel>();
   for (const data of dataFolders()) {
@@ -129,7 +129,7 @@ function prefixData(prefix: string | undefined): string {
   return join(resolve(folder), "share", "jupyter");
 }
 
-/** Jupyter's data folder of this user, by jupyter_core's rules. */
+/** Jupyter's data folder of the user, by jupyter_core's rules. */
 function userData(): string {
   if (process.env.JUPYTER_DATA_DIR) return process.env.JUPYTER_DATA_DIR;
   if (process.platform === "darwin") return join(homedir(), "Library", "Jupyter");
@@ -138,7 +138,7 @@ function userData(): string {
   return join(process.env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "jupyter");
 }
 
-/** All of Jupyter's data folders, in the order in which it looks. */
+/** Jupyter's data folders, in its search order. */
 function dataFolders(): string[] {
   const environment = process.env.VIRTUAL_ENV ?? process.env.CONDA_PREFIX;
   return [

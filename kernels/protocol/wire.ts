@@ -28,7 +28,7 @@ export interface Header {
 }
 
 export interface Message {
-  /** Routing prefix: who sent it, or a topic. */
+  /** Routing prefix: the sender's identity, or a topic. */
   identities: Buffer[];
   header: Header;
   parent: Partial<Header>;
@@ -54,13 +54,13 @@ export function readConnection(path: string): Connection {
   if (connection.key !== "" && connection.signature_scheme !== "hmac-sha256") {
     throw new ModalscopeError(
       `Messages signed by ${connection.signature_scheme} cannot be read.`,
-      "Only hmac-sha256 is known.",
+      "Only hmac-sha256 is supported.",
     );
   }
   return connection;
 }
 
-/** Where a channel's socket binds or connects. */
+/** Address at which a channel's socket binds or connects. */
 export function address(
   connection: Connection,
   channel: "shell" | "control" | "iopub" | "stdin" | "hb",
@@ -87,12 +87,12 @@ export function encodeMessage(message: Message, key: string): Buffer[] {
   return [...identities, delimiter, Buffer.from(sign(parts, key)), ...parts, ...buffers];
 }
 
-/** What came through a socket: a message, or why it is none, with its header where that can be answered. */
+/** A message that came through a socket, or the problem with it, and its header where that could be read. */
 export type Received =
   | { message: Message; problem?: undefined }
   | { problem: string; identities: Buffer[]; header?: Header };
 
-/** Reads a message that anybody may have sent: nothing in it is taken for granted. */
+/** Reads and validates a message. */
 export function receiveMessage(frames: readonly Buffer[], key: string): Received {
   const at = frames.findIndex((frame) => frame.equals(delimiter));
   const identities = frames.slice(0, Math.max(0, at));
@@ -104,7 +104,7 @@ export function receiveMessage(frames: readonly Buffer[], key: string): Received
     return { problem: "Its signature is wrong.", identities };
   const [header, parent, metadata, content] = parts.map(parseObject);
   if (header === undefined || !isHeader(header)) return { problem: "Its header is not valid.", identities };
-  if (content === undefined) return { problem: "Its content is no JSON object.", identities, header };
+  if (content === undefined) return { problem: "Its content is not a JSON object.", identities, header };
   const buffers = frames.slice(at + 6);
   return {
     message: { identities, header, parent: parent ?? {}, metadata: metadata ?? {}, content, buffers },

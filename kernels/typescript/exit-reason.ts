@@ -1,14 +1,14 @@
 import type { ErrorContent } from "../protocol/outputs.js";
 
-/** Why the process that ran the cells ended, for the cell that it ended in. */
+/** Describes the exit of the process that ran the cells, for the cell that it exited in. */
 export function describeExit(end: {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The code that it left with by itself, from `process.exit` or a listener's failure. */
+  /** Exit code given to `process.exit`, or caused by a failing listener. */
   exitCalled: number | undefined;
-  /** Why what it sent could not be read, where it was ended for that. */
+  /** Problem with its messages, where it was ended for that. */
   broken: string | undefined;
-  /** The end of what it printed to stderr. */
+  /** Last characters that it printed to stderr. */
   stderrTail: string;
 }): ErrorContent {
   const evalue = `${cause(end)} All variables are lost; restart the kernel.`;

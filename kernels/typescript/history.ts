@@ -1,13 +1,13 @@
-/** What was run in this kernel's life, for consoles that look back. */
+/** Cells that this kernel has run, for history requests. */
 export interface History {
   add(count: number, code: string): void;
-  /** The text of the last one's result. */
+  /** Sets the last entry's result, as text. */
   addResult(text: string): void;
   /** @param request the content of a history_request. */
   find(request: Record<string, unknown>): HistoryEntry[];
 }
 
-/** The session (0 is the current one, and the only one kept), the number, the input or the input and its result. */
+/** Session (0, the current one: no other is kept), cell number, and the input or the input with its result. */
 export type HistoryEntry = [
   session: number,
   count: number,
@@ -60,7 +60,7 @@ function numberOr(value: unknown, otherwise: number): number {
 }
 
 /**
- * Whether a shell pattern (`*` and `?`) is the whole of a text. It goes back to the last star only, so its time is at most
+ * Matches a shell pattern (`*` and `?`) against a whole text. It backtracks to the last star only, so its time is at most
  * the product of the two lengths.
  */
 export function matchesGlob(pattern: string, text: string): boolean {

@@ -15,7 +15,7 @@ export interface InputRequesterParts {
   sessionId: string;
   /** The request whose cell runs, and who sent it. */
   executing(): Message | undefined;
-  /** What was printed comes before the question. */
+  /** Publishes gathered output, which comes before the question. */
   flush(): Promise<void>;
   log(line: string): void;
 }

@@ -18,15 +18,15 @@ export interface KernelParts {
   iopub: IoPub;
   key: string;
   sessionId: string;
-  /** Ends the kernel, once the reply to a shutdown is out; to restart it is the client's part. */
+  /** Ends the kernel, once the reply to a shutdown is out; restarting it is up to the client. */
   shutDown(): Promise<void>;
   /** Takes a line on each message that could not be answered. */
   log(line: string): void;
 }
 
-/** Answers Jupyter's requests; the sockets, and what runs the cells, are given. */
+/** Answers Jupyter's requests, given the sockets and the session that runs the cells. */
 export interface Kernel {
-  /** Frames from the shell or the control channel, and the way back. Never rejects, whatever was sent. */
+  /** Takes frames from the shell or the control channel, and answers through `send`. Never rejects. */
   receive(frames: readonly Buffer[], send: Send): Promise<void>;
   /** The request whose cell runs, and who sent it: where input is asked for. */
   executing(): Message | undefined;
@@ -172,7 +172,7 @@ export function createKernel({ session, iopub, key, sessionId, shutDown, log }: 
     };
   }
 
-  /** What the client had sent before it could know of the error: it may still be on its way through the socket. */
+  /** Takes the requests sent before the client could know of the error; some may still be on their way through the socket. */
   async function takeQueue(): Promise<Pending[]> {
     await delay(onItsWayMs);
     const taken = queue;

@@ -1,4 +1,4 @@
-/** What a notebook's metadata says of this kernel's language. */
+/** `language_info` of a notebook's metadata. */
 export const languageInfo: Record<string, unknown> = {
   name: "typescript",
   version: process.versions.node,

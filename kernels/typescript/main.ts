@@ -60,7 +60,7 @@ async function startKernel(connection: Connection): Promise<void> {
   let exitCode = 0;
   let shuttingDown = false;
 
-  /** The cell that it died in has been told; the client sees the kernel go, and restarts it. */
+  /** The cell has its error; the client sees the kernel exit, and restarts it. */
   async function onDeath(error: ErrorContent): Promise<void> {
     process.stderr.write(`${error.evalue}\n`);
     exitCode = 1;
@@ -97,7 +97,7 @@ async function startKernel(connection: Connection): Promise<void> {
   for (const loop of [serve(shell), serve(control), inputRequester.serve(), beat()]) loop.catch(fail);
 }
 
-/** Where the notebook's imports resolve from: its own folder, as the client tells it, else the working folder. */
+/** Folder from which the notebook's imports resolve: its own, if the client gives it, else the working folder. */
 function notebookFolder(): string {
   const notebook = process.env.JPY_SESSION_NAME;
   return notebook !== undefined && isAbsolute(notebook) ? dirname(notebook) : process.cwd();

@@ -13,11 +13,11 @@ export interface Problem {
   file?: string;
 }
 
-/** Text that was put into a line of the cell before it was compiled, so that positions can be mapped back. */
+/** Text inserted into a line of the cell before compilation; needed to map positions back. */
 export interface Insertion {
   /** Counts from 0. */
   line: number;
-  /** Where it went, in the cell's own columns, from 0. */
+  /** Column in the cell as written, from 0. */
   column: number;
   length: number;
 }
@@ -33,7 +33,7 @@ export interface CompiledCell {
   /** Source map of `javascript`, to the cell with its `insertions`. */
   sourceMap: string;
   insertions: Insertion[];
-  /** Whether it waits for something at its top level. */
+  /** True for top-level await. */
   awaits: boolean;
   /** Modules to load before it runs, each with the names that it takes from it, and the import's attributes. */
   imports: { specifier: string; names: string[]; attributes?: Record<string, string> }[];

@@ -15,7 +15,7 @@ export interface SessionOptions {
   /** The working folder of the cells; the notebook's folder when left out. */
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** Told what happened when the process that runs the cells ends by itself. */
+  /** Called when the process that runs the cells ends by itself. */
   onDeath?: (error: ErrorContent) => void;
   /** Answers a cell that asks for a line of input; without it, asking is an error. */
   onInput?: (prompt: string, password: boolean) => Promise<string>;
@@ -34,7 +34,7 @@ export interface ExecuteOptions {
 export interface Outcome {
   status: "ok" | "error";
   error?: ErrorContent;
-  /** What ended a cell that failed. */
+  /** Reason why a cell failed. */
   cause?: "compiler" | "thrown" | "interrupt" | "death";
 }
 
@@ -45,9 +45,9 @@ export interface Session {
   complete(code: string, position: number): Promise<CompletionResult>;
   inspect(code: string, position: number): Promise<string | undefined>;
   isComplete(code: string): Promise<IsComplete>;
-  /** Stops the running cell and the processes that it has started; its variables stay. Does nothing when none runs. */
+  /** Interrupts the running cell and the processes that it has started; variables are kept. Does nothing when no cell runs. */
   interrupt(): void;
-  /** Ends it all, with the processes that its cells have started and not detached. */
+  /** Ends the session and the processes that its cells have started and not detached. */
   close(): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
   let closing = false;
   let dead: ErrorContent | undefined;
   let exitCalled: number | undefined;
-  /** Why its messages could not be read. */
+  /** Problem that made its messages unreadable. */
   let broken: string | undefined;
   let stderrTail = "";
   /** Of the model that was loaded last. */
@@ -98,7 +98,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
     else if (report.type === "exit") exitCalled = report.code;
     else if (report.type === "input_request") answer(report);
     else if (report.type === "done" && running?.id === report.run) {
-      // What native code printed came by another pipe; let it through first.
+      // Native output comes by another pipe; let it through first.
       await new Promise((resolve) => setImmediate(resolve));
       const { error, interrupted } = report;
       if (report.hooks !== undefined && report.hooks.length > 0) hooks = report.hooks;
@@ -117,7 +117,7 @@ function connect(options: SessionOptions, compiler: CompilerThread, child: Child
       for await (const chunk of reports)
         for (const report of read(chunk as Buffer)) await receive(report as Report);
     } catch (error) {
-      // What it sent is no message, so nothing that follows can be trusted to be one.
+      // The stream is damaged: nothing that follows can be trusted.
       broken = error instanceof Error ? error.message : String(error);
       killGroup(child);
     }
@@ -236,10 +236,10 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-/** For how many later cells what a cell left running may still print into it. */
+/** Number of later cells during which code that a cell left running may still print into it. */
 const keptOutputs = 1000;
 
-/** How long what native code has printed may take to come when its process has ended. */
+/** Milliseconds that native output may take to arrive after its process has ended. */
 const lastPrintsMs = 1000;
 
 const noInput = "Nobody can answer here: this notebook runs without a person at the keyboard.";

@@ -1,20 +1,20 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Finding, firstLine } from "./finding.js";
+import { type Check, firstLine } from "./check.js";
 
 export interface ProbeAnswer {
   detail?: string;
   error?: string;
 }
 
-/** Begins the probe's answer: native libraries print lines of their own. */
+/** Prefix of the probe's answer: native libraries print lines of their own. */
 export const probeMark = "modalscope probe: ";
 
 const probeMain = fileURLToPath(new URL("./probe.js", import.meta.url));
 const probeLimitMs = 60_000;
 
-/** onnxruntime's and tfjs' back ends: which load, and why the others do not. */
-export async function checkBackEnds(): Promise<Finding[]> {
+/** Checks which back ends of onnxruntime and tfjs load, and why the others do not. */
+export async function checkBackEnds(): Promise<Check[]> {
   const [cpu, webgpu, cuda, tfjs] = await Promise.all(["cpu", "webgpu", "cuda", "tfjs"].map(probe));
   return [
     found("onnxruntime on the CPU", cpu, "broken", "Models cannot run. Install the package again: npm ci."),
@@ -34,15 +34,15 @@ export async function checkBackEnds(): Promise<Finding[]> {
       "learning on tfjs",
       tfjs,
       "broken",
-      "The analyses that learn cannot run. Install the package again: npm ci.",
+      "Analyses that train probes cannot run. Install the package again: npm ci.",
     ),
   ];
 }
 
-function found(about: string, answer: ProbeAnswer, otherwise: Finding["state"], todo: string): Finding {
+function found(about: string, answer: ProbeAnswer, otherwise: Check["state"], fix: string): Check {
   return answer.detail !== undefined
     ? { about, state: "ok", detail: answer.detail }
-    : { about, state: otherwise, detail: answer.error ?? "It said nothing.", todo };
+    : { about, state: otherwise, detail: answer.error ?? "no answer", fix };
 }
 
 function probe(what: string): Promise<ProbeAnswer> {

@@ -1,10 +1,10 @@
 import { checkBackEnds } from "./back-ends.js";
-import type { Finding } from "./finding.js";
+import type { Check } from "./check.js";
 import { checkJupyter, checkKernels, checkSession } from "./jupyter.js";
 import { checkCheckpoints, checkGpu, checkMemory, checkNode } from "./machine.js";
 
-/** All that doctor looks at, group by group as it is known. */
-export async function* examine(): AsyncGenerator<Finding[]> {
+/** All checks of doctor, in groups, as their results come. */
+export async function* examine(): AsyncGenerator<Check[]> {
   yield [checkNode(), checkMemory(), checkGpu()];
   yield await checkBackEnds();
   yield checkCheckpoints();

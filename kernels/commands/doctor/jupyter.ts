@@ -4,38 +4,38 @@ import { join } from "node:path";
 import { listKernels } from "../../protocol/kernelspecs.js";
 import { openSession } from "../../typescript/session.js";
 import { findJupyterLab, labAdvice } from "../lab.js";
-import { type Finding, firstLine } from "./finding.js";
+import { type Check, firstLine } from "./check.js";
 
-export function checkJupyter(): Finding {
+export function checkJupyter(): Check {
   const lab = findJupyterLab();
   return lab === undefined
-    ? { about: "JupyterLab", state: "absent", detail: "not found", todo: labAdvice }
+    ? { about: "JupyterLab", state: "absent", detail: "not found", fix: labAdvice }
     : { about: "JupyterLab", state: "ok", detail: lab };
 }
 
-/** The kernels that Jupyter would offer. */
-export function checkKernels(): Finding[] {
+/** Checks the kernels that Jupyter finds. */
+export function checkKernels(): Check[] {
   const kernels = listKernels();
-  const findings: Finding[] = kernels.map(({ name, folder, state }) =>
+  const checks: Check[] = kernels.map(({ name, folder, state }) =>
     state === "ok"
       ? { about: `kernel ${name}`, state, detail: folder }
       : {
           about: `kernel ${name}`,
           state: "broken",
           detail: `${folder}: ${state}`,
-          todo: `npx modalscope kernel install --name ${name}, or uninstall it.`,
+          fix: `npx modalscope kernel install --name ${name}, or uninstall it.`,
         },
   );
-  if (kernels.some(({ ours }) => ours)) return findings;
-  const todo = "For notebooks in Jupyter or VS Code: npx modalscope kernel install";
+  if (kernels.some(({ ours }) => ours)) return checks;
+  const fix = "For notebooks in Jupyter or VS Code: npx modalscope kernel install";
   return [
-    ...findings,
-    { about: "modalscope's kernel", state: "absent", detail: "not installed in Jupyter", todo },
+    ...checks,
+    { about: "modalscope's kernel", state: "absent", detail: "not installed in Jupyter", fix },
   ];
 }
 
-/** Runs a cell. */
-export async function checkSession(): Promise<Finding> {
+/** Runs a cell in a session. */
+export async function checkSession(): Promise<Check> {
   const about = "a TypeScript cell";
   const folder = mkdtempSync(join(tmpdir(), "modalscope-doctor-"));
   const begin = performance.now();
@@ -50,10 +50,10 @@ export async function checkSession(): Promise<Finding> {
     });
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     if (error === undefined && shown === "42")
-      return { about, state: "ok", detail: `runs, in ${seconds} s from the start` };
-    return { about, state: "broken", detail: error?.evalue ?? `6 * 7 came out as ${shown}`, todo: reinstall };
+      return { about, state: "ok", detail: `runs, ${seconds} s after the start` };
+    return { about, state: "broken", detail: error?.evalue ?? `6 * 7 came out as ${shown}`, fix: reinstall };
   } catch (error) {
-    return { about, state: "broken", detail: firstLine(error), todo: reinstall };
+    return { about, state: "broken", detail: firstLine(error), fix: reinstall };
   } finally {
     await session.close();
     rmSync(folder, { recursive: true, force: true });

@@ -6,12 +6,12 @@ import { formatBytes } from "../../../lib/bytes.js";
 import { openCheckpoint } from "../../../lib/model/checkpoint/index.js";
 import { EMBEDDED_MODELS, embeddedModels } from "../../../lib/model/load.js";
 import { packageRoot } from "../../../lib/package-root.js";
-import { type Finding, firstLine } from "./finding.js";
+import { type Check, firstLine } from "./check.js";
 
-/** Below this the embedded checkpoints run, and little else. */
+/** Bytes of free memory below which only the embedded checkpoints run. */
 const littleMemory = 2 ** 30;
 
-export function checkNode(): Finding {
+export function checkNode(): Check {
   const { engines } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
     engines: { node: string };
   };
@@ -22,11 +22,11 @@ export function checkNode(): Finding {
     about: "Node",
     state: "broken",
     detail: `${detail} is too old`,
-    todo: `Install Node ${needed} or later: https://nodejs.org`,
+    fix: `Install Node ${needed} or later: https://nodejs.org`,
   };
 }
 
-/** Negative when the first is the older one. */
+/** Negative when the first version is older. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split(".").map(Number.parseFloat));
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
@@ -36,15 +36,16 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-export function checkMemory(): Finding {
+export function checkMemory(): Check {
   const model = cpus()[0]?.model.trim();
   const detail = `${formatBytes(freemem())} free of ${formatBytes(totalmem())}; ${availableParallelism()} cores${model ? `, ${model}` : ""}`;
   if (freemem() > littleMemory) return { about: "memory", state: "ok", detail };
-  const todo = 'Close other programs, or bound a model with loadModel(…, { memory: "500MB" }).';
-  return { about: "memory", state: "absent", detail, todo };
+  const fix =
+    'Close other programs, or limit the model to less memory with loadModel(…, { memory: "500MB" }).';
+  return { about: "memory", state: "absent", detail, fix };
 }
 
-export function checkGpu(): Finding {
+export function checkGpu(): Check {
   const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"];
   const { stdout, status, error } = spawnSync("nvidia-smi", query, { encoding: "utf8", timeout: 10_000 });
   if (status === 0 && stdout.trim() !== "")
@@ -55,17 +56,17 @@ export function checkGpu(): Finding {
     about: "NVIDIA GPU",
     state: "absent",
     detail,
-    todo: "Nothing needs one; other GPUs work through WebGPU.",
+    fix: "Optional; other GPUs work through WebGPU.",
   };
 }
 
-/** The checkpoints that come with the package, each opened. */
-export function checkCheckpoints(): Finding[] {
+/** Opens each checkpoint that comes with the package. */
+export function checkCheckpoints(): Check[] {
   const names = embeddedModels();
   if (names.length === 0) {
     const detail = `${EMBEDDED_MODELS} has none`;
-    const todo = "The studies need them. Install the package again.";
-    return [{ about: "embedded checkpoints", state: "broken", detail, todo }];
+    const fix = "The studies need them. Install the package again.";
+    return [{ about: "embedded checkpoints", state: "broken", detail, fix }];
   }
   return names.map((name) => {
     const about = `checkpoint ${name}`;
@@ -86,7 +87,7 @@ export function checkCheckpoints(): Finding[] {
         about,
         state: "broken",
         detail: firstLine(error),
-        todo: "Its files are damaged: install the package again.",
+        fix: "Its files are damaged: install the package again.",
       };
     }
   });

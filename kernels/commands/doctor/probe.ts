@@ -1,6 +1,6 @@
 /**
- * Loads one back end and reports on it as a line of JSON. A process of its own, because a driver that is
- * not well may end the process that loads it: `node probe.js cpu | webgpu | cuda | tfjs`.
+ * Loads one back end and reports on it as a line of JSON. It is a process of its own, because a faulty driver may
+ * end the process that loads it: `node probe.js cpu | webgpu | cuda | tfjs`.
  */
 import { describeBackend, learningBackend } from "../../../lib/analysis/learn/tfjs.js";
 import { emitOnnx, input, neg } from "../../../lib/model/graph/index.js";
@@ -14,7 +14,7 @@ try {
   tell({ error: error instanceof Error ? error.message : String(error) }, 1);
 }
 
-/** Leaves at once: a runtime's threads may not. */
+/** Exits at once: a runtime's threads may keep the process alive. */
 function tell(answer: ProbeAnswer, exitCode: number): void {
   process.stdout.write(`${probeMark}${JSON.stringify(answer)}\n`, () => process.exit(exitCode));
 }

@@ -14,7 +14,7 @@ import {
 } from "../intrinsics.js";
 import { sendOutput } from "./runs.js";
 
-/** What `globalThis[Symbol.for("modalscope.display")]` is in a cell. */
+/** Value of `globalThis[Symbol.for("modalscope.display")]` in a cell. */
 export interface Display {
   /** Shows a MIME bundle; with a `displayId` it can be updated later. */
   display(bundle: MimeBundle, options?: { metadata?: Record<string, unknown>; displayId?: string }): void;

@@ -28,15 +28,15 @@ export const interruption: ErrorContent = {
 
 const undescribed: ErrorContent = {
   ename: "Error",
-  evalue: "Something was thrown that cannot be described: reading it fails or does not end.",
-  traceback: ["Something was thrown that cannot be described: reading it fails or does not end."],
+  evalue: "A value was thrown that cannot be described: reading it fails or does not end.",
+  traceback: ["A value was thrown that cannot be described: reading it fails or does not end."],
 };
 
 /** Getters and custom `inspect` methods of what was thrown are the cell's code, and may take no longer. */
 const describeMs = 3000;
 const longestText = 1 << 20;
 
-/** What a client shows of something thrown: its stack, and the line of the cell that it came from. Never throws. */
+/** Error content for a thrown value: its stack, and the cell's line that it came from. Never throws. */
 export function describeError(thrown: unknown, positions: CellPositions): ErrorContent {
   return attempt(
     () => withTimeLimit(() => withKernelStacks(() => described(thrown, positions)), describeMs),
@@ -47,7 +47,7 @@ export function describeError(thrown: unknown, positions: CellPositions): ErrorC
 function described(thrown: unknown, positions: CellPositions): ErrorContent {
   if (!isError(thrown)) {
     const evalue = textOf(thrown);
-    return { ename: "Thrown", evalue, traceback: [`A value that is no Error was thrown: ${evalue}`] };
+    return { ename: "Thrown", evalue, traceback: [`A value that is not an Error was thrown: ${evalue}`] };
   }
   const ename = textOf(attempt(() => thrown.name || "Error", "Error"));
   const evalue = textOf(attempt(() => thrown.message, ""));

@@ -10,13 +10,13 @@ import type { CellPositions } from "./stack.js";
 export interface Executor {
   /** Runs a compiled cell; gives its last value as a MIME bundle, or undefined when it has none. */
   execute(command: Command & { type: "run" }): Promise<MimeBundle | undefined>;
-  /** Which values the cell that ran last has declared so far. */
+  /** Names of the values that the last cell has set so far. */
   existing(): string[];
 }
 
 type CellFunction = (scope: object, require: NodeJS.Require, cell: CellRuntime) => unknown;
 
-/** What a compiled cell calls (see compiler/emit.ts). */
+/** Functions that a compiled cell calls (see compiler/emit.ts). */
 interface CellRuntime {
   module(specifier: string): unknown;
   import(specifier: string, attributes?: ImportCallOptions): Promise<unknown>;
@@ -24,7 +24,7 @@ interface CellRuntime {
   /** Before an `await`: the run to go on with after it. */
   run(): Run | undefined;
   resumed<T>(run: Run | undefined, value: T): T;
-  /** What `for await` goes over. */
+  /** Wraps the iterable of `for await`. */
   each<T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterable<T>;
   result(value: unknown): void;
 }
@@ -38,7 +38,7 @@ export function createExecutor(modules: Modules, positions: CellPositions): Exec
   let before = new SafeMap<string, unknown>();
   let running: CompiledCell | undefined;
 
-  /** Values that were there before the cell, to tell what it has set. */
+  /** Keeps the values from before the cell, to find out which it has set. */
   function remember(cell: CompiledCell): void {
     running = cell;
     before = new SafeMap<string, unknown>();

@@ -14,7 +14,7 @@ type Attributes = Record<string, string>;
 /** Imports as a module in the notebook's folder would make them. */
 export interface Modules {
   import(specifier: string, attributes?: Attributes): Promise<Namespace>;
-  /** The same, and sure to have the names, as an import statement is. */
+  /** Like `import`, and checks the names, as an import statement does. */
   importNames(specifier: string, names: readonly string[], attributes?: Attributes): Promise<Namespace>;
   readonly require: NodeJS.Require;
   readonly meta: { url: string; dirname: string; filename: string; resolve(specifier: string): string };
@@ -27,7 +27,7 @@ export function notebookModules(folder: string): Modules {
   const native = createRequire(filename);
   let typescriptFiles = false;
 
-  /** What the specifier means to the checker, which finds more than Node does: files without their extension, folders. */
+  /** Loads what the checker resolves the specifier to, which is more than Node does: files without extension, folders. */
   async function load(specifier: string, attributes?: Attributes): Promise<Namespace> {
     const file = nearbyFile(folder, specifier);
     if (file !== undefined) return loadFile(file, attributes);
@@ -58,7 +58,7 @@ export function notebookModules(folder: string): Modules {
     }
   }
 
-  /** Node names it so from version 23 on; before, it is known by what was loaded. */
+  /** Node marks CommonJS namespaces from version 23 on; before, the module cache tells. */
   function isCommonJs(namespace: Namespace, specifier: string): boolean {
     if (!hasOwn(namespace, "default") || isBuiltin(specifier)) return false;
     if (hasOwn(namespace, "module.exports")) return true;
@@ -103,7 +103,7 @@ function importer(filename: string): (specifier: string, attributes?: Attributes
   );
 }
 
-/** The kernel's own packages are found from anywhere; others are not. */
+/** True where one of the kernel's own packages, which resolve from anywhere, was not found. */
 function isMissingKernelPackage(error: unknown, specifier: string): boolean {
   const name = regExpExec(/^(modalscope|tslab)($|\/)/, specifier)?.[1];
   const { code, message } = toObject(error) as { code?: string; message?: string };

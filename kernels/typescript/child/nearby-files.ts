@@ -7,7 +7,7 @@ import { regExpExec, stringSlice, stringStartsWith } from "../intrinsics.js";
 const isRelativeOrAbsolute = /^\.{0,2}\//;
 const javascriptExtension = /\.([mc]?)jsx?$/;
 
-/** The file that a path or `file:` URL means; undefined when there is none, or the specifier is a package's. */
+/** File that a path or `file:` URL resolves to; undefined when there is none, or the specifier names a package. */
 export function nearbyFile(folder: string, specifier: string): string | undefined {
   const path = stringStartsWith(specifier, "file:") ? fileURLToPath(specifier) : specifier;
   if (regExpExec(isRelativeOrAbsolute, path) === null) return undefined;
@@ -40,7 +40,7 @@ export function isJson(path: string): boolean {
   return regExpExec(/\.json$/, path) !== null;
 }
 
-/** A file that was edited since is another module: who imports it again sees the new one. */
+/** URL of the file's current version: a file that was edited is another module, and importing it again loads it. */
 export function urlOfVersion(path: string): string {
   return `${pathToFileURL(path).href}?changed=${statSync(path).mtimeMs}`;
 }

@@ -54,7 +54,7 @@ export function latestRun(): Run | undefined {
 export function resume(run: Run | undefined): void {
   if (run?.interrupted) throw new InterruptedError();
   current = run;
-  // What comes after an earlier cell's turn and says nothing of its run belongs to the latest.
+  // Later code of the same turn that does not name its run belongs to the latest.
   if (run !== latest) nextTick(() => (current = latest));
 }
 

@@ -69,7 +69,7 @@ export function installStackTraces(positions: CellPositions, kernelFolder: strin
     while (to < sites.length && !isKernel(sites[to])) to++;
     let text = headline(error);
     for (let i = from; i < to; i++) {
-      // What the kernel threw is shown where the cell called it.
+      // An error thrown by the kernel is shown at the cell's call.
       if (from > 0 && positions.code(sites[i].getFileName() ?? "") === undefined) continue;
       text += `\n    at ${describe(sites[i], positions)}`;
     }

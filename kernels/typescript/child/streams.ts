@@ -16,7 +16,7 @@ import { currentRun, sendOutput } from "./runs.js";
 
 const nextTick = process.nextTick;
 
-/** Sends what JavaScript prints as the cell's output. (What native code prints comes by the real pipes.) */
+/** Sends JavaScript's output as the cell's. (Native output comes by the real pipes.) */
 export function captureStreams(): void {
   capture(process.stdout, "stdout");
   capture(process.stderr, "stderr");
@@ -36,7 +36,7 @@ function capture(stream: NodeJS.WriteStream, name: "stdout" | "stderr"): void {
   stream.write = write as typeof stream.write;
 }
 
-/** Node's warnings are the user's to see, but for those that the kernel itself causes. */
+/** Shows Node's warnings, but for those that the kernel itself causes. */
 export function captureWarnings(): void {
   process.removeAllListeners("warning");
   process.on("warning", (warning) => {
@@ -83,7 +83,7 @@ export function connectStdin(): void {
   });
 }
 
-/** Who holds on to it in a later cell is told that it is closed, and does not wait for ever. */
+/** Ends the stream with its cell, so that a later cell that still reads it does not wait forever. */
 export function endStdin(): void {
   stdin?.push(null);
   stdin = undefined;

@@ -1,4 +1,4 @@
-/** What to do about mistakes that people make in notebooks: other languages' habits, and limits of the checker. */
+/** Advice on common mistakes in cells: habits from IPython, JSX, and limits of the checker. */
 
 /** "The containing function or module body is too large for control flow analysis." */
 const tooLarge = 2563;

@@ -33,7 +33,7 @@ export interface Compiler {
   restore(code: string, values: Values): void;
   /** @param hooks names that a string may hold. */
   complete(code: string, position: number, hooks?: readonly string[]): CompletionResult;
-  /** What is known of the name at the position, as text; undefined when nothing. */
+  /** Declaration and documentation of the name at the position, as text; undefined when there is none. */
   inspect(code: string, position: number): string | undefined;
   isComplete(code: string): IsComplete;
 }
@@ -110,7 +110,7 @@ export function createCompiler(folder: string): Compiler {
     return withAdvice(source, problems, false);
   }
 
-  /** What the checker refuses and the kernel runs. */
+  /** True for errors of the checker about code that the kernel runs. */
   function isAllowed(source: ts.SourceFile, { code, start, length }: ts.Diagnostic): boolean {
     const text = source.text.slice(start, (start ?? 0) + (length ?? 0));
     if (code === assignsToImport) return scope.origins.get(text)?.assignable ?? false;
@@ -164,7 +164,7 @@ export function createCompiler(folder: string): Compiler {
     const before = draft(code);
     const info = program.service.getCompletionsAtPosition(program.current, before + position, {});
     const text = stringBefore(parseCell(code), position);
-    // What the types allow in a string goes before what it might be.
+    // Values that the types allow come before guesses.
     if (text !== undefined && (info?.entries ?? []).length === 0)
       return completeString(text, position, { folder, hooks });
     const typed = /[\p{ID_Continue}$#]*$/u.exec(code.slice(0, position))?.[0] ?? "";

@@ -9,7 +9,7 @@ const openCodes = new Set([1010, 1160]);
 const unterminatedString = 1002;
 
 /**
- * Whether a console should run the code or wait for more lines. It is incomplete when the parser's complaint
+ * Tells whether a console should run the code or wait for more lines. It is incomplete when the parser's complaint
  * is about the end of the text, and invalid when it is about anything before.
  */
 export function isComplete(code: string): IsComplete {

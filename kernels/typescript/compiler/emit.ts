@@ -3,7 +3,7 @@ import ts = require("typescript");
 import { type CompiledCell, type Insertion, scopeSpecifier } from "../messages.js";
 import type { CellSyntax } from "./syntax.js";
 
-/** What the compiled cell calls of its runtime (see child/run.ts). */
+/** Name of the runtime in the compiled cell (see child/executor.ts). */
 const runtime = "__cell";
 
 const options: ts.CompilerOptions = {

@@ -8,8 +8,7 @@ export const moduleNotFound = 2307;
 const packageName = /^(@[\w.-]+\/)?[a-z0-9][\w.-]*/;
 
 /**
- * What to do about an import that is not found: how to install its package, where it is one that the notebook does
- * not have.
+ * Advice on an import that is not found: how to install its package, where the notebook's project does not have it.
  * @param folder the notebook's.
  */
 export function adviceOnMissing(specifier: string, folder: string): string | undefined {

@@ -98,7 +98,7 @@ export function cellProgram(folder: string): CellProgram {
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);
     if (found.resolvedModule !== undefined || !/^(modalscope|tslab)($|\/)/.test(name)) return found;
-    // A notebook far from any package.json still sees the kernel's own library.
+    // A notebook far from any package.json still finds the kernel's own library.
     return ts.resolveModuleName(name, join(root, "__cell__.ts"), settings, host);
   }
 
@@ -127,7 +127,7 @@ function keepingRegistry(): ts.DocumentRegistry {
   return registry;
 }
 
-/** What the kernel gives every cell (see child/main.ts). */
+/** Globals that the kernel gives every cell (see child/main.ts). */
 const cellGlobals = `
 /** Asks the person at the client for a line of text. Rejects where nobody can answer. */
 declare function input(prompt?: string, password?: boolean): Promise<string>;

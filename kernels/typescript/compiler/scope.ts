@@ -1,12 +1,12 @@
 import type { CellProgram } from "./program.js";
 import type { CellSyntax } from "./syntax.js";
 
-/** Where a name of the notebook's scope comes from. */
+/** Origin of a name in the notebook's scope. */
 export interface Origin {
   slot: number;
-  /** Whether it exists at run time. */
+  /** True for names that exist at run time; false for types. */
   value: boolean;
-  /** Whether another cell may assign to it. */
+  /** True where other cells may assign to it. */
   assignable: boolean;
   /** The import that gives it, when its cell had imported and not declared it. */
   statement?: string;

@@ -1,4 +1,4 @@
-/** What may be meant inside a string: a module of this package, a hook of a loaded model, or a file. */
+/** Completions inside strings: modules of this package, hooks of a loaded model, and files. */
 import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";

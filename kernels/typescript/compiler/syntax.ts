@@ -1,24 +1,24 @@
 import ts = require("typescript");
 
-/** What a cell declares at its top level, found from its syntax alone. */
+/** Top-level declarations of a cell, from its syntax alone. */
 export interface CellSyntax {
   /** Values and types that later cells see; a name may be both. */
   declared: Map<string, Declared>;
   /** Names that the cell brings in by `import`, each with the import that gives this one name. */
   imported: Map<string, string>;
-  /** Every identifier in the cell: what it may use of earlier cells. */
+  /** Every identifier in the cell: names of earlier cells that it may use. */
   mentioned: Set<string>;
-  /** Whether it awaits at its top level. */
+  /** True for top-level await. */
   awaits: boolean;
-  /** Where text goes so that the compiled cell keeps its names in the notebook's scope. */
+  /** Insertions that keep the compiled cell's names in the notebook's scope. */
   edits: { position: number; text: string }[];
   problems: { start: number; length: number; message: string }[];
 }
 
 export interface Declared {
-  /** Whether it exists at run time. */
+  /** True for names that exist at run time; false for types. */
   value: boolean;
-  /** Whether another cell may assign to it. */
+  /** True where other cells may assign to it. */
   assignable: boolean;
   /** Written with `export` by the user. */
   exported: boolean;
@@ -40,7 +40,7 @@ export function parseCell(code: string): ts.SourceFile {
   );
 }
 
-/** What the parser complains about. */
+/** Syntax errors that the parser found. */
 export function parseProblems(source: ts.SourceFile): readonly ts.DiagnosticWithLocation[] {
   return (source as unknown as { parseDiagnostics: readonly ts.DiagnosticWithLocation[] }).parseDiagnostics;
 }
@@ -147,7 +147,7 @@ function hasExport(statement: ts.Statement): boolean {
   return modifiers(statement).some((m) => m.kind === ts.SyntaxKind.ExportKeyword);
 }
 
-/** Whether anything of the statement is left once its types are gone. */
+/** True where anything of the statement is left once its types are removed. */
 function isKept(statement: ts.Statement): boolean {
   if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement)) return false;
   return !modifiers(statement).some((m) => m.kind === ts.SyntaxKind.DeclareKeyword);

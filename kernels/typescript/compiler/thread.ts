@@ -28,7 +28,7 @@ interface Call {
 
 export function startCompiler(folder: string, resourceLimits: ResourceLimits = {}): CompilerThread {
   const waiting = new Map<number, Call>();
-  /** What later cells see, to tell a new thread. */
+  /** Cells whose declarations later cells see, for a new thread. */
   const committed: { code: string; values: Values }[] = [];
   let compiled: string | undefined;
   let next = 0;

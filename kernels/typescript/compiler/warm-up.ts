@@ -14,7 +14,7 @@ await total(list);`;
 const rounds = 12;
 
 /**
- * What a compiler does while nobody asks, so that the first cells are as quick as the later ones. The first one reads the
+ * Work for an idle compiler, so that the first cells compile as fast as later ones. The first one reads the
  * libraries' declarations, the last two this package's own, which most notebooks import.
  */
 export function warmUps(compiler: Compiler): (() => void)[] {

@@ -37,8 +37,8 @@ test("requests that are not as the protocol says get an error reply", async () =
       ["is_complete_request", { code: null }, /"code" must be text, not null/],
       ["execute_request", { code: ["1"] }, /"code" must be text, not a list/],
       ["execute_request", { code: "1", user_expressions: { a: 5 } }, /"a" must be text, not number/],
-      ["kernel_info_request", "[]", /content is no JSON object/],
-      ["kernel_info_request", "{", /content is no JSON object/],
+      ["kernel_info_request", "[]", /content is not a JSON object/],
+      ["kernel_info_request", "{", /content is not a JSON object/],
     ] as const) {
       const reply = await replyTo(kernel, header(type), content);
       assert.equal(reply.status, "error");

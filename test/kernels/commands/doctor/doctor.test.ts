@@ -4,7 +4,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Finding } from "../../../../kernels/commands/doctor/finding.js";
+import type { Check } from "../../../../kernels/commands/doctor/check.js";
 import { compareVersions } from "../../../../kernels/commands/doctor/machine.js";
 import { temporaryFolder } from "../../temporary.js";
 
@@ -30,13 +30,13 @@ test("doctor says what works, what is absent and what to do; a broken kernel mak
       argv: [process.execPath, "launch.mjs", "/nowhere/main.js", "{connection_file}"],
     }),
   });
-  const findings = (): Map<string, Finding> => {
+  const checks = (): Map<string, Check> => {
     const { status, stdout } = modalscope(home, "doctor", "--json");
-    const list = JSON.parse(stdout) as Finding[];
+    const list = JSON.parse(stdout) as Check[];
     assert.equal(status, list.some(({ state }) => state === "broken") ? 1 : 0, stdout);
-    return new Map(list.map((finding) => [finding.about, finding]));
+    return new Map(list.map((check) => [check.about, check]));
   };
-  const whole = findings();
+  const whole = checks();
   for (const needed of [
     "Node",
     "onnxruntime on the CPU",
@@ -46,15 +46,15 @@ test("doctor says what works, what is absent and what to do; a broken kernel mak
   ])
     assert.equal(whole.get(needed)?.state, "ok", needed);
   assert.equal(whole.get("JupyterLab")?.state, "absent");
-  assert.match(whole.get("JupyterLab")?.todo ?? "", /pip install jupyterlab/);
+  assert.match(whole.get("JupyterLab")?.fix ?? "", /pip install jupyterlab/);
   // CUDA's libraries are not in the package: it is told why it does not load, and what to do.
   const cuda = whole.get("onnxruntime on CUDA");
-  if (cuda?.state === "absent") assert.match(`${cuda.detail} ${cuda.todo}`, /cuda.*npm rebuild/is);
-  assert.match(whole.get("modalscope's kernel")?.todo ?? "", /kernel install/);
+  if (cuda?.state === "absent") assert.match(`${cuda.detail} ${cuda.fix}`, /cuda.*npm rebuild/is);
+  assert.match(whole.get("modalscope's kernel")?.fix ?? "", /kernel install/);
 
   // Only a kernel of ours can be known to be broken.
   writeFileSync(join(home, "jupyter/kernels/moved/launch.mjs"), "");
-  const moved = findings().get("kernel moved");
+  const moved = checks().get("kernel moved");
   assert.equal(moved?.state, "broken");
   assert.match(moved?.detail ?? "", /\/nowhere\/main\.js is gone/);
 });
