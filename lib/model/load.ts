@@ -13,7 +13,7 @@ import {
   loadTokenizer,
   openCheckpoint,
 } from "./checkpoint/index.js";
-import { checkBlocks, checkWeights } from "./engine/check-weights.js";
+import { checkBlocks, checkWeights, withOwnHead } from "./engine/check-weights.js";
 import { tokensInCache } from "./engine/estimate.js";
 import { isExpert, withExpertParts } from "./engine/expert-layout.js";
 import { ExpertStore } from "./engine/expert-store.js";
@@ -89,7 +89,7 @@ async function assemble(
 ): Promise<Model> {
   const family = familyOf(stored.config);
   checkBlocks(family, stored);
-  const config = family.parse(stored.config);
+  const config = withOwnHead(family, family.parse(stored.config), stored);
   const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);

@@ -1,12 +1,13 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { warn } from "../../warnings.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { isFile, isObject, type OpenFile, openFile, readJsonObject, readText, repeatedKey } from "./files.js";
 import { contentHash } from "./hash.js";
 import { canonicalName } from "./names.js";
 import { headerBytes, readHeader } from "./safetensors/header.js";
-import { checkpointOf, type StoredWeight } from "./store.js";
+import { checkpointOf, type StoredWeight, sameBytes } from "./store.js";
 
 /** Opens a Hugging Face folder; see `openCheckpoint`. */
 export function openFolder(path: string): Checkpoint {
@@ -15,7 +16,7 @@ export function openFolder(path: string): Checkpoint {
   const generationConfig = isFile(generationPath) ? readJsonObject(generationPath) : undefined;
   const files: OpenFile[] = [];
   try {
-    const weights = renamed(openWeights(path, files), path);
+    const weights = withEmbedding(renamed(openWeights(path, files), path), config);
     return checkpointOf({ path, format: "safetensors", config, generationConfig, files, weights }, () =>
       contentHash(
         [readText(join(path, "config.json"))],
@@ -60,19 +61,22 @@ function readConfig(path: string): Record<string, unknown> {
 /** Opens the folder's safetensors files; they are added to `files` as they open. */
 function openWeights(path: string, files: OpenFile[]): Map<string, StoredWeight> {
   const weights = new Map<string, StoredWeight>();
+  const holders = new Map<string, string[]>();
   const add = (fileName: string): void => {
     const file = openFile(join(path, fileName));
     files.push(file);
     for (const [name, entry] of readHeader(file).tensors) {
+      const weight: StoredWeight = { name, ...entry, file: file.path, source: file };
       const before = weights.get(name);
-      if (before) {
-        throw new ModalscopeError(
-          `Weight "${name}" is in two files of ${path}:`,
-          `${basename(before.file)} and ${fileName}.`,
-          "Download the checkpoint again.",
+      if (before && !sameBytes(before, weight)) {
+        warn(
+          `Weight "${name}" is in two files of ${path} with different values.`,
+          `That of ${fileName} is used and that of ${basename(before.file)} is not, as in transformers.`,
+          "Download the checkpoint again if you did not expect this.",
         );
       }
-      weights.set(name, { name, ...entry, file: file.path, source: file });
+      weights.set(name, weight);
+      holders.set(name, [...(holders.get(name) ?? []), fileName]);
     }
   };
   const single = "model.safetensors";
@@ -80,8 +84,9 @@ function openWeights(path: string, files: OpenFile[]): Map<string, StoredWeight>
   if (isFile(join(path, single))) add(single);
   else if (isFile(index)) {
     const places = readIndex(index);
-    for (const shard of new Set(places.values())) add(shard);
-    checkIndex(index, places, weights);
+    // In the order in which transformers reads them, which counts where a weight is in several.
+    for (const shard of [...new Set(places.values())].sort()) add(shard);
+    checkIndex(index, places, holders);
   } else throw noWeights(path);
   return weights;
 }
@@ -101,6 +106,21 @@ function renamed(weights: ReadonlyMap<string, StoredWeight>, path: string): Map<
     all.set(name, { ...weight, name });
   }
   return all;
+}
+
+/**
+ * Weights with a token embedding: where only the language head is there and the two are one, it is the embedding.
+ */
+function withEmbedding(
+  weights: Map<string, StoredWeight>,
+  config: Readonly<Record<string, unknown>>,
+): Map<string, StoredWeight> {
+  const head = weights.get("lm_head.weight");
+  const isGpt2 = config.model_type === "gpt2";
+  const embedding = isGpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight";
+  if (!head || weights.has(embedding) || config.tie_word_embeddings === false) return weights;
+  weights.delete(head.name);
+  return weights.set(embedding, { ...head, name: embedding });
 }
 
 /** The index of a sharded checkpoint: which weight is in which file. */
@@ -132,15 +152,14 @@ function readIndex(path: string): Map<string, string> {
 function checkIndex(
   path: string,
   places: ReadonlyMap<string, string>,
-  weights: ReadonlyMap<string, StoredWeight>,
+  holders: ReadonlyMap<string, readonly string[]>,
 ): void {
   for (const [name, file] of places) {
-    const weight = weights.get(name);
-    if (!weight || basename(weight.file) !== file) {
-      const where = weight ? `it lies in ${basename(weight.file)}` : "no file has it";
+    const held = holders.get(name) ?? [];
+    if (!held.includes(file)) {
       throw new ModalscopeError(
         `${path} places "${name}" in ${file},`,
-        `but ${where}.`,
+        held.length > 0 ? `but it lies in ${held.join(", ")}.` : "but no file has it.",
         "Download the checkpoint again.",
       );
     }

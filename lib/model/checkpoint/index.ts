@@ -17,4 +17,5 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors/write.js";
+export { sameWeight } from "./store.js";
 export { hasTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.js";

@@ -4,6 +4,8 @@ const renamings: readonly (readonly [RegExp, string])[] = [
   [/^language_model\.(?=model\.|lm_head\.)/, ""],
   [/^language_model\./, "model."],
   [/^vision_tower\.vision_model\./, "vision_tower."],
+  // Models saved without their language head, such as Qwen3-Embedding.
+  [/^(?=layers\.\d+\.|embed_tokens\.|norm\.)/, "model."],
   // GPT-2 on the Hub
   [/^(?=h\.\d+\.|w[tp]e\.|ln_f\.)/, "transformer."],
 ];
@@ -18,7 +20,7 @@ export function canonicalName(name: string): string {
   return renamings.reduce((n, [from, to]) => n.replace(from, to), name);
 }
 
-/** Where a model that sees keeps what a language model calls `model.…` and `lm_head.…`, and its tower. */
+/** Where a vision-language model keeps what a language model calls `model.…` and `lm_head.…`, and its tower. */
 const saved: Readonly<Record<string, readonly (readonly [RegExp, string])[]>> = {
   qwen: [
     [/^model\./, "model.language_model."],
@@ -27,8 +29,8 @@ const saved: Readonly<Record<string, readonly (readonly [RegExp, string])[]>> = 
   others: [[/^(?=model\.|lm_head\.)/, "language_model."]],
 };
 
-/** The name under which transformers saves a weight of a model that sees: undoes `canonicalName`. */
+/** The name under which transformers saves a weight of a vision-language model, given under any of its names. */
 export function savedName(modelType: string, name: string): string {
   const table = modelType.startsWith("qwen") ? saved.qwen : saved.others;
-  return table.reduce((n, [from, to]) => n.replace(from, to), name);
+  return table.reduce((n, [from, to]) => n.replace(from, to), canonicalName(name));
 }

@@ -69,6 +69,25 @@ function weightNamed<W>(weights: ReadonlyMap<string, W>, name: string): W {
   );
 }
 
+/** Whether two weights have the same type, shape and bytes. */
+export function sameBytes(a: StoredWeight, b: StoredWeight): boolean {
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  const [left, right] = [a, b].map(() => new Uint8Array(Math.min(pieceBytes, a.byteLength)));
+  for (let done = 0; done < a.byteLength; done += pieceBytes) {
+    const length = Math.min(pieceBytes, a.byteLength - done);
+    readExactly(a.source, left.subarray(0, length), a.offset + done);
+    readExactly(b.source, right.subarray(0, length), b.offset + done);
+    if (Buffer.compare(left.subarray(0, length), right.subarray(0, length)) !== 0) return false;
+  }
+  return true;
+}
+
+/** Whether a checkpoint stores the same bytes under two names. */
+export function sameWeight(checkpoint: Checkpoint, one: string, other: string): boolean {
+  const [a, b] = [one, other].map((name) => weightNamed(checkpoint.weights, name) as StoredWeight);
+  return sameBytes(a, b);
+}
+
 /** `Checkpoint.read`. */
 export function readWeight(weight: StoredWeight, into?: Float32Array): Float32Array {
   const size = sizeOf(weight.shape);

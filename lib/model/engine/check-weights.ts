@@ -1,6 +1,7 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import { type Checkpoint, canonicalName } from "../checkpoint/index.js";
+import { warn } from "../../warnings.js";
+import { type Checkpoint, canonicalName, sameWeight } from "../checkpoint/index.js";
 import {
   buildPiece,
   type Family,
@@ -46,8 +47,34 @@ export function checkBlocks({ names }: Family, { path, config: raw, weights }: C
   );
 }
 
-/** Weights that no architecture reads: masks and angles of older checkpoints, a vision tower after the block that is read. */
-const UNREAD = /rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$|^vision_tower\./;
+/** Weights that no architecture reads: masks, angles and positions of older checkpoints, and what follows a tower's blocks. */
+const UNREAD =
+  /rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$|\.position_ids$|^vision_tower\.(post_layernorm|head)\./;
+
+/** Whether a weight is known to be left out: of every model, or of a tower's block after those that are read. */
+function isUnread(name: string, { vision_config: vision }: TextConfig): boolean {
+  const block = /^vision_tower\.encoder\.layers\.(\d+)\./.exec(name);
+  return UNREAD.test(name) || (block !== null && Number(block[1]) >= (vision?.num_hidden_layers ?? 0));
+}
+
+/**
+ * The config without tied embeddings where the checkpoint holds a language head of other values, as in transformers:
+ * weights count more than `tie_word_embeddings`.
+ */
+export function withOwnHead({ names }: Family, config: TextConfig, checkpoint: Checkpoint): TextConfig {
+  const { weights, path } = checkpoint;
+  if (!config.tie_word_embeddings || !weights.has(HEAD_WEIGHT) || !weights.has(names.embedding))
+    return config;
+  if (sameWeight(checkpoint, HEAD_WEIGHT, names.embedding)) return config;
+  warn(
+    `${path} ties the language head to the embedding ("tie_word_embeddings"), and holds "${HEAD_WEIGHT}" with other values.`,
+    "The head of its own is used, as in transformers.",
+    'Set "tie_word_embeddings": false in config.json to silence this.',
+  );
+  return { ...config, tie_word_embeddings: false };
+}
+
+const HEAD_WEIGHT = "lm_head.weight";
 
 /**
  * Compares what the architecture needs with what the checkpoint holds, by names and shapes alone.
@@ -82,8 +109,8 @@ export function checkWeights(
     for (const name of needed.keys()) read.add(name);
     bytes.experts += checkAll(checkpoint, needed);
   }
-  if (config.tie_word_embeddings) read.add("lm_head.weight");
-  const unread = [...checkpoint.weights.keys()].find((name) => !read.has(name) && !UNREAD.test(name));
+  if (config.tie_word_embeddings) read.add(HEAD_WEIGHT);
+  const unread = [...checkpoint.weights.keys()].find((name) => !read.has(name) && !isUnread(name, config));
   if (unread !== undefined) {
     throw new ModalscopeError(
       `${checkpoint.path} holds the weight "${unread}".`,

@@ -5,7 +5,7 @@ import { makeFolder } from "../../folder.js";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { writeWhole } from "../../write-file.js";
-import { createSafetensors, savedName } from "../checkpoint/index.js";
+import { canonicalName, createSafetensors, savedName } from "../checkpoint/index.js";
 import { familyOf, type TextConfig } from "../families/index.js";
 import { trainingGraph } from "./graph.js";
 import type { Weights } from "./trainer.js";
@@ -64,7 +64,7 @@ export function saveCheckpoint(
   writeWhole(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
   const vision = familyOf(raw).vision !== undefined;
   const stored = [...weights].map(([name, { data, shape }]) => ({
-    name: vision ? savedName(String(raw.model_type), name) : name,
+    name: vision ? savedName(String(raw.model_type), name) : canonicalName(name),
     shape,
     dtype,
     numbers: dtype === "BF16" ? toBfloat16(data) : data,

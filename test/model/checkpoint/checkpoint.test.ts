@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Checkpoint, openCheckpoint, readSafetensors } from "../../../lib/model/checkpoint/index.js";
@@ -164,14 +164,6 @@ const damages: [string, (path: string, map: Record<string, string>) => void, Reg
       map["model.norm.weight"] = "../x.safetensors";
     },
     /not a file name/,
-  ],
-  [
-    "two shards have the same weights",
-    (path, map) => {
-      copyFileSync(join(path, second), join(path, "model-00003.safetensors"));
-      map["model.norm.weight"] = "model-00003.safetensors";
-    },
-    /is in two files/,
   ],
   ["config.json is missing", (path) => rmSync(join(path, "config.json")), /no config\.json/],
   ["config.json is not JSON", (path) => writeFileSync(join(path, "config.json"), "{"), /not valid JSON/],

@@ -1,0 +1,175 @@
+/** Folders as they are in the wild: other names of weights, a head that the config denies, a weight in two shards. */
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { openCheckpoint, readSafetensors, writeSafetensors } from "../../../lib/model/checkpoint/index.js";
+import { loadModel } from "../../../lib/model/load.js";
+import { saveCheckpoint } from "../../../lib/model/training/index.js";
+import type { Tensor } from "../../../lib/tensor.js";
+import { says } from "../../refusals.js";
+import { fixture } from "../goldens.js";
+import { temporaryFolder } from "./fixtures.js";
+
+type Weights = Map<string, Tensor>;
+
+/** A copy of a tiny checkpoint with other weights and fields of config.json. */
+function copyOf(
+  variant: string,
+  weights: (stored: Weights) => Weights = (w) => w,
+  fields: object = {},
+): string {
+  return rewritten(fixture(variant), weights, fields);
+}
+
+function rewritten(source: string, weights: (stored: Weights) => Weights, fields: object): string {
+  const folder = join(temporaryFolder(), "model");
+  cpSync(source, folder, { recursive: true });
+  const file = join(folder, "model.safetensors");
+  writeSafetensors(file, Object.fromEntries(weights(readSafetensors(file))));
+  const config = join(folder, "config.json");
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, "utf8")), ...fields }));
+  return folder;
+}
+
+const renamed =
+  (change: (name: string) => string) =>
+  (weights: Weights): Weights =>
+    new Map([...weights].map(([name, w]) => [change(name), w]));
+
+/** Logits of a few tokens, with the warnings that loading gave. */
+async function logitsOf(folder: string): Promise<{ logits: number[]; warnings: string[] }> {
+  const warnings: string[] = [];
+  const listen = (warning: Error): void => {
+    if (warning.name === "ModalscopeWarning") warnings.push(warning.message);
+  };
+  process.on("warning", listen);
+  const model = await loadModel(folder, { cache: false });
+  const { logits } = await model.run(model.batch([[3, 1, 4, 1, 5]]));
+  await model.close();
+  // Warnings are emitted on the next tick.
+  await new Promise(setImmediate);
+  process.off("warning", listen);
+  return { logits: [...logits!.data], warnings };
+}
+
+const silent = async (variant: string): Promise<{ logits: number[]; warnings: string[] }> => ({
+  ...(await logitsOf(fixture(variant))),
+  warnings: [],
+});
+
+describe("the same logits come of a checkpoint", () => {
+  for (const variant of ["qwen2-tied", "gemma3_text-tied", "qwen3-tied", "llama-gqa2"])
+    it(`saved without "model." before its weights' names: ${variant}`, async () => {
+      const folder = copyOf(
+        variant,
+        renamed((name) => name.replace(/^model\./, "")),
+      );
+      assert.deepEqual(await logitsOf(folder), await silent(variant));
+    });
+
+  it("whose tied embedding is saved as the language head", async () => {
+    const head = renamed((name) => (name === "model.embed_tokens.weight" ? "lm_head.weight" : name));
+    assert.deepEqual(await logitsOf(copyOf("qwen2-tied", head)), await silent("qwen2-tied"));
+  });
+
+  it("that holds its tied embedding a second time", async () => {
+    const twice = (weights: Weights): Weights =>
+      new Map([...weights, ["lm_head.weight", weights.get("model.embed_tokens.weight")!]]);
+    assert.deepEqual(await logitsOf(copyOf("qwen2-tied", twice)), await silent("qwen2-tied"));
+  });
+
+  it("whose language head contradicts tie_word_embeddings: the head counts, and a warning says so", async () => {
+    const { logits, warnings } = await logitsOf(
+      copyOf("qwen2-untied", (w) => w, { tie_word_embeddings: true }),
+    );
+    assert.deepEqual(logits, (await silent("qwen2-untied")).logits);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /tie_word_embeddings.*lm_head\.weight.*as in transformers/);
+  });
+});
+
+describe("a weight in two shards", () => {
+  const first = "model-00001-of-00002.safetensors";
+  const second = "model-00002-of-00002.safetensors";
+  const name = "model.norm.weight";
+
+  /** qwen2-untied in two shards that share a weight; in the second it is multiplied by `factor`. */
+  function sharded(factor: number): string {
+    const folder = copyOf("qwen2-untied");
+    const weights = readSafetensors(join(folder, "model.safetensors"));
+    rmSync(join(folder, "model.safetensors"));
+    const norm = weights.get(name)!;
+    const other = { ...norm, data: norm.data.map((x) => x * factor) };
+    const rest = new Map(weights);
+    rest.delete(name);
+    writeSafetensors(join(folder, first), Object.fromEntries([...rest, [name, norm]]));
+    writeSafetensors(join(folder, second), { [name]: other });
+    const map = Object.fromEntries([...rest.keys()].map((key) => [key, first]));
+    const index = { weight_map: { ...map, [name]: second } };
+    writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
+    return folder;
+  }
+
+  it("is read once where both are the same", async () => {
+    assert.deepEqual(await logitsOf(sharded(1)), await silent("qwen2-untied"));
+  });
+
+  it("is that of the later shard where they differ, as in transformers, and a warning says so", async () => {
+    const { logits, warnings } = await logitsOf(sharded(2));
+    const doubled = (weights: Weights): Weights => {
+      const norm = weights.get(name)!;
+      return new Map([...weights, [name, { ...norm, data: norm.data.map((x) => x * 2) }]]);
+    };
+    assert.deepEqual(logits, (await logitsOf(copyOf("qwen2-untied", doubled))).logits);
+    assert.match(warnings.join(), /in two files .* with different values.*model-00002.*is used/);
+  });
+});
+
+describe("a checkpoint saved from weights under any of their names is read again", () => {
+  const vision = (variant: string): string => join(fixture("qwen3-tied"), "..", variant);
+  const layouts: Readonly<Record<string, (name: string) => string>> = {
+    "the architecture's": (name) => name,
+    "transformers 5's": (name) =>
+      name === "lm_head.weight"
+        ? name
+        : name
+            .replace(/^model\./, "model.language_model.")
+            .replace(/^(?=vision_tower|visual|multi_modal)/, "model."),
+    "transformers 4's": (name) =>
+      name
+        .replace(/^(?=model\.|lm_head)/, "language_model.")
+        .replace(/^vision_tower\./, "vision_tower.vision_model."),
+  };
+  for (const variant of ["llava-default", "gemma3-window", "qwen3_vl-deep", "qwen3_vl_moe-top2"])
+    for (const [names, rename] of Object.entries(layouts))
+      it(`${variant}, ${names}`, () => {
+        const source = openCheckpoint(vision(variant));
+        const weights = new Map(
+          [...source.weights].map(([name, { shape }]) => [rename(name), { shape, data: source.read(name) }]),
+        );
+        const folder = join(temporaryFolder(), "saved");
+        saveCheckpoint(folder, source.config, weights);
+        const saved = openCheckpoint(folder);
+        assert.deepEqual([...saved.weights.keys()].sort(), [...source.weights.keys()].sort());
+        for (const name of source.weights.keys()) assert.deepEqual(saved.read(name), source.read(name), name);
+        saved.close();
+        source.close();
+      });
+});
+
+it("a weight of the tower that its architecture does not have is refused, and not dropped", async () => {
+  const bias = (weights: Weights): Weights => {
+    const [name] = [...weights.keys()].filter((key) => key.endsWith("embeddings.patch_embedding.weight"));
+    const shape = weights.get(name)!.shape.slice(0, 1);
+    return new Map([
+      ...weights,
+      [name.replace("weight", "bias"), { shape, data: new Float32Array(shape[0]) }],
+    ]);
+  };
+  const folder = rewritten(join(fixture("qwen3-tied"), "..", "llava-default"), bias, {});
+  await assert.rejects(
+    loadModel(folder, { cache: false }),
+    says(/holds the weight ".*patch_embedding\.bias"/),
+  );
+});
