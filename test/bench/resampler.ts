@@ -1,5 +1,5 @@
 /**
- * `npm run bench:resampler`: what another resampler changes. The same pictures through our processors, which count as
+ * `npm run bench:resampler`: what another resampler changes. The same images through our processors, which count as
  * Pillow does, and through those of transformers.js, in values of pixels and in logits of tiny checkpoints.
  */
 import { readFileSync } from "node:fs";
@@ -23,7 +23,7 @@ const families = [
 ];
 
 /** A photograph and a drawn one, small; noise; a screenshot with small letters, large. */
-const pictures = [
+const images = [
   "test/fixtures/images/files/photo.jpg",
   "test/fixtures/vision/images/square.png",
   "test/fixtures/images/files/odd.png",
@@ -32,7 +32,7 @@ const pictures = [
 const home = join(import.meta.dirname, "../../..");
 const fixtures = join(home, "test/fixtures");
 const json = (...path: string[]): unknown => JSON.parse(readFileSync(join(fixtures, ...path), "utf8"));
-const pathOf = (picture: string): string => join(home, picture);
+const pathOf = (image: string): string => join(home, image);
 
 /** transformers.js takes what a file leaves out as no, transformers as yes. */
 const DEFAULTS = { do_convert_rgb: true, do_rescale: true, do_normalize: true, do_resize: true };
@@ -60,24 +60,24 @@ function difference(a: ArrayLike<number>, b: ArrayLike<number>): { largest: numb
   return { largest: largest / size, usual: Math.sqrt(squares / a.length) / size };
 }
 
-async function pixelsOf(processor: Process, picture: string, like: Tensor): Promise<Tensor> {
-  const { data, dims } = (await processor([await RawImage.read(pathOf(picture))])).pixel_values;
+async function pixelsOf(processor: Process, image: string, like: Tensor): Promise<Tensor> {
+  const { data, dims } = (await processor([await RawImage.read(pathOf(image))])).pixel_values;
   if (data.length === like.data.length) return { data, shape: like.shape };
-  throw new Error(`transformers.js makes ${dims.join("×")} of ${picture}, and we ${like.shape.join("×")}.`);
+  throw new Error(`transformers.js makes ${dims.join("×")} of ${image}, and we ${like.shape.join("×")}.`);
 }
 
 const row = (...cells: string[]): void => console.log(`| ${cells.join(" | ")} |`);
 
-row("settings of", "picture", "pixels: rms", "pixels: most", "logits: most", "likeliest token");
+row("settings of", "image", "pixels: rms", "pixels: most", "logits: most", "likeliest token");
 row("---", "---", "---", "---", "---", "---");
 for (const { real, Processor } of families) {
   const files = (json("images", "configs.json") as Record<string, RealSettings>)[real];
   const ours = imageProcessor(files.modelType, files);
   const theirs = new Processor({ ...DEFAULTS, ...files.preprocessor }) as unknown as Process;
-  for (const picture of pictures) {
-    const own = ours.process(await decodeImage(pathOf(picture))).pixels;
-    const { usual, largest } = difference((await pixelsOf(theirs, picture, own)).data, own.data);
-    row(real, basename(picture), percent(usual), percent(largest), "", "");
+  for (const image of images) {
+    const own = ours.process(await decodeImage(pathOf(image))).pixels;
+    const { usual, largest } = difference((await pixelsOf(theirs, image, own)).data, own.data);
+    row(real, basename(image), percent(usual), percent(largest), "", "");
   }
 }
 for (const { tiny, Processor } of families) {
@@ -86,10 +86,10 @@ for (const { tiny, Processor } of families) {
   ) as unknown as Process;
   const model = await loadModel(join(fixtures, "vision", tiny), { threads: 1 });
   const golden = json("vision", tiny, "golden.json") as { cases: { image: { prompts: string[] } } };
-  for (const picture of pictures) {
-    const batch = await model.prepare({ text: golden.cases.image.prompts[0], images: [pathOf(picture)] });
+  for (const image of images) {
+    const batch = await model.prepare({ text: golden.cases.image.prompts[0], images: [pathOf(image)] });
     const [own] = batch.images!;
-    const pixels = await pixelsOf(theirs, picture, own.image.pixels);
+    const pixels = await pixelsOf(theirs, image, own.image.pixels);
     const other: Batch = { ...batch, images: [{ ...own, image: { ...own.image, pixels } }] };
     const logits = [batch, other].map(async (b) => (await model.run(b, { logits: "last" })).logits!.data);
     const [plain, changed] = await Promise.all(logits);
@@ -98,7 +98,7 @@ for (const { tiny, Processor } of families) {
     const same = best(plain) === best(changed) ? "the same" : "another";
     row(
       tiny,
-      basename(picture),
+      basename(image),
       percent(usual),
       percent(largest),
       percent(difference(changed, plain).largest),

@@ -27,10 +27,10 @@ describe("embedded checkpoints", () => {
     it(`${name}: tokens and logits of a question`, async () => {
       const golden = JSON.parse(readFileSync(`${fixtures}embedded/${name}.json`, "utf8")) as Golden;
       const model = await loadModel(name, { threads: 1 });
-      const picture = { type: "image" as const, image: `${fixtures}vision/images/square.png` };
+      const image = { type: "image" as const, image: `${fixtures}vision/images/square.png` };
       const question = { type: "text" as const, text: golden.question };
       const sees = model.config.vision_config !== undefined;
-      const message: Message = { role: "user", content: sees ? [picture, question] : [question] };
+      const message: Message = { role: "user", content: sees ? [image, question] : [question] };
       const batch = await model.prepare([[message]]);
       assert.deepEqual([...batch.inputIds], golden.ids);
       const { logits } = await model.run(batch, { logits: "last" });

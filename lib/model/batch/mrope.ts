@@ -15,13 +15,13 @@ export function mropePositionIds(
   const cells = batch.size * batch.seqLength;
   const positionIds = new Int32Array(3 * cells);
   const nextPositionIds = batch.tokenPositions.map((columns, row) => {
-    const pictures = new Map<number, { row: number; column: number; after: number }>();
+    const inImages = new Map<number, { row: number; column: number; after: number }>();
     for (const { image, positions: at } of images.filter((i) => i.row === row)) {
       const [, height, width] = image.grid.map((n) => n / vision_config.spatialMergeSize);
       const after = Math.max(height, width);
       at.forEach((c, i) => {
         const last = i === at.length - 1;
-        pictures.set(c, {
+        inImages.set(c, {
           row: image.tokens[i].row,
           column: image.tokens[i].column,
           after: last ? after : 0,
@@ -31,7 +31,7 @@ export function mropePositionIds(
     let position = 0;
     for (const c of columns) {
       const cell = row * batch.seqLength + c;
-      const own = pictures.get(c) ?? { row: 0, column: 0, after: 1 };
+      const own = inImages.get(c) ?? { row: 0, column: 0, after: 1 };
       positionIds[cell] = position;
       positionIds[cells + cell] = position + own.row;
       positionIds[2 * cells + cell] = position + own.column;

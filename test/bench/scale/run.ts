@@ -7,7 +7,7 @@ import { formatBytes } from "../../../lib/bytes.js";
 import type { Batch } from "../../../lib/model/batch/batch.js";
 import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
-import { pictureBatch } from "../pictures.js";
+import { imageBatch } from "../image-batch.js";
 import { writeRandomCheckpoint } from "./random-checkpoint.js";
 import { shapes } from "./shapes.js";
 
@@ -17,7 +17,7 @@ interface Options {
   readonly memory: string;
   readonly rows: string;
   readonly tokens: string;
-  readonly picture: string;
+  readonly image: string;
   readonly folder: string;
   readonly keep: boolean;
 }
@@ -148,18 +148,18 @@ async function main(name: string, options: Options): Promise<void> {
       `${name}: ${formatBytes(size)} in bfloat16, opened in ${((performance.now() - loading) / 1000).toFixed(1)} s`,
     );
     const layers = model.config.num_hidden_layers;
-    const [width, height] = options.picture.split("x").map(Number);
-    const batch = pictureBatch(model, {
+    const [width, height] = options.image.split("x").map(Number);
+    const batch = imageBatch(model, {
       config: raw,
       processor: name,
       rows: Number(options.rows),
-      picture: [width, height],
+      imageSize: [width, height],
       textTokens: 40,
     });
     const tower = model.config.vision_config!.num_hidden_layers;
     console.log(
-      `  ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.seqLength} tokens with a picture of ` +
-        `${options.picture}; budget ${options.memory}; ${model.resident ? "resident" : "streamed"}`,
+      `  ${layers} blocks, tower of ${tower}; ${batch.size} prompts of ${batch.seqLength} tokens with an image of ` +
+        `${options.image}; budget ${options.memory}; ${model.resident ? "resident" : "streamed"}`,
     );
     const capture = [{ hook: "blocks.*.hook_resid_post", reduce: "mean" as const }];
     const prompt = new Ledger(watch);
@@ -192,8 +192,8 @@ await new Command("bench:scale")
   .option("--layers <n>", "blocks of the language model (default: all)")
   .option("--tower <n>", "blocks of the vision tower (default: all)")
   .option("--memory <size>", "the budget", "8GB")
-  .option("--rows <n>", "prompts, with a picture each", "4")
-  .option("--picture <size>", "each picture's width and height in pixels", "640x480")
+  .option("--rows <n>", "prompts, with an image each", "4")
+  .option("--image <size>", "each image's width and height in pixels", "640x480")
   .option("--tokens <n>", "tokens to generate; 0: the prompt alone", "4")
   .option("--folder <path>", "where the checkpoint is written", join(process.cwd(), ".scale"))
   .option("--keep", "leave the checkpoint there", false)

@@ -1,7 +1,7 @@
 """transformers with hooks, timed on request: one JSON command a line in, one JSON answer a line out.
 
 python reference.py make CONFIG.json FOLDER   writes a checkpoint with random weights, float32
-python reference.py serve FOLDER THREADS      answers; its own attention (sdpa), pictures as a safetensors file
+python reference.py serve FOLDER THREADS      answers; its own attention (sdpa), images as a safetensors file
 """
 
 import json
@@ -69,7 +69,7 @@ class Server:
         return {**spent, "logits": logits[0, :8].tolist(), "values": []}
 
     def sweep(self, inputs: dict, keep: int, visual: list[int]) -> dict:
-        """Zeroes the stream before each block in turn at the picture's tokens; log-probability of token 0."""
+        """Zeroes the stream before each block in turn at the image's tokens; log-probability of token 0."""
         start = Clock()
         values = []
         for layer in self.layers:

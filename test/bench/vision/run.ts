@@ -1,4 +1,4 @@
-/** `npm run bench:vision -- --python PYTHON`: prompts with pictures beside transformers with hooks, in turns, in one run. */
+/** `npm run bench:vision -- --python PYTHON`: prompts with images beside transformers with hooks, in turns, in one run. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { logProb } from "../../../lib/model/methods/metrics.js";
 import { sweep } from "../../../lib/model/methods/sweep.js";
 import type { Model } from "../../../lib/model/model.js";
 import { compare, Reference, timed } from "../beside.js";
-import { pictureBatch } from "../pictures.js";
+import { imageBatch } from "../image-batch.js";
 import { shapes } from "./shapes.js";
 
 interface Options {
@@ -36,17 +36,17 @@ async function bench(name: string, { python, rounds, threads, only }: Options): 
     const script = join(import.meta.dirname, "../../../../test/bench/vision/reference.py");
     execFileSync(python, [script, "make", join(folder, "shape.json"), checkpoint], { stdio: "inherit" });
     const model = await loadModel(checkpoint, { threads });
-    const batch = pictureBatch(model, { ...shape, rows: 1, textTokens: 64 });
+    const batch = imageBatch(model, { ...shape, rows: 1, textTokens: 64 });
     const reference = await Reference.start(python, "vision/reference.py", [
       "serve",
       checkpoint,
       String(threads),
     ]);
     const command = commandOf(model, batch, join(folder, "pixels.safetensors"));
-    const [width, height] = shape.picture;
+    const [width, height] = shape.imageSize;
     console.log(
       `${name}: ${model.layers.length} blocks, tower of ${model.config.vision_config!.num_hidden_layers}, ` +
-        `a picture of ${width}×${height} pixels, ${batch.visual[0].length} of ${batch.seqLength} tokens; ${threads} threads`,
+        `an image of ${width}×${height} pixels, ${batch.visual[0].length} of ${batch.seqLength} tokens; ${threads} threads`,
     );
     if (only !== "sweep") await forward(model, batch, reference, command, rounds);
     if (only !== "forward") await layers(model, batch, reference, command, rounds);
@@ -57,7 +57,7 @@ async function bench(name: string, { python, rounds, threads, only }: Options): 
   }
 }
 
-/** The prompt as the reference takes it; the pictures go through a file. */
+/** The prompt as the reference takes it; the images go through a file. */
 function commandOf(model: Model, batch: Batch, pixels: string): object {
   const images = batch.images!.map(({ image }) => image);
   writeSafetensors(pixels, { pixels: images[0].pixels });
@@ -144,7 +144,7 @@ function agree(expected: readonly number[], found: ArrayLike<number>): void {
 }
 
 await new Command("bench:vision")
-  .description("Times prompts with pictures on mid-size random models, beside transformers with hooks.")
+  .description("Times prompts with images on mid-size random models, beside transformers with hooks.")
   .argument("[model]", `${Object.keys(shapes).join(" or ")} (default: all)`)
   .requiredOption("--python <path>", "a Python with torch and transformers 5", process.env.MODALSCOPE_PYTHON)
   .option("--rounds <n>", "timed rounds of each", Number, 3)

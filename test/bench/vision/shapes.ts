@@ -6,7 +6,7 @@
 
 export interface BenchShape {
   readonly config: Readonly<Record<string, unknown>>;
-  readonly picture: readonly [width: number, height: number];
+  readonly imageSize: readonly [width: number, height: number];
   /** Whose processor files, of test/fixtures/images/configs.json. */
   readonly processor: string;
   /** What these say otherwise. */
@@ -15,7 +15,7 @@ export interface BenchShape {
 
 export const shapes: Readonly<Record<string, BenchShape>> = {
   "gemma3-mid": {
-    picture: [896, 640],
+    imageSize: [896, 640],
     processor: "gemma-3-4b-it",
     preprocessor: { size: { height: 672, width: 672 }, image_seq_length: 144 },
     config: {
@@ -46,7 +46,7 @@ export const shapes: Readonly<Record<string, BenchShape>> = {
     },
   },
   "qwen3-vl-moe-mid": {
-    picture: [448, 320],
+    imageSize: [448, 320],
     processor: "Qwen3-VL-30B-A3B-Thinking",
     config: {
       model_type: "qwen3_vl_moe",

@@ -95,7 +95,7 @@ class Lab:
             except Exception as error:  # noqa: BLE001: the page may be between two states; the last one is told below
                 value = error
             time.sleep(0.2)
-        self.picture("failed")
+        self.screenshot("failed")
         raise AssertionError(f"{what} did not come within {seconds} s: {value}")
 
     def open(self, name):
@@ -143,7 +143,7 @@ class Lab:
             "return [...document.querySelectorAll(args[0])].map((element) => element.textContent).join('\\n')", selector
         )
 
-    def picture(self, name):
+    def screenshot(self, name):
         if self.screenshots:
             self.screenshots.mkdir(parents=True, exist_ok=True)
             self.browser.save_screenshot(os.fspath(self.screenshots / f"{name}.png"))

@@ -62,12 +62,12 @@ def small_study(folder):
 
 
 def problems_of(nb):
-    """What keeps an executed notebook 03 from being whole: cells not run, errors, figures without a picture."""
+    """What keeps an executed notebook 03 from being whole: cells not run, errors, figures without an image."""
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     outputs = [(i, o) for i, cell in enumerate(code) for o in cell.outputs]
     figures = [(i, o.data) for i, o in outputs if plotly in o.get("data", {})]
     found = [f"code cell {i} was not run" for i, cell in enumerate(code) if cell.execution_count != i + 1]
     found += [f"code cell {i}: {o.ename}: {o.evalue}" for i, o in outputs if o.output_type == "error"]
     found += [f"code cell {i}: {o.text}" for i, o in outputs if o.output_type == "stream" and o.name == "stderr"]
-    found += [f"code cell {i}: no picture" for i, data in figures if '<img src="data:image/png;base64,' not in data["text/html"]]
+    found += [f"code cell {i}: no image" for i, data in figures if '<img src="data:image/png;base64,' not in data["text/html"]]
     return found + ([] if len(figures) >= 10 else [f"only {len(figures)} figures"])

@@ -1,5 +1,5 @@
 """
-JupyterLab 4 in Chromium with this kernel, found by the name `modalscope`. SCREENSHOTS names a folder for pictures.
+JupyterLab 4 in Chromium with this kernel, found by the name `modalscope`. SCREENSHOTS names a folder for screenshots.
 Needs jupyterlab, selenium, chromium and chromedriver.
 """
 
@@ -18,7 +18,7 @@ from selenium.webdriver.common.keys import Keys
 lines = 20_000
 figure = "import { heatmap, show } from 'modalscope';\nshow(heatmap([[1, 2], [3, 4]], { title: 'a heatmap' }));"
 
-# How many pictures and drawings of figures are there to be seen in a cell.
+# How many images and drawings of figures are there to be seen in a cell.
 seen = """
 const area = panel.content.widgets[args[0]].outputArea.node;
 const images = [...area.querySelectorAll('img')].filter((i) => i.complete && i.naturalWidth > 50 && i.clientWidth > 50);
@@ -56,7 +56,7 @@ class InLab(unittest.TestCase):
         lab.run_all()
         lab.wait("the last cell", lambda: self.outputs(1))
         found = lab.wait("the figure", lambda: (f := lab.js(seen, 0)) and (f["images"] or f["drawings"]) and f)
-        lab.picture("figure-trusted")
+        lab.screenshot("figure-trusted")
         self.assertGreater(found["images"] + found["drawings"], 0)
         self.assertEqual(self.outputs(1)[0]["data"]["text/plain"], "'two'")
 
@@ -69,7 +69,7 @@ class InLab(unittest.TestCase):
         lab.open("untrusted.ipynb")
         self.assertFalse(lab.js("return panel.content.model.cells.get(0).trusted"))
         lab.wait("the untrusted figure", lambda: (f := lab.js(seen, 0)) and f["images"] + f["drawings"] > 0)
-        lab.picture("figure-untrusted")
+        lab.screenshot("figure-untrusted")
 
     def test_2_completion_and_tooltips_know_the_package(self):
         lab = self.lab
@@ -86,7 +86,7 @@ class InLab(unittest.TestCase):
             return lab.text(".jp-Completer")
 
         names = lab.wait("the completer", completer)
-        lab.picture("completion")
+        lab.screenshot("completion")
         self.assertIn("heatmap", names)
         lab.command("completer:select-notebook")
         lab.wait("the completed name", lambda: lab.cells()[1]["source"] == "ms.heatmap")
@@ -94,7 +94,7 @@ class InLab(unittest.TestCase):
         lab.edit_at_end(1)
         lab.command("tooltip:launch-notebook")
         tooltip = lab.wait("the tooltip", lambda: lab.text(".jp-Tooltip"))
-        lab.picture("tooltip")
+        lab.screenshot("tooltip")
         self.assertRegex(tooltip, r"seed: number")
         self.assertRegex(tooltip, r"A generator from a seed")
 
@@ -113,7 +113,7 @@ class InLab(unittest.TestCase):
             return lab.cells()[1]["source"] == "import { wilson } from 'modalscope/analysis"
 
         lab.wait("the completed subpath", completed)
-        lab.picture("subpath")
+        lab.screenshot("subpath")
         lab.set_cell(1, "import { wilson } from 'modalscope/analysis';\nwilson(")
         lab.edit_at_end(1)
         lab.command("tooltip:launch-notebook")
@@ -134,7 +134,7 @@ class InLab(unittest.TestCase):
         lab.run_cell(2)
         result = lab.wait("the variable", lambda: self.outputs(2))[0]
         self.assertEqual(result["data"]["text/plain"], "1")
-        lab.picture("interrupted")
+        lab.screenshot("interrupted")
 
         lab.command("notebook:restart-kernel")
         lab.wait("the question", lambda: lab.js("document.querySelector('.jp-Dialog .jp-mod-accept').click(); return true"))
@@ -156,7 +156,7 @@ class InLab(unittest.TestCase):
         lab.wait("all lines", lambda: len(text()) >= len(expected))
         self.assertEqual(text(), expected)
         lab.idle()
-        lab.picture("lines")
+        lab.screenshot("lines")
 
     def test_5_notebook_03_runs_to_its_end_and_draws_its_figures(self):
         lab = self.lab
@@ -182,7 +182,7 @@ class InLab(unittest.TestCase):
                 f"{figures} figures of cell {i}",
                 lambda i=i, figures=figures: sum(lab.js(seen, i).values()) >= figures,
             )
-            lab.picture(f"study-{i}")
+            lab.screenshot(f"study-{i}")
 
     def test_6_the_launcher_offers_the_kernel(self):
         lab = self.lab
@@ -190,7 +190,7 @@ class InLab(unittest.TestCase):
         lab.command("launcher:create")
         card = ".jp-LauncherCard[data-category='Notebook'][title^='TypeScript']"
         lab.wait("the card", lambda: lab.js("return !!document.querySelector(args[0])", card))
-        lab.picture("launcher")
+        lab.screenshot("launcher")
         lab.js("document.querySelector(args[0]).click()", card)
         name = "return panel.sessionContext?.session?.kernel?.name"
         self.assertEqual(lab.wait("a notebook's kernel", lambda: lab.js(name)), "modalscope")
@@ -205,7 +205,7 @@ class InLab(unittest.TestCase):
         field.send_keys("Ada", Keys.ENTER)
         lab.wait("the answer", lambda: any(o["output_type"] == "execute_result" for o in self.outputs(0)))
         self.assertEqual(self.outputs(0)[-1]["data"]["text/plain"], "'Ada'")
-        lab.picture("input")
+        lab.screenshot("input")
 
 
 if __name__ == "__main__":

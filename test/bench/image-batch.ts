@@ -1,4 +1,4 @@
-/** Prompts with a photograph-sized picture each, of random pixels and tokens. */
+/** Prompts with a photograph-sized image each, of random pixels and tokens. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Batch, padTokens } from "../../lib/model/batch/batch.js";
@@ -7,24 +7,24 @@ import { imageProcessor } from "../../lib/model/images/index.js";
 import type { Model } from "../../lib/model/model.js";
 import { seeded } from "../../lib/random.js";
 
-export interface PicturePrompts {
+export interface ImagePrompts {
   readonly config: Readonly<Record<string, unknown>>;
   /** Whose processor files, of test/fixtures/images/configs.json. */
   readonly processor: string;
   /** What its preprocessor_config.json says otherwise. */
   readonly preprocessor?: object;
   readonly rows: number;
-  readonly picture: readonly [width: number, height: number];
-  /** Half of them before the picture, half after it. */
+  readonly imageSize: readonly [width: number, height: number];
+  /** Half of them before the image, half after it. */
   readonly textTokens: number;
 }
 
-export function pictureBatch(model: Model, given: PicturePrompts): Batch {
+export function imageBatch(model: Model, given: ImagePrompts): Batch {
   const file = join(import.meta.dirname, "../../../test/fixtures/images/configs.json");
-  const { config, rows, picture, textTokens } = given;
+  const { config, rows, imageSize, textTokens } = given;
   const { [given.processor]: files } = JSON.parse(readFileSync(file, "utf8"));
   const random = seeded(2);
-  const [width, height] = picture;
+  const [width, height] = imageSize;
   const data = Uint8Array.from({ length: 3 * width * height }, () => 255 * random.uniform());
   const preprocessor = { ...files.preprocessor, ...given.preprocessor };
   const processor = imageProcessor(String(config.model_type), { preprocessor, config });
