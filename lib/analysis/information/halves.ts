@@ -16,23 +16,37 @@ export function clusterMembers(n: number, clusters: ArrayLike<number | string> |
 }
 
 /**
- * Two random halves of `n` rows, each in increasing order; no cluster is cut, so they can differ in size.
- * @throws ModalscopeError when all rows belong to one cluster.
+ * Random parts of `n` rows, about equally large, each in increasing order; no cluster is cut.
+ * @throws ModalscopeError when there are fewer clusters than parts.
  */
+export function splitParts(
+  n: number,
+  clusters: ArrayLike<number | string> | undefined,
+  count: number,
+  random: Random,
+): number[][] {
+  const members = random.shuffle(clusterMembers(n, clusters));
+  if (members.length < count) {
+    throw new ModalscopeError(
+      `${n} rows in ${members.length} clusters cannot be split into ${count} parts.`,
+      "No cluster may be in two parts.",
+      "Use more clusters, or none.",
+    );
+  }
+  const parts = Array.from({ length: count }, (): number[] => []);
+  for (const own of members) {
+    const smallest = parts.reduce((least, part) => (part.length < least.length ? part : least));
+    smallest.push(...own);
+  }
+  return parts.map((part) => part.sort((a, b) => a - b));
+}
+
+/** Two parts of {@link splitParts}. */
 export function splitHalves(
   n: number,
   clusters: ArrayLike<number | string> | undefined,
   random: Random,
 ): [number[], number[]] {
-  const members = random.shuffle(clusterMembers(n, clusters));
-  if (members.length < 2) {
-    throw new ModalscopeError(
-      "All rows belong to one cluster.",
-      "They cannot be split into halves.",
-      "Use several clusters, or none.",
-    );
-  }
-  const halves: [number[], number[]] = [[], []];
-  for (const own of members) halves[halves[0].length <= halves[1].length ? 0 : 1].push(...own);
-  return [halves[0].sort((a, b) => a - b), halves[1].sort((a, b) => a - b)];
+  const [first, second] = splitParts(n, clusters, 2, random);
+  return [first, second];
 }
