@@ -1,5 +1,5 @@
 /** Options of `modalscope run`. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../lib/bytes.js";
 import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
 
@@ -30,7 +30,21 @@ export interface RunFlags {
   coresPerRun: number;
   maxMemory?: number;
   summary?: string;
-  fresh?: boolean;
+  list?: boolean;
+  only?: string;
+  gather?: boolean;
+  engine?: "local" | "slurm";
+  attach?: boolean;
+  detach?: boolean;
+  cancelOnInterrupt?: boolean;
+  time?: string;
+  mem?: string;
+  cpus?: number;
+  gres?: string;
+  partition?: string;
+  arrayLimit?: number;
+  sbatch?: string[];
+  force?: boolean;
 }
 
 export function addRunOptions(command: Command): Command {
@@ -82,7 +96,28 @@ export function addRunOptions(command: Command): Command {
       bytes,
     )
     .option("--summary <path>", "path of the table of runs (default: summary.csv beside the outputs)")
-    .option("--fresh", "run everything again, also what was completed earlier");
+    .option("--force", "run everything again, also what was completed earlier")
+    .option("--list", "print the combinations as JSON, with their outputs and how far they are; run nothing")
+    .option(
+      "--only <index>",
+      "run one combination, by its number from 0; auto: the number of this array task",
+    )
+    .option("--gather", "write the table from what is there; run nothing")
+    .optionsGroup("Many runs on a cluster:")
+    .addOption(new Option("--engine <name>", "where the grid runs").choices(["local", "slurm"]))
+    .option("--time <limit>", "time for each run, as Slurm writes it, such as 2:00:00")
+    .option("--mem <size>", "memory for each, such as 8GB", size)
+    .option("--cpus <count>", "cores for each", count)
+    .option("--gres <list>", "other resources for each, such as gpu:1")
+    .option("--partition <name>", "the partition")
+    .option("--array-limit <count>", "so many at a time", count)
+    .option("--sbatch <option>", "any other option of sbatch, such as --account=physics", all)
+    .option("--attach", "follow the job that an earlier call has submitted")
+    .option("--detach", "submit and do not wait")
+    .option(
+      "--cancel-on-interrupt",
+      "Ctrl-C cancels the job, too; otherwise it goes on without this command",
+    );
 }
 
 const between = "\0";
@@ -126,6 +161,12 @@ function count(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError("Write a whole number from 1 on.");
   return value;
+}
+
+/** Checked here, read where it is used. */
+function size(text: string): string {
+  bytes(text);
+  return text;
 }
 
 function bytes(text: string): number {

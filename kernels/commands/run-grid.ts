@@ -1,8 +1,12 @@
 import { formatBytes } from "../../lib/bytes.js";
+import { writeAll } from "../../lib/pipe.js";
 import { readGrid, varyingNames } from "../runner/grid/combinations.js";
+import { combinationIndex, gatherGrid, readGridState } from "../runner/grid/gather.js";
+import { type GridPlan, type GridPlanOptions, gridPaths } from "../runner/grid/plan.js";
 import { type GridEvent, runGrid } from "../runner/grid/run.js";
 import { type GridRow, summaryTable } from "../runner/grid/summary.js";
-import type { Parameters } from "../runner/parameters/values.js";
+import { parquetPath } from "../runner/grid/table.js";
+import { jsonParameters, type Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
 import type { RunOptions } from "../runner/run.js";
 import type { RunFlags } from "./run-flags.js";
@@ -18,36 +22,65 @@ export interface GridCommand {
   signal: AbortSignal;
 }
 
-/** Runs a grid, reports on stderr, prints its table; gives the exit code. */
-export async function gridCommand({
-  input,
-  output,
-  parameters,
-  flags,
-  options,
-  signal,
-}: GridCommand): Promise<number> {
-  const { grid = "", maxCores, coresPerRun, maxMemory, summary, fresh, progressBar } = flags;
-  const combinations = readGrid(grid, parameters);
-  const onEvent = progressBar ? report : undefined;
-  const result = await runGrid({
-    ...options,
-    input: fillPath(input, parameters),
-    output,
-    combinations,
+/** Runs a grid, or only gathers what is there; reports on stderr, prints its table; gives the exit code. */
+export async function gridCommand(command: GridCommand): Promise<number> {
+  const { flags, signal } = command;
+  const plan = planOptions(command);
+  const { rows, summary } = await resultOf(command, plan);
+  process.stdout.write(summaryTable(rows, varyingNames(plan.combinations)));
+  listFailed(rows);
+  process.stderr.write(`\nThe tables are in ${summary} and ${parquetPath(summary)}\n`);
+  if (signal.aborted) return 130;
+  if (flags.detach) return 0;
+  return rows.every(({ status }) => status === "completed") ? 0 : 1;
+}
+
+async function resultOf({ flags, signal }: GridCommand, plan: GridPlanOptions): Promise<GridPlan> {
+  if (flags.gather) return gatherGrid(plan);
+  if (flags.engine === "slurm") {
+    const { slurmCommand } = await import("./run-slurm.js");
+    return slurmCommand({ ...plan, signal }, flags);
+  }
+  const { maxCores, coresPerRun, maxMemory, progressBar } = flags;
+  return runGrid({
+    ...plan,
     maxCores,
     coresPerRun,
     maxMemory,
-    summary,
-    fresh,
     signal,
-    onEvent,
+    onEvent: progressBar ? report : undefined,
   });
-  process.stdout.write(summaryTable(result.rows, varyingNames(combinations)));
-  listFailed(result.rows);
-  process.stderr.write(`\nThe table is in ${result.summary}\n`);
-  if (signal.aborted) return 130;
-  return result.rows.every(({ status }) => status === "completed") ? 0 : 1;
+}
+
+type GridSource = Omit<GridCommand, "signal">;
+
+function planOptions({ input, output, parameters, flags, options }: GridSource): GridPlanOptions {
+  const { grid = "", summary, force } = flags;
+  const combinations = readGrid(grid, parameters);
+  return { ...options, input: fillPath(input, parameters), output, combinations, summary, force };
+}
+
+/** Prints the combinations as JSON; gives the exit code. */
+export async function listGrid(source: GridSource): Promise<number> {
+  const { rows } = await readGridState(planOptions(source));
+  const list = rows.map(({ parameters, output, status }, index) => ({
+    index,
+    parameters: jsonParameters(parameters),
+    output,
+    status,
+  }));
+  writeAll(1, `${JSON.stringify(list, null, 2)}\n`);
+  return 0;
+}
+
+/** One combination as a run. @param index a number, or "auto" */
+export function oneOfGrid(
+  source: GridSource,
+  index: string,
+): { input: string; output: string; parameters: Parameters } {
+  const plan = planOptions(source);
+  const i = combinationIndex(index, plan.combinations.length);
+  return { input: plan.input, output: gridPaths(plan).paths[i], parameters: plan.combinations[i] };
 }
 
 function report(event: GridEvent): void {
@@ -55,8 +88,8 @@ function report(event: GridEvent): void {
     process.stderr.write(`${text}\n`);
   };
   if (event.type === "start") {
-    const kept = event.kept === 0 ? "" : `, ${event.kept} of them done earlier`;
-    write(`${event.runs} runs${kept}; ${event.places} at a time`);
+    const reused = event.reused === 0 ? "" : `, ${event.reused} of them done earlier`;
+    write(`${event.runs} runs${reused}; ${event.slots} at a time`);
     return;
   }
   const place = `[${String(event.index + 1).padStart(String(event.runs).length)}/${event.runs}] ${event.name}`;

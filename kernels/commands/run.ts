@@ -33,7 +33,8 @@ possible; 2 wrong usage; 130 interrupted; 138 the kernel died.
 Examples:
   modalscope run in.ipynb out.ipynb -p layers 4 -y '{sizes: [1, 2]}'
   modalscope run in.ipynb - | jq .metadata.papermill.status
-  modalscope run in.ipynb runs/ --grid params.yaml --max-cores 4 --max-memory 16GB`;
+  modalscope run in.ipynb runs/ --grid params.yaml --max-cores 4 --max-memory 16GB
+  modalscope run in.ipynb runs/ --grid params.yaml --engine slurm --time 2:00:00 --mem 8GB`;
 
 export function runCommand(): Command {
   const command = new Command("run")
@@ -71,15 +72,22 @@ async function runOne(
   parameters: Parameters,
   flags: RunFlags,
 ): Promise<number> {
+  const [from, to] = [fillPath(input, parameters), fillPath(output, parameters)];
+  return runFilled({ input: from, output: to, parameters }, flags);
+}
+
+/** Runs one notebook whose paths have no names left to fill. */
+async function runFilled(
+  run: Pick<RunOptions, "input" | "output" | "parameters">,
+  flags: RunFlags,
+): Promise<number> {
   const files = streamFiles(flags);
   const report = progressReporter({ cells: flags.progressBar, outputs: flags.logOutput ?? false });
   try {
     const result = await untilSignal((signal) =>
       runNotebook({
-        input: fillPath(input, parameters),
-        output: fillPath(output, parameters),
-        parameters,
         ...runOptions(flags),
+        ...run,
         signal,
         onEvent(event) {
           report(event);
@@ -103,17 +111,20 @@ async function runMany(
   parameters: Parameters,
   flags: RunFlags,
 ): Promise<number> {
-  if (flags.stdoutFile !== undefined || flags.stderrFile !== undefined || flags.logOutput) {
+  const mixes = flags.stdoutFile !== undefined || flags.stderrFile !== undefined || flags.logOutput;
+  if (mixes && flags.only === undefined) {
     throw new ModalscopeError(
       "--log-output, --stdout-file and --stderr-file are for one run.",
       "The runs of a grid would mix in them.",
       "Each run's notebook has the cells' output.",
     );
   }
-  const { gridCommand } = await import("./run-grid.js");
-  return untilSignal((signal) =>
-    gridCommand({ input, output, parameters, flags, options: runOptions(flags), signal }),
-  );
+  const { gridCommand, listGrid, oneOfGrid } = await import("./run-grid.js");
+  const grid = { input, output, parameters, flags, options: runOptions(flags) };
+  if (flags.list) return listGrid(grid);
+  if (flags.only === undefined) return untilSignal((signal) => gridCommand({ ...grid, signal }));
+  const one = oneOfGrid(grid, flags.only);
+  return runFilled(one, { ...flags, resume: !flags.force });
 }
 
 /** Options of each run, from the flags. */

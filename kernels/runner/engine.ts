@@ -3,10 +3,10 @@ import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { cellNames } from "./cell-name.js";
 import type { OnEvent } from "./events.js";
 import type { CellResult, RunnerKernel } from "./kernels/kernel.js";
+import type { RunLimits } from "./limits.js";
 import { endCell, type RecordedStatus, skipCell, startCell } from "./notebook/record.js";
 import type { Autosave } from "./output/autosave.js";
 import { OutputCollector } from "./output/collector.js";
-import type { Stopper } from "./stopper.js";
 
 /** Where and why a run ended before its last cell. */
 export interface Stop {
@@ -18,7 +18,7 @@ export interface Stop {
 
 export interface EngineParts {
   kernel: RunnerKernel;
-  stopper: Stopper;
+  limits: RunLimits;
   autosave: Autosave;
   /** Cells whose earlier outputs stand. */
   kept: ReadonlyMap<Cell, Cell>;
@@ -30,7 +30,7 @@ export interface EngineParts {
 
 /** Runs a notebook's cells in order; gives where it ended, if not at its end. */
 export async function runCells(notebook: Notebook, parts: EngineParts): Promise<Stop | undefined> {
-  const { kernel, stopper, kept, onEvent } = parts;
+  const { kernel, limits, kept, onEvent } = parts;
   const names = cellNames(notebook.cells);
   const cells = notebook.cells.filter((cell) => cell.cell_type === "code").length;
   const collector = new OutputCollector(parts.maxOutput);
@@ -55,7 +55,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     const begun = performance.now();
     startCell(cell);
     parts.autosave.begin();
-    const result = await stopper
+    const result = await limits
       .cell(() =>
         execute(kernel, joined(cell.source), (output) => {
           collector.add(cell, output);
@@ -64,7 +64,7 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
         }),
       )
       .finally(parts.autosave.end);
-    const stop = stopAt(cell, result, stopper);
+    const stop = stopAt(cell, result, limits);
     const error = stop?.error ?? result.error;
     cell.execution_count = result.executionCount;
     if (error !== undefined) collector.add(cell, { type: "error", content: error });
@@ -86,14 +86,14 @@ async function execute(
 }
 
 /** What keeps a cell from being started. */
-function stoppedBefore(cell: Cell, { kernel, stopper }: EngineParts): Stop | undefined {
-  if (stopper.cause !== undefined) return { cell, ...stopper.cause };
+function stoppedBefore(cell: Cell, { kernel, limits }: EngineParts): Stop | undefined {
+  if (limits.cause !== undefined) return { cell, ...limits.cause };
   if (kernel.death !== undefined) return { cell, status: "died", error: kernel.death };
   return undefined;
 }
 
 /** Whether the run ends at a cell that has ended, and why. */
-function stopAt(cell: Cell, { error, died }: CellResult, { cause }: Stopper): Stop | undefined {
+function stopAt(cell: Cell, { error, died }: CellResult, { cause }: RunLimits): Stop | undefined {
   // A cell that finished in spite of the caller's wish to stop has finished; past its time it has not.
   if (cause !== undefined && (error !== undefined || cause.status === "timeout")) {
     return { cell, status: cause.status, error: withPlace(cause.error, error, died) };

@@ -9,6 +9,7 @@ import { runCells, type Stop } from "./engine.js";
 import type { OnEvent } from "./events.js";
 import type { RunnerKernel } from "./kernels/kernel.js";
 import { type FoundKernel, findKernel } from "./kernels/start-kernel.js";
+import { watchLimits } from "./limits.js";
 import {
   addBanner,
   describeRun,
@@ -20,12 +21,17 @@ import {
   recordOfCell,
   startRecord,
 } from "./notebook/record.js";
-import { adoptParameters, earlierRun, nothingDone, planResume, type Resumption } from "./notebook/resume.js";
+import {
+  NO_RESUME,
+  planResume,
+  type Resumption,
+  readPreviousRun,
+  restoreParameters,
+} from "./notebook/resume.js";
 import { autosave } from "./output/autosave.js";
 import { type OutputFile, openOutput } from "./output/output-file.js";
 import { forgetInjected } from "./parameters/injected.js";
 import { jsonParameters, type Parameters } from "./parameters/values.js";
-import { watchRun } from "./stopper.js";
 
 export interface RunOptions {
   /** A notebook's path, or `-` for standard input. */
@@ -144,13 +150,13 @@ async function planRun(options: RunOptions): Promise<RunPlan> {
     version: `modalscope ${packageVersion()}`,
   });
   if (options.reportMode) hideInputs(notebook);
-  const resumption = earlier === undefined ? nothingDone : planResume(notebook, earlier);
+  const resumption = earlier === undefined ? NO_RESUME : planResume(notebook, earlier);
   return { notebook, folder, kernel, earlier, resumption };
 }
 
 /** @throws ModalscopeError where there is nothing that could be resumed. */
 function readEarlier(output: string): Notebook | undefined {
-  if (output !== "-") return earlierRun(output);
+  if (output !== "-") return readPreviousRun(output);
   throw new ModalscopeError(
     "A run to standard output cannot be resumed.",
     "What an earlier run has done is read from its output.",
@@ -167,7 +173,7 @@ async function setParameters(
     // Loaded only here: it brings a compiler with it.
     const { injectParameters } = await import("./parameters/inject.js");
     injectParameters(notebook, values, { folder, language });
-  } else if (earlier !== undefined) adoptParameters(notebook, earlier);
+  } else if (earlier !== undefined) restoreParameters(notebook, earlier);
   else forgetInjected(notebook);
 }
 
@@ -271,12 +277,12 @@ async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number):
       onEvent({ type: "save-failed", error });
     }
   };
-  const stopper = watchRun(kernel, { signal, executionTimeout, notebookTimeout, begun });
+  const limits = watchLimits(kernel, { signal, executionTimeout, notebookTimeout, begun });
   try {
     save();
     return await runCells(notebook, {
       kernel,
-      stopper,
+      limits,
       autosave: autosave(autosaveEvery, tryToSave),
       kept: resumption.kept,
       maxOutput,
@@ -284,7 +290,7 @@ async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number):
       onEvent,
     });
   } finally {
-    stopper.release();
+    limits.release();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Runs jobs side by side within a limit of places and of memory. Knows nothing of notebooks. */
+/** Runs jobs side by side within a limit of slots and of memory. Knows nothing of notebooks. */
 
 /** A job that has been started. */
 export interface StartedJob<T> {
@@ -12,11 +12,11 @@ export interface StartedJob<T> {
 export interface Schedule<T> {
   jobs: number;
   /** How many may run at a time. */
-  places: number;
+  slots: number;
   /** Bytes for all that run at a time. */
   maxMemory: number;
-  /** Starts a job at a place; each place has one job at a time. */
-  start(job: number, place: number): StartedJob<T>;
+  /** Starts a job at a slot; each slot has one job at a time. */
+  start(job: number, slot: number): StartedJob<T>;
   /** A job has ended. */
   done(job: number, result: T): void;
   /** A job is ended because the memory does not suffice: `retried` when it is started again later. */
@@ -31,7 +31,7 @@ export interface Schedule<T> {
 
 interface Running<T> {
   job: number;
-  place: number;
+  slot: number;
   started: StartedJob<T>;
   memory: number;
   ended: Promise<void>;
@@ -45,9 +45,9 @@ interface Running<T> {
  * failed.
  */
 export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
-  const { jobs, places, maxMemory, signal, lookEveryMs = 500 } = schedule;
+  const { jobs, slots, maxMemory, signal, lookEveryMs = 500 } = schedule;
   const queue = Array.from({ length: jobs }, (_, job) => job);
-  const free = Array.from({ length: places }, (_, place) => place).reverse();
+  const free = Array.from({ length: slots }, (_, slot) => slot).reverse();
   const running: Running<T>[] = [];
   /** The most that a job has been seen to take. */
   let expected = 0;
@@ -55,13 +55,13 @@ export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
   const used = (): number => running.reduce((sum, { memory }) => sum + Math.max(memory, expected), 0);
 
   function startOne(job: number): void {
-    const place = free.pop();
-    if (place === undefined) throw new Error("There is no free place.");
-    const started = schedule.start(job, place);
-    const one: Running<T> = { job, place, started, memory: 0, ended: Promise.resolve() };
+    const slot = free.pop();
+    if (slot === undefined) throw new Error("There is no free slot.");
+    const started = schedule.start(job, slot);
+    const one: Running<T> = { job, slot, started, memory: 0, ended: Promise.resolve() };
     one.ended = started.result.then((result) => {
       running.splice(running.indexOf(one), 1);
-      free.push(place);
+      free.push(slot);
       if (one.killed === "retried") queue.unshift(job);
       else if (one.killed === "failed") schedule.failed(job, one.memory);
       else schedule.done(job, result);
@@ -86,7 +86,7 @@ export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
   while (true) {
     while (
       queue.length > 0 &&
-      running.length < places &&
+      running.length < slots &&
       !signal?.aborted &&
       (running.length === 0 || used() + expected <= maxMemory)
     ) {

@@ -49,16 +49,16 @@ export function startWorker(
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
-  let lastWords = "";
+  let stderrTail = "";
   worker.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    lastWords = (lastWords + text).slice(-2048);
+    stderrTail = (stderrTail + text).slice(-2048);
   });
   const begun = performance.now();
   const result = new Promise<WorkerResult>((resolve) => {
     let reported: WorkerResult | undefined;
     const end = (why: string): void => {
       const seconds = (performance.now() - begun) / 1000;
-      const message = [why, lastWords.trim()].filter(Boolean).join(" ");
+      const message = [why, stderrTail.trim()].filter(Boolean).join(" ");
       resolve(reported ?? { status: "died", seconds, error: { message } });
     };
     worker.on("message", (message) => {

@@ -8,9 +8,9 @@ import type { GridError } from "./start.js";
 export interface GridRow {
   parameters: Parameters;
   output: string;
-  status: RunStatus | "not run";
+  status: RunStatus | "running" | "not run";
   /** Whether an earlier call has done it. */
-  kept: boolean;
+  reused: boolean;
   seconds?: number;
   error?: GridError;
 }
@@ -39,7 +39,7 @@ export function summaryTable(rows: readonly GridRow[], names: readonly string[])
   const head = [...names.map(columnName), "status", "seconds"];
   const lines = rows.map((row) => [
     ...names.map((name) => value(row.parameters, name)),
-    row.kept ? `${row.status} (kept)` : row.status,
+    row.reused ? `${row.status} (reused)` : row.status,
     row.seconds === undefined ? "" : row.seconds.toFixed(1),
   ]);
   const all = [head, ...lines];
@@ -59,11 +59,11 @@ export function summaryTable(rows: readonly GridRow[], names: readonly string[])
 const ownColumns: readonly string[] = ["status", "seconds", "cell", "error", "output"];
 
 /** A parameter's column has its name, with "parameters." before it where the table has a column of that name. */
-function columnName(name: string): string {
+export function columnName(name: string): string {
   return ownColumns.includes(name) ? `parameters.${name}` : name;
 }
 
-function parameterNames(rows: readonly GridRow[]): string[] {
+export function parameterNames(rows: readonly GridRow[]): string[] {
   return [...new Set(rows.flatMap(({ parameters }) => Object.keys(parameters)))];
 }
 

@@ -30,18 +30,7 @@ export interface KernelSpec {
   folder?: string;
 }
 
-export interface JupyterClient extends RunnerKernel {
-  readonly process: ChildProcess;
-  /** Sends a request and gives its reply; `onMessage` gets what the kernel publishes of it. */
-  request(
-    channel: "shell" | "control",
-    type: string,
-    content: Record<string, unknown>,
-    onMessage?: (message: Message) => void,
-  ): Promise<Message>;
-}
-
-interface Asked {
+interface PendingRequest {
   resolve(reply: Message): void;
   reject(error: Error): void;
   onMessage: ((message: Message) => void) | undefined;
@@ -76,9 +65,10 @@ export async function startJupyterKernel(
     // Ctrl-C in a terminal is for the runner, which passes it on.
     detached: process.platform !== "win32",
   });
-  const client = connect(kernel, connection, spec.interrupt_mode ?? "signal", folder);
+  const client = new JupyterClient(kernel, connection, spec.interrupt_mode ?? "signal", folder);
   try {
-    return await client.started(signal);
+    await client.started(signal);
+    return client;
   } catch (error) {
     client.kill();
     await client.close();
@@ -87,95 +77,103 @@ export async function startJupyterKernel(
   }
 }
 
-function connect(
-  kernel: ChildProcess,
-  connection: Connection,
-  interruptMode: "signal" | "message",
-  folder: string,
-): { started(signal: AbortSignal): Promise<JupyterClient>; kill(): void; close(): Promise<void> } {
-  const { key } = connection;
-  const session = randomUUID();
-  const routingId = session;
-  const channels = {
-    shell: new Dealer({ routingId, linger: 0 }),
-    control: new Dealer({ routingId, linger: 0 }),
-  };
-  const sends = { shell: queuedSend(channels.shell), control: queuedSend(channels.control) };
-  const iopub = new Subscriber({ receiveHighWaterMark: 0 });
-  for (const channel of ["shell", "control"] as const)
-    channels[channel].connect(address(connection, channel));
-  iopub.connect(address(connection, "iopub"));
-  iopub.subscribe();
+/** A kernel's process, and the channels to it. */
+export class JupyterClient implements RunnerKernel {
+  readonly process: ChildProcess;
+  readonly #key: string;
+  readonly #interruptMode: "signal" | "message";
+  /** Holds the connection file. */
+  readonly #folder: string;
+  readonly #session = randomUUID();
+  readonly #channels: { readonly shell: Dealer; readonly control: Dealer };
+  readonly #sends: Record<"shell" | "control", (frames: Buffer[]) => Promise<void>>;
+  readonly #iopub = new Subscriber({ receiveHighWaterMark: 0 });
+  readonly #pending = new Map<string, PendingRequest>();
+  readonly #listeners: Promise<void>[];
+  readonly #exited: Promise<void>;
+  #ended: KernelEnded | undefined;
+  #stderrTail = "";
+  #languageInfo: Record<string, unknown> = {};
 
-  const asked = new Map<string, Asked>();
-  let ended: KernelEnded | undefined;
-  let lastWords = "";
-  let languageInfo: Record<string, unknown> = {};
-
-  kernel.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    lastWords = (lastWords + text).slice(-4096);
-  });
-  const exited = new Promise<void>((resolve) => {
-    const end = (why: string): void => {
-      ended = new KernelEnded([why, lastWords.trim()].filter(Boolean).join("\n"));
-      for (const waiting of asked.values()) waiting.reject(ended);
-      asked.clear();
-      resolve();
-    };
-    kernel.on("error", (error) => end(`The kernel cannot be started: ${error.message}.`));
-    // What it had sent before it ended is still on its way through the sockets.
-    kernel.on("exit", (code, signal) => setTimeout(() => end(deathText(code, signal)), 300));
-  });
-
-  function settle(id: string, waiting: Asked): void {
-    if (waiting.reply === undefined || !waiting.idle) return;
-    asked.delete(id);
-    waiting.resolve(waiting.reply);
+  constructor(
+    process: ChildProcess,
+    connection: Connection,
+    interruptMode: "signal" | "message",
+    folder: string,
+  ) {
+    this.process = process;
+    this.#key = connection.key;
+    this.#interruptMode = interruptMode;
+    this.#folder = folder;
+    const dealer = (): Dealer => new Dealer({ routingId: this.#session, linger: 0 });
+    this.#channels = { shell: dealer(), control: dealer() };
+    this.#sends = { shell: queuedSend(this.#channels.shell), control: queuedSend(this.#channels.control) };
+    for (const channel of ["shell", "control"] as const)
+      this.#channels[channel].connect(address(connection, channel));
+    this.#iopub.connect(address(connection, "iopub"));
+    this.#iopub.subscribe();
+    process.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderrTail = (this.#stderrTail + text).slice(-4096);
+    });
+    this.#exited = new Promise((resolve) => this.#watchProcess(resolve));
+    this.#listeners = [
+      this.#listen(this.#channels.shell, false),
+      this.#listen(this.#channels.control, false),
+      this.#listen(this.#iopub, true),
+    ];
   }
 
-  async function listen(socket: Dealer | Subscriber, published: boolean): Promise<void> {
-    for await (const frames of socket) {
-      const message = decodeMessage(frames, key);
-      const id = message?.parent.msg_id;
-      const waiting = id === undefined ? undefined : asked.get(id);
-      if (message === undefined || id === undefined || waiting === undefined) continue;
-      if (!published) waiting.reply = message;
-      else if (message.header.msg_type === "status")
-        waiting.idle ||= message.content.execution_state === "idle";
-      else waiting.onMessage?.(message);
-      settle(id, waiting);
+  get languageInfo(): Record<string, unknown> {
+    return this.#languageInfo;
+  }
+
+  get death(): ErrorContent | undefined {
+    return this.#ended === undefined ? undefined : describeEnd(this.#ended);
+  }
+
+  /** Asks until an answer and its `idle` have come: then the subscription is known to work. */
+  async started(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const info = this.request("shell", "kernel_info_request", {});
+      const answer = await Promise.race([info, delay(askAgainMs, undefined)]);
+      if (answer !== undefined) {
+        this.#languageInfo = answer.content.language_info as Record<string, unknown>;
+        return;
+      }
+      info.catch(ignoreEnd);
     }
+    throw signal.reason;
   }
-  const loops = [listen(channels.shell, false), listen(channels.control, false), listen(iopub, true)];
 
-  function request(
+  /** Sends a request and gives its reply; `onMessage` gets what the kernel publishes of it. */
+  request(
     channel: "shell" | "control",
     type: string,
     content: Record<string, unknown>,
     onMessage?: (message: Message) => void,
   ): Promise<Message> {
-    if (ended !== undefined) return Promise.reject(ended);
-    const header = newHeader(type, session, "modalscope");
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const header = newHeader(type, this.#session, "modalscope");
     const message = { identities: [], header, parent: {}, metadata: {}, content, buffers: [] };
     return new Promise((resolve, reject) => {
-      asked.set(header.msg_id, { resolve, reject, onMessage, idle: false });
-      sends[channel](encodeMessage(message, key)).catch(reject);
+      this.#pending.set(header.msg_id, { resolve, reject, onMessage, idle: false });
+      this.#sends[channel](encodeMessage(message, this.#key)).catch(reject);
     });
   }
 
-  async function execute(code: string, onOutput: (output: Output) => void): Promise<CellResult> {
-    // What the reply says may never come.
+  async execute(code: string, onOutput: (output: Output) => void): Promise<CellResult> {
+    // The reply, which has it too, may never come.
     let executionCount: number | null = null;
+    const content = {
+      code,
+      silent: false,
+      store_history: true,
+      user_expressions: {},
+      allow_stdin: false,
+      stop_on_error: true,
+    };
     try {
-      const content = {
-        code,
-        silent: false,
-        store_history: true,
-        user_expressions: {},
-        allow_stdin: false,
-        stop_on_error: true,
-      };
-      const reply = await request("shell", "execute_request", content, ({ header, content }) => {
+      const reply = await this.request("shell", "execute_request", content, ({ header, content }) => {
         if (outputTypes.has(header.msg_type)) onOutput({ type: header.msg_type, content } as Output);
         else if (header.msg_type === "execute_input") executionCount = content.execution_count as number;
       });
@@ -187,54 +185,57 @@ function connect(
     }
   }
 
-  const kill = (): void => signalGroup(kernel, "SIGKILL");
-
-  async function close(): Promise<void> {
-    if (ended === undefined) {
-      void request("control", "shutdown_request", { restart: false }).catch(ignoreEnd);
-      const patience = setTimeout(() => signalGroup(kernel, "SIGKILL"), shutdownMs);
-      await exited;
-      clearTimeout(patience);
-    }
-    for (const socket of [...Object.values(channels), iopub]) socket.close();
-    await Promise.all(loops);
-    rmSync(folder, { recursive: true, force: true });
+  interrupt(): void {
+    if (this.#interruptMode === "signal") signalGroup(this.process, "SIGINT");
+    else void this.request("control", "interrupt_request", {}).catch(ignoreEnd);
   }
 
-  const client: JupyterClient = {
-    process: kernel,
-    get languageInfo() {
-      return languageInfo;
-    },
-    get death() {
-      return ended === undefined ? undefined : describeEnd(ended);
-    },
-    request,
-    execute,
-    interrupt() {
-      if (interruptMode === "signal") signalGroup(kernel, "SIGINT");
-      else void request("control", "interrupt_request", {}).catch(ignoreEnd);
-    },
-    kill,
-    close,
-  };
+  kill = (): void => signalGroup(this.process, "SIGKILL");
 
-  /** Asks until an answer and its `idle` have come: then the subscription is known to work. */
-  async function started(signal: AbortSignal): Promise<JupyterClient> {
-    while (!signal.aborted) {
-      const info = request("shell", "kernel_info_request", {});
-      const answer = await Promise.race([info, delay(askAgainMs, undefined)]);
-      if (answer === undefined) {
-        info.catch(ignoreEnd);
-        continue;
-      }
-      languageInfo = answer.content.language_info as Record<string, unknown>;
-      return client;
+  async close(): Promise<void> {
+    if (this.#ended === undefined) {
+      void this.request("control", "shutdown_request", { restart: false }).catch(ignoreEnd);
+      const killTimer = setTimeout(this.kill, shutdownMs);
+      await this.#exited;
+      clearTimeout(killTimer);
     }
-    throw signal.reason;
+    for (const socket of [...Object.values(this.#channels), this.#iopub]) socket.close();
+    await Promise.all(this.#listeners);
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  return { started, kill, close };
+  #watchProcess(onEnd: () => void): void {
+    const end = (why: string): void => {
+      this.#ended = new KernelEnded([why, this.#stderrTail.trim()].filter(Boolean).join("\n"));
+      for (const pending of this.#pending.values()) pending.reject(this.#ended);
+      this.#pending.clear();
+      onEnd();
+    };
+    this.process.on("error", (error) => end(`The kernel cannot be started: ${error.message}.`));
+    // What it had sent before it ended is still on its way through the sockets.
+    this.process.on("exit", (code, signal) => setTimeout(() => end(deathText(code, signal)), 300));
+  }
+
+  async #listen(socket: Dealer | Subscriber, published: boolean): Promise<void> {
+    for await (const frames of socket) {
+      const message = decodeMessage(frames, this.#key);
+      const id = message?.parent.msg_id;
+      const pending = id === undefined ? undefined : this.#pending.get(id);
+      if (message === undefined || id === undefined || pending === undefined) continue;
+      if (!published) pending.reply = message;
+      else if (message.header.msg_type === "status")
+        pending.idle ||= message.content.execution_state === "idle";
+      else pending.onMessage?.(message);
+      this.#settle(id, pending);
+    }
+  }
+
+  /** A request is over when its reply and its `idle` have come, in either order. */
+  #settle(id: string, pending: PendingRequest): void {
+    if (pending.reply === undefined || !pending.idle) return;
+    this.#pending.delete(id);
+    pending.resolve(pending.reply);
+  }
 }
 
 const startTimeoutMs = 60_000;

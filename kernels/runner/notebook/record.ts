@@ -98,9 +98,10 @@ export function startCell(cell: Cell): void {
 export function endCell(
   cell: Cell,
   { threw, failed }: { threw: boolean; failed: boolean } = { threw: false, failed: false },
+  end: Date = new Date(),
 ): void {
   const record = cell.metadata.papermill as unknown as RecordedCell;
-  endTime(record);
+  endTime(record, end);
   record.exception = threw;
   record.status = failed ? "failed" : "completed";
 }
@@ -110,18 +111,17 @@ export function skipCell(cell: Cell): void {
   cell.metadata.papermill = { ...unset(), status: "skipped" };
 }
 
-export function endRecord(record: NotebookRecord, status: RecordedStatus): void {
-  endTime(record);
+export function endRecord(record: NotebookRecord, status: RecordedStatus, end: Date = new Date()): void {
+  endTime(record, end);
   record.status = status;
   // As papermill has it, null when all went well.
   record.exception = status === "completed" ? null : true;
 }
 
-function endTime(record: Timed): void {
-  const now = new Date();
-  record.end_time = now.toISOString();
+function endTime(record: Timed, end: Date): void {
+  record.end_time = end.toISOString();
   record.duration =
-    record.start_time === null ? null : (now.getTime() - Date.parse(record.start_time)) / 1000;
+    record.start_time === null ? null : (end.getTime() - Date.parse(record.start_time)) / 1000;
 }
 
 const style = 'style="color:red; font-family:Helvetica Neue, Helvetica, Arial, sans-serif; font-size:2em;"';

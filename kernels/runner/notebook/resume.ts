@@ -14,10 +14,10 @@ export interface Resumption {
   kept: ReadonlyMap<Cell, Cell>;
 }
 
-export const nothingDone: Resumption = { complete: false, kept: new Map() };
+export const NO_RESUME: Resumption = { complete: false, kept: new Map() };
 
 /** The notebook of an earlier run; undefined when there is none. */
-export function earlierRun(output: string): Notebook | undefined {
+export function readPreviousRun(output: string): Notebook | undefined {
   if (output === "-" || !existsSync(output)) return undefined;
   const earlier = readNotebook(output);
   earlier.cells = earlier.cells.filter((cell) => !isBanner(cell));
@@ -25,7 +25,7 @@ export function earlierRun(output: string): Notebook | undefined {
 }
 
 /** Gives a notebook the parameters that an earlier run had. */
-export function adoptParameters(notebook: Notebook, earlier: Notebook): void {
+export function restoreParameters(notebook: Notebook, earlier: Notebook): void {
   const injected = injectedCell(earlier);
   if (injected === undefined) return;
   forgetInjected(notebook);

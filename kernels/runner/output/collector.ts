@@ -9,6 +9,9 @@ export const defaultMaxOutput = 100e6;
 /** Bytes of all outputs in the file: what is larger could not be read back, as a string has an end. */
 const maxNotebookOutput = 400e6;
 
+/** Bytes that every cell may put out even so: a result is not lost to what other cells have printed. */
+const cellReserve = 100e3;
+
 /** Characters of an error's message and of its traceback; an error is kept whatever else its cell has put out. */
 const maxErrorLength = 1e6;
 
@@ -61,8 +64,9 @@ export class OutputCollector {
 
   /** Bytes that the cell may still put out, and the limit that they end at. */
   #room(cell: Cell): { free: number; limit: string } {
-    const ofCell = this.#maxOutput - (this.#cellSizes.get(cell) ?? 0);
-    const ofAll = maxNotebookOutput - this.#total;
+    const used = this.#cellSizes.get(cell) ?? 0;
+    const ofCell = this.#maxOutput - used;
+    const ofAll = Math.max(maxNotebookOutput - this.#total, cellReserve - used);
     return ofCell <= ofAll
       ? { free: ofCell, limit: `${formatBytes(this.#maxOutput)} for one cell (--max-output)` }
       : { free: ofAll, limit: `${formatBytes(maxNotebookOutput)} for all cells of a notebook` };

@@ -8,6 +8,8 @@ interface Owner {
   host: string;
   /** When the process began, so that another one with its number is not taken for it. */
   began?: string;
+  /** The batch system's job that it is part of; one that is requeued has the same. */
+  job?: string;
 }
 
 /**
@@ -16,7 +18,7 @@ interface Owner {
  * @throws ModalscopeError when another run has it.
  */
 export function lockOutput(path: string): () => void {
-  const lock = join(dirname(path), `.${basename(path)}.lock`);
+  const lock = lockPath(path);
   const own = JSON.stringify(thisProcess());
   let tries = 0;
   for (;;) {
@@ -31,6 +33,15 @@ export function lockOutput(path: string): () => void {
     if (owner !== undefined && isAlive(owner)) throw taken(path, lock, owner);
     removeStale(lock, text);
   }
+}
+
+/** Removes the lock of a run that is known to have ended, wherever it was. */
+export function removeLock(path: string): void {
+  rmSync(lockPath(path), { force: true });
+}
+
+function lockPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.lock`);
 }
 
 /** One that is empty has a writer at work, or one that was killed over it. */
@@ -85,10 +96,12 @@ function removeStale(lock: string, text: string): void {
 }
 
 function thisProcess(): Owner {
-  return { pid: process.pid, host: hostname(), began: beginning(process.pid) };
+  return { pid: process.pid, host: hostname(), began: beginning(process.pid), job: process.env.SLURM_JOB_ID };
 }
 
-function isAlive({ pid, host, began }: Owner): boolean {
+function isAlive({ pid, host, began, job }: Owner): boolean {
+  // A task that Slurm has started anew: it has ended the one before.
+  if (job !== undefined && job === process.env.SLURM_JOB_ID && host !== hostname()) return false;
   // Nothing can be known of a process on another machine that shares the folder.
   if (host !== hostname()) return true;
   try {

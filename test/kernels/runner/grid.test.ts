@@ -108,7 +108,7 @@ test("a process's memory is known, and what it has started", () => {
 describe("the schedule", () => {
   interface Plan {
     bytes: number[];
-    places: number;
+    slots: number;
     maxMemory: number;
     signal?: AbortSignal;
   }
@@ -120,12 +120,12 @@ describe("the schedule", () => {
     let [most, mostMemory] = [0, 0];
     await runScheduled<string>({
       jobs: plan.bytes.length,
-      places: plan.places,
+      slots: plan.slots,
       maxMemory: plan.maxMemory,
       signal: plan.signal,
       lookEveryMs: 5,
       start(job, place): StartedJob<string> {
-        assert.ok(place < plan.places);
+        assert.ok(place < plan.slots);
         const begun = performance.now();
         const memory = (): number => plan.bytes[job] * (performance.now() - begun < 20 ? 0.5 : 1);
         running.set(job, memory);
@@ -150,14 +150,14 @@ describe("the schedule", () => {
     return { log, most, mostMemory };
   }
 
-  test("fills the places", async () => {
-    const { log, most } = await run({ bytes: [1, 1, 1, 1, 1], places: 2, maxMemory: 100 });
+  test("fills the slots", async () => {
+    const { log, most } = await run({ bytes: [1, 1, 1, 1, 1], slots: 2, maxMemory: 100 });
     assert.deepEqual([...log].sort(), ["0 done", "1 done", "2 done", "3 done", "4 done"]);
     assert.equal(most, 2);
   });
 
   test("ends the last one when the memory is short, runs it again, and learns", async () => {
-    const { log } = await run({ bytes: [6, 6, 6, 6], places: 4, maxMemory: 10 });
+    const { log } = await run({ bytes: [6, 6, 6, 6], slots: 4, maxMemory: 10 });
     assert.deepEqual(log.filter((line) => line.endsWith("done")).sort(), [
       "0 done",
       "1 done",
@@ -171,14 +171,14 @@ describe("the schedule", () => {
   });
 
   test("gives up one that is too large alone, and goes on", async () => {
-    const { log } = await run({ bytes: [1, 30, 1], places: 1, maxMemory: 10 });
+    const { log } = await run({ bytes: [1, 30, 1], slots: 1, maxMemory: 10 });
     assert.deepEqual(log, ["0 done", "1 never", "1 failed", "2 done"]);
   });
 
   test("starts nothing after the signal", async () => {
     const { log } = await run({
       bytes: [1, 1, 1],
-      places: 1,
+      slots: 1,
       maxMemory: 10,
       signal: AbortSignal.timeout(30),
     });
@@ -226,14 +226,14 @@ describe("the command", () => {
     assert.equal(code, 1);
     assert.equal(runs(), 3, "two that failed, one that was removed");
     assert.match(stderr, /6 runs, 3 of them done earlier/);
-    assert.equal(stdout.match(/completed \(kept\)/g)?.length, 3);
-    const kept = readFileSync(file("runs/summary.csv"), "utf8").split("\n")[1];
-    assert.match(kept, /^1,a,completed,\d+\.\d+,/);
+    assert.equal(stdout.match(/completed \(reused\)/g)?.length, 3);
+    const reused = readFileSync(file("runs/summary.csv"), "utf8").split("\n")[1];
+    assert.match(reused, /^1,a,completed,\d+\.\d+,/);
   });
 
-  test("--fresh runs all", async () => {
+  test("--force runs all", async () => {
     writeFileSync(file("ran.txt"), "");
-    await grid("--fresh");
+    await grid("--force");
     assert.equal(runs(), 6);
   });
 

@@ -7,7 +7,7 @@ export interface StopCause {
   error: ErrorContent;
 }
 
-export interface StopLimits {
+export interface LimitOptions {
   signal?: AbortSignal;
   /** Seconds for each cell. */
   executionTimeout?: number;
@@ -18,7 +18,7 @@ export interface StopLimits {
 }
 
 /** Watches over a run, and stops the cell that runs when a limit is reached or the caller says so. */
-export interface Stopper {
+export interface RunLimits {
   /** What has stopped the run, once something has. */
   readonly cause: StopCause | undefined;
   /** Runs one cell under the limits; ends when the cell has ended, or its kernel with it. */
@@ -27,17 +27,17 @@ export interface Stopper {
 }
 
 /** How long a cell that was interrupted may take to stop before its kernel is ended. */
-export const patienceMs = 10_000;
+export const killAfterMs = 10_000;
 
-export function watchRun(kernel: RunnerKernel, limits: StopLimits): Stopper {
-  const { signal, executionTimeout, notebookTimeout, begun } = limits;
+export function watchLimits(kernel: RunnerKernel, options: LimitOptions): RunLimits {
+  const { signal, executionTimeout, notebookTimeout, begun } = options;
   let cause: StopCause | undefined;
-  let patience: NodeJS.Timeout | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
   let running = false;
 
   function interrupt(): void {
     kernel.interrupt();
-    patience = setTimeout(kernel.kill, patienceMs);
+    killTimer = setTimeout(kernel.kill, killAfterMs);
   }
 
   function stop(next: StopCause): void {
@@ -67,7 +67,7 @@ export function watchRun(kernel: RunnerKernel, limits: StopLimits): Stopper {
       } finally {
         running = false;
         clearTimeout(own);
-        clearTimeout(patience);
+        clearTimeout(killTimer);
       }
     },
     release() {

@@ -1,0 +1,89 @@
+/** What a grid's runs are and where they go, whoever runs them. */
+import { join } from "node:path";
+import { ModalscopeError } from "../../../lib/errors.js";
+import { recordOf } from "../notebook/record.js";
+import type { Parameters } from "../parameters/values.js";
+import { finishedRun, type RunOptions } from "../run.js";
+import { commonFolder, outputPaths } from "./paths.js";
+import type { GridRow } from "./summary.js";
+
+export interface GridPlanOptions extends Omit<RunOptions, "output" | "parameters" | "onEvent" | "resume"> {
+  /** A folder, or a path with `{name}` for the parameters. */
+  output: string;
+  /** The parameters of each run. */
+  combinations: readonly Parameters[];
+  /** Where the table of the runs goes; `summary.csv` in the folder that holds all outputs when left out. */
+  summary?: string;
+  /** Runs all anew; otherwise what an earlier call has completed with the same notebook is reused. */
+  force?: boolean;
+}
+
+export interface GridPlan {
+  /** The runs in order, "completed" where an earlier call has done them, else "not run". */
+  rows: GridRow[];
+  /** The path of the table. */
+  summary: string;
+}
+
+/**
+ * Checks all combinations of a grid, and which of them are done.
+ * @throws ModalscopeError when any of them cannot be run.
+ */
+export async function planGrid(options: GridPlanOptions): Promise<GridPlan> {
+  const { combinations } = options;
+  const { paths, summary } = gridPaths(options);
+  const rows: GridRow[] = [];
+  for (const [i, parameters] of combinations.entries())
+    rows.push(await planRow(options, parameters, paths[i]));
+  return { rows, summary };
+}
+
+/**
+ * The outputs of all combinations, and the table's path.
+ * @throws ModalscopeError when the notebook is standard input, or two runs would write the same file.
+ */
+export function gridPaths({ input, output, combinations, summary }: GridPlanOptions): {
+  paths: string[];
+  summary: string;
+} {
+  if (input === "-") {
+    throw new ModalscopeError(
+      "A grid cannot run a notebook from standard input.",
+      "Each of its runs reads the notebook.",
+      "Name a file.",
+    );
+  }
+  const paths = outputPaths(output, input, combinations);
+  return { paths, summary: summary ?? join(commonFolder(paths), "summary.csv") };
+}
+
+/** Checks a combination, and whether it is done. */
+export async function planRow(
+  options: GridPlanOptions,
+  parameters: Parameters,
+  output: string,
+): Promise<GridRow> {
+  const resume = options.force !== true;
+  const earlier = await finishedRun({ ...runOptionsOf(options), parameters, output, resume });
+  if (earlier === undefined) return { parameters, output, status: "not run", reused: false };
+  const seconds = recordOf(earlier)?.duration ?? undefined;
+  return { parameters, output, status: "completed", reused: true, seconds };
+}
+
+/** What each run is told, without what only this process can use. */
+export function runOptionsOf(options: GridPlanOptions): Omit<RunOptions, "output"> {
+  const { input, cwd, kernel, prepareOnly, reportMode } = options;
+  const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery, maxOutput } = options;
+  return {
+    input,
+    cwd,
+    kernel,
+    prepareOnly,
+    reportMode,
+    startTimeout,
+    executionTimeout,
+    notebookTimeout,
+    autosaveEvery,
+    maxOutput,
+  };
+}

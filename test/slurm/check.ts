@@ -1,0 +1,179 @@
+/**
+ * A grid of eight on a real Slurm (test/slurm/up.sh): two points fail, one is killed for its memory, one cancelled,
+ * one preempted, and what is run again equals a grid without Slurm. `SLURM_CONF=… node dist/test/slurm/check.js`
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { parquetReadObjects } from "hyparquet";
+import type { Notebook } from "../../lib/notebook/index.js";
+import { command, notebookOf, textOf } from "../kernels/runner/support.js";
+
+// Where every node could see it.
+const root = mkdtempSync(join(tmpdir(), "modalscope-slurm-"));
+const log = (text: string): void => console.log(`- ${text}`);
+const tasks = Array.from({ length: 8 }, (_, i) => i);
+
+/** What each point does for as long as the file `calm` is not there. */
+const cell = `import { existsSync, writeFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+console.log("point", point);
+const calm = existsSync("calm");
+if (!calm && (point === 1 || point === 2)) throw new Error("bad point " + point);
+const kept: Buffer[] = [];
+while (!calm && point === 3) { kept.push(Buffer.alloc(2e7, 1)); await wait(50); }
+if (!calm && point === 4) await wait(3_600_000);
+const seen = existsSync("seen");
+writeFileSync("seen", "");
+if (!calm && point === 5 && !seen) await wait(3_600_000);
+point * point`;
+
+function prepare(folder: string): string {
+  mkdirSync(folder);
+  const notebook = notebookOf([
+    { source: "let point = 0;", tags: ["parameters"] },
+    cell.replaceAll('"seen"', '"seen-" + point'),
+  ]);
+  notebook.metadata.modalscope = { slurm: { time: "10", mem: "700MB" } };
+  writeFileSync(join(folder, "g.ipynb"), JSON.stringify(notebook));
+  writeFileSync(join(folder, "grid.yaml"), `point: [${tasks.join(", ")}]\n`);
+  return folder;
+}
+
+function load(folder: string, point: number): Notebook {
+  return JSON.parse(readFileSync(join(folder, "out", `g-point=${point}.ipynb`), "utf8")) as Notebook;
+}
+
+function rowsOf(folder: string): string[][] {
+  const [, ...lines] = readFileSync(join(folder, "out", "summary.csv"), "utf8")
+    .trimEnd()
+    .split("\n");
+  return lines.map((line) => line.split(","));
+}
+
+const statuses = (folder: string): string[] => rowsOf(folder).map(([, status]) => status);
+const slurm = (name: string, ...args: string[]): string => execFileSync(name, args, { encoding: "utf8" });
+const grid = ["run", "g.ipynb", "out", "--grid", "grid.yaml"];
+
+async function until(what: string, test: () => boolean): Promise<void> {
+  const end = Date.now() + 180_000;
+  while (!test()) {
+    assert.ok(Date.now() < end, `waited three minutes for ${what}`);
+    await delay(500);
+  }
+}
+
+const states = (job: string): string => slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %T");
+
+try {
+  const remote = prepare(join(root, "remote"));
+  const started = performance.now();
+  const first = command([...grid, "--engine", "slurm", "--sbatch", '--comment=a "check"'], { cwd: remote });
+  const jobFile = join(remote, "out", "slurm", "job.json");
+  const jobOf = (): string => (JSON.parse(readFileSync(jobFile, "utf8")) as { job: string }).job;
+  await until("the job", () => existsSync(jobFile));
+  const job = jobOf();
+  log(`job ${job} submitted`);
+
+  const running = (index: number) => () => new RegExp(`^${index} RUNNING$`, "m").test(states(job));
+  const says = (point: number, text: string) => () => {
+    try {
+      return load(remote, point).cells.some((one) => textOf(one).includes(text));
+    } catch {
+      return false;
+    }
+  };
+  await until("point 4 to run", running(4));
+  await until("point 4 to be at its cell", says(4, "point 4"));
+  slurm("scancel", `${job}_4`);
+  await until("point 5 to run", running(5));
+  await until("point 5 to be at its cell", says(5, "point 5"));
+  slurm("scontrol", "requeue", `${job}_5`);
+  await until("point 5 to be saved", () => load(remote, 5).metadata.papermill?.status === "interrupted");
+  log("a preempted run was saved as interrupted");
+  // Slurm would hold it back for two minutes.
+  await until("point 5 to wait again", () => /^5 PENDING$/m.test(states(job)));
+  slurm("scontrol", "update", `JobId=${job}_5`, "StartTime=now");
+
+  const { code, stderr } = await first;
+  log(`first round ended after ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /8 tasks/);
+  const expected = [
+    "completed",
+    "failed",
+    "failed",
+    "died",
+    "interrupted",
+    "completed",
+    "completed",
+    "completed",
+  ];
+  assert.deepEqual(statuses(remote), expected, stderr);
+  const errors = rowsOf(remote).map((row) => row.slice(3).join(","));
+  assert.match(errors[1], /Error: bad point 1/);
+  assert.match(errors[3], /it took more memory than it had asked for \(--mem 700MB\)/);
+  assert.match(errors[4], /It was cancelled/);
+  const killed = load(remote, 3);
+  assert.equal(killed.metadata.papermill?.status, "died");
+  assert.ok(
+    killed.cells.some((one) => textOf(one).includes("point 3")),
+    "what the killed run had printed is there",
+  );
+  log("two failures, a kill for memory, a cancel and a preemption told truthfully");
+
+  const bytes = readFileSync(join(remote, "out", "summary.parquet"));
+  const table = await parquetReadObjects({
+    file: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
+  });
+  assert.deepEqual(
+    table.map(({ point }) => point),
+    tasks,
+  );
+  assert.deepEqual(
+    table.map(({ status }) => status),
+    expected,
+  );
+
+  writeFileSync(join(remote, "calm"), "");
+  const second = await command([...grid, "--engine", "slurm", "--detach"], { cwd: remote });
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stderr, /4 tasks, 4 of the grid done earlier/);
+  const twice = await command([...grid, "--engine", "slurm"], { cwd: remote });
+  assert.equal(twice.code, 1);
+  assert.match(twice.stderr, /still runs this grid.*--attach/);
+  const attached = await command([...grid, "--engine", "slurm", "--attach"], { cwd: remote });
+  assert.equal(attached.code, 0, attached.stderr);
+  assert.deepEqual(new Set(statuses(remote)), new Set(["completed"]));
+  log("what was not completed was run again, detached and attached to");
+
+  const local = prepare(join(root, "local"));
+  writeFileSync(join(local, "calm"), "");
+  const there = await command(grid, { cwd: local });
+  assert.equal(there.code, 0, there.stderr);
+  for (const point of tasks)
+    assert.deepEqual(
+      load(remote, point).cells.map(({ source, outputs }) => ({ source, outputs })),
+      load(local, point).cells.map(({ source, outputs }) => ({ source, outputs })),
+    );
+  log("the notebooks equal those of the grid without Slurm");
+
+  const cancelled = prepare(join(root, "cancelled"));
+  const third = command([...grid, "--engine", "slurm", "--cancel-on-interrupt"], {
+    cwd: cancelled,
+    onStart: (child) =>
+      void until("point 0", () => slurm("squeue", "-h", "-t", "RUNNING").trim() !== "").then(() =>
+        child.kill("SIGINT"),
+      ),
+  });
+  const ended = await third;
+  assert.equal(ended.code, 130, ended.stderr);
+  assert.match(ended.stderr, /cancelled/);
+  assert.equal(slurm("squeue", "-h").trim(), "");
+  log("Ctrl-C cancelled the job that was to be cancelled by it");
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
