@@ -133,12 +133,12 @@ export {
 } from "./linalg/matrix.js";
 export { gram, multiply, multiplyTransposed } from "./linalg/products.js";
 export {
+  ablate,
   coordinates,
   orthonormalRows,
   principalAngles,
   principalCosines,
   projectOnto,
-  projectOut,
   randomSubspace,
   type SubspaceOverlap,
   subspaceOverlap,

@@ -35,7 +35,7 @@ export class Model {
     return this.engine.checkpoint;
   }
 
-  /** Whether all blocks stay in memory; otherwise each is opened, run and closed (streamed). */
+  /** True where all blocks stay in memory; otherwise each is opened, run and closed (streamed). */
   get resident(): boolean {
     return this.engine.resident;
   }
@@ -75,8 +75,8 @@ export class Model {
   }
 
   /**
-   * Tokenises prompts and lines them up; conversations go through the chat template, images through the checkpoint's
-   * processor. The batch tells the columns of image tokens, question, answer and special tokens apart.
+   * Tokenizes prompts and pads them to one length; conversations go through the chat template, images through the checkpoint's
+   * processor. The batch knows the positions of image, question, answer and special tokens.
    * @throws ModalscopeError when the batch is empty, a prompt is too long, an image is broken or has no place in its
    * prompt, or there is no tokenizer
    */
@@ -92,7 +92,7 @@ export class Model {
 
   /**
    * Lines up rows of token ids.
-   * @throws ModalscopeError for an empty batch or row, an id that is none, or a row that is too long
+   * @throws ModalscopeError for an empty batch or row, an id outside the vocabulary, or a row that is too long
    */
   batch(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
     checkOptions("model.batch", options, PAD_OPTIONS);

@@ -137,7 +137,7 @@ export interface PairedSeparation {
 
 /**
  * Separation of pairs by pooled vectors: row i of `a (n, d)` belongs to row i of `b (n, d)`. Project both first
- * (projectOnto, projectOut) to compare Z with Z⊥.
+ * (projectOnto, ablate) to compare Z with Z⊥.
  */
 export function pairedSeparation(a: MatrixLike, b: MatrixLike): PairedSeparation {
   const [x, y] = [asMatrix(a, "The first set"), asMatrix(b, "The second set")];

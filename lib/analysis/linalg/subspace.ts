@@ -61,7 +61,7 @@ export function projectOnto(x: MatrixLike, basis: MatrixLike): Matrix {
 }
 
 /** `x P_{Z⊥} = x − x P_Z`: each row's part outside the subspace, `(n, d)`. */
-export function projectOut(x: MatrixLike, basis: MatrixLike): Matrix {
+export function ablate(x: MatrixLike, basis: MatrixLike): Matrix {
   const rows = asMatrix(x, "The data");
   const inside = projectOnto(rows, basis);
   return tensor(

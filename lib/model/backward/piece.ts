@@ -185,7 +185,7 @@ interface BackwardGraph {
   readonly wrt: readonly string[];
   /** Hooks that are constants. */
   readonly frozen: readonly string[];
-  /** Where cotangents arrive: `out`, a hook, or a hook before its edit. */
+  /** Values that cotangents arrive at: `out`, a hook, or a hook before its edit. */
   readonly from: readonly string[];
   readonly variant: GraphVariant;
 }

@@ -16,7 +16,7 @@ import { type VisionRows, visionRows } from "../vision/rows.js";
 import { rowBytes, towerRows } from "../vision/tower.js";
 import { type BackwardContext, vjpPiece, vjpStream } from "./piece.js";
 
-/** Where features enter the language model: in the image tokens' places, or after a block. */
+/** Point where features enter the language model: at the image tokens, or after a block. */
 export type InjectionPoint = "hook_embed" | number;
 
 /**

@@ -11,11 +11,11 @@ export interface Batch {
   readonly inputIds: Int32Array;
   /** (batch, time): 1 for a token, 0 for padding. */
   readonly attentionMask: Uint8Array;
-  /** (batch, time): the rotary position of each token, padding has 0; (3, batch, time) where time, row and column turn apart. */
+  /** (batch, time): the rotary position id of each token, 0 at padding; (3, batch, time) for MRoPE (temporal, height, width). */
   readonly positionIds: Int32Array;
-  /** For each row, the position of the token that comes next. */
+  /** For each row, the position id of the token that comes next. */
   readonly nextPositionIds: readonly number[];
-  /** For each row, the columns that hold tokens, in order. */
+  /** For each row, the positions (columns of the batch) that hold tokens, in order. */
   readonly tokenPositions: readonly (readonly number[])[];
   /** For each row, the column of the last token. */
   readonly last: readonly number[];
@@ -45,7 +45,7 @@ export interface PadOptions {
 
 /**
  * Lines up rows of token ids of different lengths.
- * @throws ModalscopeError for an empty batch or row, or an id that is none
+ * @throws ModalscopeError for an empty batch or row, or an invalid id
  */
 export function padTokens(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
   if (rows.length === 0) throw new ModalscopeError("The batch is empty.", "There is no prompt in it.");

@@ -2,8 +2,7 @@ import type { TextConfig } from "../families/index.js";
 import type { Batch, BatchImage } from "./batch.js";
 
 /**
- * Positions of tokens and images where time, row and column turn apart (Qwen2-VL's MRoPE): text counts on along all
- * three; an image's tokens share one time and count rows and columns from there; what follows goes on after the
+ * Position ids for MRoPE (Qwen2-VL), with separate temporal, height and width axes: text counts on along all three; an image's tokens share one time and count rows and columns from there; what follows goes on after the
  * largest. (3, batch, time)
  */
 export function mropePositionIds(

@@ -10,14 +10,14 @@ export interface KeyValues {
   readonly value: Tensor;
 }
 
-/** What one pass over the blocks reads: some columns of a batch, on top of those already read. */
+/** One pass over the blocks: some columns of a batch, on top of those already read. */
 export interface Pass {
   readonly size: number;
   /** Columns read in this pass. */
   readonly seqLength: number;
   /** Absolute column of the first of them; the keys of all earlier columns are in `past`. */
   readonly start: number;
-  /** (batch, time): rotary positions; three of them where time, row and column turn apart. */
+  /** (batch, time): rotary position ids; three for MRoPE, with temporal, height and width angles apart. */
   readonly positionIds: readonly Int32Array[];
   /** (batch, start + time): 1 where a key is a token. */
   readonly keyMask: Uint8Array;
@@ -32,15 +32,15 @@ export interface Pass {
   readonly parent?: Pass;
   /** Row of `whole` that its first one is (default 0). */
   readonly rowOffset?: number;
-  /** How many keys its queries see, where these need not lie before them: in the tower. */
+  /** Keys that its queries attend to, where these need not lie before them: in the vision tower. */
   readonly keys?: number;
-  /** What is added to the stream after a block, (batch, time, hidden_size): DeepStack's visual features. */
+  /** Visual features added to the stream after a block (DeepStack), (batch, time, hidden_size). */
   readonly injections?: ReadonlyMap<number, Tensor>;
-  /** (batch, start + time): which image a column belongs to, counted from 1; given where an image's tokens all see each other. */
+  /** (batch, start + time): which image a column belongs to, counted from 1; given where an image's tokens attend to each other in both directions. */
   readonly bidirectionalSpans?: Int32Array;
 }
 
-/** How many keys there are for the queries of a pass. */
+/** Number of keys for the queries of a pass. */
 export function keyCount({
   start,
   seqLength: time,
@@ -187,7 +187,7 @@ export class AttentionInputs {
   }
 }
 
-/** A mask with its heads apart, in which some queries of some heads no longer see some keys. */
+/** A mask by head, in which some queries of some heads no longer attend to some keys. */
 export function maskKeys(
   mask: Tensor,
   heads: number,

@@ -40,10 +40,10 @@ export interface PromptModel {
   readonly config: TextConfig;
 }
 
-/** What prompts are read with. */
+/** Tokenizer and image processor that prompts are read with. */
 export interface PromptReader {
   readonly tokenizer: Tokenizer;
-  /** How the checkpoint's images become numbers; asked for only when there is an image. */
+  /** The checkpoint's image processor; made only when there is an image. */
   readonly imageProcessor: () => ImageProcessor;
 }
 
@@ -53,8 +53,8 @@ export interface PrepareOptions extends PadOptions {
 }
 
 /**
- * How a folder's images are prepared.
- * @throws ModalscopeError when the model does not see, or its files do not say how
+ * Image processor of a checkpoint's folder.
+ * @throws ModalscopeError when the model is text-only, or its files do not describe an image processor
  */
 export function processorOf(
   { path, modelType, config }: Checkpoint,
@@ -76,7 +76,7 @@ export function processorOf(
 interface RenderedPrompt {
   readonly text: string;
   readonly images: readonly ProcessedImage[];
-  /** Whether the tokenizer adds the special tokens. */
+  /** True where the tokenizer adds the special tokens. */
   readonly addSpecial: boolean;
   readonly question: readonly Span[] | "everything";
   readonly answer: readonly Span[];
@@ -163,7 +163,7 @@ async function renderPrompt(
   return { text, images, addSpecial: addsSpecial(model, reader.tokenizer, text), question, answer };
 }
 
-/** Language models' templates write all special tokens; those of models that see may leave the first one out. */
+/** Language models' templates write all special tokens; those of vision-language models may leave the first one out. */
 function addsSpecial({ config }: PromptModel, { bos_token }: Tokenizer, text: string): boolean {
   return config.vision_config !== undefined && !(bos_token && text.startsWith(bos_token));
 }

@@ -2,7 +2,7 @@ import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import { openSafetensors, type SafetensorsReader, writeSafetensors } from "../checkpoint/index.js";
 
-/** What one run kept, by hook name: in memory, or in a file from which it is read as it is asked for. */
+/** Captures of a run, by hook name: in memory, or in a file from which it is read as it is asked for. */
 export class ActivationCache {
   private readonly tensors = new Map<string, Tensor>();
 

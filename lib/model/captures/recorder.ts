@@ -16,7 +16,7 @@ import { type Hook, matchRunning } from "../hooks/index.js";
 import { ActivationCache } from "./activation-cache.js";
 import { CaptureBuffer, type CaptureSpec, captureShapes, checkRequest, type Extent } from "./reductions.js";
 
-/** What to keep of a run. A bare pattern keeps whole tensors. */
+/** A capture: a hook's name or pattern, which keeps whole tensors, or a request that keeps less. */
 export type CaptureRequest = string | RegExp | CaptureSpec;
 
 const CAPTURE_OPTIONS: OptionChecks<CaptureSpec> = {
@@ -32,12 +32,12 @@ interface WantedCapture {
   readonly request: CaptureSpec;
 }
 
-/** Takes what was asked for while a pass runs, into memory or straight into a file. */
+/** Records captures while a pass runs, into memory or straight into a file. */
 export class CaptureRecorder {
   private readonly memory = new ActivationCache();
   private file?: { readonly path: string; readonly writer: SafetensorsWriter };
   private readonly wanted = new Map<string, WantedCapture[]>();
-  /** What comes in parts, by hook. */
+  /** Captures that arrive in parts, by hook. */
   private readonly pending = new Map<string, CaptureBuffer[]>();
 
   /**
@@ -124,7 +124,7 @@ export class CaptureRecorder {
     });
   }
 
-  /** What was taken. A file appears in its place now. */
+  /** The captures; their file appears in its place now. */
   finish(): ActivationCache {
     if (!this.file) return this.memory;
     this.file.writer.finish();
@@ -153,7 +153,7 @@ export class CaptureRecorder {
   }
 }
 
-/** Whether a tensor is kept just as it comes: there is no padding in it to clear. */
+/** True where a tensor is kept as it is: there is no padding in it to clear. */
 function keepsAll(
   { positions, heads, reduce }: CaptureSpec,
   { tokenPositions, seqLength: time }: Pass,
@@ -162,7 +162,7 @@ function keepsAll(
   return whole && !heads && !reduce && tokenPositions.every((row) => row.length === time);
 }
 
-/** Whether two requests keep the same of a hook. */
+/** True for two requests that keep the same of a hook. */
 function sameKept(a: CaptureSpec, b: CaptureSpec): boolean {
   const kept = ({ positions, heads, reduce }: CaptureSpec): string =>
     JSON.stringify([positions, heads, reduce]);

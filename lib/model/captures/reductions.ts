@@ -1,4 +1,4 @@
-/** What a capture request keeps of a hook's tensor, which may come in parts. */
+/** The part of a hook's tensor that a capture keeps; the tensor may arrive in parts. */
 
 import { ModalscopeError } from "../../errors.js";
 import { own } from "../../own.js";
@@ -7,7 +7,7 @@ import { type Positions, resolvePositions } from "../batch/batch.js";
 import { MASKED_SCORE, type Pass } from "../batch/pass.js";
 import { axesOf, type Hook } from "../hooks/index.js";
 
-/** What to keep of some hooks. */
+/** A capture that keeps less than whole tensors. */
 export interface CaptureSpec {
   readonly hook: string | RegExp;
   /** Only these tokens (for scores and patterns: these queries); the same number in every row. Padding is refused. */
@@ -25,7 +25,7 @@ export interface CaptureSpec {
   readonly reduce?: "mean" | "norm" | { readonly top: number };
 }
 
-/** What the shapes of captures follow from. */
+/** The lengths that shapes of captures follow from. */
 export type Extent = Pick<Pass, "size" | "seqLength" | "start" | "phase">;
 
 /** Shapes of what is kept, by the suffix of its name. */
@@ -50,7 +50,7 @@ export function captureShapes(hook: Hook, request: CaptureSpec, pass: Extent): [
   ];
 }
 
-/** How many columns of a row positions name, of `time`. */
+/** Number of columns that positions name in a row of `time`. */
 function countOf(positions: Positions, time: number): number {
   if (positions === "all") return time;
   if (positions === "last") return 1;
@@ -106,7 +106,7 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
 
 type Floats = Float32Array | Float64Array;
 
-/** What one request keeps of one hook in one pass, taken part by part. */
+/** The capture of one hook in one pass, filled part by part. */
 export class CaptureBuffer {
   private readonly tensors: readonly [string, Tensor<Floats>][];
   /** For each row, the absolute columns that are kept, and where each goes along time. */
@@ -160,7 +160,7 @@ export class CaptureBuffer {
     });
   }
 
-  /** What was kept, by the suffix of its name. */
+  /** The tensors, by the suffix of their names. */
   finish(): [string, Tensor][] {
     return this.tensors.map(([suffix, { data, shape }]) => {
       if (this.request.reduce !== "mean") return [suffix, { data: data as Float32Array, shape }];
@@ -170,7 +170,7 @@ export class CaptureBuffer {
     });
   }
 
-  /** A row of scores or of a pattern at full length, where a part of the pass sees its first keys only. */
+  /** A row of scores or of a pattern at full length, where a part of the pass attends to its first keys only. */
   private padKeys(vector: Float32Array): Float32Array {
     const { shape, local } = this.hook;
     const keys = this.pass.start + this.pass.seqLength;

@@ -1,4 +1,4 @@
-/** Edits at work: which cells of a tensor they touch, on values and as inputs of a block's graph. */
+/** Applies edits: to values, and as inputs of a block's graph. */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Positions } from "../batch/batch.js";
@@ -135,7 +135,7 @@ function atPaddedKeys(
   }
 }
 
-/** What a closure makes of the rows of `x` that belong to its batch, at the cells where the edit holds. */
+/** Applies a function to the rows of `x` that belong to its batch; its result counts where the edit holds. */
 function applyFunction(x: Tensor, hook: Hook, placed: BoundEdit, pass: Pass): Tensor {
   const { change } = placed.edit as Extract<Edit, { kind: "apply" }>;
   const { from, to } = placed.rowRange ?? { from: 0, to: x.shape[0] };
@@ -197,7 +197,7 @@ function withoutShift(edit: Edit): Edit {
   return isProjection(edit) ? { ...edit, plus: undefined } : edit;
 }
 
-/** Whether edits can be given to the graph without a look at the value. */
+/** True for edits that the graph can apply itself, x · scale + shift, without the value. */
 export function isAffine(edits: readonly BoundEdit[]): boolean {
   return edits.every(({ edit }) => ["fill", "add", "scale", "noise", "blockAttention"].includes(edit.kind));
 }

@@ -190,7 +190,7 @@ interface Plus {
   readonly plus?: EditValue;
 }
 
-/** Which queries no longer attend to which keys. */
+/** Queries and keys of an attention knockout. */
 export interface Knockout extends Omit<Placement, "positions"> {
   /** Queries, as positions (default: all). */
   readonly from?: Positions;

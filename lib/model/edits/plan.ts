@@ -57,7 +57,7 @@ export function checkPlan(
   for (const point of hooks.filter(({ name }) => plan.has(name))) {
     const hook = point.name;
     const batch = passFor(point);
-    // Images are looked at with the prompt, and never again.
+    // Images are encoded with the prompt, and never again.
     const decoded = isVisual(point) || point.local === "hook_deepstack" ? 0 : generated;
     const length = batch.seqLength + decoded;
     for (const { edit } of plan.get(hook)!) {
@@ -73,7 +73,7 @@ export function checkPlan(
         throw new ModalscopeError(
           `The edit at "${hook}" holds while tokens are generated.`,
           generated > 0
-            ? "Images are looked at while the prompt is read, and never again."
+            ? "Images are encoded while the prompt is read, and never again."
             : "Here a prompt is read, and nothing more.",
           generated > 0 ? "Leave the phase out." : "Leave the phase out, or use generate.",
         );
@@ -193,7 +193,7 @@ function checkAtHook(hook: Hook, edit: Edit): void {
 }
 
 /**
- * Whether a hook's edits read or change several queries at once, or keys that a part of the queries would not reach;
+ * True for a hook whose edits read or change several queries at once, or keys that a part of the queries would not reach;
  * or rows, of which a part of the queries may have fewer.
  */
 export function needsAllQueries(hook: Hook, plan: Plan): boolean {
@@ -204,12 +204,12 @@ export function needsAllQueries(hook: Hook, plan: Plan): boolean {
   );
 }
 
-/** Whether an edit at a row may read others. */
+/** True for an edit that may read other rows than its own. */
 export function readsOtherRows({ kind }: Edit): boolean {
   return kind === "apply" || kind === "resample";
 }
 
-/** The edits of some hooks as rows see them that are counted from `from`. */
+/** The edits of some hooks, for a part of the batch whose rows begin at `from`. */
 export function planFromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
   const placed = ({ edit, valueRowOf }: BoundEdit): BoundEdit => ({
     edit,

@@ -24,7 +24,7 @@ export interface Engine {
   /** Weights of experts where not all are held in memory: then they are inputs of one graph for all. */
   readonly experts: ExpertStore;
   readonly float: FloatType;
-  /** Whether all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
+  /** True where all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
   readonly resident: boolean;
   /** Bytes that the captures of one run may take. */
   readonly captureBytes: number;
@@ -32,11 +32,11 @@ export interface Engine {
   readonly workBytes: number;
   /** About as many tokens as one call of a block runs fastest on. */
   readonly chunkTokens: number;
-  /** Whether attention can be one operation where nothing inside it is asked for. */
+  /** True where attention can be one operation if nothing inside it is asked for. */
   readonly fusedAttention: boolean;
 }
 
-/** What the inputs of a model are made with. */
+/** The parts of an engine that a model's inputs depend on. */
 export type ModelSpec = Pick<Engine, "family" | "config" | "float">;
 
 /** Zeros of the engine's number type. In float64, the checking mode, these are really Float64Arrays. */

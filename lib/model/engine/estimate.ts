@@ -1,4 +1,4 @@
-/** What a run will hold in memory, reckoned before it starts. */
+/** Memory a run will need, estimated before it starts. */
 
 import { formatBytes } from "../../bytes.js";
 import { ModalscopeError } from "../../errors.js";
@@ -48,7 +48,7 @@ export function tokenBytes(widths: BlockWidths, element: number): number {
   return element * (STREAM_COPIES * hidden_size + HEAD_COPIES * turned + INNER_COPIES * intermediate_size);
 }
 
-/** What a processor's last cache holds; a block on more runs a third slower. */
+/** Bytes of a processor's last-level cache; a block on more runs a third slower. */
 const CPU_CACHE_BYTES = 2 ** 25;
 /** Fewer tokens do not pay for reading a block's weights once more. */
 const MIN_TOKENS = 256;

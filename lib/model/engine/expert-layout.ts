@@ -5,7 +5,7 @@ import type { Family, TextConfig } from "../families/index.js";
 import { weight } from "../graph/index.js";
 import { type Experts, type Matrices, type MatrixForm, matrixShapes } from "../nn/index.js";
 
-/** Where a block's experts are and how large: the prefix of the block's weights, and the width of its stream. */
+/** A block's experts: the prefix of the block's weights, their sizes, and the width of its stream. */
 export interface ExpertPlace {
   readonly prefix: string;
   readonly experts: Experts;
@@ -13,7 +13,7 @@ export interface ExpertPlace {
 }
 
 /**
- * How a checkpoint holds the experts of a block:
+ * Layout of a block's experts in a checkpoint:
  * - "separate", `mlp.experts.3.gate_proj.weight` …: Qwen3-MoE on the Hub, and what transformers saves of it;
  * - "linear", all in `mlp.experts.gate_up_proj` (experts, 2 · inner, hidden) and `mlp.experts.down_proj`
  *   (experts, hidden, inner): what transformers 5 has in memory, and saves of Qwen3-VL-MoE;
@@ -68,12 +68,12 @@ export function expertLayout({ weights }: Pick<Checkpoint, "weights">, place: Ex
   return turned ? "transposed" : "linear";
 }
 
-/** How the matrices lie that an expert of the checkpoint is given as. */
+/** Layout of the matrices that an expert of the checkpoint is read as. */
 export function formOf(checkpoint: Pick<Checkpoint, "weights">, place: ExpertPlace): MatrixForm {
   return expertLayout(checkpoint, place) === "transposed" ? "transposed" : "linear";
 }
 
-/** Whether a weight belongs to an expert, by its name: where not all experts fit into memory, they are read one by one. */
+/** True for a weight of an expert, by its name: where not all experts fit into memory, they are read one by one. */
 export function isExpert(name: string): boolean {
   return /\.mlp\.experts\./.test(name);
 }
@@ -126,7 +126,7 @@ export function withExpertParts(
   };
 }
 
-/** Where a block's experts are. */
+/** The experts of a block. */
 export function placeOf(
   { family, config }: { readonly family: Family; readonly config: TextConfig },
   layer: number,

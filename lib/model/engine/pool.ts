@@ -36,7 +36,7 @@ interface OpenSession extends Session {
   readonly weights: readonly Value[];
 }
 
-/** What a session without weights of its own takes, measured. */
+/** Bytes of a session without weights of its own, measured. */
 const SESSION_BYTES = 2 ** 20;
 
 /**
@@ -101,7 +101,7 @@ export class SessionPool {
     const outputs = request.build();
     const key = request.prepack ? packed : request.key;
     const bytes = this.bytesOf(outputs, request.prepack);
-    // The place is taken before anything is awaited: a call beside this one must find it.
+    // Reserve the slot before awaiting: a concurrent call must find it.
     this.usedBytes += bytes;
     const session = this.shrink(this.options.budget).then(() => this.open(outputs, request.prepack));
     const entry: Entry = { session, bytes, users: 1 };

@@ -100,7 +100,7 @@ export function runVariant(
   return withPiece(engine, id, variant, (session) => runSession(engine, session, inputs, outputs), prepack);
 }
 
-/** Whether a graph is the one that most runs need of a piece: that one's weights are repacked. */
+/** True for the graph that most runs need of a piece: that one's weights are repacked. */
 function isCommonGraph(
   { fusedAttention }: Engine,
   id: PieceId,

@@ -19,7 +19,7 @@ import { MLP_OUT } from "../nn/index.js";
 import { attentionOf, type BlockResult, runBlock } from "./block.js";
 import { runExperts } from "./experts.js";
 
-/** Which blocks run, and which columns are needed after them. */
+/** The blocks to run, and the columns that are needed after them. */
 export interface BlocksOptions {
   /** First block (default 0), and the block before which to stop (default: none). */
   readonly startAtLayer?: number;
@@ -78,7 +78,7 @@ export async function runBlocks(
   return { x: stream, pass: reached, keyValues };
 }
 
-/** Whether columns of a block and of the head can be computed without the others: no capture or edit there needs them. */
+/** True where columns of a block and of the head can be computed without the others: no capture or edit there needs them. */
 function positionsIndependent({ engine, plan, recorder }: RunContext, layer: number): boolean {
   const after = engine.hooks.filter(
     ({ piece, local }) => piece === HEAD || (piece === layer && local !== "hook_resid_pre"),

@@ -5,7 +5,7 @@ import type { Tokenizer } from "../checkpoint/index.js";
 import type { GenerateOptions } from "./generate-options.js";
 import { sampleToken } from "./sampling.js";
 
-/** How a generation ends and how ids become text. */
+/** End tokens of a generation, and the text of its ids. */
 export interface Decoder {
   readonly tokenizer: Tokenizer | undefined;
   /** Tokens that end a row unless others are given. */

@@ -48,7 +48,7 @@ export function batchPass(engine: ModelSpec, batch: Batch): Pass {
   return { ...promptPass(batch), bidirectionalSpans: imageSpans(engine, batch, batch.images ?? []) };
 }
 
-/** Whether a run encodes images: not if it starts where they are in the stream already and no later block adds any. */
+/** True for a run that encodes images: not if it starts where they are in the stream already and no later block adds any. */
 export function runsVision({ config }: Engine, { images = [] }: Batch, start?: number): boolean {
   if (images.length === 0 || start === undefined) return images.length > 0;
   return config.vision_config!.readouts.some(({ toLayer }) => toLayer !== undefined && toLayer >= start);

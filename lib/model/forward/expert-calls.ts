@@ -8,7 +8,7 @@ import type { GraphRequest } from "../engine/pool.js";
 import type { Node } from "../graph/index.js";
 import { fedMatrices, type Matrices } from "../nn/index.js";
 
-/** What a block's graph hands to its experts. */
+/** Inputs of a block's experts, from the block's graph. */
 export interface ExpertInputs {
   /** (batch, time, hidden_size) */
   readonly input: Tensor;
@@ -35,23 +35,23 @@ export interface ExpertRun {
   readonly signal?: AbortSignal;
 }
 
-/** What to compute with the experts. */
+/** A graph to run with the experts. */
 export interface ExpertTask {
   /** Names the graph: work of one name builds the same graph. */
   readonly name: string;
   readonly build: (all: readonly Matrices[]) => Readonly<Record<string, Node>>;
   readonly outputs: readonly string[];
-  /** Whether most runs need this graph: where its weights stay in memory, they are repacked. */
+  /** True for the graph that most runs need: where its weights stay in memory, they are repacked. */
   readonly usual?: boolean;
-  /** How many vectors each route is computed on (default 1). */
+  /** Vectors that each route is computed on (default 1). */
   readonly vectors?: number;
   /** Inputs besides the tokens and their weights. */
   readonly feeds?: (own: readonly Route[]) => Readonly<Record<string, Tensor>>;
-  /** Is given what comes of a call, and whose rows these are. */
+  /** Receives the results of a call, and the routes of their rows. */
   readonly take: (results: Readonly<Record<string, Tensor>>, own: readonly Route[]) => void;
 }
 
-/** How long the experts may hold the event loop, ms. */
+/** Longest time that the experts may hold the event loop, ms. */
 const MAX_BLOCKING_MS = 50;
 
 /** Runs one graph for every expert that has tokens, in order. */
@@ -78,7 +78,7 @@ export async function forEachExpertCall(run: ExpertRun, work: ExpertTask): Promi
 type Feeds = Readonly<Record<string, Tensor<TypedArray>>>;
 type Results = Promise<Record<string, Tensor>>;
 
-/** How experts get into calls. */
+/** The way experts get into calls. */
 interface ExpertStrategy {
   readonly request: GraphRequest;
   /** Visits of one call at most; those of one expert stay together. */
@@ -130,7 +130,7 @@ function callsOf(routes: ExpertRun["routes"], most: number): Route[][] {
   return calls;
 }
 
-/** How many of the routes each expert has. */
+/** Number of routes by expert. */
 function countsOf({ experts: { count } }: ExpertPlace, own: readonly Route[]): Tensor<BigInt64Array> {
   const data = new BigInt64Array(count);
   for (const { expert } of own) data[expert]++;

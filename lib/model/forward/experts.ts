@@ -19,7 +19,7 @@ export type { ExpertInputs } from "./expert-calls.js";
 
 /** Captures and edits of the values between the graphs. */
 export interface ExpertHooks extends TaskOptions {
-  /** Whether a hook is captured or edited. */
+  /** True for a hook that is captured or edited. */
   readonly touches: (local: string) => boolean;
   /** Captures and edits a hook's value. */
   readonly at: (local: string, x: Tensor) => Tensor;

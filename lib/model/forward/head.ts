@@ -13,7 +13,7 @@ import { frozenInput } from "../graph/index.js";
 /** Name of the hook that the head's matrix is applied to. */
 export const NORMALIZED = "ln_final.hook_normalized";
 
-/** Whether something is captured or edited at the final norm. */
+/** True where a hook of the final norm is captured or edited. */
 export function touchesHead({ engine: { hooks }, plan, recorder }: RunContext): boolean {
   return hooks.some((h) => h.piece === HEAD && (plan.has(h.name) || recorder.wants(h.name)));
 }
@@ -49,7 +49,7 @@ export async function logitsAt(
 
 /**
  * The columns at which logits are asked for.
- * @throws ModalscopeError for a column that is none or padding, none at all, or rows of different lengths
+ * @throws ModalscopeError for a column outside the batch or at padding, no columns, or rows of different lengths
  */
 export function logitPositionsOf(positions: Exclude<Positions, "all">, pass: Pass): number[][] {
   const columns = resolvePositions(positions, { ...pass, seqLength: pass.start + pass.seqLength });

@@ -31,7 +31,7 @@ export interface RunOptions extends TaskOptions {
   /** A safetensors file for the captures, where they would fill the memory. */
   readonly captureTo?: string;
   readonly edits?: Edits;
-  /** Where logits are computed: at all columns (default; zero at padding), the last token, chosen ones, or nowhere. */
+  /** Columns to compute logits at: all (default; zero at padding), the last token, chosen ones, or nowhere. */
   readonly logits?: Positions | "none";
   /** First block to run, on `residual` instead of the embeddings. */
   readonly startAtLayer?: number;

@@ -93,7 +93,7 @@ export async function directLogitAttribution(
   return { labels, values: { data, shape: [rows.length, batch.size] }, total: metric.value(run.logits!) };
 }
 
-/** Whether a layer's attention adds something that no head carries. */
+/** True for a layer whose attention adds something that no head carries. */
 function hasBias({ engine: { checkpoint, family } }: Model, layer: number): boolean {
   const prefix = family.names.layer(layer);
   return ["self_attn.o_proj.bias", "attn.c_proj.bias"].some((name) => checkpoint.weights.has(prefix + name));
@@ -132,7 +132,7 @@ function headDots(x: Tensor, g: Tensor, { size, seqLength: time, last }: Batch):
   );
 }
 
-/** How a metric's last-token logits depend on what is added to the residual stream, and to each head, directly. */
+/** Direct derivatives of a metric's last-token logits, by the residual stream and by each head. */
 interface DirectCotangents {
   /** (batch, time, hidden_size): by the residual stream, the final norm's scale held. */
   readonly stream: Tensor;

@@ -43,7 +43,7 @@ import type { Metric } from "./metrics.js";
 export interface GradientOptions extends TaskOptions {
   /** Hooks to differentiate by; of an edited hook, by its value after the edit. */
   readonly wrt: readonly (string | RegExp)[];
-  /** Where the metrics read logits (default: the last token of each row). */
+  /** Positions that the metrics read logits at (default: the last token of each row). */
   readonly positions?: Positions;
   /** Edits of the run whose derivatives these are; they are differentiated through. */
   readonly edits?: Edits;

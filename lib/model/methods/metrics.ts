@@ -27,7 +27,7 @@ const tokenOf = (tokens: Tokens, row: number, logits: ArrayLike<number>): number
   }
   if (!(Number.isInteger(id) && id >= 0 && id < logits.length)) {
     throw new ModalscopeError(
-      `The metric's token ${id} is none.`,
+      `The metric's token id ${id} is out of range.`,
       `The vocabulary has ${logits.length} tokens.`,
     );
   }

@@ -21,7 +21,7 @@ import { hookMeans } from "./means.js";
 import type { Metric } from "./metrics.js";
 import { sweep } from "./sweep.js";
 
-/** Two batches of the same shape: where the behaviour is seen, and where it is not. */
+/** Two batches of the same shape: one that shows the behaviour, and one that does not. */
 export interface Contrast {
   readonly clean: Batch;
   readonly corrupted: Batch;

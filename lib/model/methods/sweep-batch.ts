@@ -36,7 +36,7 @@ export function tileFrom(
   return subPass(tiled, column, whole.seqLength, past);
 }
 
-/** The column from which on something changes: tokens of an image that all see each other change together. */
+/** The column from which on something changes: tokens of an image that attend to each other change together. */
 export function spanStart(
   {
     bidirectionalSpans: spans,

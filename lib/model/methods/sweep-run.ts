@@ -24,7 +24,7 @@ export interface CleanRun {
   readonly cache: ActivationCache;
   readonly keyValues: readonly (KeyValues | undefined)[];
   readonly logits: Tensor;
-  /** Where the metric reads, by row, and the first such column. */
+  /** Columns that the metric reads, by row, and the first of them. */
   readonly logitPositions: readonly (readonly number[])[];
   readonly firstPosition: number;
 }

@@ -39,7 +39,7 @@ export interface SweepOptions<G extends Grid> extends TaskOptions {
   /** The edits at a point. */
   readonly edit: (point: GridPoint<G>) => Edits;
   readonly metric: Metric;
-  /** Where the metric reads logits (default: the last token of each row). */
+  /** Positions that the metric reads logits at (default: the last token of each row). */
   readonly positions?: Positions;
   /** Rows of one batch at most (default: as many as 2¹⁴ tokens make). */
   readonly maxRows?: number;

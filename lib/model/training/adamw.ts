@@ -26,7 +26,7 @@ export interface TrainOptions extends TaskOptions {
   readonly weightDecay?: number;
   /** Largest norm of the whole gradient. */
   readonly maxGradNorm?: number;
-  /** Where an interrupted training goes on; it is changed in place. */
+  /** State of an interrupted training to go on from; it is changed in place. */
   readonly state?: AdamState;
   readonly onStep?: (step: number, loss: number, routerAuxLoss?: number) => unknown;
 }

@@ -12,7 +12,7 @@ import type { Weights } from "./trainer.js";
 
 /**
  * Fresh weights as Hugging Face makes them: normal with `initializer_range`, gains 1 (those that are added to 1: 0),
- * biases 0; the text model's range is that of a model that sees as a whole.
+ * biases 0; a vision-language model has its text model's range throughout.
  */
 export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: number): Weights {
   const family = familyOf(raw);
@@ -35,7 +35,7 @@ export function initialWeights(raw: Readonly<Record<string, unknown>>, seed: num
   return made;
 }
 
-/** What transformers saves though nothing reads it: the norm at the end of CLIP's tower. */
+/** Weights that transformers saves though nothing reads them: the norm at the end of CLIP's tower. */
 function idleWeights({ vision_config: vision }: TextConfig): [string, Tensor][] {
   if (vision?.model_type !== "clip_vision_model") return [];
   const shape = [vision.hidden_size];

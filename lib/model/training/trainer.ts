@@ -14,7 +14,7 @@ export type Weights = Map<string, Tensor>;
 
 /** Loss and gradients of one batch. */
 export interface WeightGradients {
-  /** What was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
+  /** The value that was differentiated: weighted mean cross-entropy, nats, with the balance of the experts where it counts. */
   readonly loss: number;
   /** The experts' load-balancing loss, before its coefficient; the number of experts per token where all are used alike. */
   readonly routerAuxLoss?: number;
@@ -25,7 +25,7 @@ export interface WeightGradients {
 export interface TrainerOptions {
   readonly threads?: number;
   /**
-   * How much the experts' load-balancing loss counts (default 0). transformers adds it with `router_aux_loss_coef`
+   * Weight of the experts' load-balancing loss (default 0). transformers adds it with `router_aux_loss_coef`
    * of config.json where `output_router_logits` is set.
    */
   readonly routerAuxLossCoef?: number;

@@ -1,4 +1,4 @@
-/** What the vision tower is fed besides its stream: patches, and where each lies. */
+/** Inputs of the vision tower besides its stream: patches, and the place of each. */
 import type { Tensor } from "../../tensor.js";
 import type { BatchImage } from "../batch/batch.js";
 import type { Pass } from "../batch/pass.js";
@@ -55,7 +55,7 @@ function cells([, height, width]: ProcessedImage["grid"], merge: number): { row:
 }
 
 /**
- * How much of each learned position a patch gets, (rows, patches, num_positions): the square of positions stretched
+ * Weight of each learned position for a patch, (rows, patches, num_positions): the square of positions stretched
  * over each image's grid, linearly between neighbours, corner to corner.
  */
 export function interpolatedPositions(

@@ -1,4 +1,4 @@
-/** Parts of images as positions: which columns of a hook stand for them. */
+/** Parts of images as positions: the columns of a hook that stand for them. */
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, BatchImage } from "../batch/batch.js";
 import { at, type Edit, type Edits } from "../edits/edit.js";
@@ -10,13 +10,13 @@ import { firstPatch, visionRows } from "./rows.js";
 /** From the first up to, not including, the second. */
 export type CellRange = readonly [from: number, to: number];
 
-/** What of the images is meant; everything that is left out does not matter. */
+/** Tokens of images, by any of these; a field that is left out does not matter. */
 export interface RegionSpec {
   /** Rows of the batch. */
   readonly batchRows?: readonly number[];
-  /** Which of its row's images, from 0; or several. */
+  /** Number or numbers of the image among its row's, from 0. */
   readonly image?: number | readonly number[];
-  /** Which of the image's tiles, from 0; or several; or all that show the whole image, or parts of it. */
+  /** Number or numbers of the image's tiles, from 0; or all that show the whole image, or parts of it. */
   readonly tile?: number | readonly number[] | "whole" | "part";
   /** Row or rows of the grid of tokens that a tile has. */
   readonly row?: number | CellRange;
@@ -24,7 +24,7 @@ export interface RegionSpec {
   readonly column?: number | CellRange;
   /** A rectangle in the pixels of the original image: left, top, right, bottom. */
   readonly box?: readonly [x0: number, y0: number, x1: number, y1: number];
-  /** How much of a token's own rectangle must lie in `box`, from 0 (any of it, the default) to 1 (all of it). */
+  /** Share of a token's own rectangle that must lie in `box`, from 0 (any of it, the default) to 1 (all of it). */
   readonly minOverlap?: number;
   readonly kind?: VisualToken["kind"];
 }
@@ -42,7 +42,7 @@ export type ImageRegion =
  * // Without the upper left corner of each row's first image:
  * const corner = visual(batch, { image: 0, box: [0, 0, 100, 80] });
  * await model.run(batch, { edits: { "blocks.4.hook_resid_pre": at(corner, fill(0)) } });
- * @throws ModalscopeError when the batch has no images, or no token of them is meant
+ * @throws ModalscopeError when the batch has no images, or the region has no token
  */
 export function visualPositions(batch: Batch, region: ImageRegion = {}): number[][] {
   const columns: number[][] = batch.tokenPositions.map(() => []);
@@ -53,7 +53,7 @@ export function visualPositions(batch: Batch, region: ImageRegion = {}): number[
 
 /**
  * Columns of the same tokens at the projector's hooks, by their rows: images, or their tiles. A newline is not there.
- * @throws ModalscopeError when the batch has no images, or no token of them is meant
+ * @throws ModalscopeError when the batch has no images, or the region has no token
  */
 export function projectorPositions(
   { config }: { readonly config: TextConfig },
@@ -67,12 +67,12 @@ export function projectorPositions(
 /**
  * Columns of the patches that these tokens are made of, at the hooks of the tower's stream (a class token is 0), by
  * their rows: images, or their tiles. `kind: "class"` means the tower's class token only where the language model
- * sees it.
+ * gets it.
  * @example
  * // The vision tower's third block without what it adds to the left half of the tokens' grid:
  * const left = patches(model, batch, { column: [0, 12] });
  * await model.run(batch, { edits: { "vision.blocks.2.hook_mlp_out": at(left, fill(0)) } });
- * @throws ModalscopeError when the batch has no images, or no token of them is meant
+ * @throws ModalscopeError when the batch has no images, or the region has no token
  */
 export function patchPositions(
   { config }: { readonly config: TextConfig },
@@ -102,8 +102,8 @@ export function patchPositions(
 }
 
 /**
- * An edit of what the language model sees in a part of the images: of its stream at one point, and of all that
- * DeepStack adds to it later, which would bring clean features back.
+ * Edits of visual tokens: of the residual stream at one point, and of all that DeepStack adds later, which would bring
+ * clean features back.
  * @param region of the images (default: all of them)
  * @param from the block before which the stream is edited (default: where it is embedded)
  * @example
@@ -135,10 +135,10 @@ function selectTokens(
     throw new ModalscopeError("The batch has no images.", "A part of them is asked for.");
   }
   const means = predicate(region);
-  const seenInRow = new Map<number, number>();
+  const imagesInRow = new Map<number, number>();
   const found = images.map((image, index) => {
-    const ordinal = seenInRow.get(image.row) ?? 0;
-    seenInRow.set(image.row, ordinal + 1);
+    const ordinal = imagesInRow.get(image.row) ?? 0;
+    imagesInRow.set(image.row, ordinal + 1);
     const tokens = Array.from(image.image.tokens.keys()).filter((t) => means(image, ordinal, t));
     return { image, index, tokens };
   });
@@ -195,12 +195,12 @@ function overlaps(own: VisualToken["box"], box: NonNullable<RegionSpec["box"]>, 
 function checkRegion({ box, minOverlap }: RegionSpec): void {
   if (box && !(box.length === 4 && box.every(Number.isFinite) && box[0] < box[2] && box[1] < box[3])) {
     throw new ModalscopeError(
-      `The box [${box.join(", ")}] is none.`,
+      `Invalid box [${box.join(", ")}].`,
       "It must be left, top, right and bottom in pixels of the original image.",
     );
   }
   if (minOverlap !== undefined && !(minOverlap >= 0 && minOverlap <= 1)) {
-    throw new ModalscopeError(`The share is ${minOverlap}.`, "It must be from 0 to 1.");
+    throw new ModalscopeError(`minOverlap is ${minOverlap}.`, "It must be from 0 to 1.");
   }
 }
 
@@ -228,5 +228,5 @@ function positionsByRow(
 
 function requireVision(vision: VisionConfig | undefined): VisionConfig {
   if (vision) return vision;
-  throw new ModalscopeError("The model does not see.", "It has no vision tower.");
+  throw new ModalscopeError("This model is text-only.", "It has no vision tower.");
 }

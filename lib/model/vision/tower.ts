@@ -19,7 +19,7 @@ type BlockId = `vision.blocks.${number}`;
 /** Inputs that all blocks of the tower share: rotations by row and column, and the mask of padding. */
 export type TowerInputs = Readonly<Record<"cos" | "sin" | "mask", Tensor>>;
 
-/** How far a block can be split under the edits and captures inside it. */
+/** Ways to split a block that the edits and captures inside it allow. */
 interface SplitPlan {
   /** All rows at once: an edit at one reads others. */
   readonly allRows: boolean;
@@ -100,7 +100,7 @@ export function rowBytes({ config, float }: Engine, time: number, queries: numbe
   );
 }
 
-/** How many queries of a row are taken at once; all of them where attention keeps no scores. */
+/** Queries of a row that are taken at once; all of them where attention keeps no scores. */
 function queryChunk(
   engine: Engine,
   { size, seqLength: time }: Pass,

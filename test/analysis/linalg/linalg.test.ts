@@ -11,11 +11,11 @@ import {
 } from "../../../lib/analysis/linalg/matrix.js";
 import { gram, multiply, multiplyTransposed } from "../../../lib/analysis/linalg/products.js";
 import {
+  ablate,
   coordinates,
   orthonormalRows,
   principalAngles,
   projectOnto,
-  projectOut,
   randomSubspace,
   subspaceOverlap,
 } from "../../../lib/analysis/linalg/subspace.js";
@@ -225,7 +225,7 @@ describe("subspaces", () => {
   });
   it("split a vector into two parts that add up and are orthogonal", () => {
     const x = random(5, 20, 11);
-    const [inside, outside] = [projectOnto(x, a), projectOut(x, a)];
+    const [inside, outside] = [projectOnto(x, a), ablate(x, a)];
     assertClose(
       inside.data.map((v, i) => v + outside.data[i]),
       x.data,

@@ -55,7 +55,7 @@ for (const variant of variants.filter((v) => golden(v).edits)) {
       const past = grid[1] * grid[2] + model.config.vision_config!.classTokens;
       await refused({ [hook]: { ...edit.add(1), positions: [past] } }, /names position/);
       await refused({ [hook]: { ...edit.add(1), rows: [99] } }, /names row 99/);
-      await refused({ [hook]: { ...edit.add(1), phase: "decoding" } }, /looked at while the prompt is read/);
+      await refused({ [hook]: { ...edit.add(1), phase: "decoding" } }, /encoded while the prompt is read/);
     });
 
     it("a hook of the tower without an image is refused", async () => {

@@ -178,8 +178,8 @@ describe("parts of images are refused", () => {
       () => visualPositions(batch, { image: 7 }),
       /No visual token is at .*Row 0 has an image of 45×26 pixels/s,
     );
-    assert.throws(() => visualPositions(batch, { box: [10, 0, 5, 5] }), /The box/);
-    assert.throws(() => visualPositions(batch, { box: [0, 0, 5, 5], minOverlap: 2 }), /The share is 2/);
+    assert.throws(() => visualPositions(batch, { box: [10, 0, 5, 5] }), /Invalid box/);
+    assert.throws(() => visualPositions(batch, { box: [0, 0, 5, 5], minOverlap: 2 }), /minOverlap is 2/);
     await model.close();
   });
 });
