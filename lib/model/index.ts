@@ -1,16 +1,17 @@
 export { availableDevices, type Device } from "../runtime/index.js";
-export { appendTokens } from "./batch/append-tokens.js";
-export { type Batch, type PadOptions, type Positions, padTokens } from "./batch/batch.js";
-export type {
-  ImagePrompt,
-  Message,
-  PrepareOptions,
-  Prompt,
-  PromptPart,
-} from "./batch/prompts.js";
-export { ActivationCache } from "./captures/activation-cache.js";
-export type { CaptureRequest } from "./captures/recorder.js";
-export type { CaptureSpec } from "./captures/reductions.js";
+export {
+  appendTokens,
+  type Batch,
+  type ImagePrompt,
+  type Message,
+  type PadOptions,
+  type Positions,
+  type PrepareOptions,
+  type Prompt,
+  type PromptPart,
+  padTokens,
+} from "./batch/index.js";
+export { ActivationCache, type CaptureRequest, type CaptureSpec } from "./captures/index.js";
 export {
   type Checkpoint,
   openCheckpoint,
@@ -18,37 +19,43 @@ export {
   type WeightInfo,
   writeSafetensors,
 } from "./checkpoint/index.js";
-export type { Edit, Edits, EditValue, Knockout, Placement } from "./edits/edit.js";
-export * as edit from "./edits/edit.js";
-export { anonymousBytes } from "./engine/memory.js";
+export { type Edit, type Edits, type EditValue, edit, type Knockout, type Placement } from "./edits/index.js";
+export { anonymousBytes } from "./engine/index.js";
 export type { TextConfig } from "./families/index.js";
-export type { Generated, GenerateOptions } from "./forward/generate-options.js";
-export type { RunOptions, RunResult } from "./forward/run.js";
+export type { Generated, GenerateOptions, RunOptions, RunResult } from "./forward/index.js";
 export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
-export { type Attribution, directLogitAttribution } from "./methods/attribution.js";
-export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./methods/gradients.js";
-export { type MeanOptions, meanOf } from "./methods/means.js";
-export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./methods/metrics.js";
 export {
+  type Attribution,
   activationPatching,
   attributionPatching,
   type Contrast,
+  directLogitAttribution,
+  type FrozenHook,
+  type GradientOptions,
+  type Gradients,
+  type Grid,
+  type GridPoint,
+  gradients,
+  logit,
+  logitDifference,
+  logProb,
+  logSumExp,
+  type MeanOptions,
+  type Metric,
+  meanOf,
   type Patching,
   type PatchingOptions,
   type Path,
   pathPatching,
   type SteeringOptions,
-  steeringVectors,
-} from "./methods/patching.js";
-export {
-  type Grid,
-  type GridPoint,
   type SweepEstimate,
   type SweepOptions,
   type SweepResult,
+  steeringVectors,
   sweep,
-} from "./methods/sweep.js";
-export { unembedding } from "./methods/unembedding.js";
+  type Tokens,
+  unembedding,
+} from "./methods/index.js";
 export type { Model } from "./model.js";
 export {
   type AdamState,
@@ -71,4 +78,4 @@ export {
   type RegionSpec,
   visualEdits,
   visualPositions,
-} from "./vision/regions.js";
+} from "./vision/index.js";

@@ -13,12 +13,19 @@ import {
   loadTokenizer,
   openCheckpoint,
 } from "./checkpoint/index.js";
-import { checkBlocks, checkWeights, withOwnHead } from "./engine/check-weights.js";
-import { tokensInCache } from "./engine/estimate.js";
-import { isExpert, withExpertParts } from "./engine/expert-layout.js";
-import { ExpertStore } from "./engine/expert-store.js";
-import { defaultBudget } from "./engine/memory.js";
-import { ELEMENT_BYTES, type FloatType, SessionPool } from "./engine/pool.js";
+import {
+  checkBlocks,
+  checkWeights,
+  defaultBudget,
+  ELEMENT_BYTES,
+  ExpertStore,
+  type FloatType,
+  isExpert,
+  SessionPool,
+  tokensInCache,
+  withExpertParts,
+  withOwnHead,
+} from "./engine/index.js";
 import { familyOf } from "./families/index.js";
 import { emitOnnx, input, neg } from "./graph/index.js";
 import { listHooks } from "./hooks/index.js";

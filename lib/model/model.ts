@@ -1,23 +1,31 @@
 import { ModalscopeError } from "../errors.js";
 import { checkOptions, flag, integer, type OptionChecks, oneOf, record } from "../options.js";
 import type { Tensor } from "../tensor.js";
-import { type Batch, type PadOptions, padTokens } from "./batch/batch.js";
 import {
+  type Batch,
   encode,
   fillTemplate,
+  type PadOptions,
   type PrepareOptions,
   type Prompt,
+  padTokens,
   processorOf,
   readPrompts,
-} from "./batch/prompts.js";
+} from "./batch/index.js";
 import type { Checkpoint, Tokenizer } from "./checkpoint/index.js";
-import { weightTensor } from "./engine/check-weights.js";
-import type { Engine } from "./engine/engine.js";
+import { type Engine, weightTensor } from "./engine/index.js";
 import type { TextConfig } from "./families/index.js";
-import { generate } from "./forward/generate.js";
-import { checkGenerateOptions, type Generated, type GenerateOptions } from "./forward/generate-options.js";
-import { prepareRun } from "./forward/prepare-run.js";
-import { checkRunOptions, type RunOptions, type RunResult, run } from "./forward/run.js";
+import {
+  checkGenerateOptions,
+  checkRunOptions,
+  type Generated,
+  type GenerateOptions,
+  generate,
+  prepareRun,
+  type RunOptions,
+  type RunResult,
+  run,
+} from "./forward/index.js";
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
 export class Model {

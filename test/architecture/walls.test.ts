@@ -24,9 +24,6 @@ const MODEL = [
   ["lib/model/graph", "lib/model/checkpoint", "lib/model/images"],
 ];
 
-/** Rooms of the model that have no face: their files are imported one by one. */
-const OPEN = MODEL.slice(0, 6).flat().concat("lib/model/batch");
-
 /** The rooms of ARCHITECTURE.md. */
 const WALLS: Walls = {
   rooms: [
@@ -36,7 +33,7 @@ const WALLS: Walls = {
     { path: "lib/runtime", knows: [GROUND] },
     { path: "lib/onnx", knows: [GROUND, "lib/runtime"] },
     { path: "lib/model", knows: [GROUND, "lib/runtime", ...MODEL.flat()] },
-    ...floors(MODEL, [GROUND, "lib/runtime"], OPEN),
+    ...floors(MODEL, [GROUND, "lib/runtime"]),
     { path: "lib/analysis", knows: [GROUND, "lib/analysis/learn/tfjs.ts"] },
     // An entry of its own, modalscope/tfjs: its declarations bring those of tfjs.
     { path: "lib/analysis/learn/tfjs.ts", knows: [GROUND] },

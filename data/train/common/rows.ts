@@ -1,5 +1,5 @@
 /** From tasks to what a step learns. */
-import type { Batch, BatchImage } from "../../../lib/model/batch/batch.js";
+import type { Batch, BatchImage } from "../../../lib/model/batch/index.js";
 import type { Message, Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/training/index.js";
 import { asMessage, type BoxAnnotation, type Raster } from "../../../lib/tasks/index.js";

@@ -1,5 +1,5 @@
 /** Batches of plain text. */
-import { padTokens } from "../../../lib/model/batch/batch.js";
+import { padTokens } from "../../../lib/model/batch/index.js";
 import type { Model } from "../../../lib/model/index.js";
 import type { TrainingBatch } from "../../../lib/model/training/index.js";
 import type { Exchange, Row, Transcript } from "./recipe.js";

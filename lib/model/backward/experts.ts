@@ -1,11 +1,8 @@
 /** Cotangents through the experts of a sparse block. */
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Pass } from "../batch/pass.js";
-import { type Engine, floats } from "../engine/engine.js";
-import { placeOf } from "../engine/expert-layout.js";
-import type { RunContext } from "../engine/run-context.js";
-import { type ExpertInputs, forEachExpertCall, type Route } from "../forward/expert-calls.js";
-import { routesOf } from "../forward/experts.js";
+import type { Pass } from "../batch/index.js";
+import { type Engine, floats, placeOf, type RunContext } from "../engine/index.js";
+import { type ExpertInputs, forEachExpertCall, type Route, routesOf } from "../forward/index.js";
 import { derivativeBy } from "../graph/index.js";
 import { expertBackward } from "../nn/index.js";
 

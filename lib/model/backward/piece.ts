@@ -9,17 +9,29 @@
  */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
-import { fillPadding, type Pass } from "../batch/pass.js";
-import { ActivationCache } from "../captures/activation-cache.js";
-import { CaptureRecorder } from "../captures/recorder.js";
-import { isAffine, vjpEdits, withoutPaddedKeys } from "../edits/apply.js";
-import { type Engine, floats, runSession, withPiece } from "../engine/engine.js";
-import type { GraphRequest } from "../engine/pool.js";
-import type { RunContext } from "../engine/run-context.js";
-import { type Feeds, resolveInnerEdits, shapeOf } from "../engine/run-piece.js";
+import { fillPadding, type Pass } from "../batch/index.js";
+import { ActivationCache, CaptureRecorder } from "../captures/index.js";
+import { isAffine, vjpEdits, withoutPaddedKeys } from "../edits/index.js";
+import {
+  type Engine,
+  type Feeds,
+  floats,
+  type GraphRequest,
+  type RunContext,
+  resolveInnerEdits,
+  runSession,
+  shapeOf,
+  withPiece,
+} from "../engine/index.js";
 import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/index.js";
-import { attentionOf, blockFeeds, type Stream } from "../forward/block.js";
-import { finalNorm, NORMALIZED, pickColumns } from "../forward/head.js";
+import {
+  attentionOf,
+  blockFeeds,
+  finalNorm,
+  NORMALIZED,
+  pickColumns,
+  type Stream,
+} from "../forward/index.js";
 import {
   cotangentOf,
   derivativeBy,

@@ -1,19 +1,20 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { BatchImage } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import { addTensors, concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
-import { ActivationCache } from "../captures/activation-cache.js";
-import { planFromRow } from "../edits/plan.js";
-import type { Engine } from "../engine/engine.js";
-import type { MemoryDemand } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
-import type { Feeds } from "../engine/run-piece.js";
+import { addTensors, type BatchImage, concatTime, type Pass, sliceBatch, sliceTime } from "../batch/index.js";
+import { ActivationCache } from "../captures/index.js";
+import { planFromRow } from "../edits/index.js";
+import { ELEMENT_BYTES, type Engine, type Feeds, type MemoryDemand } from "../engine/index.js";
 import { type VisionPieceId, type VisionReadout, visionPieces } from "../families/index.js";
 import type { Hook } from "../hooks/index.js";
-import { forEachReadout, NEWLINE, tokenRows } from "../vision/features.js";
-import { type VisionRows, visionRows } from "../vision/rows.js";
-import { rowBytes, towerRows } from "../vision/tower.js";
+import {
+  forEachReadout,
+  NEWLINE,
+  rowBytes,
+  tokenRows,
+  towerRows,
+  type VisionRows,
+  visionRows,
+} from "../vision/index.js";
 import { type BackwardContext, vjpPiece, vjpStream } from "./piece.js";
 
 /** Point where features enter the language model: at the image tokens, or after a block. */

@@ -10,7 +10,7 @@ import {
   required,
 } from "../../options.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
-import type { Pass } from "../batch/pass.js";
+import type { Pass } from "../batch/index.js";
 import { createSafetensors, type SafetensorsWriter } from "../checkpoint/index.js";
 import { type Hook, matchRunning } from "../hooks/index.js";
 import { ActivationCache } from "./activation-cache.js";

@@ -3,8 +3,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { own } from "../../own.js";
 import { sizeOf as elements, type Tensor, zerosLike } from "../../tensor.js";
-import { type Positions, resolvePositions } from "../batch/batch.js";
-import { MASKED_SCORE, type Pass } from "../batch/pass.js";
+import { MASKED_SCORE, type Pass, type Positions, resolvePositions } from "../batch/index.js";
 import { axesOf, type Hook } from "../hooks/index.js";
 
 /** A capture that keeps less than whole tensors. */

@@ -1,8 +1,7 @@
 /** Applies edits: to values, and as inputs of a block's graph. */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
-import type { Positions } from "../batch/batch.js";
-import { fillPadding, keyCount, type Pass } from "../batch/pass.js";
+import { fillPadding, keyCount, type Pass, type Positions } from "../batch/index.js";
 import { axesOf, type Hook, overKeys } from "../hooks/index.js";
 import type { Edit } from "./edit.js";
 import {

@@ -20,7 +20,7 @@ import {
   tensorLike,
 } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
-import type { Positions } from "../batch/batch.js";
+import type { Positions } from "../batch/index.js";
 
 /** Rows, positions, heads and phase of an edit: all of them unless it says otherwise. */
 export interface Placement {

@@ -1,8 +1,7 @@
 /** Edits resolved: which hooks they are at, and whether they can hold there. */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf } from "../../tensor.js";
-import type { Positions } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
+import type { Pass, Positions } from "../batch/index.js";
 import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
 import { EXPERT_INDICES } from "../nn/index.js";
 import { checkEdit, type Edit, type Edits } from "./edit.js";

@@ -2,8 +2,8 @@
 
 import { formatBytes } from "../../bytes.js";
 import { ModalscopeError } from "../../errors.js";
-import { keyCount, type Pass } from "../batch/pass.js";
-import { needsAllQueries, type Plan } from "../edits/plan.js";
+import { keyCount, type Pass } from "../batch/index.js";
+import { needsAllQueries, type Plan } from "../edits/index.js";
 import type { Experts } from "../nn/index.js";
 import type { Engine } from "./engine.js";
 import { ELEMENT_BYTES } from "./pool.js";

@@ -1,6 +1,6 @@
 import type { TaskOptions } from "../../progress.js";
-import type { CaptureRecorder } from "../captures/recorder.js";
-import type { Plan } from "../edits/plan.js";
+import type { CaptureRecorder } from "../captures/index.js";
+import type { Plan } from "../edits/index.js";
 import type { Engine } from "./engine.js";
 
 /** Everything that goes along with a pass through the model: edits, captures and callbacks. */

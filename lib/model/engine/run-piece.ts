@@ -1,8 +1,8 @@
 /** Runs one piece of the model, a block or the head, with the edits and captures inside it. */
 import { own } from "../../own.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import { keyCount, type Pass } from "../batch/pass.js";
-import { affineInputs, applyEdits, isAffine, replacementInputs } from "../edits/apply.js";
+import { keyCount, type Pass } from "../batch/index.js";
+import { affineInputs, applyEdits, isAffine, replacementInputs } from "../edits/index.js";
 import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
 import { scaleOf, shiftOf } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";

@@ -1,14 +1,20 @@
 /** Runs one block: a whole pass at once, or some rows and some queries at a time where memory or the cache ask for it. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Tensor } from "../../tensor.js";
-import { AttentionInputs, type KeyValues, maskKeys, type Pass, rowsPass, subPass } from "../batch/pass.js";
-import { concatBatch, concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
-import { maskedPairs } from "../edits/apply.js";
-import { needsAllQueries, planFromRow, readsOtherRows } from "../edits/plan.js";
-import { type Engine, floats } from "../engine/engine.js";
-import { columnBytes } from "../engine/estimate.js";
-import type { RunContext } from "../engine/run-context.js";
-import { type Feeds, runPiece } from "../engine/run-piece.js";
+import {
+  AttentionInputs,
+  concatBatch,
+  concatTime,
+  type KeyValues,
+  maskKeys,
+  type Pass,
+  rowsPass,
+  sliceBatch,
+  sliceTime,
+  subPass,
+} from "../batch/index.js";
+import { maskedPairs, needsAllQueries, planFromRow, readsOtherRows } from "../edits/index.js";
+import { columnBytes, type Engine, type Feeds, floats, type RunContext, runPiece } from "../engine/index.js";
 import { type GraphVariant, KEYS } from "../families/index.js";
 import type { Hook } from "../hooks/index.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS } from "../nn/index.js";

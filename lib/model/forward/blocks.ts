@@ -8,12 +8,9 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Tensor } from "../../tensor.js";
-import { type KeyValues, type Pass, subPass } from "../batch/pass.js";
-import { addTensors } from "../batch/slices.js";
-import { isAffine } from "../edits/apply.js";
-import { needsAllQueries } from "../edits/plan.js";
-import type { RunContext } from "../engine/run-context.js";
-import { hookPoint } from "../engine/run-piece.js";
+import { addTensors, type KeyValues, type Pass, subPass } from "../batch/index.js";
+import { isAffine, needsAllQueries } from "../edits/index.js";
+import { hookPoint, type RunContext } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { MLP_OUT } from "../nn/index.js";
 import { attentionOf, type BlockResult, runBlock } from "./block.js";

@@ -1,12 +1,8 @@
 /** Embeds a batch: its tokens, and the visual features of its images. */
 import type { Tensor } from "../../tensor.js";
-import type { Batch, BatchImage } from "../batch/batch.js";
-import { type Pass, promptPass } from "../batch/pass.js";
-import { addTensors } from "../batch/slices.js";
-import { type Engine, floats, type ModelSpec } from "../engine/engine.js";
-import type { RunContext } from "../engine/run-context.js";
-import { hookPoint } from "../engine/run-piece.js";
-import { runVision, scatterFeatures } from "../vision/features.js";
+import { addTensors, type Batch, type BatchImage, type Pass, promptPass } from "../batch/index.js";
+import { type Engine, floats, hookPoint, type ModelSpec, type RunContext } from "../engine/index.js";
+import { runVision, scatterFeatures } from "../vision/index.js";
 
 /** A pass over a whole batch, and the stream with which it starts. */
 export interface Embedded {

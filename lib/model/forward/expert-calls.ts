@@ -1,10 +1,16 @@
 /** Calls of the runtime for experts: many experts in each where all are in memory, else one. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Tensor, TypedArray } from "../../tensor.js";
-import { type Engine, floats, runSession } from "../engine/engine.js";
-import { routeBytes } from "../engine/estimate.js";
-import { type ExpertPlace, expertMatrices, formOf } from "../engine/expert-layout.js";
-import type { GraphRequest } from "../engine/pool.js";
+import {
+  type Engine,
+  type ExpertPlace,
+  expertMatrices,
+  floats,
+  formOf,
+  type GraphRequest,
+  routeBytes,
+  runSession,
+} from "../engine/index.js";
 import type { Node } from "../graph/index.js";
 import { fedMatrices, type Matrices } from "../nn/index.js";
 

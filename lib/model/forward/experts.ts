@@ -2,10 +2,8 @@
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Pass } from "../batch/pass.js";
-import { type Engine, floats } from "../engine/engine.js";
-import type { ExpertPlace } from "../engine/expert-layout.js";
-import { placeOf } from "../engine/expert-layout.js";
+import type { Pass } from "../batch/index.js";
+import { type Engine, type ExpertPlace, floats, placeOf } from "../engine/index.js";
 import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/index.js";
 import {
   type ExpertInputs,

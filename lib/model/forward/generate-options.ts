@@ -13,9 +13,8 @@ import {
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import type { CaptureRequest } from "../captures/recorder.js";
-import type { Edits } from "../edits/edit.js";
+import type { ActivationCache, CaptureRequest } from "../captures/index.js";
+import type { Edits } from "../edits/index.js";
 
 /** Options of `Model.generate`. */
 export interface GenerateOptions extends TaskOptions {

@@ -8,13 +8,16 @@
  */
 import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import type { Batch } from "../batch/batch.js";
-import type { KeyValues, Pass } from "../batch/pass.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import type { Engine } from "../engine/engine.js";
-import { keyBytes, logitBytes, type MemoryDemand } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
-import type { RunContext } from "../engine/run-context.js";
+import type { Batch, KeyValues, Pass } from "../batch/index.js";
+import type { ActivationCache } from "../captures/index.js";
+import {
+  ELEMENT_BYTES,
+  type Engine,
+  keyBytes,
+  logitBytes,
+  type MemoryDemand,
+  type RunContext,
+} from "../engine/index.js";
 import { runBlocks } from "./blocks.js";
 import { Continuation, type Decoder } from "./continuation.js";
 import { embedBatch, embedTokens } from "./embed.js";

@@ -1,12 +1,8 @@
 /** The final norm and the language head, where they are asked for. */
 import { ModalscopeError } from "../../errors.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import { type Positions, resolvePositions } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import { fillPadding } from "../batch/pass.js";
-import { runSession, withPiece } from "../engine/engine.js";
-import type { RunContext } from "../engine/run-context.js";
-import { runHead, runPiece } from "../engine/run-piece.js";
+import { fillPadding, type Pass, type Positions, resolvePositions } from "../batch/index.js";
+import { type RunContext, runHead, runPiece, runSession, withPiece } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { frozenInput } from "../graph/index.js";
 

@@ -1,19 +1,22 @@
 /** Prepares a run: which hooks it reaches, its edits and captures, checked against the batch and the memory. */
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
-import type { Batch, Positions } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import { CaptureRecorder, type CaptureRequest } from "../captures/recorder.js";
-import type { Edits } from "../edits/edit.js";
-import { checkPlan, planEdits } from "../edits/plan.js";
-import type { Engine } from "../engine/engine.js";
-import { blockBytes, checkMemory, keyBytes, logitBytes, type MemoryDemand } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
-import type { RunContext } from "../engine/run-context.js";
+import type { Batch, Pass, Positions } from "../batch/index.js";
+import { CaptureRecorder, type CaptureRequest } from "../captures/index.js";
+import { checkPlan, type Edits, planEdits } from "../edits/index.js";
+import {
+  blockBytes,
+  checkMemory,
+  ELEMENT_BYTES,
+  type Engine,
+  keyBytes,
+  logitBytes,
+  type MemoryDemand,
+  type RunContext,
+} from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { type Hook, type RunRange, reaches } from "../hooks/index.js";
-import { passFor } from "../vision/rows.js";
-import { towerBytes } from "../vision/tower.js";
+import { passFor, towerBytes } from "../vision/index.js";
 import { batchPass, runsVision } from "./embed.js";
 import { logitPositionsOf } from "./head.js";
 

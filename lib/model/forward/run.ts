@@ -14,11 +14,9 @@ import {
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
-import type { Positions } from "../batch/batch.js";
-import type { KeyValues } from "../batch/pass.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import type { CaptureRequest } from "../captures/recorder.js";
-import type { Edits } from "../edits/edit.js";
+import type { KeyValues, Positions } from "../batch/index.js";
+import type { ActivationCache, CaptureRequest } from "../captures/index.js";
+import type { Edits } from "../edits/index.js";
 import { runBlocks } from "./blocks.js";
 import { embedBatch } from "./embed.js";
 import { finalNorm, firstLogitPosition, logitsAt, touchesHead } from "./head.js";

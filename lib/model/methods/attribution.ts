@@ -1,11 +1,10 @@
 import { checkOptions, oneOf, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
-import { backwardContext, vjpBlock, vjpHead } from "../backward/piece.js";
-import type { Batch } from "../batch/batch.js";
-import { floats } from "../engine/engine.js";
-import { batchPass } from "../forward/embed.js";
-import type { RunResult } from "../forward/run.js";
+import { backwardContext, vjpBlock, vjpHead } from "../backward/index.js";
+import type { Batch } from "../batch/index.js";
+import { floats } from "../engine/index.js";
+import { batchPass, type RunResult } from "../forward/index.js";
 import { matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { finalStream, stack } from "./gradients.js";

@@ -16,28 +16,32 @@ import {
   type BackwardContext,
   type BackwardHooks,
   backwardContext,
+  type InjectionPoint,
+  visionBackwardBytes,
   vjpBlock,
   vjpHead,
   vjpStream,
-} from "../backward/piece.js";
-import { type InjectionPoint, visionBackwardBytes, vjpVision } from "../backward/vision.js";
-import type { Batch, Positions } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import { captureShapes } from "../captures/reductions.js";
-import { type Edit, type Edits, fill } from "../edits/edit.js";
-import type { Plan } from "../edits/plan.js";
-import { type Engine, floats } from "../engine/engine.js";
-import { backwardBytes, type MemoryDemand } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
+  vjpVision,
+} from "../backward/index.js";
+import type { Batch, Pass, Positions } from "../batch/index.js";
+import { type ActivationCache, captureShapes } from "../captures/index.js";
+import { type Edit, type Edits, fill, type Plan } from "../edits/index.js";
+import { backwardBytes, ELEMENT_BYTES, type Engine, floats, type MemoryDemand } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
-import { batchPass } from "../forward/embed.js";
-import { innerBytes, type PreparedRun, prepareRun, runDemand, runRange } from "../forward/prepare-run.js";
-import { type RunOptions, run } from "../forward/run.js";
+import {
+  batchPass,
+  innerBytes,
+  type PreparedRun,
+  prepareRun,
+  type RunOptions,
+  run,
+  runDemand,
+  runRange,
+} from "../forward/index.js";
 import { type Hook, isVisual, matchHooks, matchRunning, reaches } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { EXPERT_INDICES, EXPERT_POST } from "../nn/index.js";
-import { passFor } from "../vision/rows.js";
+import { passFor } from "../vision/index.js";
 import type { Metric } from "./metrics.js";
 
 export interface GradientOptions extends TaskOptions {

@@ -3,8 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import { callback, checkOptions, integer, positions, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { Batch, Positions } from "../batch/batch.js";
-import type { Prompt } from "../batch/prompts.js";
+import type { Batch, Positions, Prompt } from "../batch/index.js";
 import { matchHooks, overKeys } from "../hooks/index.js";
 import type { Model } from "../model.js";
 

@@ -12,8 +12,8 @@ import {
 } from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Batch, Positions } from "../batch/batch.js";
-import { type Edit, type Edits, type Placement, patch } from "../edits/edit.js";
+import type { Batch, Positions } from "../batch/index.js";
+import { type Edit, type Edits, type Placement, patch } from "../edits/index.js";
 import { matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { gradients } from "./gradients.js";

@@ -1,7 +1,6 @@
 /** The rows of a sweep: copies of a batch below each other, from some column on. */
 import { type Tensor, zerosLike } from "../../tensor.js";
-import { type KeyValues, type Pass, subPass } from "../batch/pass.js";
-import { concatBatch } from "../batch/slices.js";
+import { concatBatch, type KeyValues, type Pass, subPass } from "../batch/index.js";
 
 /**
  * A pass over the columns from `column` on, of a copy of the batch for each of `copies`, on top of the clean keys of

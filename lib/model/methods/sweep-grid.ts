@@ -1,14 +1,9 @@
 /** Points of a sweep: where each begins, which of them run together, and their cost. */
-import type { Batch } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import { resolveColumns } from "../edits/apply.js";
-import type { Edit, Edits } from "../edits/edit.js";
-import type { Plan } from "../edits/plan.js";
-import type { Engine } from "../engine/engine.js";
-import { blockBytes } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
+import type { Batch, Pass } from "../batch/index.js";
+import { type Edit, type Edits, type Plan, resolveColumns } from "../edits/index.js";
+import { blockBytes, ELEMENT_BYTES, type Engine } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
-import { innerBytes, prepareRun } from "../forward/prepare-run.js";
+import { innerBytes, prepareRun } from "../forward/index.js";
 import { isVisual } from "../hooks/index.js";
 import { spanStart } from "./sweep-batch.js";
 

@@ -1,16 +1,10 @@
 /** Runs the points of a sweep that belong together, as rows of one batch. */
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Batch } from "../batch/batch.js";
-import type { KeyValues, Pass } from "../batch/pass.js";
-import { concatBatch, sliceTime } from "../batch/slices.js";
-import type { ActivationCache } from "../captures/activation-cache.js";
-import { CaptureRecorder } from "../captures/recorder.js";
-import { atRows, mergePlans } from "../edits/plan.js";
-import type { Engine } from "../engine/engine.js";
-import type { RunContext } from "../engine/run-context.js";
-import { runBlocks } from "../forward/blocks.js";
-import { type Embedded, embedBatch, enterStream } from "../forward/embed.js";
-import { logitsAt } from "../forward/head.js";
+import { type Batch, concatBatch, type KeyValues, type Pass, sliceTime } from "../batch/index.js";
+import { type ActivationCache, CaptureRecorder } from "../captures/index.js";
+import { atRows, mergePlans } from "../edits/index.js";
+import type { Engine, RunContext } from "../engine/index.js";
+import { type Embedded, embedBatch, enterStream, logitsAt, runBlocks } from "../forward/index.js";
 import { finalStream } from "./gradients.js";
 import { tileFrom } from "./sweep-batch.js";
 import type { Point } from "./sweep-grid.js";

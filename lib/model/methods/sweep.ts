@@ -11,11 +11,10 @@ import {
 } from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
-import type { Batch, Positions } from "../batch/batch.js";
-import type { Edits } from "../edits/edit.js";
-import type { Engine } from "../engine/engine.js";
-import { batchPass, runsVision } from "../forward/embed.js";
-import type { RunOptions, RunResult } from "../forward/run.js";
+import type { Batch, Positions } from "../batch/index.js";
+import type { Edits } from "../edits/index.js";
+import type { Engine } from "../engine/index.js";
+import { batchPass, type RunOptions, type RunResult, runsVision } from "../forward/index.js";
 import type { Hook } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import { finalStream } from "./gradients.js";

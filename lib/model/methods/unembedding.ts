@@ -1,6 +1,6 @@
 import type { Tensor } from "../../tensor.js";
-import { backwardGraph } from "../backward/piece.js";
-import { runSession, withPiece } from "../engine/engine.js";
+import { backwardGraph } from "../backward/index.js";
+import { runSession, withPiece } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { cotangentOf, derivativeBy } from "../graph/index.js";
 import type { Model } from "../model.js";

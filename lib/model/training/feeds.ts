@@ -2,13 +2,17 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
-import type { Batch, BatchImage } from "../batch/batch.js";
-import { AttentionInputs } from "../batch/pass.js";
-import type { ModelSpec } from "../engine/engine.js";
-import { batchPass } from "../forward/embed.js";
-import { NEWLINE, tokenRows, towerInputs } from "../vision/features.js";
-import { interpolatedPositions, patchRows } from "../vision/patches.js";
-import { visionRows } from "../vision/rows.js";
+import { AttentionInputs, type Batch, type BatchImage } from "../batch/index.js";
+import type { ModelSpec } from "../engine/index.js";
+import { batchPass } from "../forward/index.js";
+import {
+  interpolatedPositions,
+  NEWLINE,
+  patchRows,
+  tokenRows,
+  towerInputs,
+  visionRows,
+} from "../vision/index.js";
 import type { LabelLoss } from "./labels.js";
 
 /** Rows to learn from: for each cell the token to predict next, and how much it counts. */

@@ -1,7 +1,7 @@
 import { checkOptions, integer, number, type OptionChecks, record, texts } from "../../options.js";
 import { createSession, type Session, type Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
-import type { ModelSpec } from "../engine/engine.js";
+import type { ModelSpec } from "../engine/index.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";
 import { derivativeBy, emitOnnx } from "../graph/index.js";
 import { globExpression } from "../hooks/index.js";

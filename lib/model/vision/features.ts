@@ -8,11 +8,15 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { BatchImage } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import type { Engine, ModelSpec } from "../engine/engine.js";
-import type { RunContext } from "../engine/run-context.js";
-import { type Feeds, hookPoint, runPiece } from "../engine/run-piece.js";
+import type { BatchImage, Pass } from "../batch/index.js";
+import {
+  type Engine,
+  type Feeds,
+  hookPoint,
+  type ModelSpec,
+  type RunContext,
+  runPiece,
+} from "../engine/index.js";
 import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
 import { interpolatedPositions, patchRows, rotaryAngles } from "./patches.js";
 import { firstPatch, type VisionRows, visionRows } from "./rows.js";

@@ -1,8 +1,7 @@
 /** Inputs of the vision tower besides its stream: patches, and the place of each. */
 import type { Tensor } from "../../tensor.js";
-import type { BatchImage } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import { floats, type ModelSpec } from "../engine/engine.js";
+import type { BatchImage, Pass } from "../batch/index.js";
+import { floats, type ModelSpec } from "../engine/index.js";
 import type { VisionConfig } from "../families/index.js";
 import type { ProcessedImage } from "../images/index.js";
 import { rotations } from "../nn/index.js";

@@ -1,7 +1,7 @@
 /** Parts of images as positions: the columns of a hook that stand for them. */
 import { ModalscopeError } from "../../errors.js";
-import type { Batch, BatchImage } from "../batch/batch.js";
-import { at, type Edit, type Edits } from "../edits/edit.js";
+import type { Batch, BatchImage } from "../batch/index.js";
+import { at, type Edit, type Edits } from "../edits/index.js";
 import type { TextConfig, VisionConfig } from "../families/index.js";
 import type { ProcessedImage, VisualToken } from "../images/index.js";
 import { NEWLINE, tokenRows } from "./features.js";

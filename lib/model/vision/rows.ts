@@ -1,7 +1,6 @@
 /** Rows and columns of the vision tower's tensors: a row for each image, or each of its tiles. */
-import type { Batch, BatchImage } from "../batch/batch.js";
-import type { Pass } from "../batch/pass.js";
-import type { Engine } from "../engine/engine.js";
+import type { Batch, BatchImage, Pass } from "../batch/index.js";
+import type { Engine } from "../engine/index.js";
 import type { VisionConfig } from "../families/index.js";
 import { type Hook, isVisual } from "../hooks/index.js";
 

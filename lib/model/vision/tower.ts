@@ -1,16 +1,31 @@
 /** Runs a block of the vision tower: some rows at a time, and of a large image some queries at a time. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { Batch } from "../batch/batch.js";
-import { keyCount, MASKED_SCORE, maskKeys, type Pass, rowsPass } from "../batch/pass.js";
-import { concatTime, sliceBatch, sliceTime } from "../batch/slices.js";
-import { maskedPairs } from "../edits/apply.js";
-import { needsAllQueries, planFromRow, readsOtherRows } from "../edits/plan.js";
-import { type Engine, floats, type ModelSpec } from "../engine/engine.js";
-import { queryScoreBytes, tokenBytes } from "../engine/estimate.js";
-import { ELEMENT_BYTES } from "../engine/pool.js";
-import type { RunContext } from "../engine/run-context.js";
-import { type Feeds, resolveInnerEdits, runPiece, runVariant } from "../engine/run-piece.js";
+import {
+  type Batch,
+  concatTime,
+  keyCount,
+  MASKED_SCORE,
+  maskKeys,
+  type Pass,
+  rowsPass,
+  sliceBatch,
+  sliceTime,
+} from "../batch/index.js";
+import { maskedPairs, needsAllQueries, planFromRow, readsOtherRows } from "../edits/index.js";
+import {
+  ELEMENT_BYTES,
+  type Engine,
+  type Feeds,
+  floats,
+  type ModelSpec,
+  queryScoreBytes,
+  type RunContext,
+  resolveInnerEdits,
+  runPiece,
+  runVariant,
+  tokenBytes,
+} from "../engine/index.js";
 import { type Hook, overKeys } from "../hooks/index.js";
 import { visionRows } from "./rows.js";
 
