@@ -7,17 +7,18 @@ import { makeFolder } from "../../folder.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
+import { Checksums, checkPrivate, isIntact } from "./copy-checksums.js";
 import { isFile, type OpenFile, openFile, statOf } from "./files.js";
 import { isReadable, readableNames } from "./numbers/dtypes.js";
 import { readHeader } from "./safetensors/header.js";
-import { createSafetensors, type SafetensorsWriter } from "./safetensors/write.js";
+import { createSafetensors, isWriterDead, type SafetensorsWriter } from "./safetensors/write.js";
 import { checkpointOf, readRange, rowCount, rowLength, type StoredWeight } from "./store.js";
 
 /** Numbers converted at a time: large enough that calls cost nothing, small against any memory. */
 const chunkNumbers = 2 ** 21;
 
 /** Counted up when converted files change their form; older ones are then ignored. */
-const cacheVersion = "1";
+const cacheVersion = "2";
 
 /**
  * The folder for converted checkpoints where none is given: `$MODALSCOPE_CACHE`, else
@@ -34,7 +35,8 @@ export function defaultCacheDir(): string {
  * disk) and found again at the next. In a copy each weight starts at a multiple of 64 bytes.
  *
  * Two processes may convert the same checkpoint at once: each writes a file of its own and renames it. A copy
- * is used again only while the checkpoint's content, and its files' sizes and dates, are the same.
+ * is used again only while the checkpoint's content, and its files' sizes and dates, are the same. A process that opens
+ * a copy for the first time, or after its times changed, compares each weight's checksum, at about the disk's speed.
  * @param checkpoint as `openCheckpoint` gave it; closing what is returned closes it too
  * @param options.keepAsStored names weights that stay as they are stored, for those that are never mapped
  * @throws ModalscopeError when the disk is too small or cannot be written, or a weight cannot be read
@@ -65,23 +67,30 @@ export async function float32Checkpoint(
     "float32",
     `${checkpoint.modelType.replace(/\W/g, "_")}-${keyOf(checkpoint, weights)}.safetensors`,
   );
-  const found = openCopy(path, checkpoint, weights, kept);
+  const found = await openCopy(path, checkpoint, weights, kept, { onProgress, signal });
   if (found) return found;
   const total = weights.reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape), 0);
   prepareFolder(dirname(path), total + 512 * weights.length);
+  const checksums = new Checksums(weights.map(({ name }) => name));
+  const metadata = (): Record<string, string> => ({
+    source: checkpoint.hash,
+    version: cacheVersion,
+    ...checksums.metadata(),
+  });
   const writer = createSafetensors(
     path,
     weights.map(({ name, shape }) => ({ name, shape, dtype: "F32" })),
-    { source: checkpoint.hash, version: cacheVersion },
+    metadata(),
     true,
   );
   try {
-    await convert(weights, writer, total, { onProgress, signal });
-    finish(writer, path, weights);
+    await convert(weights, { writer, checksums }, total, { onProgress, signal });
+    writer.replaceMetadata(metadata());
+    await finish(writer, path, weights);
   } finally {
     writer.abort();
   }
-  const made = openCopy(path, checkpoint, weights, kept);
+  const made = await openCopy(path, checkpoint, weights, kept, { signal });
   if (made) return made;
   throw new ModalscopeError(
     `${path} was written and does not hold what was written.`,
@@ -112,13 +121,14 @@ function keyOf(checkpoint: Checkpoint, weights: readonly StoredWeight[]): string
 }
 
 /** Opens the copy if it is there and sound. */
-function openCopy(
+async function openCopy(
   path: string,
   checkpoint: Checkpoint,
   weights: readonly StoredWeight[],
   kept: readonly StoredWeight[],
-): Checkpoint | undefined {
-  const sound = soundCopy(path, weights);
+  options: TaskOptions,
+): Promise<Checkpoint | undefined> {
+  const sound = await soundCopy(path, weights, options);
   if (!sound) return undefined;
   for (const weight of kept) sound.weights.set(weight.name, weight);
   const { config, generationConfig, hash } = checkpoint;
@@ -136,18 +146,22 @@ function openCopy(
 }
 
 /** The copy's opened file and weights. A missing or damaged one gives none: it is made again. */
-function soundCopy(
+async function soundCopy(
   path: string,
   weights: readonly StoredWeight[],
-): { files: [OpenFile]; weights: Map<string, StoredWeight> } | undefined {
+  options: TaskOptions = {},
+): Promise<{ files: [OpenFile]; weights: Map<string, StoredWeight> } | undefined> {
   if (!isFile(path)) return undefined;
+  checkPrivate(dirname(path), statSync(dirname(path)));
   const file = openFile(path);
   try {
     const copies = new Map<string, StoredWeight>();
-    for (const [name, entry] of readHeader(file).tensors) {
+    const { metadata, tensors } = readHeader(file);
+    for (const [name, entry] of tensors) {
       copies.set(name, { name, ...entry, file: path, source: file });
     }
-    if (matches(weights, copies)) return { files: [file], weights: copies };
+    if (matches(weights, copies) && (await isIntact(file, statSync(path), metadata, copies, options)))
+      return { files: [file], weights: copies };
   } catch (error) {
     file.close();
     if (!(error instanceof ModalscopeError)) throw error;
@@ -157,10 +171,7 @@ function soundCopy(
   return undefined;
 }
 
-/**
- * Whether a copy holds the weights: names, shapes, and the first, middle and last row of each. After a power
- * cut a file can have its size but not its data.
- */
+/** Whether a copy is one of these weights: names, shapes, and the first, middle and last row of each. */
 function matches(weights: readonly StoredWeight[], copies: ReadonlyMap<string, StoredWeight>): boolean {
   if (copies.size !== weights.length) return false;
   return weights.every((weight) => {
@@ -192,7 +203,7 @@ function bytesOf(numbers: Float32Array): Uint8Array {
 /** Makes the folder, clears what crashed conversions left, and checks that `bytes` more fit the disk. */
 function prepareFolder(folder: string, bytes: number): void {
   try {
-    makeFolder(folder);
+    makeFolder(folder, 0o755);
   } catch (error) {
     throw new ModalscopeError(
       `The cache folder ${folder} cannot be made:`,
@@ -201,13 +212,8 @@ function prepareFolder(folder: string, bytes: number): void {
       { cause: error },
     );
   }
-  const dayAgo = Date.now() - 86_400_000;
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
-    const stat = name.endsWith(".tmp") ? statOf(path) : undefined;
-    // One that is being written now has a fresh date.
-    if (stat && stat.mtimeMs < dayAgo) rmSync(path, { force: true });
-  }
+  checkPrivate(folder, statSync(folder));
+  clearDead(folder);
   const { bavail, bsize } = statfsSync(folder);
   if (bytes > bavail * bsize) {
     throw new ModalscopeError(
@@ -218,6 +224,17 @@ function prepareFolder(folder: string, bytes: number): void {
   }
 }
 
+/** Removes files whose writer has died: at once where it was a process of this machine, after a day elsewhere. */
+function clearDead(folder: string): void {
+  const dayAgo = Date.now() - 86_400_000;
+  for (const name of readdirSync(folder)) {
+    if (!name.endsWith(".tmp")) continue;
+    const path = join(folder, name);
+    const stat = statOf(path);
+    if (stat && (stat.mtimeMs < dayAgo || isWriterDead(name))) rmSync(path, { force: true });
+  }
+}
+
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
@@ -225,7 +242,7 @@ function gigabytes(bytes: number): string {
 /** Converts chunk by chunk: while one is being written, the next is read and converted. */
 async function convert(
   weights: readonly StoredWeight[],
-  writer: SafetensorsWriter,
+  { writer, checksums }: { readonly writer: SafetensorsWriter; readonly checksums: Checksums },
   total: number,
   { onProgress, signal }: TaskOptions,
 ): Promise<void> {
@@ -245,6 +262,7 @@ async function convert(
         const count = Math.min(rowsAtOnce, rows - first);
         const chunk = buffers[turn++ % 2].subarray(0, count * length);
         readRange(weight, first, count, chunk);
+        checksums.add(weight.name, bytesOf(chunk));
         await writing;
         writing = writer.writeAsync(weight.name, bytesOf(chunk), first * length * 4);
         done += chunk.byteLength;
@@ -258,11 +276,15 @@ async function convert(
 }
 
 /** Puts the copy in place, unless another process was faster and the system refuses to replace its file. */
-function finish(writer: SafetensorsWriter, path: string, weights: readonly StoredWeight[]): void {
+async function finish(
+  writer: SafetensorsWriter,
+  path: string,
+  weights: readonly StoredWeight[],
+): Promise<void> {
   try {
     writer.finish();
   } catch (error) {
-    const other = soundCopy(path, weights);
+    const other = await soundCopy(path, weights);
     if (!other) throw error;
     other.files[0].close();
   }

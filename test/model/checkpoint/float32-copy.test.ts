@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   readdirSync,
@@ -9,8 +10,9 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
   type Checkpoint,
@@ -140,6 +142,74 @@ test("what a crashed conversion left is cleared after a day, what is being writt
   utimesSync(old, twoDaysAgo, twoDaysAgo);
   (await float32Checkpoint(openCheckpoint(fixture("qwen2.gguf")), cache)).close();
   assert.deepEqual([existsSync(old), existsSync(fresh)], [false, true]);
+});
+
+test("what a dead process of this machine left is cleared at once", async () => {
+  const cache = freshFolder();
+  (await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache)).close();
+  const host = hostname().replace(/\W/g, "_");
+  // Larger than any process number that Linux gives.
+  const name = (who: string, pid: number): string => join(cache, "float32", `x.${who}-${pid}-0123abcd.tmp`);
+  const [dead, alive, elsewhere] = [name(host, 2 ** 30), name(host, process.pid), name("other", 2 ** 30)];
+  for (const path of [dead, alive, elsewhere]) writeFileSync(path, "x");
+  (await float32Checkpoint(openCheckpoint(fixture("qwen2.gguf")), cache)).close();
+  assert.deepEqual([dead, alive, elsewhere].map(existsSync), [false, true, true]);
+});
+
+describe("a copy of which something changed is made again", () => {
+  /** The second row from the end of a matrix, which no sampled row is; and a block of zeros in the middle. */
+  const changes: Readonly<Record<string, (bytes: Buffer, at: number, row: number) => void>> = {
+    "one number of a row between": (bytes, at, row) => bytes.writeFloatLE(1, at + row),
+    "one bit": (bytes, at, row) => bytes.writeUInt8(bytes.readUInt8(at + row + 5) ^ 1, at + row + 5),
+    "a block of zeros": (bytes, at, row) => bytes.fill(0, at + row, at + 3 * row),
+  };
+  for (const [what, change] of Object.entries(changes))
+    test(what, async () => {
+      const cache = freshFolder();
+      const first = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache);
+      const file = fileOf(first);
+      const weight = [...first.weights.values()].find(({ shape }) => shape.length === 2 && shape[0] > 8)!;
+      first.close();
+      const sound = readFileSync(file);
+      const broken = Buffer.from(sound);
+      change(broken, weight.offset, weight.shape[1] * 4);
+      assert.ok(!broken.equals(sound));
+      writeFileSync(file, broken);
+      const again = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache);
+      again.close();
+      assert.ok(readFileSync(file).equals(sound));
+    });
+});
+
+test("a copy is compared once by a process, and again when its times changed", async () => {
+  const cache = freshFolder();
+  const open = async (): Promise<{ file: string; labels: Set<string> }> => {
+    const labels = new Set<string>();
+    const onProgress = (_: number, __: number, label: string): unknown => labels.add(label);
+    const copy = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache, { onProgress });
+    copy.close();
+    return { file: fileOf(copy), labels };
+  };
+  const { file, labels } = await open();
+  assert.deepEqual([...labels], ["Converting weights to float32"]);
+  assert.deepEqual([...(await open()).labels], []);
+  utimesSync(file, 1, 1);
+  assert.deepEqual([...(await open()).labels], ["Checking the float32 copy"]);
+  assert.deepEqual([...(await open()).labels], []);
+});
+
+test("a folder to which others may write is refused", async () => {
+  const cache = freshFolder();
+  (await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache)).close();
+  for (const mode of [0o777, 0o775]) {
+    chmodSync(join(cache, "float32"), mode);
+    await assert.rejects(
+      float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache),
+      says(/Other users may write to the cache folder .*chmod go-w/s),
+    );
+  }
+  chmodSync(join(cache, "float32"), 0o755);
+  (await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache)).close();
 });
 
 test("a checkpoint larger than the disk is refused before anything is written", async () => {

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, renameSync, rmSync, write as writeAsync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, write as writeAsync, writeSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { ModalscopeError } from "../../../errors.js";
 import { sizeOf, type Tensor, type TypedArray } from "../../../tensor.js";
@@ -21,7 +23,9 @@ export interface SafetensorsWriter {
   write(name: string, bytes: Uint8Array, from?: number): void;
   /** As `write`, off the main thread. `bytes` must not change until it resolves. */
   writeAsync(name: string, bytes: Uint8Array, from?: number): Promise<void>;
-  /** Puts the file in its place. @throws ModalscopeError when a tensor was not written whole. */
+  /** Other values for the metadata's entries. @throws ModalscopeError when the header's length would change */
+  replaceMetadata(metadata: Readonly<Record<string, string>>): void;
+  /** Puts the file in its place, once it is on the disk. @throws ModalscopeError when a tensor was not written whole. */
   finish(): void;
   /** Drops what was written. Does nothing after `finish`. */
   abort(): void;
@@ -84,7 +88,7 @@ export function createSafetensors(
   alignTensors = false,
 ): SafetensorsWriter {
   const { header, places, size } = layOut(tensors, metadata, alignTensors);
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  const temporary = `${path}.${HOST}-${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
   const fd = orExplain(path, () => openSync(temporary, "wx"));
   let open = true;
   const left = new Map([...places].map(([name, place]) => [name, place.byteLength]));
@@ -122,14 +126,23 @@ export function createSafetensors(
         done += bytesWritten;
       }
     },
+    replaceMetadata(metadata) {
+      const { header: other } = layOut(tensors, metadata, alignTensors);
+      if (other.byteLength !== header.byteLength)
+        throw new ModalscopeError(`The metadata of ${path} cannot be replaced:`, "its length would change.");
+      orExplain(path, () => writeAll(fd, other, 0));
+    },
     finish() {
       for (const [name, bytes] of left) {
         if (bytes !== 0) {
           throw new ModalscopeError(`${path} is not complete:`, `"${name}" lacks ${bytes} bytes.`);
         }
       }
+      // Else a power cut could leave the name without the data.
+      orExplain(path, () => fsyncSync(fd));
       close();
       orExplain(path, () => renameSync(temporary, path));
+      syncFolder(dirname(path));
     },
     abort() {
       if (open) {
@@ -146,6 +159,32 @@ export function createSafetensors(
     throw error;
   }
   return writer;
+}
+
+/** This machine's name in those of temporary files. */
+const HOST = hostname().replace(/\W/g, "_");
+
+/** Whether a temporary file's name says that a process of this machine wrote it, which no longer runs. */
+export function isWriterDead(name: string): boolean {
+  const [, host, pid] = /\.(\w+)-(\d+)-[0-9a-f]{8}\.tmp$/.exec(name) ?? [];
+  if (host !== HOST) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}
+
+/** Makes a rename last. Systems that cannot open folders keep it in their own time. */
+function syncFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 interface Place {
