@@ -27,6 +27,8 @@ export interface CentralPathEnd {
 /** Weight of the barrier at the start, and the factor by which it falls. */
 const firstMu = 0.01;
 const shrink = 0.02;
+/** Beyond this many unknowns the Hessian and its factor fill over 0.3 GB. */
+const maxUnknowns = 4096;
 /** Usual are 10 to 40. */
 const maxSteps = 500;
 
@@ -34,13 +36,20 @@ const maxSteps = 500;
  * Minimises by following the central path (Boyd and Vandenberghe 2004, §11.3): damped Newton steps at one weight of the
  * barrier, then at a smaller one. Newton's steps do not depend on the units of the variables, so no step size is chosen.
  * @param start in the domain. @param lastMu weight at which the path ends.
- * @throws ModalscopeError when Newton's method does not converge.
+ * @throws ModalscopeError when Newton's method does not converge, or there are over 4096 variables.
  */
 export function followCentralPath(
   problem: BarrierProblem,
   start: Float64Array,
   lastMu: number,
 ): CentralPathEnd {
+  if (start.length > maxUnknowns) {
+    throw new ModalscopeError(
+      `The union information is a minimum over ${start.length} unknowns.`,
+      `It is computed for up to ${maxUnknowns}, as of 64 by 64 dimensions.`,
+      "Keep fewer principal components, or merge outcomes.",
+    );
+  }
   let x = start;
   let steps = 0;
   for (let mu = Math.max(firstMu, lastMu); ; mu = Math.max(mu * shrink, lastMu)) {

