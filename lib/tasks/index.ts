@@ -72,6 +72,7 @@ export {
   asMessage,
   type BoxAnnotation,
   type Grade,
+  type Hop,
   type Raster,
   type ScoringRule,
   type TaskImage,

@@ -18,6 +18,16 @@ export interface BoxAnnotation {
   readonly words: readonly string[];
 }
 
+/**
+ * One step to an answer: a question of its own, its answer, and where in the image that is seen (numbers of the
+ * image's `annotations`; none where it is reckoned from the steps before).
+ */
+export interface Hop {
+  readonly prompt: string;
+  readonly answer: string;
+  readonly regions: readonly number[];
+}
+
 /** An image: the path of an image file, the bytes of one, or a raster. */
 export type TaskImage = string | Uint8Array | Raster;
 
@@ -41,6 +51,8 @@ export interface VisualTask<Annotation = unknown> {
   readonly textDescription?: string;
   /** Accepted answers; for `vqa` those of the ten annotators, repeats included; for captions the reference. */
   readonly answers: readonly string[];
+  /** The steps to the answer of a question that takes several; the last of them is the question itself. */
+  readonly hops?: readonly Hop[];
   /** The kind of question, in the data set's own terms: `ChooseAttr`, `human`, `largest`. */
   readonly type: string;
   /** Kind of image, where that is known: `bar`, `form`, `beach`. */

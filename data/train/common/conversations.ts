@@ -23,17 +23,15 @@ export interface ConversationOptions {
   readonly described?: boolean;
 }
 
-/** Questions about one image. */
-const TURNS = 4;
-/** Accounts of it after them: its description among lists of what is true of what. */
-const ACCOUNTS = 3;
+/** Turns about one image: it is paid for once. */
+const TURNS = 6;
 /** Entries of one list. */
 const LISTED = 5;
 
 /**
- * Conversations about one image of a synthetic task: questions of different types, then accounts of what it shows.
- * An answer must be looked up twice, the thing in the question and then in the image; in a list each name of a thing
- * is followed at once by what is true of it. What lists teach, answers take up.
+ * Conversations about one image of a synthetic task: questions of different types among accounts of what it shows, the
+ * kinds drawn evenly. An answer must be looked up twice, the thing in the question and then in the image; in a list each
+ * name of a thing is followed at once by what is true of it. What lists teach, answers take up.
  */
 export function conversations<Scene>(
   synthetic: SyntheticTask<Scene>,
@@ -47,35 +45,33 @@ export function conversations<Scene>(
     const others = (synthetic.questionTypes?.(scene) ?? []).filter(
       (other) => other !== type && (types?.includes(other) ?? true),
     );
-    const further = random.shuffle(others).slice(0, TURNS - 1);
-    const turns = further.map((other): VisualTask<Scene> => {
-      const { prompt, answer } = synthetic.question(scene, other, random, "train");
-      return { ...task, type: other, prompt, answers: [answer] };
+    const asked = others.map((other) => (): VisualTask<Scene> => {
+      const { prompt, answer, hops } = synthetic.question(scene, other, random, "train");
+      return shown(synthetic, { ...task, type: other, prompt, answers: [answer], hops }, modality);
     });
-    const asked = [task, ...turns].map((turn) => shown(synthetic, turn, modality));
-    if (modality === "none") return asked;
     const lists = (synthetic.listings?.(scene, random) ?? []).filter(({ entries }) => entries.length > 0);
+    const account = (turn: Pick<VisualTask, "prompt" | "answers">): VisualTask<Scene> =>
+      shown(synthetic, { ...task, hops: undefined, ...turn }, modality);
     const accounts = [
-      ...(described ? [{ prompt: DESCRIBE, answers: [synthetic.textDescription(scene)] as const }] : []),
-      ...lists.map((list) => listed(list, random)),
+      ...(described
+        ? [() => account({ prompt: DESCRIBE, answers: [synthetic.textDescription(scene)] })]
+        : []),
+      ...lists.map((list) => () => account(listed(list, random))),
     ];
-    const told = random.shuffle(accounts).slice(0, ACCOUNTS);
-    return [...asked, ...told.map((turn) => ({ ...task, ...turn }))];
+    const further = random.shuffle([...asked, ...(modality === "none" ? [] : accounts)]);
+    const turns = further.slice(0, TURNS - 1).map((turn) => turn());
+    return random.shuffle([shown(synthetic, task, modality), ...turns]);
   };
 }
 
-/** Images of a synthetic task, each said in words. */
-export function captioning<Scene>(
+/** Images of a synthetic task alone, with one question for form's sake: for a tower that learns from labels. */
+export function images<Scene>(
   synthetic: SyntheticTask<Scene>,
   random: Random,
   size: number,
 ): Draw<Conversation> {
   const next = taskStream(synthetic, random, { split: "train", size });
-  return () => [description(synthetic, next())];
-}
-
-function description<Scene>(synthetic: SyntheticTask<Scene>, task: VisualTask<Scene>): VisualTask<Scene> {
-  return { ...task, prompt: DESCRIBE, answers: [synthetic.textDescription(task.annotation)] };
+  return () => [next()];
 }
 
 /** A list's entries, in any order. */

@@ -6,6 +6,7 @@ import type { Model } from "../../../lib/model/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import {
   createAdamState,
+  initialLabelWeights,
   initialWeights,
   Trainer,
   train,
@@ -15,7 +16,7 @@ import { progressBar } from "../../../lib/plot/index.js";
 import { writeWhole } from "../../../lib/write-file.js";
 import { batchesOf } from "./buckets.js";
 import { asJson, writeCheckpoint } from "./folder.js";
-import { languageConfig, partConfig } from "./parts.js";
+import { checkpointWeights, languageConfig, languageWeights, partConfig, visionWeights } from "./parts.js";
 import type { DataOptions, Recipe, Row, Stage } from "./recipe.js";
 import { trainingBatch } from "./rows.js";
 import { loadState, type Plan, saveState, type TrainingState } from "./state.js";
@@ -59,7 +60,7 @@ export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Pro
   const { tokenizer, raw, stages, plan } = training;
   let state = loadState(options.work, plan) ?? begin(training);
   const checkpoint = join(options.work, "checkpoint");
-  writeCheckpoint(checkpoint, raw, state.weights, tokenizer, recipe.files);
+  writeCheckpoint(checkpoint, raw, checkpointWeights(state.weights), tokenizer, recipe.files);
   const reader = await loadModel(checkpoint, { threads: 1 });
   while (state.stage < stages.length) {
     const stage = stages[state.stage];
@@ -76,7 +77,7 @@ export async function trainRecipe(recipe: Recipe, options: TrainingOptions): Pro
     saveState(options.work, plan, state);
   }
   await reader.close();
-  writeCheckpoint(options.out, raw, state.weights, tokenizer, recipe.files);
+  writeCheckpoint(options.out, raw, checkpointWeights(state.weights), tokenizer, recipe.files);
   writeWhole(join(options.out, "training.json"), asJson(state.curves));
 }
 
@@ -123,6 +124,11 @@ async function runStage(
     threads,
     routerAuxLossCoef: stage.balance,
     frozen: stage.frozen,
+    labels: stage.labels && {
+      words: stage.labels.words.length,
+      coefficient: stage.labels.coefficient,
+      alone: stage.part === "tower",
+    },
   });
   const draw = batchesOf(stage, seed, steps);
   const { rows, rate, name } = stage;
@@ -133,7 +139,7 @@ async function runStage(
   let recent: number[] = [];
   let before = performance.now();
   let saved = before;
-  await train(trainer, weights, async (step) => trainingBatch(reader, await draw(step)), {
+  await train(trainer, weights, async (step) => trainingBatch(reader, await draw(step), stage.labels), {
     steps,
     learningRate: (step) => rateAt(step, steps, rate),
     betas: [0.9, 0.98],
@@ -179,23 +185,21 @@ function rateAt(step: number, steps: number, largest: number): number {
 
 function begin(training: Training): TrainingState {
   const weights = freshWeights(training);
-  const parameters = [...weights.values()].reduce((n, { data }) => n + data.length, 0);
+  const parameters = [...checkpointWeights(weights).values()].reduce((n, { data }) => n + data.length, 0);
   const { seed } = training.options;
   return { stage: 0, curves: { seed, parameters, stages: [] }, weights, optimizer: createAdamState() };
 }
 
-function freshWeights({ recipe, raw, tokenizer, options: { seed } }: Training): Weights {
+function freshWeights({ recipe, raw, stages, tokenizer, options: { seed } }: Training): Weights {
   const weights = initialWeights(raw, seed);
   recipe.initialize(weights, tokenizer, seed);
-  return weights;
+  const labels = stages.find((stage) => stage.labels)?.labels;
+  if (!labels) return weights;
+  const { hidden_size } = languageConfig(raw) as { hidden_size: number };
+  return new Map([...weights, ...initialLabelWeights(hidden_size, labels.words.length, seed)]);
 }
 
-/** Fresh weights around a tower that has learned to see. */
+/** Fresh weights around a tower that has learned to see, and what reads it. */
 function withTower(training: Training, { weights }: TrainingState): Weights {
-  const tower = [...weights].filter(([name]) => /^(vision_tower|visual)\./.test(name));
-  return new Map([...freshWeights(training), ...tower]);
-}
-
-function languageWeights(weights: Weights): Weights {
-  return new Map([...weights].filter(([name]) => /^(model|lm_head)\./.test(name)));
+  return new Map([...freshWeights(training), ...visionWeights(weights)]);
 }

@@ -48,12 +48,6 @@ export function easyVqaConversations(
   };
 }
 
-/** What the images of easy-VQA show, where its questions and answers tell both shape and colour. */
-export function easyVqaDescribing(pictures: readonly EasyVqaPicture[], random: Random): Draw<Conversation> {
-  const described = pictures.flatMap(({ description }) => description ?? []);
-  return () => mirrored([random.pick(described)], random);
-}
-
 /** An image of easy-VQA. */
 export interface EasyVqaPicture {
   /** The questions about it. */

@@ -1,6 +1,5 @@
 import type { Weights } from "../../../lib/model/training/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
-import { READER_BLOCKS } from "./parts.js";
 
 /** What writes into a stream: shrunk by √(2 · blocks), so that the sum of all starts at the size of one (GPT-2). */
 const WRITERS =
@@ -10,6 +9,9 @@ const WRITTEN = /^model\.layers\.\d+\.post_(attention|feedforward)_layernorm\.we
 const POSITIONS = /pos(ition)?_embed(ding)?\.weight$/;
 /** So positions begin at about the size of the patches that they are added to: a tower tells places apart sooner. */
 const POSITION_FACTOR = 8;
+
+/** Blocks that write from the beginning where the others must learn to: as many as DeepStack writes into. */
+const FIRST_BLOCKS = 3;
 
 /** Of a language model, with the number of its block. */
 const BLOCK = /^model\.layers\.(\d+)\./;
@@ -60,5 +62,17 @@ function isWrittenNorm(weights: Weights, name: string): boolean {
 /** As all the checkpoints begin that see: what a deep and narrow model learns from soonest. */
 export function deepAndNarrow(weights: Weights): void {
   residualScale(weights);
-  zeroInitBlocks(weights, READER_BLOCKS);
+  zeroInitBlocks(weights, FIRST_BLOCKS);
+}
+
+/** Tokens' vectors of a size that the blocks' first words do not drown, and a head that begins near even odds. */
+export function untied(weights: Weights): void {
+  scaleTo(weights.get("model.embed_tokens.weight")!, 0.5);
+  scaleTo(weights.get("lm_head.weight")!, 0.05);
+}
+
+/** DeepStack adds nothing until it learns to: the tower has learned to fill the first readout alone. */
+export function zeroInitDeepstack(weights: Weights): void {
+  for (const [name, { data }] of weights)
+    if (/^visual\.deepstack_merger_list\.\d+\.linear_fc2\./.test(name)) data.fill(0);
 }

@@ -6,11 +6,13 @@ import {
   drawTasks,
   loadEasyVqa,
   type SYNTHETIC_TASKS,
+  type SyntheticTask,
   scenes,
 } from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./chat-templates.js";
-import { captioning, conversations, type Modality } from "./conversations.js";
-import { easyVqa, easyVqaConversations, easyVqaDescribing, easyVqaPictures } from "./easy-vqa.js";
+import { conversations, images, type Modality } from "./conversations.js";
+import { easyVqa, easyVqaConversations, easyVqaPictures } from "./easy-vqa.js";
+import { labelWords } from "./labels.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
 import { conversationTexts } from "./texts.js";
 
@@ -93,13 +95,12 @@ const plainer = captionTask({ together: 0.6, slips: 0.1 });
  * The tower and the language model apart, one from images and one from words; then both together from questions about images.
  * @param visual steps of the last stage
  */
-export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): Stage[] {
+export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: number): Stage[] {
   const real = easyVqa(folder, "train").then(easyVqaPictures);
-  const described = async (random: Random): Promise<Source[]> => [
-    { share: 0.35, draw: easyVqaDescribing(await real, random) },
-    { share: 0.25, draw: captioning(captions, random, SIZE) },
-    { share: 0.4, draw: captioning(scenes, random, SIZE) },
-  ];
+  const labels = {
+    words: labelWords([captions, scenes] as SyntheticTask<unknown>[], SIZE, seed),
+    coefficient: 0.1,
+  };
   const asked = async (random: Random, modality: Modality, share: number): Promise<Source[]> => {
     const of = (types: readonly string[]): Source["draw"] =>
       conversations(plainer, random, { size: SIZE, modality, types, described: false });
@@ -111,7 +112,18 @@ export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): S
     ];
   };
   return [
-    { name: "tower", part: "tower", steps: 1200, rows: 32, rate: 3e-3, sources: described },
+    {
+      name: "tower",
+      part: "tower",
+      steps: 1800,
+      rows: 48,
+      rate: 2e-3,
+      labels,
+      sources: async (random) => [
+        { share: 0.4, draw: images(captions, random, SIZE) },
+        { share: 0.6, draw: images(scenes, random, SIZE) },
+      ],
+    },
     {
       name: "language",
       part: "language",
@@ -129,6 +141,7 @@ export function llavaStages({ easyVqa: folder }: DataOptions, visual: number): S
       steps: visual,
       rows: 16,
       rate: 2e-3,
+      labels,
       sources: (random) => asked(random, "image", 1),
     },
   ];
@@ -142,7 +155,15 @@ export async function llavaTrials({ easyVqa: folder, seed }: DataOptions): Promi
       published:
         "Published: 99.5 %, by the data set's authors (README of https://github.com/vzhou842/easy-VQA-keras), with a larger network and twice the training pictures.",
     },
-    { name: "scenes", tasks: drawTasks(scenes, { split: "heldout", count: 700, size: SIZE, seed }) },
+    {
+      name: "scenes",
+      tasks: drawTasks(scenes, {
+        split: "heldout",
+        count: 100 * Object.keys(scenes.types).length,
+        size: SIZE,
+        seed,
+      }),
+    },
     { name: "captions", tasks: drawTasks(captions, { split: "heldout", count: 500, size: SIZE, seed }) },
   ];
 }

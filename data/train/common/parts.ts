@@ -1,23 +1,31 @@
 /** The models inside a checkpoint that a stage may train alone. */
+import { LABEL_WEIGHTS, type Weights } from "../../../lib/model/training/index.js";
 import type { Stage } from "./recipe.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** Of the language model through which a tower alone learns: as many as DeepStack writes into. */
-export const READER_BLOCKS = 3;
-
 /** config.json of what a stage trains. */
 export function partConfig(part: Stage["part"], raw: Config): Config {
-  if (part === "language") return languageConfig(raw);
-  if (part === "whole") return raw;
-  const language = languageConfig(raw);
-  const num_hidden_layers = Math.min(READER_BLOCKS, language.num_hidden_layers as number);
-  const types = language.layer_types as readonly string[] | undefined;
-  const layer_types = types && { layer_types: types.slice(0, num_hidden_layers) };
-  return { ...raw, text_config: { ...language, num_hidden_layers, ...layer_types } };
+  return part === "language" ? languageConfig(raw) : raw;
 }
 
 /** The language model inside, with a config.json of its own. */
 export function languageConfig(raw: Config): Config {
   return raw.text_config as Config;
+}
+
+export function languageWeights(weights: Weights): Weights {
+  return new Map([...weights].filter(([name]) => /^(model|lm_head)\./.test(name)));
+}
+
+/** Weights of the tower and of what reads it, with those of its labels. */
+export function visionWeights(weights: Weights): Weights {
+  return new Map([...weights].filter(([name]) => !/^(model|lm_head)\./.test(name)));
+}
+
+const labelling: ReadonlySet<string> = new Set(Object.values(LABEL_WEIGHTS));
+
+/** Weights of the checkpoint itself, without those that only the labels' loss reads. */
+export function checkpointWeights(weights: Weights): Weights {
+  return new Map([...weights].filter(([name]) => !labelling.has(name)));
 }

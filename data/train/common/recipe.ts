@@ -31,13 +31,20 @@ export interface Source {
   readonly draw: Draw;
 }
 
+/** A multi-label loss: at each visual token, which words are true of what lies there. */
+export interface Labels {
+  /** Of all annotations that have any; the same in every stage of a recipe. */
+  readonly words: readonly string[];
+  /** Factor of this loss beside the cross-entropy of the answers. */
+  readonly coefficient: number;
+}
+
 /** A part of the training with its own data and learning rate. */
 export interface Stage {
   readonly name: string;
   /**
-   * Which model of the recipe is trained: the whole, its language model alone, or its tower alone, which says what it
-   * sees through a language model of three blocks that is thrown away (Tschannen et al. 2023,
-   * https://arxiv.org/abs/2306.07915).
+   * Part of the recipe's model that is trained: the whole, its language model alone, or its tower alone, which learns
+   * from labels and nothing else.
    */
   readonly part: "tower" | "language" | "whole";
   readonly steps: number;
@@ -49,6 +56,8 @@ export interface Stage {
   readonly decay?: number;
   /** How much the experts' balance counts. */
   readonly balance?: number;
+  /** What visual tokens learn to tell of the image beside what is answered. */
+  readonly labels?: Labels;
   /** Weights that stay as they are, by patterns of their names. */
   readonly frozen?: readonly string[];
   /**

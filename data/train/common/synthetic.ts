@@ -1,8 +1,9 @@
 /** Recipes that learn from synthetic tasks alone. */
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, type SyntheticTask } from "../../../lib/tasks/index.js";
-import { captioning, conversations } from "./conversations.js";
-import type { Recipe, Source, Stage } from "./recipe.js";
+import { conversations, images } from "./conversations.js";
+import { labelWords } from "./labels.js";
+import type { Labels, Recipe, Source, Stage } from "./recipe.js";
 import { conversationTexts } from "./texts.js";
 import { type TokenizerSpec, wordTokenizer } from "./words.js";
 
@@ -13,7 +14,7 @@ export interface SyntheticOptions {
   /** Side of the images in pixels. */
   readonly size: number;
   readonly words: readonly string[];
-  /** Steps in which the tower learns apart, by saying what images show. */
+  /** Steps in which the tower learns apart, from the words of what lies where. */
   readonly towerSteps: number;
   readonly steps: number;
   /** What is learnt last: some steps in which most images are of this task, at half the rate. */
@@ -22,6 +23,22 @@ export interface SyntheticOptions {
   readonly rows: number;
   readonly rate: number;
   readonly balance?: number;
+}
+
+/** Share of the steps in which only what takes one look is asked. */
+const EASY_PART = 0.2;
+const LABEL_COEFFICIENT = 0.1;
+/** Images of the tower's steps to one conversation of the others': there is no text to read. */
+const TOWER_ROWS = 3;
+
+const trainedTypes = ({ types, heldOutTypes = [] }: SyntheticTask<unknown>): string[] =>
+  Object.keys(types).filter((type) => !heldOutTypes.includes(type));
+
+/** Types that are not hard; all where there are no others. */
+function easyTypes(synthetic: SyntheticTask<unknown>): string[] {
+  const all = trainedTypes(synthetic);
+  const easy = all.filter((type) => synthetic.types[type] !== "hard");
+  return easy.length > 0 ? easy : all;
 }
 
 /** Training on images, with some of the same questions about words; measured on each synthetic task apart. */
@@ -39,49 +56,53 @@ export function syntheticStages({
 }: SyntheticOptions): Pick<Recipe, "tokenizer" | "stages" | "trials"> {
   const syntheticTasks = shares.map(([synthetic]) => synthetic);
   const total = shares.reduce((sum, [, share]) => sum + share, 0);
-  const talking = (random: Random, most?: string): Source[] =>
+  const asked = (random: Random, progress: number, most?: string): Source[] =>
     shares.flatMap(([synthetic, usual]) => {
       const share = synthetic.name === most ? total : usual;
+      const types = progress < EASY_PART ? easyTypes(synthetic) : trainedTypes(synthetic);
       return [
-        { share: 0.85 * share, draw: conversations(synthetic, random, { size }) },
-        { share: 0.1 * share, draw: conversations(synthetic, random, { size, modality: "text" }) },
-        { share: 0.05 * share, draw: conversations(synthetic, random, { size, modality: "none" }) },
+        { share: 0.85 * share, draw: conversations(synthetic, random, { size, types }) },
+        { share: 0.1 * share, draw: conversations(synthetic, random, { size, types, modality: "text" }) },
+        { share: 0.05 * share, draw: conversations(synthetic, random, { size, types, modality: "none" }) },
       ];
     });
-  const describe = (random: Random): Source[] =>
-    shares.map(([synthetic, share]) => ({ share, draw: captioning(synthetic, random, size) }));
-  const visual = (name: string, steps: number, rate: number, most?: string): Stage => ({
+  const visual = (name: string, steps: number, rate: number, labels: Labels, most?: string): Stage => ({
     name,
     part: "whole",
     steps,
     rows,
     rate,
     balance,
-    sources: async (random) => talking(random, most),
+    labels,
+    sources: async (random, progress) => asked(random, most ? 1 : progress, most),
   });
   return {
     tokenizer: async ({ seed }) =>
       wordTokenizer(specification, [...words, ...conversationTexts(syntheticTasks, seed, "\n")]),
-    stages: () => [
-      {
-        name: "tower",
-        part: "tower",
-        steps: towerSteps,
-        rows: 2 * rows,
-        rate,
-        balance,
-        sources: async (random) => describe(random),
-      },
-      visual("visual", steps, rate),
-      ...(last ? [visual(last.synthetic, last.steps, rate / 2, last.synthetic)] : []),
-    ],
+    stages: ({ seed }) => {
+      const labels = { words: labelWords(syntheticTasks, size, seed), coefficient: LABEL_COEFFICIENT };
+      return [
+        {
+          name: "tower",
+          part: "tower",
+          steps: towerSteps,
+          rows: TOWER_ROWS * rows,
+          rate,
+          labels,
+          sources: async (random) =>
+            shares.map(([synthetic, share]) => ({ share, draw: images(synthetic, random, size) })),
+        },
+        visual("visual", steps, rate, labels),
+        ...(last ? [visual(last.synthetic, last.steps, rate / 2, labels, last.synthetic)] : []),
+      ];
+    },
     trials: async ({ seed }) =>
       syntheticTasks.map((synthetic) => ({
         name: synthetic.name,
         tasks: drawTasks(synthetic, {
           split: "heldout",
-          types: Object.keys(synthetic.types).filter((type) => !synthetic.heldOutTypes?.includes(type)),
-          count: 100 * Object.keys(synthetic.types).length,
+          types: trainedTypes(synthetic),
+          count: 100 * trainedTypes(synthetic).length,
           size,
           seed,
         }),

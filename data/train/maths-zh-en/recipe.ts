@@ -1,17 +1,15 @@
 import { seeded } from "../../../lib/random.js";
 import { drawProblems } from "../../../lib/tasks/index.js";
-import { residualScale, scaleTo } from "../common/initial.js";
+import { residualScale, untied } from "../common/initial.js";
 import type { Recipe } from "../common/recipe.js";
 import { heldOutAccuracy } from "./measures.js";
 import { fourierNumbers } from "./numbers.js";
-import { mathsSources } from "./sources.js";
+import { laterMathsSources, mathsSources } from "./sources.js";
 import { trainTokenizer } from "./tokenizer.js";
 
 const WIDTH = 128;
 /** Held-out questions of each category on the card, where there are so many. */
 const MEASURED = 100;
-const EMBEDDING = "model.embed_tokens.weight";
-const HEAD = "lm_head.weight";
 
 /** Every wording of both languages, of either split: the tokenizer learns words, not sums. */
 function corpus(seed: number): string[] {
@@ -58,9 +56,9 @@ export const recipe: Recipe = {
   files: {},
   initialize(weights, { id }, seed) {
     residualScale(weights);
-    scaleTo(weights.get(EMBEDDING)!, 0.5);
-    scaleTo(weights.get(HEAD)!, 0.05);
-    for (const name of [EMBEDDING, HEAD]) fourierNumbers(weights.get(name)!, (n) => id(String(n)), seed);
+    untied(weights);
+    for (const name of ["model.embed_tokens.weight", "lm_head.weight"])
+      fourierNumbers(weights.get(name)!, (n) => id(String(n)), seed);
   },
   stages: () => [
     {
@@ -71,6 +69,15 @@ export const recipe: Recipe = {
       rate: 2.5e-3,
       decay: 0.1,
       sources: async (random, progress) => mathsSources(random, progress),
+    },
+    {
+      name: "later problems",
+      part: "whole",
+      steps: 500,
+      rows: 32,
+      rate: 6e-4,
+      decay: 0.1,
+      sources: async (random) => laterMathsSources(random),
     },
   ],
   trials: async () => [],

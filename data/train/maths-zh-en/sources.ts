@@ -1,12 +1,19 @@
 /** What the maths checkpoint learns from: problems in words, and bare facts. */
 import type { Random } from "../../../lib/random.js";
-import { drawProblem, type Language, MATHS_CATEGORIES, type OperandRange } from "../../../lib/tasks/index.js";
+import {
+  drawProblem,
+  type Language,
+  MATHS_CATEGORIES,
+  type MathsCategory,
+  type OperandRange,
+} from "../../../lib/tasks/index.js";
 import type { Exchange, Source, Transcript } from "../common/recipe.js";
 
 /** Bare facts in one drill row. */
 export const FACTS_PER_ROW = 8;
-/** Share of problems asked through the chat template. */
+/** Share of problems asked through the chat template, and in the second stage. */
 const CHAT_SHARE = 0.15;
+const LATER_CHAT_SHARE = 0.4;
 /** Share of drill rows that stays to the end. */
 const LAST_DRILL_SHARE = 0.4;
 
@@ -16,6 +23,18 @@ export function mathsSources(random: Random, progress: number): Source[] {
   return [
     { share: drill, draw: () => drillRow(random) },
     { share: 1 - drill, draw: () => problemRow(random) },
+  ];
+}
+
+/**
+ * Problems in words above all, as often through the chat template, and those of geometry three times as often: their
+ * few operands are what stays behind.
+ */
+export function laterMathsSources(random: Random): Source[] {
+  const categories = [...MATHS_CATEGORIES, "geometry", "geometry"] as const;
+  return [
+    { share: 0.25, draw: () => drillRow(random) },
+    { share: 0.75, draw: () => problemRow(random, LATER_CHAT_SHARE, categories) },
   ];
 }
 
@@ -30,12 +49,16 @@ export function drillRow(random: Random): Transcript {
 }
 
 /** One problem in words, in one of the languages. */
-export function problemRow(random: Random): Transcript {
+export function problemRow(
+  random: Random,
+  chatShare: number = CHAT_SHARE,
+  categories: readonly MathsCategory[] = MATHS_CATEGORIES,
+): Transcript {
   // Half of them as the model will be asked, half from further afield.
   const reach = random.pick<OperandRange>(["usual", "wide"]);
-  const problem = drawProblem(random, random.pick(MATHS_CATEGORIES), "train", reach);
+  const problem = drawProblem(random, random.pick(categories), "train", reach);
   const language = random.pick<Language>(["en", "zh"]);
-  const chat = random.uniform() < CHAT_SHARE;
+  const chat = random.uniform() < chatShare;
   return { exchanges: [exchange(problem.question[language], problem.sentence[language], chat)] };
 }
 

@@ -23,8 +23,8 @@ export interface TrainingBatch {
   readonly targets: Int32Array;
   /** (batch, time): the weight of each prediction in the loss; 0 leaves it out. */
   readonly lossWeights: Float32Array;
-  /** By image, by its visual token: the words that are true of it, as numbers from 0. */
-  readonly labels?: readonly (readonly (readonly number[])[])[];
+  /** By image, by its visual token: the words that are true of it, as numbers from 0; an image may have none known. */
+  readonly labels?: readonly (readonly (readonly number[])[] | undefined)[];
 }
 
 /**
@@ -145,7 +145,7 @@ function labelFeeds(
   vectors: number,
   words: number,
 ): Record<"truth" | "shares", Tensor> {
-  if (!labels || labels.some((own, i) => own.length !== tokenRows[i].length)) {
+  if (!labels || labels.some((own, i) => own && own.length !== tokenRows[i].length)) {
     throw new ModalscopeError(
       "The batch's visual tokens have no labels.",
       "The training has a loss on them.",
@@ -154,9 +154,10 @@ function labelFeeds(
   }
   const truth = new Float32Array(vectors * words);
   const shares = new Float32Array(vectors);
-  const total = tokenRows.flat().filter((row) => row !== NEWLINE).length;
+  const labelled = tokenRows.filter((_, i) => labels[i]);
+  const total = labelled.flat().filter((row) => row !== NEWLINE).length;
   labels.forEach((own, i) => {
-    own.forEach((trueWords, t) => {
+    own?.forEach((trueWords, t) => {
       const row = tokenRows[i][t];
       if (row === NEWLINE) return;
       shares[row] = 1 / total;

@@ -47,13 +47,14 @@ export function taskStream<Scene>(
   return () => {
     const type = types[drawn % types.length];
     const scene = sceneOf(synthetic, type, split, random);
-    const { prompt, answer } = synthetic.question(scene, type, random, split);
+    const { prompt, answer, hops } = synthetic.question(scene, type, random, split);
     return {
       id: `${synthetic.name}-${split}-${drawn++}`,
       dataset: synthetic.name,
       prompt,
       images: [synthetic.render(scene, size)],
       answers: [answer],
+      ...(hops && { hops }),
       type,
       category: synthetic.category(scene),
       grade: synthetic.types[type],

@@ -21,8 +21,9 @@ export {
   type Slip,
   type Thing,
 } from "./captions.js";
-export { type ChartKind, type ChartScene, charts } from "./charts.js";
-export { documents, documentTask, type Layout, type PageScene, type WordOptions } from "./documents.js";
+export type { ChartKind, ChartScene } from "./chart-scene.js";
+export { charts } from "./charts.js";
+export { documents, documentTask, type WordOptions } from "./documents.js";
 export {
   blind,
   DEFAULT_SIZE,
@@ -34,6 +35,7 @@ export {
   withImageOf,
 } from "./draw.js";
 export { type Counted, type CountScene, hands } from "./hands.js";
+export type { Layout, PageScene } from "./page-scene.js";
 export { type PlanetScene, planets } from "./planets.js";
 export { type Carrier, type CarrierKind, type StreetScene, sceneText, sceneTextTask } from "./scene-text.js";
 export { type ObjectScene, type SceneObject, scenes } from "./scenes.js";

@@ -1,6 +1,7 @@
 import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import {
+  BLACK,
   COLOUR_NAMES,
   COLOURS,
   type ColourName,
@@ -12,7 +13,7 @@ import {
 } from "../raster/colours.js";
 import { writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
-import type { Raster } from "../visual-task.js";
+import type { Hop, Raster } from "../visual-task.js";
 import type { WordOptions } from "./documents.js";
 import { listed, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
 import { SIGNS } from "./words.js";
@@ -42,6 +43,9 @@ const LISTED = {
   kinds: "what is each word on?",
   places: "where is each word?",
 };
+/** A kerb under each row of a street, and the share of black in a board's edge, where there is room for them. */
+const PAVEMENT: Colour = [150, 150, 156];
+const EDGE = 0.5;
 const BACKGROUNDS: readonly Colour[] = [
   [206, 226, 240],
   [236, 230, 214],
@@ -59,8 +63,10 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
       named: "medium",
       colour: "medium",
       carrier: "medium",
+      place: "medium",
       beside: "hard",
       above: "hard",
+      besideColour: "hard",
     },
     scoring: () => "exact",
     vocabulary: wordSet(
@@ -68,14 +74,14 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
       ...KINDS,
       ...COLOUR_NAMES,
       "what does the say? what color is the word on? what is the word on? what is the word",
-      "left right above below of in the row top middle bottom says, and.",
+      "left right above below of in the row top middle bottom says, and. where is the word",
       ...Object.values(LISTED),
     ),
 
     scene(random, type) {
       const count = type === "alone" ? 1 : 2 + random.int(2);
       const cells = some(random, [0, 1, 2, 3, 4, 5], count);
-      if (type === "beside") cells[1] = cells[0] ^ 1;
+      if (type === "beside" || type === "besideColour") cells[1] = cells[0] ^ 1;
       if (type === "above") cells[1] = (cells[0] + (random.int(2) === 0 ? 2 : 4)) % 6;
       if (cells.length === 3 && (cells[2] === cells[1] || cells[2] === cells[0])) cells.pop();
       const colours = some(random, COLOUR_NAMES, count);
@@ -96,10 +102,10 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
     questionTypes({ carriers: [first, second] }) {
       if (!second) return ["alone"];
       const lined = [
-        ...(first.row === second.row ? ["beside"] : []),
+        ...(first.row === second.row ? ["beside", "besideColour"] : []),
         ...(first.column === second.column ? ["above"] : []),
       ];
-      return ["named", "colour", "carrier", ...lined];
+      return ["named", "colour", "carrier", "place", ...lined];
     },
     listings: ({ carriers }) => [
       { prompt: LISTED.words, entries: carriers.map((c) => [`${c.colour} ${c.kind}`, c.word]) },
@@ -107,7 +113,7 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
       { prompt: LISTED.kinds, entries: carriers.map((c) => [c.word, c.kind]) },
       {
         prompt: LISTED.places,
-        entries: carriers.map((c) => [c.word, `${ROWS[c.row]} ${COLUMNS[c.column]}`]),
+        entries: carriers.map((c) => [c.word, placeOf(c)]),
       },
     ],
     category: ({ carriers }) => carriers[0].kind,
@@ -119,14 +125,18 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
     render({ carriers, background }, size): Raster {
       const raster = blank(size, size, BACKGROUNDS[background]);
       const dot = Math.floor(size / 48);
+      if (dot > 1)
+        for (let row = 1; row <= 3; row++) paint(raster, box(0, (row * size) / 3 - 2, size, 2), PAVEMENT);
       for (const { kind, colour, word, row, column } of carriers) {
         const [left, top] = [(column * size) / 2, (row * size) / 3];
         const [width, height] = [size / 2, size / 3];
         const ink = COLOURS[colour];
         const board = BOARDS[kind];
         const face = box(left + width * 0.02, top + height * board.top, width * 0.96, height * board.height);
-        paint(raster, face, ink);
-        mark(raster, face, [word, colour, kind]);
+        paint(raster, face, dot > 1 ? mixed(ink, BLACK, EDGE) : ink);
+        if (dot > 1)
+          paint(raster, box(face.left + 1, face.top + 1, width * 0.96 - 2, height * board.height - 2), ink);
+        mark(raster, face, [word, colour, kind, ROWS[row], COLUMNS[column]]);
         DRAW[kind](raster, ink, left, top, width, height);
         // A bus has wheels below its word.
         const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);
@@ -146,6 +156,32 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
 
 const named = (c: Carrier): string => `the ${c.colour} ${c.kind}`;
 
+const placeOf = (c: Carrier): string => `${ROWS[c.row]} ${COLUMNS[c.column]}`;
+
+/** A question with the steps of an earlier one before it; its answer is seen on a carrier. */
+function withHops(
+  carriers: readonly Carrier[],
+  earlier: Question | undefined,
+  { prompt, answer }: Question,
+  seen: Carrier,
+): Question & { readonly hops: readonly Hop[] } {
+  const last = { prompt, answer, regions: [carriers.indexOf(seen)] };
+  return { prompt, answer, hops: [...(earlier?.hops ?? []), last] };
+}
+
+/** One of the first two carriers, which stand side by side, and the word on the other. */
+function besideHops(
+  carriers: readonly Carrier[],
+  random: Random,
+): { beside: Question; side: string; known: Carrier; asked: Carrier } {
+  const [known, asked] = random.shuffle(carriers.slice(0, 2));
+  const side = asked.column < known.column ? "left" : "right";
+  const found = { prompt: `where is ${named(known)}?`, answer: placeOf(known) };
+  const prompt = `what is the word ${side} of ${named(known)}?`;
+  const place = withHops(carriers, undefined, found, known);
+  return { beside: withHops(carriers, place, { prompt, answer: asked.word }, asked), side, known, asked };
+}
+
 type Ask = (carriers: readonly Carrier[], random: Random) => Question;
 
 const ASK: Readonly<Record<string, Ask>> = {
@@ -162,10 +198,15 @@ const ASK: Readonly<Record<string, Ask>> = {
     const c = random.pick(carriers);
     return { prompt: `what is the word ${c.word} on?`, answer: c.kind };
   },
-  beside(carriers, random) {
-    const [known, asked] = random.shuffle(carriers.slice(0, 2));
-    const side = asked.column < known.column ? "left" : "right";
-    return { prompt: `what is the word ${side} of ${named(known)}?`, answer: asked.word };
+  place(carriers, random) {
+    const c = random.pick(carriers);
+    return { prompt: `where is the word ${c.word}?`, answer: placeOf(c) };
+  },
+  beside: (carriers, random) => besideHops(carriers, random).beside,
+  besideColour(carriers, random) {
+    const { beside, side, known, asked } = besideHops(carriers, random);
+    const prompt = `what color is the word ${side} of ${named(known)} on?`;
+    return withHops(carriers, beside, { prompt, answer: asked.colour }, asked);
   },
   above(carriers, random) {
     const known = random.pick(carriers.slice(0, 2));
@@ -175,7 +216,13 @@ const ASK: Readonly<Record<string, Ask>> = {
       Math.abs(b.row - known.row) < Math.abs(a.row - known.row) ? b : a,
     );
     const side = asked.row < known.row ? "above" : "below";
-    return { prompt: `what is the word ${side} ${named(known)}?`, answer: asked.word };
+    const found = { prompt: `where is ${named(known)}?`, answer: placeOf(known) };
+    return withHops(
+      carriers,
+      withHops(carriers, undefined, found, known),
+      { prompt: `what is the word ${side} ${named(known)}?`, answer: asked.word },
+      asked,
+    );
   },
 };
 

@@ -2,7 +2,7 @@ import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName, LIGHT, WHITE } from "../raster/colours.js";
 import { blank, type Colour, mark, paint, placed } from "../raster/paint.js";
-import type { Raster } from "../visual-task.js";
+import type { Hop, Raster } from "../visual-task.js";
 import { plural, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.js";
 import { numerals, type Question, type SyntheticTask, some, withArticle, wordSet } from "./synthetic-task.js";
 
@@ -49,10 +49,12 @@ export const scenes: SyntheticTask<ObjectScene> = {
     QueryAttr: "easy",
     ChooseAttr: "easy",
     ChooseCat: "easy",
+    QueryPlace: "medium",
     QueryCount: "medium",
     ChooseRel: "hard",
     CompareAttr: "hard",
     LogicalObj: "hard",
+    ExclusiveObj: "hard",
   },
   scoring: () => "exact",
   vocabulary: wordSet(
@@ -63,6 +65,7 @@ export const scenes: SyntheticTask<ObjectScene> = {
     "what color is the? is the shape a or an? how many shapes are there?",
     "left right above below of top middle bottom center, yes no",
     "are the and the the same color? is there a and a?.",
+    "where is the? is there either a or a, not both?",
     ...Object.values(LISTED),
   ),
 
@@ -89,7 +92,9 @@ export const scenes: SyntheticTask<ObjectScene> = {
     const several = objects.length > 1 && alone(objects, "shape").length === objects.length;
     return [
       "QueryCount",
-      ...(several ? ["QueryAttr", "ChooseAttr", "ChooseRel", "CompareAttr", "LogicalObj"] : []),
+      ...(several
+        ? ["QueryAttr", "QueryPlace", "ChooseAttr", "ChooseRel", "CompareAttr", "LogicalObj", "ExclusiveObj"]
+        : []),
       ...(several && alone(objects, "colour").includes(objects[0]) ? ["ChooseCat"] : []),
     ];
   },
@@ -114,7 +119,7 @@ export const scenes: SyntheticTask<ObjectScene> = {
       },
       {
         prompt: LISTED.places,
-        entries: alone(objects, "shape").map((o) => [named(o), `${ROWS[o.row]} ${COLUMNS[o.column]}`]),
+        entries: alone(objects, "shape").map((o) => [named(o), placeOf(o)]),
       },
       {
         prompt: LISTED.presence,
@@ -142,7 +147,7 @@ export const scenes: SyntheticTask<ObjectScene> = {
       const top = (row + 0.08 + nudge[1] / 100) * cell;
       const region = placed(SHAPES[shape], left, top, cell * 0.84, cell * 0.84);
       paint(raster, region, COLOURS[colour]);
-      mark(raster, region, [shape, colour]);
+      mark(raster, region, [shape, colour, ROWS[row], COLUMNS[column]]);
     }
     return raster;
   },
@@ -196,6 +201,8 @@ function kindsFor(random: Random, type: string): Kind[] {
 const alone = (objects: readonly SceneObject[], of: "shape" | "colour"): SceneObject[] =>
   objects.filter((a) => objects.every((b) => a === b || a[of] !== b[of]));
 
+const placeOf = (o: SceneObject): string => `${ROWS[o.row]} ${COLUMNS[o.column]}`;
+
 const named = (o: Kind): string => `${o.colour} ${o.shape}`;
 
 /** Two words in random order, as the choice that a question gives. */
@@ -209,6 +216,10 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
   QueryAttr({ objects }, random) {
     const { shape, colour } = random.pick(objects);
     return { prompt: `what color is the ${shape}?`, answer: colour };
+  },
+  QueryPlace({ objects }, random) {
+    const o = random.pick(objects);
+    return { prompt: `where is the ${o.shape}?`, answer: placeOf(o) };
   },
   ChooseAttr({ objects }, random) {
     const { shape, colour } = random.pick(objects);
@@ -233,14 +244,20 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
     const second = DIRECTIONS[first];
     const answer = (across ? a.column < b.column : a.row < b.row) ? first : second;
     const choice = across ? `${either(random, first, second)} of` : either(random, first, second);
-    return { prompt: `is the ${named(a)} ${choice} the ${named(b)}?`, answer };
+    const prompt = `is the ${named(a)} ${choice} the ${named(b)}?`;
+    return { prompt, answer, hops: [...placeHops(objects, a, b), { prompt, answer, regions: [] }] };
   },
-  CompareAttr({ objects: [a, b] }, random) {
-    const [first, second] = random.shuffle([a, b]);
-    return {
-      prompt: `are the ${first.shape} and the ${second.shape} the same color?`,
-      answer: a.colour === b.colour ? "yes" : "no",
-    };
+  CompareAttr({ objects }, random) {
+    const [a, b] = objects;
+    const [first, second] = random.shuffle([0, 1]);
+    const found = [first, second].map((i) => ({
+      prompt: `what color is the ${objects[i].shape}?`,
+      answer: objects[i].colour,
+      regions: [i],
+    }));
+    const prompt = `are the ${objects[first].shape} and the ${objects[second].shape} the same color?`;
+    const answer = a.colour === b.colour ? "yes" : "no";
+    return { prompt, answer, hops: [...found, { prompt, answer, regions: [] }] };
   },
   LogicalObj({ objects }, random) {
     // With one of two present, "and" and "or" differ: image and wording are needed together.
@@ -254,7 +271,26 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
       answer: and !== mixed ? "yes" : "no",
     };
   },
+  ExclusiveObj({ objects }, random) {
+    // Both or neither are there as often as one: neither thing alone tells, nor does the wording.
+    const one = random.int(2) === 0;
+    const there = some(random, objects, 2).map(named);
+    const missing = some(random, absentKinds(objects), 2).map(named);
+    const [a, b] = one ? random.shuffle([there[0], missing[0]]) : random.int(2) === 0 ? there : missing;
+    return {
+      prompt: `is there either ${withArticle(a)} or ${withArticle(b)}, not both?`,
+      answer: one ? "yes" : "no",
+    };
+  },
 };
+
+/** Where two objects are, as steps to how they lie to each other. */
+const placeHops = (objects: readonly SceneObject[], ...asked: readonly SceneObject[]): Hop[] =>
+  asked.map((o) => ({
+    prompt: `where is the ${o.shape}?`,
+    answer: placeOf(o),
+    regions: [objects.indexOf(o)],
+  }));
 
 /** Everything that can be counted, with how many of it there are. */
 function countable(objects: readonly SceneObject[]): (readonly [what: string, count: number])[] {

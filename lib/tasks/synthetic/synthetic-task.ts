@@ -1,11 +1,13 @@
 import type { Random } from "../../random.js";
 import type { Split } from "../split.js";
-import type { Grade, Raster, ScoringRule } from "../visual-task.js";
+import type { Grade, Hop, Raster, ScoringRule } from "../visual-task.js";
 
 /** A question with its one answer; all in lower case. */
 export interface Question {
   readonly prompt: string;
   readonly answer: string;
+  /** The steps to the answer where it takes several; the last of them is the question itself. */
+  readonly hops?: readonly Hop[];
 }
 
 /** What is asked of one thing after another; each entry names the thing and says what is true of it. */
@@ -44,6 +46,12 @@ export interface SyntheticTask<Scene> {
   render(scene: Scene, size: number): Raster;
   /** What the image shows, in words: enough to answer every question without it. */
   textDescription(scene: Scene): string;
+}
+
+/** A question that is answered by its hops; the last of them is the question itself. */
+export function throughHops(...hops: readonly Hop[]): Question {
+  const { prompt, answer } = hops[hops.length - 1];
+  return hops.length === 1 ? { prompt, answer } : { prompt, answer, hops };
 }
 
 /** Words, numbers and punctuation marks of a text, as a word-level tokenizer parts them. */

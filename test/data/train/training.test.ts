@@ -11,9 +11,10 @@ import { conversations } from "../../../data/train/common/conversations.js";
 import { trainRecipe } from "../../../data/train/common/driver.js";
 import { evaluate } from "../../../data/train/common/evaluate.js";
 import { deepAndNarrow } from "../../../data/train/common/initial.js";
+import { labelWords } from "../../../data/train/common/labels.js";
 import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common/llava.js";
 import { llavaFiles } from "../../../data/train/common/processors.js";
-import type { Conversation, Recipe } from "../../../data/train/common/recipe.js";
+import type { Conversation, Labels, Recipe } from "../../../data/train/common/recipe.js";
 import { conversationBatch } from "../../../data/train/common/rows.js";
 import { conversationTexts } from "../../../data/train/common/texts.js";
 import { wordTokenizer } from "../../../data/train/common/words.js";
@@ -61,8 +62,13 @@ const small: Recipe = {
   trials: async () => [],
 };
 
-/** All of the tower but the norm that LLaVA leaves out. */
-const TOWER = /vision_tower\.(?!.*post_layernorm)/;
+/** All of the tower but the norm that LLaVA leaves out, and what reads it. */
+const TOWER = /vision_tower\.(?!.*post_layernorm)|multi_modal_projector\./;
+
+const labels: Labels = {
+  words: labelWords([scenes as SyntheticTask<unknown>], SIZE, 1),
+  coefficient: 0.1,
+};
 
 /** Another learning rate than the saved state was trained with. */
 const hastier: Recipe = {
@@ -145,7 +151,7 @@ describe("training a recipe", () => {
   it("of a tower changes the tower alone", async () => {
     const towerOnly: Recipe = {
       ...small,
-      stages: (o) => small.stages(o).map((stage) => ({ ...stage, part: "tower" })),
+      stages: (o) => small.stages(o).map((stage) => ({ ...stage, part: "tower", labels })),
     };
     await trainRecipe(towerOnly, options("tower"));
     await trainRecipe(towerOnly, { ...options("less"), scale: 0.5 });
@@ -173,7 +179,7 @@ describe("training a recipe", () => {
     await model.close();
   });
 
-  it("lets visual tokens name what is there, the words of one thing by turns", async () => {
+  it("labels visual tokens with all words of what lies there", async () => {
     const model = await loadModel(join(folder, "whole"), { threads: 1 });
     const [task] = drawTasks(scenes, { split: "train", count: 1, size: SIZE });
     // A cell is two patches wide: the first of the top, and the last of the bottom.
@@ -184,23 +190,30 @@ describe("training a recipe", () => {
         { shape: "star", colour: "blue", row: 2, column: 2, nudge: [0, 0] },
       ],
     };
-    const images = [scenes.render(annotation, SIZE)];
-    const { batch, targets, lossWeights } = await conversationBatch(model, [
-      [{ ...task, images, annotation }],
-    ]);
-    const named = batch.visual[0].map((column) =>
-      lossWeights[column] ? model.tokenizer!.decode([targets[column]]).trim() : "",
-    );
+    const shown = { ...task, images: [scenes.render(annotation, SIZE)], annotation };
+    const told = { ...shown, images: [], textDescription: "nothing" };
+    const { labels: found } = await conversationBatch(model, [[told], [shown]], labels);
+    assert.equal(found!.length, 1, "one image");
+    const named = found![0]!.map((own) => own.map((word) => labels.words[word]).join(" "));
     const rows = Array.from({ length: 6 }, (_, row) => named.slice(6 * row, 6 * row + 6));
+    const [circle, star] = ["circle red top left", "star blue bottom right"];
     assert.deepEqual(rows, [
-      ["circle", "red", "", "", "", ""],
-      ["red", "circle", "", "", "", ""],
+      [circle, circle, "", "", "", ""],
+      [circle, circle, "", "", "", ""],
       ["", "", "", "", "", ""],
       ["", "", "", "", "", ""],
-      ["", "", "", "", "star", "blue"],
-      ["", "", "", "", "blue", "star"],
+      ["", "", "", "", star, star],
+      ["", "", "", "", star, star],
     ]);
     await model.close();
+  });
+
+  it("trains answers and labels together, and saves no weights of labels", async () => {
+    const both: Recipe = { ...small, stages: (o) => small.stages(o).map((stage) => ({ ...stage, labels })) };
+    await trainRecipe(both, options("both"));
+    const names = [...readSafetensors(join(folder, "both", "model.safetensors")).keys()];
+    assert.deepEqual(names, [...readSafetensors(join(folder, "whole", "model.safetensors")).keys()]);
+    assert.ok(!weights("both").equals(weights("whole")));
   });
 
   it("is measured with and without pictures", async () => {

@@ -213,7 +213,7 @@ describe("labels at visual tokens", () => {
           Array.from({ length: WORDS }, (_, w) => {
             const z = x.reduce((sum, v, j) => sum + (v / scale) * gain[j] * matrix[w * hidden + j], bias[w]);
             const p = 1 / (1 + Math.exp(-z));
-            return -Math.log(labels![i][t].includes(w) ? p : 1 - p);
+            return -Math.log(labels![i]![t].includes(w) ? p : 1 - p);
           }).reduce((a, b) => a + b),
         ];
       }),

@@ -32,9 +32,24 @@ const charts: Solve = (prompt, passage) => {
   const part = "(?:the (\\w+) (?:bar|slice)|point (\\w))";
   const two = (a: string, b: string, c: string, d: string): [number, number] => [of(a ?? b), of(c ?? d)];
   const numbers = [...values.values()];
+  const names = [...values.keys()];
+  const named = (test: (value: number) => boolean): string => names.find((name) => test(of(name))) as string;
+  const right = (name: string): string => names[names.indexOf(name) + 1];
   return byRules(prompt, [
     [/kind of chart/, () => kind],
     [/^how many \w+ are there/, () => String(values.size)],
+    [/has the value (\d+)/, (value) => named((v) => v === Number(value))],
+    [/value of the largest/, () => String(Math.max(...numbers))],
+    [/value of the smallest/, () => String(Math.min(...numbers))],
+    [new RegExp(`value of the \\w+ right of ${part}`), (a, b) => String(of(right(a ?? b)))],
+    [new RegExp(`is right of ${part}`), (a, b) => right(a ?? b)],
+    [
+      new RegExp(`^is ${part} larger than ${part}`),
+      (...names) => {
+        const [a, b] = two(names[0], names[1], names[2], names[3]);
+        return yesNo(a > b);
+      },
+    ],
     [new RegExp(`the value of ${part}`), (a, b) => String(of(a ?? b))],
     [/second largest/, () => sorted(values)[1]],
     [/is the largest/, () => sorted(values)[0]],
@@ -71,15 +86,26 @@ const documents: Solve = (prompt, passage) => {
     [...fields].filter(([key]) => key !== "total").map(([key, value]) => [key, Number(value)] as const),
   );
   const number = (key: string): number => numbers.get(key) as number;
+  const below = (key: string): string => {
+    const keys = [...fields.keys()];
+    return keys[keys.indexOf(key) + 1];
+  };
   const whose = (value: string): string => ([...fields].find(([, v]) => v === value) as [string, string])[0];
   return byRules(prompt, [
     [/kind of document/, () => layout],
     [/^who is the letter (\w+)\?/, of],
     [/^how old is (\w+)\?/, of],
-    [/the price of the (\w+)/, of],
+    [/the price of the (\w+)\?/, of],
     [/^(?:who is the oldest|what costs the most)/, () => sorted(numbers)[0]],
     [/^(?:who is the youngest|what costs the least)/, () => sorted(numbers).at(-1) as string],
     [/^(?:who is|what costs) (\d+)\?/, whose],
+    [/^how old is the oldest|^what is the highest price/, () => String(Math.max(...numbers.values()))],
+    [/^(?:how old is the one|what is the price of what is) below (?:the )?(\w+)/, (key) => of(below(key))],
+    [/^(?:who|what) is below (?:the )?(\w+)/, below],
+    [
+      /^(?:is|does the) (\w+) (?:older than|cost more than the) (\w+)/,
+      (a, b) => yesNo(number(a) > number(b)),
+    ],
     [/how many \w+ (?:are older than|cost more than the) (\w+)/, (key) => greater(numbers, number(key))],
     [/how much more is the (\w+) than the (\w+)/, (a, b) => String(number(a) - number(b))],
     [/^what is the (\w+)\?/, of],
@@ -103,7 +129,11 @@ const sceneText: Solve = (prompt, passage) => {
   };
   const beside = (side: string, colour: string) => {
     const known = find((t) => t.colour === colour);
-    return find((t) => t.row === known.row && t.side === side && t.side !== known.side).word;
+    return find((t) => t.row === known.row && t.side === side && t.side !== known.side);
+  };
+  const place = (test: (thing: (typeof things)[number]) => boolean) => {
+    const { row, side } = find(test);
+    return `${["top", "middle", "bottom"][row]} ${side}`;
   };
   const along = (way: string, colour: string) => {
     const known = find((t) => t.colour === colour);
@@ -118,8 +148,11 @@ const sceneText: Solve = (prompt, passage) => {
       /^what does the (\w+) (\w+) say/,
       (colour, kind) => find((t) => t.colour === colour && t.kind === kind).word,
     ],
+    [/^where is the word (\w+)/, (word) => place((t) => t.word === word)],
+    [/^where is the (\w+) \w+/, (colour) => place((t) => t.colour === colour)],
+    [/^what color is the word (left|right) of the (\w+)/, (side, colour) => beside(side, colour).colour],
     [/^what color is the word (\w+) on/, (word) => find((t) => t.word === word).colour],
-    [/^what is the word (left|right) of the (\w+)/, beside],
+    [/^what is the word (left|right) of the (\w+)/, (side, colour) => beside(side, colour).word],
     [/^what is the word (above|below) the (\w+)/, along],
     [/^what is the word (\w+) on/, (word) => find((t) => t.word === word).kind],
   ]);
@@ -156,6 +189,17 @@ const scenes: Solve = (prompt, passage) => {
   };
   return byRules(prompt, [
     [/^what color is the (\w+)\?/, (shape) => only((t) => t.shape === shape).colour],
+    [
+      /^where is the (\w+)\?/,
+      (shape) => {
+        const { row, column } = only((t) => t.shape === shape);
+        return `${["top", "middle", "bottom"][row]} ${["left", "center", "right"][column]}`;
+      },
+    ],
+    [
+      /^is there either an? (\w+) (\w+) or an? (\w+) (\w+), not both/,
+      (a, b, c, d) => yesNo((called(a, b) !== undefined) !== (called(c, d) !== undefined)),
+    ],
     [
       /^how many (\w+) shapes are there/,
       (colour) => String(things.filter((t) => t.colour === colour).length),

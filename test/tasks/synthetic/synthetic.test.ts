@@ -56,6 +56,26 @@ for (const synthetic of syntheticTasks) {
       }
     });
 
+    it("takes hops that are questions of their own, the last of them the question itself", () => {
+      for (const task of SPLITS.flatMap((split) => tasksOf(synthetic, split))) {
+        if (!task.hops) continue;
+        const { annotations = [] } = rasterOf(task);
+        const passage = synthetic.textDescription(task.annotation);
+        assert.ok(task.hops.length > 1, task.prompt);
+        for (const { prompt, answer, regions } of task.hops) {
+          assert.equal(SOLVERS[synthetic.name](prompt, passage), answer, `${prompt} — ${passage}`);
+          // Where one region shows the answer, its words say so.
+          for (const region of regions) assert.ok(annotations[region], `${prompt}: region ${region}`);
+          const words = annotations[regions[0]]?.words ?? [];
+          if (regions.length === 1 && !/^how many/.test(prompt) && words.length > 0)
+            for (const word of wordsOf(answer))
+              assert.ok(words.includes(word), `${prompt}: ${word} in ${words}`);
+        }
+        const last = task.hops[task.hops.length - 1];
+        assert.deepEqual([last.prompt, last.answer], [task.prompt, task.answers[0]]);
+      }
+    });
+
     it("asks further questions about a scene, of the types that it allows", () => {
       const random = seeded(4);
       const tasks = tasksOf(synthetic, "heldout");
@@ -199,7 +219,7 @@ describe("words", () => {
       const [few, all]: SyntheticTask<unknown>[] = [make({ words: 20 }), make()];
       assert.ok(few.vocabulary.length < all.vocabulary.length);
       for (const { answers } of drawTasks(few, { count: 200, split: "train" }))
-        assert.ok(few.vocabulary.includes(answers[0]), answers[0]);
+        for (const word of wordsOf(answers[0])) assert.ok(few.vocabulary.includes(word), word);
     }
   });
   it("are a thousand and more in all", () => assert.ok(syntheticVocabulary().length > 1000));
