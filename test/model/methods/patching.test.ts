@@ -175,7 +175,7 @@ describe("patching", () => {
     }
     await assert.rejects(
       steeringVectors(model, sets, ["blocks.0.attn.hook_pattern"]),
-      /has no steering vector/,
+      /has no mean over prompts/,
     );
     const stop = AbortSignal.abort(new Error("enough"));
     await assert.rejects(steeringVectors(model, sets, hooks, { signal: stop }), /enough/);
