@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import type { PreTrainedTokenizer } from "@huggingface/transformers";
 import { ModalscopeError } from "../../errors.js";
+import { BoundedTemplate } from "./chat-template.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { isFile, isObject, openFile, readJsonObject, readText, statOf } from "./files.js";
 import { readGgufHeader } from "./gguf/header.js";
 import { tokenizerOfGguf } from "./gguf/tokenizer.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 import { markTemplate } from "./tokenizer-files.js";
+import { withinTime } from "./within-time.js";
 
 /**
  * What is promised of a tokenizer: the heart of `PreTrainedTokenizer` of @huggingface/transformers, which it is and
@@ -73,7 +75,7 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
   const named = (transformers as unknown as Record<string, unknown>)[name];
   const Chosen = isTokenizerClass(named, base) ? named : base;
   try {
-    return new Chosen(files.json, files.config) as unknown as Tokenizer;
+    return bounded(new Chosen(files.json, files.config) as unknown as Tokenizer, path);
   } catch (error) {
     throw new ModalscopeError(
       `The tokenizer of ${path} cannot be built:`,
@@ -82,6 +84,32 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
       { cause: error },
     );
   }
+}
+
+/** Time for a text, in milliseconds: a hundred times what usual tokenizers take, and never less than five seconds. */
+const timeFor = (length: number): number => 5000 + length / 10;
+
+/** The same tokenizer, whose chat template and regular expressions come from a file and therefore have limits. */
+function bounded(tokenizer: Tokenizer, path: string): Tokenizer {
+  const templates = new Map<string, BoundedTemplate>();
+  // transformers.js looks its compiled templates up here, and compiles one only where there is none.
+  Object.assign(tokenizer, {
+    _compiled_template_cache: {
+      get(text: string): BoundedTemplate {
+        const template = templates.get(text) ?? new BoundedTemplate(text, path);
+        templates.set(text, template);
+        return template;
+      },
+    },
+  });
+  const { encode, decode } = tokenizer;
+  const what = `The tokenizer of ${path}`;
+  return Object.assign(tokenizer, {
+    encode: (...given: Parameters<Tokenizer["encode"]>) =>
+      withinTime(timeFor(given[0].length), what, () => encode.apply(tokenizer, given)),
+    decode: (...given: Parameters<Tokenizer["decode"]>) =>
+      withinTime(timeFor(given[0].length), what, () => decode.apply(tokenizer, given)),
+  });
 }
 
 type TokenizerClass = new (json: object, config: object) => PreTrainedTokenizer;
