@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ErrorContent, Output } from "../protocol/outputs.js";
 import { codeFrame } from "./code-frame.js";
-import { type CompilerThread, startCompiler } from "./compiler/thread.js";
+import { type CompilerProcess, startCompiler } from "./compiler/process.js";
 import { describeExit } from "./exit-reason.js";
 import { encodeFrame, frameReader } from "./frames.js";
 import type { Command, CompileResult, CompletionResult, IsComplete, Problem, Report } from "./messages.js";
@@ -72,7 +72,7 @@ export function openSession(options: SessionOptions): Session {
   return connect(options, compiler, child);
 }
 
-function connect(options: SessionOptions, compiler: CompilerThread, child: ChildProcess): Session {
+function connect(options: SessionOptions, compiler: CompilerProcess, child: ChildProcess): Session {
   const [, stdout, stderr, reports, commands] = child.stdio as [null, Readable, Readable, Readable, Writable];
   const outputsOf = new Map<number, ExecuteOptions["onOutput"]>();
   let running: Running | undefined;

@@ -1,20 +1,18 @@
-/** The compiler's thread: the sockets of the kernel answer while a cell compiles. */
+/** The compiler's process: the sockets of the kernel answer while a cell compiles. */
 import "../compile-cache.js";
-import { parentPort, workerData } from "node:worker_threads";
 import { createCompiler } from "./compiler.js";
-import type { CompilerAnswer, CompilerRequest } from "./thread.js";
+import type { CompilerAnswer, CompilerRequest } from "./process.js";
 import { warmUps } from "./warm-up.js";
 
-const port = parentPort;
-if (port === null) throw new Error("compiler/worker.js runs as a worker thread only.");
-const compiler = createCompiler((workerData as { folder: string }).folder);
+const compiler = createCompiler(process.argv[2]);
+process.send?.({ id: -1 } satisfies CompilerAnswer);
 
 /** So long nobody has asked anything before the next warm-up begins. */
 const idleMs = 100;
 const waiting = warmUps(compiler);
 let timer: NodeJS.Timeout | undefined;
 
-port.on("message", ({ id, method, args }: CompilerRequest) => {
+process.on("message", ({ id, method, args }: CompilerRequest) => {
   clearTimeout(timer);
   const answer = (() => {
     try {
@@ -23,9 +21,13 @@ port.on("message", ({ id, method, args }: CompilerRequest) => {
       return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
     }
   })();
-  port.postMessage(answer satisfies CompilerAnswer);
+  process.send?.(answer satisfies CompilerAnswer);
   timer = setTimeout(warmUp, idleMs);
 });
+// The session is gone, however it ended.
+process.on("disconnect", () => process.exit());
+// Ctrl-C in a terminal is for the session.
+process.on("SIGINT", () => {});
 
 function warmUp(): void {
   const next = waiting.shift();

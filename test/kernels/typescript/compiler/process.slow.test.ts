@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startCompiler } from "../../../../kernels/typescript/compiler/thread.js";
+import { startCompiler } from "../../../../kernels/typescript/compiler/process.js";
 import { temporaryFolder } from "../../temporary.js";
 import { within } from "../within.js";
 
 const folder = temporaryFolder();
 
 test("a compiler that runs out of memory says so, and is there again with the earlier cells", async () => {
-  const compiler = startCompiler(folder, { maxOldGenerationSizeMb: 320 });
+  const compiler = startCompiler(folder, ["--max-old-space-size=320"]);
   try {
     const first = await within(
       compiler.compile("const earlier: number = 1; interface Point { x: number }", "In[1]"),
