@@ -39,6 +39,7 @@ const smallHeap = [
   "--compact-on-every-full-gc",
   "--no-concurrent-recompilation",
   "--max-semi-space-size=8",
+  "--expose-gc",
 ];
 /** Node's exit code for a flag that it does not know. */
 const invalidFlag = 9;

@@ -1,5 +1,6 @@
 /** The compiler's process: the sockets of the kernel answer while a cell compiles. */
 import "../compile-cache.js";
+import { getHeapStatistics } from "node:v8";
 import { createCompiler } from "./compiler.js";
 import type { CompilerAnswer, CompilerRequest } from "./process.js";
 import { warmUps } from "./warm-up.js";
@@ -23,6 +24,7 @@ process.on("message", ({ id, method, args }: CompilerRequest) => {
   })();
   process.send?.(answer satisfies CompilerAnswer);
   timer = setTimeout(warmUp, idleMs);
+  if (method === "compile") setImmediate(collect, busyGarbage);
 });
 // The session is gone, however it ended.
 process.on("disconnect", () => process.exit());
@@ -31,10 +33,27 @@ process.on("SIGINT", () => {});
 
 function warmUp(): void {
   const next = waiting.shift();
-  if (next === undefined) return;
+  if (next === undefined) {
+    collect(idleGarbage);
+    return;
+  }
   next();
   // In turns, so that a cell that comes meanwhile waits for one of them only.
   timer = setTimeout(warmUp, 0);
+}
+
+/** Bytes of garbage that are collected while nobody asks, and after a compilation, while the cell runs. */
+const idleGarbage = 48 * 2 ** 20;
+const busyGarbage = 96 * 2 ** 20;
+let live = Number.POSITIVE_INFINITY;
+
+/** V8 by itself would let the heap grow to several times what is alive in it. */
+function collect(garbage: number): void {
+  const used = getHeapStatistics().used_heap_size;
+  live = Math.min(live, used);
+  if (used - live < garbage) return;
+  globalThis.gc?.();
+  live = getHeapStatistics().used_heap_size;
 }
 
 // The first check reads the libraries' declarations; it need not wait for the first cell.
