@@ -1,4 +1,5 @@
 import { inspect, types } from "node:util";
+import type { Display } from "../../../lib/display.js";
 import type { DisplayContent, MimeBundle } from "../../protocol/outputs.js";
 import {
   apply,
@@ -13,15 +14,6 @@ import {
   toObject,
 } from "../intrinsics.js";
 import { sendOutput } from "./runs.js";
-
-/** Value of `globalThis[Symbol.for("modalscope.display")]` in a cell. */
-export interface Display {
-  /** Shows a MIME bundle; with a `displayId` it can be updated later. */
-  display(bundle: MimeBundle, options?: { metadata?: Record<string, unknown>; displayId?: string }): void;
-  update(displayId: string, bundle: MimeBundle, metadata?: Record<string, unknown>): void;
-  /** Clears the cell's output; with `wait`, only when the next output comes. */
-  clear(wait?: boolean): void;
-}
 
 export const display: Display = {
   display(bundle, { metadata = {}, displayId } = {}) {

@@ -1,0 +1,14 @@
+/** What a kernel offers to the code in its cells, at `globalThis[Symbol.for("modalscope.display")]`. */
+
+/** A result in several forms, by MIME type; the client takes the richest that it can draw. */
+export type Bundle = Record<string, unknown>;
+
+/** Outputs of the cell that runs. */
+export interface Display {
+  /** Shows a bundle; with a `displayId` it can be updated later. */
+  display(bundle: Bundle, options?: { metadata?: Record<string, unknown>; displayId?: string }): void;
+  /** Replaces what `display` showed under this id. */
+  update(displayId: string, bundle: Bundle, metadata?: Record<string, unknown>): void;
+  /** Empties the cell's output; with `wait`, when the next output arrives. */
+  clear(wait?: boolean): void;
+}

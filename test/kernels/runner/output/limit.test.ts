@@ -1,0 +1,100 @@
+/** Runs whose output is more than a notebook can hold, and outputs that are links. */
+import assert from "node:assert/strict";
+import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { runNotebook } from "../../../../kernels/runner/index.js";
+import { joined } from "../../../../lib/notebook/index.js";
+import { temporaryFolder } from "../../temporary.js";
+import { command, load, writeNotebook } from "../support.js";
+
+const folder = temporaryFolder();
+/** 100 kB each; 20,000 make the 2 GB that no string holds. */
+const prints = Number(process.env.MODALSCOPE_ROUNDS ?? 50);
+
+function writeText(path: string, text: string): string {
+  writeFileSync(path, text);
+  return path;
+}
+
+test("a cell that prints without end is cut, ends as any other, and the next one has its result", async () => {
+  const input = writeNotebook(join(folder, "prints.ipynb"), [
+    `const line = "x".repeat(99_999); for (let i = 0; i < ${prints}; i++) console.log(line);`,
+    "'after'",
+  ]);
+  const output = join(folder, "printed.ipynb");
+  const { status } = await runNotebook({ input, output, maxOutput: 1e6 });
+  assert.equal(status, "completed");
+  assert.ok(statSync(output).size < 1.1e6, `${statSync(output).size} bytes`);
+  const [first, second] = load(output).cells;
+  const last = first.outputs?.at(-1);
+  assert.ok(last?.output_type === "stream" && /cut here.*1\.0 MB for one cell/.test(joined(last.text)));
+  assert.equal(second.outputs?.[0].output_type, "execute_result");
+});
+
+test("--max-output takes a size", async () => {
+  writeNotebook(join(folder, "few.ipynb"), ["console.log('y'.repeat(5000))"]);
+  const args = ["run", "few.ipynb", "few-out.ipynb", "--max-output"];
+  assert.equal((await command([...args, "2kB"], { cwd: folder })).code, 0);
+  assert.match(readFileSync(join(folder, "few-out.ipynb"), "utf8"), /limit of 2\.0 kB/);
+  assert.equal((await command([...args, "much"], { cwd: folder })).code, 2);
+});
+
+test("an output that is a link to a file not there yet is written through it", async () => {
+  const input = writeNotebook(join(folder, "linked.ipynb"), ["1 + 1"]);
+  mkdirSync(join(folder, "store"));
+  symlinkSync("store/real.ipynb", join(folder, "link.ipynb"));
+  for (let round = 0; round < 2; round++) {
+    const { status } = await runNotebook({ input, output: join(folder, "link.ipynb") });
+    assert.equal(status, "completed");
+    assert.ok(lstatSync(join(folder, "link.ipynb")).isSymbolicLink());
+    assert.equal(load(join(folder, "store", "real.ipynb")).metadata.papermill?.status, "completed");
+  }
+});
+
+test("a notebook with only a language finds its kernel", async () => {
+  const input = writeNotebook(join(folder, "bare.ipynb"), ["2 * 3"]);
+  const notebook = load(input);
+  notebook.metadata = { language_info: { name: "typescript" } };
+  const { status } = await runNotebook({
+    input: writeText(join(folder, "language.ipynb"), JSON.stringify(notebook)),
+    output: join(folder, "language-out.ipynb"),
+  });
+  assert.equal(status, "completed");
+  notebook.metadata = { language_info: { name: "julia" } };
+  const julia = writeText(join(folder, "julia.ipynb"), JSON.stringify(notebook));
+  await assert.rejects(
+    runNotebook({ input: julia, output: "-" }),
+    /no kernelspec; its language is julia.*--kernel/,
+  );
+});
+
+test("a value that -p cannot express is refused with the way to write it", async () => {
+  const cell = { source: "let ks: number[] = [1];\nlet a = 0;\nlet o = { k: 1 };", tags: ["parameters"] };
+  writeNotebook(join(folder, "given.ipynb"), [cell]);
+  const given: [string, string, RegExp][] = [
+    ["ks", "[13, 5]", /-y '\{ks: \[13, 5\]\}'/],
+    ["a", "NaN", /-y '\{a: \.nan\}'/],
+    ["a", "-Infinity", /-y '\{a: -\.inf\}'/],
+    ["o", "{k: 2}", /-y '\{o: \{k: 2\}\}'/],
+  ];
+  for (const [name, value, way] of given) {
+    const { code, stderr } = await command(["run", "given.ipynb", "x.ipynb", "-p", name, value], {
+      cwd: folder,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, way);
+    const yaml = /-y '(.*)'/.exec(stderr)?.[1] ?? "";
+    const again = await command(["run", "given.ipynb", "x.ipynb", "-y", yaml, "--prepare-only"], {
+      cwd: folder,
+    });
+    assert.equal(again.code, 0, again.stderr);
+  }
+});
+
+test("a run that could not be saved says how far it came", async () => {
+  writeNotebook(join(folder, "full.ipynb"), ["1", "throw new Error('late')", "3"]);
+  const { code, stderr } = await command(["run", "full.ipynb", "/dev/full"], { cwd: folder });
+  assert.equal(code, 1);
+  assert.match(stderr, /no room left.*was failed \(Error: late\), with 1 of 3 code cells done/);
+});
