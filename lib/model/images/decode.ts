@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Metadata } from "sharp";
 import { ModalscopeError } from "../../errors.js";
+import { checkFormat } from "./formats.js";
 import { checkRaster, type RgbImage } from "./raster.js";
 
 export type { RgbImage } from "./raster.js";
@@ -38,6 +39,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     return source;
   }
   const { name, input } = await open(source);
+  checkFormat(name, input, FORMATS);
   const sharp = await libvips();
   const file = await reading(name, () =>
     sharp(input, { limitInputPixels: false, failOn: "error" }).metadata(),
@@ -116,7 +118,7 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
     throw new ModalscopeError(
       `${name} cannot be read as an image.`,
       why.endsWith(".") ? why : `${why}.`,
-      "The file is damaged, or not an image.",
+      `The file is damaged, or of a format that is not read; read are ${FORMATS.join(", ")}.`,
       { cause },
     );
   }

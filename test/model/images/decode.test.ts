@@ -72,7 +72,7 @@ describe("images that cannot be read", () => {
 
   it("or drawings", async () => {
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>';
-    await refuses(Buffer.from(svg), /format svg/);
+    await refuses(Buffer.from(svg), /format SVG/);
   });
 
   it("or decoded pictures whose sizes are wrong", async () => {
