@@ -77,21 +77,21 @@ export function buildPiece(
   variant: GraphVariant = {},
   x?: Node,
 ): GraphModule {
-  const taps = new Map<string, Node>();
-  const before = new Map<string, Node>();
+  const hookPoints = new Map<string, Node>();
+  const preEdit = new Map<string, Node>();
   const prefix = weightPrefix(family, id);
   const ctx: ModuleContext = {
     hook(name, value) {
       const hooked = applied(name, value, variant);
-      taps.set(name, hooked);
-      if (hooked !== value) before.set(name, value);
+      hookPoints.set(name, hooked);
+      if (hooked !== value) preEdit.set(name, value);
       return hooked;
     },
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
     mixture(stream, x, weights, experts) {
       if (variant.dense) return add(stream, ctx.hook("hook_mlp_out", denseMixture(ctx, x, weights, experts)));
-      taps.set(EXPERT_INPUT, x);
+      hookPoints.set(EXPERT_INPUT, x);
       return stream;
     },
   };
@@ -100,8 +100,8 @@ export function buildPiece(
   return {
     x: source,
     out: compute({ family, config, variant }, id, ctx, source),
-    hookPoints: taps,
-    preEdit: before,
+    hookPoints,
+    preEdit,
   };
 }
 
