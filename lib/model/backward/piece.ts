@@ -21,17 +21,9 @@ import {
   resolveInnerEdits,
   runSession,
   shapeOf,
-  withPiece,
 } from "../engine/index.js";
-import { buildPiece, type GraphVariant, HEAD, type PieceId } from "../families/index.js";
-import {
-  attentionOf,
-  blockFeeds,
-  finalNorm,
-  NORMALIZED,
-  pickColumns,
-  type Stream,
-} from "../forward/index.js";
+import { buildPiece, type GraphVariant, type PieceId } from "../families/index.js";
+import { attentionOf, type Stream } from "../forward/index.js";
 import {
   cotangentOf,
   derivativeBy,
@@ -42,8 +34,6 @@ import {
   pullback,
 } from "../graph/index.js";
 import { axesOf, type Hook } from "../hooks/index.js";
-import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/index.js";
-import { vjpExperts } from "./experts.js";
 
 /** Hooks of a backward pass. */
 export interface BackwardHooks {
@@ -83,34 +73,6 @@ export function backwardContext(
     frozen,
     frozenValues,
   };
-}
-
-/** The cotangent (targets, batch, time, hidden_size) at a block's input x, from that at its output. */
-export async function vjpBlock(back: BackwardContext, layer: number, x: Tensor, g: Tensor): Promise<Tensor> {
-  const feeds = blockFeeds(back, layer, { pass: back.pass, x, attention: back.attention });
-  const experts = await vjpBlockExperts(back, layer, feeds, g);
-  return vjpPiece(back, layer, feeds, { out: g, ...experts });
-}
-
-/**
- * The cotangent (targets, batch, time, hidden_size) at the final norm's input, from that of logits at some columns:
- * the head's matrix is pulled through at these alone, the norm at all.
- */
-export async function vjpHead(
-  back: BackwardContext,
-  x: Tensor,
-  columns: readonly (readonly number[])[],
-  g: Tensor,
-): Promise<Tensor> {
-  const { engine, pass } = back;
-  const normalized = await finalNorm(back, pass, x);
-  const variant = { frozen: [NORMALIZED] };
-  const request = backwardGraph(engine, HEAD, { wrt: [NORMALIZED], frozen: [], from: ["out"], variant });
-  const feeds = { [frozenInput(NORMALIZED)]: pickColumns(normalized, columns), [cotangentOf("out")]: g };
-  const d = derivativeBy(NORMALIZED);
-  const results = await engine.pool.use(request, (session) => runSession(engine, session, feeds, [d]));
-  const spread = scatterPositions(results[d], columns, pass.seqLength);
-  return vjpPiece(back, HEAD, { x }, { [NORMALIZED]: spread }, { only: "hookPoints" });
 }
 
 /**
@@ -234,67 +196,6 @@ export function backwardGraph(
   return { key: `back ${id} ${JSON.stringify(graph)}`, build, prepack: false };
 }
 
-/**
- * Cotangents by the inputs of a sparse block's experts, which arrive in the block's own graph; none where there are no
- * experts, or where their sum is a constant.
- */
-async function vjpBlockExperts(
-  back: BackwardContext,
-  layer: number,
-  feeds: Feeds,
-  g: Tensor,
-): Promise<Feeds> {
-  const { engine, pass, plan, gradients } = back;
-  if (!engine.family.experts?.(engine.config, layer)) return {};
-  const hookOf = (local: string): Hook => engine.hooks.find((h) => h.piece === layer && h.local === local)!;
-  const [sum, post] = [hookOf(MLP_OUT), hookOf(EXPERT_POST)];
-  if (back.wrt.includes(sum)) gradients.set(sum.name, g);
-  if (back.frozen.includes(sum)) {
-    if (back.wrt.includes(post)) throw nothingDepends(post.name);
-    return {};
-  }
-  const { variant, inputs } = await resolveInnerEdits(back, layer, feeds, pass);
-  const read = await withPiece(engine, layer, variant, (session) =>
-    runSession(engine, session, { ...feeds, ...inputs }, [EXPERT_INPUT, EXPERT_WEIGHTS]),
-  );
-  const values = { input: read[EXPERT_INPUT], weights: read[EXPERT_WEIGHTS] };
-  const cotangent = vjpEdits(g, sum, plan.get(sum.name) ?? [], pass);
-  const d = await vjpExperts(back, layer, values, cotangent, back.frozen.includes(post));
-  if (back.wrt.includes(post)) gradients.set(post.name, d.post);
-  return { [EXPERT_INPUT]: d.input, [EXPERT_WEIGHTS]: d.weights };
-}
-
-function recordGradient({ gradients, wrt }: BackwardContext, name: string, g: Tensor): void {
-  if (wrt.some((h) => h.name === name)) gradients.set(name, g);
-}
-
-/** Pulls a cotangent through a hook of the stream, whose gradient it is; zero where the stream is frozen. */
-export function vjpStream(back: BackwardContext, name: string, g: Tensor): Tensor {
-  recordGradient(back, name, g);
-  if (back.frozen.some((h) => h.name === name)) {
-    return { data: zerosLike(g.data, g.data.length), shape: g.shape };
-  }
-  const edits = back.plan.get(name);
-  return edits ? vjpEdits(g, back.engine.hooks.find((h) => h.name === name)!, edits, back.pass) : g;
-}
-
-function nothingDepends(name: string): ModalscopeError {
+export function nothingDepends(name: string): ModalscopeError {
   return new ModalscopeError(`Nothing depends on "${name}" here.`, "What it leads to is frozen.");
-}
-
-/** Puts (targets, batch, n, d) at its columns in zeros (targets, batch, time, d). */
-function scatterPositions(g: Tensor, columns: readonly (readonly number[])[], time: number): Tensor {
-  const [count, size, n, width] = g.shape;
-  const data = zerosLike(g.data, count * size * time * width);
-  for (let m = 0; m < count; m++) {
-    for (let b = 0; b < size; b++) {
-      columns[b].forEach((column, i) => {
-        const from = ((m * size + b) * n + i) * width;
-        const to = ((m * size + b) * time + column) * width;
-        // A column may be named twice: its derivatives add up.
-        for (let j = 0; j < width; j++) data[to + j] += g.data[from + j];
-      });
-    }
-  }
-  return { data, shape: [count, size, time, width] };
 }

@@ -15,7 +15,8 @@ import {
   type VisionRows,
   visionRows,
 } from "../vision/index.js";
-import { type BackwardContext, vjpPiece, vjpStream } from "./piece.js";
+import { vjpStream } from "./block.js";
+import { type BackwardContext, vjpPiece } from "./piece.js";
 
 /** Point where features enter the language model: at the image tokens, or after a block. */
 export type InjectionPoint = "hook_embed" | number;

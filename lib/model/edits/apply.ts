@@ -1,18 +1,10 @@
 /** Applies edits: to values, and as inputs of a block's graph. */
 import { ModalscopeError } from "../../errors.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
-import { fillPadding, keyCount, type Pass, type Positions } from "../batch/index.js";
+import { fillPadding, type Pass, type Positions } from "../batch/index.js";
 import { axesOf, type Hook, overKeys } from "../hooks/index.js";
 import type { Edit } from "./edit.js";
-import {
-  type Affine,
-  affineOf,
-  type BoundEdit,
-  type Cell,
-  isProjection,
-  multiplyCell,
-  transform,
-} from "./values.js";
+import { affineOf, type BoundEdit, type Cell, multiplyCell, transform } from "./values.js";
 
 /** The cells of a hook's tensor that an edit holds at in this pass. */
 export function cellsOf(hook: Hook, shape: readonly number[], placed: BoundEdit, pass: Pass): Cell[] {
@@ -50,7 +42,7 @@ export function cellsOf(hook: Hook, shape: readonly number[], placed: BoundEdit,
 }
 
 /** Absolute columns of this pass at which an edit holds, by row: tokens only. */
-function columnsOf({ edit, valueRowOf }: BoundEdit, pass: Pass): number[][] {
+export function columnsOf({ edit, valueRowOf }: BoundEdit, pass: Pass): number[][] {
   return resolveColumns(edit.positions, valueRowOf, pass).map((row, b) => {
     if (row === "all") return [...pass.tokenPositions[b]];
     const tokens = new Set(pass.tokenPositions[b]);
@@ -107,18 +99,8 @@ export function applyEdits(
   return out;
 }
 
-/** Cotangents (targets, …the hook's shape), zero at keys that are padding. */
-export function withoutPaddedKeys(g: Tensor, hook: Hook, pass: Pass): Tensor {
-  const [targets, ...shape] = g.shape;
-  const size = sizeOf(shape);
-  atPaddedKeys(hook, pass, shape, (i) => {
-    for (let m = 0; m < targets; m++) g.data[m * size + i] = 0;
-  });
-  return g;
-}
-
 /** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
-function atPaddedKeys(
+export function atPaddedKeys(
   hook: Hook,
   { keyMask }: Pass,
   shape: readonly number[],
@@ -158,44 +140,6 @@ function applyFunction(x: Tensor, hook: Hook, placed: BoundEdit, pass: Pass): Te
   return { data, shape: x.shape };
 }
 
-/**
- * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them. Nothing passes
- * `apply` and `resample`.
- */
-export function vjpEdits(g: Tensor, hook: Hook, edits: readonly BoundEdit[], pass: Pass): Tensor {
-  const [targets, ...shape] = g.shape;
-  const size = sizeOf(shape);
-  const width = shape[shape.length - 1];
-  const data = g.data.slice();
-  for (let m = 0; m < targets; m++) {
-    const own = data.subarray(m * size, (m + 1) * size);
-    for (const placed of [...edits].reverse()) {
-      if (placed.edit.kind === "blockAttention") continue;
-      const cells = cellsOf(hook, shape, placed, pass);
-      const linear = linearPart(placed);
-      // A mean and a projection are their own transposes.
-      if (!linear)
-        transform({ data: own, shape }, cells, { ...placed, edit: withoutShift(placed.edit) }, width);
-      else for (const cell of cells) multiplyCell(linear(width), cell, own, width);
-    }
-    atPaddedKeys(hook, pass, shape, (i) => {
-      own[i] = g.data[m * size + i];
-    });
-  }
-  return { data, shape: g.shape };
-}
-
-/** An edit's derivative by x where that is a factor for each element. */
-function linearPart(placed: BoundEdit): ((width: number) => Affine) | undefined {
-  const { kind } = placed.edit;
-  if (kind === "mean" || isProjection(placed.edit)) return undefined;
-  return (width) => ({ factor: affineOf(placed, width)?.factor ?? 0 });
-}
-
-function withoutShift(edit: Edit): Edit {
-  return isProjection(edit) ? { ...edit, plus: undefined } : edit;
-}
-
 /** True for edits that the graph can apply itself, x · scale + shift, without the value. */
 export function isAffine(edits: readonly BoundEdit[]): boolean {
   return edits.every(({ edit }) => ["fill", "add", "scale", "noise", "blockAttention"].includes(edit.kind));
@@ -232,43 +176,4 @@ export function affineInputs(
 export function replacementInputs(x: Tensor): { scale: Tensor; shift: Tensor } {
   const scale = { data: zerosLike(x.data, 1), shape: x.shape.map(() => 1) };
   return { scale, shift: x };
-}
-
-/** Queries and keys that the mask edits of a pass hide from each other, in the pass's own columns. */
-export function maskedPairs(
-  edits: readonly BoundEdit[],
-  pass: Pass,
-): { row: number; head: number | "all"; query: number; key: number }[] {
-  const pairs: { row: number; head: number | "all"; query: number; key: number }[] = [];
-  const keys = keyCount(pass);
-  for (const placed of edits) {
-    const { edit, valueRowOf } = placed;
-    if (edit.kind !== "blockAttention") continue;
-    if (edit.phase !== undefined && edit.phase !== "both" && edit.phase !== pass.phase) continue;
-    const queries = columnsOf(placed, pass);
-    const everything = allColumns(pass);
-    const hidden = resolveColumns(edit.to, valueRowOf, pass).map((row, b) =>
-      row === "all" ? everything[b] : row,
-    );
-    for (let row = 0; row < pass.size; row++) {
-      if (valueRowOf(row) === undefined) continue;
-      for (const column of queries[row]) {
-        for (const key of hidden[row]) {
-          if (key >= keys) continue;
-          for (const head of edit.heads ?? (["all"] as const)) {
-            pairs.push({ row, head, query: column - pass.start, key });
-          }
-        }
-      }
-    }
-  }
-  return pairs;
-}
-
-function allColumns(pass: Pass): number[][] {
-  const { size, keyMask } = pass;
-  const keys = keyCount(pass);
-  return Array.from({ length: size }, (_, b) =>
-    Array.from({ length: keys }, (_, k) => k).filter((k) => keyMask[b * keys + k] === 1),
-  );
 }

@@ -1,15 +1,7 @@
 /** Changes of activations as data, and how a run applies them. */
 
-export {
-  affineInputs,
-  applyEdits,
-  isAffine,
-  maskedPairs,
-  replacementInputs,
-  resolveColumns,
-  vjpEdits,
-  withoutPaddedKeys,
-} from "./apply.js";
+export { affineInputs, applyEdits, isAffine, replacementInputs, resolveColumns } from "./apply.js";
+export { maskedPairs } from "./attention.js";
 export * as edit from "./edit.js";
 export {
   at,
@@ -31,3 +23,4 @@ export {
   planFromRow,
   readsOtherRows,
 } from "./plan.js";
+export { vjpEdits, withoutPaddedKeys } from "./vjp.js";

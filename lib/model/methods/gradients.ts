@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ModalscopeError } from "../../errors.js";
 import {
   checkOptions,
   integers,
@@ -25,7 +24,7 @@ import {
 } from "../backward/index.js";
 import type { Batch, Pass, Positions } from "../batch/index.js";
 import { type ActivationCache, captureShapes } from "../captures/index.js";
-import { type Edit, type Edits, fill, type Plan } from "../edits/index.js";
+import type { Edits } from "../edits/index.js";
 import { backwardBytes, ELEMENT_BYTES, type Engine, floats, type MemoryDemand } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import {
@@ -38,10 +37,10 @@ import {
   runDemand,
   runRange,
 } from "../forward/index.js";
-import { type Hook, isVisual, matchHooks, matchRunning, reaches } from "../hooks/index.js";
+import { type Hook, isVisual, matchRunning, reaches } from "../hooks/index.js";
 import type { Model } from "../model.js";
-import { EXPERT_INDICES, EXPERT_POST } from "../nn/index.js";
 import { passFor } from "../vision/index.js";
+import { checkDifferentiable, editsWithFrozen, type FrozenHook, frozenHooks } from "./differentiable.js";
 import type { Metric } from "./metrics.js";
 
 export interface GradientOptions extends TaskOptions {
@@ -68,13 +67,6 @@ const GRADIENT_OPTIONS: OptionChecks<GradientOptions> = {
   skipLayers: integers,
   frozen: list,
 };
-
-/** A hook held at a value, such as another run's. */
-export interface FrozenHook {
-  readonly hook: string;
-  /** Of the hook's shape; what it has at padding does not count. */
-  readonly value: Tensor;
-}
 
 export interface Gradients {
   /** By metric, one number per row. */
@@ -183,68 +175,6 @@ async function vjpBlocks(
   if (engine.family.names.positions) vjpStream(back, "hook_pos_embed", g);
   arriving.set("hook_embed", vjpStream(back, "hook_embed", g));
   return arriving;
-}
-
-function frozenHooks(
-  { hooks }: Engine,
-  given: NonNullable<GradientOptions["frozen"]>,
-  counted: (hook: Hook) => Pass,
-): Omit<Required<BackwardHooks>, "wrt"> {
-  const values = new Map<string, Tensor>();
-  const frozen = given.flatMap((one) => {
-    if (typeof one === "string" || one instanceof RegExp) return matchHooks(hooks, one);
-    const found = matchHooks(hooks, one.hook);
-    for (const hook of found) {
-      const [[, shape]] = captureShapes(hook, { hook: hook.name }, counted(hook));
-      if (shape.join() !== one.value.shape.join() || sizeOf(shape) !== one.value.data.length) {
-        throw new ModalscopeError(
-          `The value for "${hook.name}" has the shape (${one.value.shape.join(", ")}).`,
-          `In this batch the hook has (${shape.join(", ")}).`,
-        );
-      }
-      values.set(hook.name, one.value);
-    }
-    return found;
-  });
-  return { frozen, frozenValues: values };
-}
-
-/** The edits, and after them the values of frozen hooks. */
-function editsWithFrozen(edits: Edits, values: ReadonlyMap<string, Tensor>): Edits {
-  const all: Record<string, Edit | readonly Edit[]> = { ...edits };
-  for (const [name, value] of values) {
-    delete all[name];
-    all[name] = fill(value);
-  }
-  return all;
-}
-
-/** @throws ModalscopeError for a hook that is a choice, or an edit that no gradient passes */
-function checkDifferentiable({ hooks }: Engine, wanted: readonly Hook[], plan: Plan): void {
-  for (const { name, local } of wanted) {
-    if (local === EXPERT_INDICES) {
-      throw new ModalscopeError(
-        `There is no derivative by "${name}".`,
-        "It says which experts were chosen, which is taken as a constant.",
-        "Ask for mlp.hook_expert_weights or mlp.hook_router_logits.",
-      );
-    }
-  }
-  const first = Math.min(...wanted.map((h) => hooks.indexOf(h)));
-  for (const hook of hooks.slice(first + 1)) {
-    const opaque = plan.get(hook.name)?.find(({ edit }) => isOpaque(hook, edit));
-    if (!opaque) continue;
-    throw new ModalscopeError(
-      `No gradient passes the edit "${opaque.edit.kind}" at "${hook.name}".`,
-      `"${hooks[first].name}" comes before it.`,
-      "Replace the value by one that is captured, which is a constant, or differentiate by hooks after it.",
-    );
-  }
-}
-
-/** Experts' inner values are edited between two graphs of each expert, which are not differentiated apart. */
-function isOpaque(hook: Hook, { kind }: Edit): boolean {
-  return kind === "apply" || kind === "resample" || (hook.local === EXPERT_POST && !hook.inside);
 }
 
 function gradientBytes({ float }: Engine, hooks: readonly Hook[], counted: (hook: Hook) => Pass): number {

@@ -1,6 +1,7 @@
 /** Methods of the literature, as functions over a model. */
 export { type Attribution, directLogitAttribution } from "./attribution.js";
-export { type FrozenHook, type GradientOptions, type Gradients, gradients } from "./gradients.js";
+export type { FrozenHook } from "./differentiable.js";
+export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
 export { type MeanOptions, meanOf } from "./means.js";
 export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
 export {
