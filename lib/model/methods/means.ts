@@ -66,7 +66,7 @@ export async function hookMeans(
   const ofKeys = hooks.flatMap((pattern) => matchHooks(model.engine.hooks, pattern)).find(overKeys);
   if (ofKeys) {
     throw new ModalscopeError(
-      `"${ofKeys.name}" has no mean over prompts, and so no steering vector.`,
+      `"${ofKeys.name}" has no mean over prompts.`,
       "Its elements are keys, which are others in each prompt.",
     );
   }

@@ -35,12 +35,12 @@ for (const variant of [
 
     it("are swept as separate runs go, edits of what is seen included", async () => {
       const { model, batch } = await opened();
-      const last = batch.visual.map((columns) => columns[columns.length - 1] ?? 0);
+      const last = batch.visual.map((columns) => columns.slice(-1));
       const edits: Edits[] = [
         {},
         { hook_embed: edit.fill(0, { positions: batch.visual }) },
         {
-          hook_embed: edit.noise(0.5, { seed: 1, positions: last.map((c) => [c]) }),
+          hook_embed: edit.noise(0.5, { seed: 1, positions: last }),
         },
         { "vision.blocks.0.hook_resid_post": edit.scale(0.5) },
         {
