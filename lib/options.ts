@@ -75,7 +75,11 @@ export const record: OptionCheck = optional(
   "an object",
   (v) => typeof v === "object" && v !== null && !Array.isArray(v),
 );
-export const abortSignal: OptionCheck = optional("an AbortSignal", (v) => v instanceof AbortSignal);
+/** By its members: a signal may come from another realm. */
+export const abortSignal: OptionCheck = optional(
+  "an AbortSignal",
+  (v) => typeof v === "object" && v !== null && "aborted" in v && "throwIfAborted" in v,
+);
 export const tensorLike: OptionCheck = optional("a tensor { data, shape }", isTensor);
 
 export const oneOf = (...values: readonly (string | boolean)[]): OptionCheck =>
