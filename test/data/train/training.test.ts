@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -88,17 +88,19 @@ const options = (name: string): Parameters<typeof trainRecipe>[1] => ({
 
 const weights = (name: string): Buffer => readFileSync(join(folder, name, "model.safetensors"));
 
-/** Stops a training before a step. */
-function stopBefore(step: number): AbortSignal {
+/** Does something before each step of a training. */
+function beforeSteps(act: (step: number) => void): AbortSignal {
   let asked = 0;
   const { signal } = new AbortController();
-  Object.defineProperty(signal, "throwIfAborted", {
-    value() {
-      if (asked++ === step) throw new Error("stopped");
-    },
-  });
+  Object.defineProperty(signal, "throwIfAborted", { value: () => act(asked++) });
   return signal;
 }
+
+/** Stops a training before a step. */
+const stopBefore = (step: number): AbortSignal =>
+  beforeSteps((now) => {
+    if (now === step) throw new Error("stopped");
+  });
 
 describe("training a recipe", () => {
   before(() => trainRecipe(small, options("whole")));
@@ -138,6 +140,25 @@ describe("training a recipe", () => {
     await trainRecipe(small, options("killed"));
     assert.ok(!existsSync(half));
     assert.ok(weights("killed").equals(weights("whole")));
+  });
+
+  it("says that a save failed, keeps the one of before, and ends where it would have", async (t) => {
+    const said = t.mock.method(console, "error", () => undefined);
+    const state = join(folder, "unsaved-work", "state.safetensors");
+    // A folder in its place is refused as a full disk is: when the file is to appear.
+    const signal = beforeSteps((step) => {
+      if (step === 1) {
+        renameSync(state, `${state}.kept`);
+        mkdirSync(join(state, "in the way"), { recursive: true });
+      } else if (step === 3) {
+        rmSync(state, { recursive: true });
+        renameSync(`${state}.kept`, state);
+      }
+    });
+    await trainRecipe(small, { ...options("unsaved"), signal });
+    assert.equal(said.mock.callCount(), 2);
+    assert.match(String(said.mock.calls[0].arguments[0]), /save of before is kept, and training goes on/);
+    assert.ok(weights("unsaved").equals(weights("whole")));
   });
 
   it("leaves the checkpoint of before in its place until all is done", async () => {
