@@ -1,7 +1,7 @@
 /**
  * The names of a first session: checkpoints, runs, edits, the methods over them, and the figures that show
- * their results. The rest has subpaths: `modalscope/analysis`, `/tasks`, `/studies`, `/plot`, `/onnx`, `/runner`
- * and `/tfjs`.
+ * their results. The rest has subpaths: `modalscope/methods`, `/analysis`, `/tasks`, `/studies`, `/plot`, `/onnx`,
+ * `/runner` and `/tfjs`.
  * @packageDocumentation
  */
 export { ModalscopeError } from "./errors.js";

@@ -28,6 +28,7 @@ describe("the public names", () => {
     assert.deepEqual(entries.map((entry) => entry.replace("modalscope", "")).sort(), [
       "",
       "/analysis",
+      "/methods",
       "/onnx",
       "/plot",
       "/runner",

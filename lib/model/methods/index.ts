@@ -1,9 +1,45 @@
-/** Methods of the literature, as functions over a model. */
+/**
+ * Methods of the literature, as functions over a model: `import { truncation } from "modalscope/methods"`.
+ * @packageDocumentation
+ */
 export { type Attribution, directLogitAttribution } from "./attribution.js";
+export {
+  type Corruption,
+  type CorruptionEdits,
+  corruptionEdits,
+  type Injections,
+} from "./corruptions.js";
 export type { FrozenHook } from "./differentiable.js";
+export {
+  type ChoiceOptions,
+  type Expert,
+  type ExpertChoices,
+  expertChoices,
+  expertSilencing,
+  type SilencingOptions,
+  silenceExperts,
+} from "./experts.js";
+export { type AttentionFlow, attentionFlow, type FlowOptions } from "./flow.js";
 export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
+export { type AttentionRoute, type RouteEnds, routeEnds, type TokenGroup } from "./groups.js";
+export {
+  attentionKnockouts,
+  FLOW_ROUTES,
+  type KnockoutOptions,
+  type Knockouts,
+  relativeChange,
+  windowAround,
+} from "./knockouts.js";
 export { type MeanOptions, meanOf } from "./means.js";
-export { logit, logitDifference, logProb, logSumExp, type Metric, type Tokens } from "./metrics.js";
+export {
+  firstTokenRight,
+  logit,
+  logitDifference,
+  logProb,
+  logSumExp,
+  type Metric,
+  type Tokens,
+} from "./metrics.js";
 export {
   activationPatching,
   attributionPatching,
@@ -23,4 +59,12 @@ export {
   type SweepResult,
   sweep,
 } from "./sweep.js";
+export {
+  type LayerCurves,
+  restoration,
+  type TracingOptions,
+  type TruncatedAnswersOptions,
+  truncatedAnswers,
+  truncation,
+} from "./truncation.js";
 export { unembedding } from "./unembedding.js";

@@ -1,6 +1,13 @@
 /** Means of activations over prompts. */
 import { ModalscopeError } from "../../errors.js";
-import { callback, checkOptions, integer, positions, TASK_OPTIONS } from "../../options.js";
+import {
+  callback,
+  checkOptions,
+  integer,
+  type OptionChecks,
+  positions,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Positions, Prompt } from "../batch/index.js";
@@ -30,26 +37,42 @@ export async function meanOf(
   hook: string,
   options: MeanOptions = {},
 ): Promise<Tensor> {
-  checkOptions("meanOf", options, { ...TASK_OPTIONS, positions: positionsOrFunction, batchSize: integer(1) });
+  checkOptions("meanOf", options, MEAN_OPTIONS);
+  const means = await meansOf(model, prompts, [hook], options);
+  if (means.size !== 1)
+    throw new ModalscopeError(`"${hook}" names ${means.size} hooks.`, "An edit's mean is of one.");
+  return [...means.values()][0];
+}
+
+/**
+ * As `meanOf`, of several hooks from one run of the prompts.
+ * @returns hook → (width), or (heads, width) where the hook has heads
+ */
+export async function meansOf(
+  model: Model,
+  prompts: readonly Prompt[],
+  hooks: readonly string[],
+  options: MeanOptions = {},
+): Promise<Map<string, Tensor>> {
   const { positions: where = "all", batchSize = 16, onProgress, signal } = options;
   if (prompts.length === 0)
     throw new ModalscopeError("meanOf is given no prompts.", "There is no mean of nothing.");
-  const parts: { readonly mean: Tensor; readonly rows: number }[] = [];
+  const parts = new Map<string, { readonly mean: Tensor; readonly rows: number }[]>();
   for (let from = 0; from < prompts.length; from += batchSize) {
     const batch = await model.prepare(prompts.slice(from, from + batchSize));
     const at = typeof where === "function" ? where(batch) : where;
-    const means = await hookMeans(model, batch, [hook], at, { signal });
-    if (means.size !== 1) {
-      throw new ModalscopeError(`"${hook}" names ${means.size} hooks.`, "An edit's mean is of one.");
-    }
-    parts.push(...means.values());
+    const means = await hookMeans(model, batch, hooks, at, { signal });
+    for (const [name, mean] of means) parts.set(name, [...(parts.get(name) ?? []), mean]);
     onProgress?.(Math.min(from + batchSize, prompts.length), prompts.length, "prompts");
   }
-  return weightedMean(parts);
+  return new Map([...parts].map(([name, means]) => [name, weightedMean(means)]));
 }
 
-const positionsOrFunction = (value: unknown): string | undefined =>
-  callback(value) === undefined ? undefined : positions(value);
+const MEAN_OPTIONS: OptionChecks<MeanOptions> = {
+  ...TASK_OPTIONS,
+  positions: (value) => (callback(value) === undefined ? undefined : positions(value)),
+  batchSize: integer(1),
+};
 
 /**
  * Means of hooks' vectors over positions of each row and over the rows of a batch.

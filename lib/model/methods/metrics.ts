@@ -76,6 +76,19 @@ export function logit(answer: Tokens): Metric {
   };
 }
 
+/** 1 where the most likely token is the answer's first, 0 where it is not: accuracy. Its derivative is 0. */
+export function firstTokenRight(answer: Tokens): Metric {
+  return {
+    name: "first token right",
+    value: (logits) =>
+      lastRows(logits, (x, b) => {
+        const own = x[tokenOf(answer, b, x)];
+        return x.every((other) => other <= own) ? 1 : 0;
+      }),
+    gradient: (logits) => lastGradients(logits, () => {}),
+  };
+}
+
 /** log Σ exp x, without overflow. */
 export function logSumExp(x: ArrayLike<number>): number {
   let most = Number.NEGATIVE_INFINITY;

@@ -4,6 +4,7 @@ export { interpolatedPositions, patchRows } from "./patches.js";
 export {
   type CellRange,
   type ImageRegion,
+  injectionLayers,
   patchPositions,
   projectorPositions,
   type RegionSpec,

@@ -115,14 +115,21 @@ export function visualEdits(
   edit: Edit,
   { region = {}, from }: { readonly region?: ImageRegion; readonly from?: number } = {},
 ): Edits {
-  const readouts = requireVision(config.vision_config).readouts;
-  const later = readouts.flatMap(({ toLayer }) =>
-    toLayer !== undefined && toLayer >= (from ?? 0) ? [toLayer] : [],
-  );
   const hooks = [from === undefined ? "hook_embed" : `blocks.${from}.hook_resid_pre`];
+  const later = injectionLayers({ config }).filter((l) => l >= (from ?? 0));
   hooks.push(...later.map((l) => `blocks.${l}.hook_deepstack`));
   const placed = at({ positions: visualPositions(batch, region) }, edit);
   return Object.fromEntries(hooks.map((hook) => [hook, placed]));
+}
+
+/**
+ * The blocks after which DeepStack adds features of the images; none in other models.
+ * @throws ModalscopeError for a model that does not see
+ */
+export function injectionLayers({ config }: { readonly config: TextConfig }): number[] {
+  return requireVision(config.vision_config).readouts.flatMap(({ toLayer }) =>
+    toLayer === undefined ? [] : [toLayer],
+  );
 }
 
 /** The images and which of their tokens a region means. */

@@ -1,0 +1,165 @@
+/** Corruptions of visual tokens as data, and the edits that they come to from a block on, or up to it. */
+import { ModalscopeError } from "../../errors.js";
+import type { TaskOptions } from "../../progress.js";
+import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
+import type { Batch, Prompt } from "../batch/index.js";
+import { type Edit, type Edits, edit, fill, patch } from "../edits/index.js";
+import type { Model } from "../model.js";
+import { injectionLayers, visualPositions } from "../vision/index.js";
+import { meansOf } from "./means.js";
+
+/** What visual tokens are replaced by. */
+export type Corruption =
+  /**
+   * Those of other images, at the same place of the stream: row by row those of a batch with as many visual tokens.
+   * They stay within what the model knows (symmetric token replacement, Zhang & Nanda 2024).
+   */
+  | { readonly kind: "image"; readonly from: Batch }
+  /** Gaussian noise on top, `times` their spread at that place (Meng et al. 2022 take 3). */
+  | { readonly kind: "noise"; readonly times: number; readonly seed?: number }
+  /** Zero: behind an RMSNorm they stay zero, and only dilute attention. */
+  | { readonly kind: "zero" }
+  /** The mean over visual tokens of prompts that were held out: the batch's own would point at its answers, or away. */
+  | { readonly kind: "mean"; readonly prompts: readonly Prompt[] }
+  /** Nothing: they stay, and no token attends to them. */
+  | { readonly kind: "hidden" };
+
+/** What becomes of DeepStack's injections: corrupted with the stream, or left as they are, so that a leak shows. */
+export type Injections = "corrupted" | "clean";
+
+/** The edits of a corruption. */
+export interface CorruptionEdits {
+  /** Clean up to block `layer`, corrupted from there on: truncation. */
+  from(layer: number): Edits;
+  /** Corrupted up to block `layer`, clean from there on: restoration. */
+  before(layer: number): Edits;
+}
+
+/**
+ * The edits of a corruption of all visual tokens of a batch, from its values at each block's input and in DeepStack.
+ * @param layers blocks that the edits will be asked for
+ * @throws ModalscopeError for a batch without images, and for other images of another number of tokens
+ */
+export async function corruptionEdits(
+  model: Model,
+  batch: Batch,
+  corruption: Corruption,
+  {
+    layers = model.layers,
+    injections = "corrupted",
+    signal,
+  }: TaskOptions & { readonly layers?: readonly number[]; readonly injections?: Injections } = {},
+): Promise<CorruptionEdits> {
+  const positions = visualPositions(batch);
+  if (corruption.kind === "hidden") return hidingEdits(model, positions);
+  const deepstack = injections === "corrupted" ? injectionLayers(model) : [];
+  const streams = [...new Set([0, ...layers])].map(streamHook);
+  const hooks = [...streams, ...deepstack.map(injectionHook)];
+  const clean = await model.run(batch, { capture: hooks, logits: "none", signal });
+  const corrupt = await editsByHook({ model, batch, hooks, clean: clean.cache, signal }, corruption);
+  const injected = (some: readonly number[]): [string, Edit][] =>
+    some.map((l) => [injectionHook(l), corrupt(injectionHook(l))]);
+  return {
+    from: (layer) =>
+      Object.fromEntries([
+        [streamHook(layer), corrupt(streamHook(layer))],
+        ...injected(deepstack.filter((l) => l >= layer)),
+      ]),
+    before: (layer) =>
+      layer === 0
+        ? {}
+        : Object.fromEntries([
+            [streamHook(0), corrupt(streamHook(0))],
+            ...injected(deepstack.filter((l) => l < layer)),
+            [streamHook(layer), patch(clean.cache, streamHook(layer), { positions })],
+          ]),
+  };
+}
+
+/** The stream that enters a block. */
+const streamHook = (layer: number): string => (layer === 0 ? "hook_embed" : `blocks.${layer}.hook_resid_pre`);
+const injectionHook = (layer: number): string => `blocks.${layer}.hook_deepstack`;
+
+function hidingEdits(model: Model, to: readonly (readonly number[])[]): CorruptionEdits {
+  const hide = (some: readonly number[]): Edits =>
+    Object.fromEntries(some.map((l) => [`blocks.${l}.attn.hook_attn_scores`, edit.blockAttention({ to })]));
+  return {
+    from: (layer) => hide(model.layers.filter((l) => l >= layer)),
+    before: (layer) => hide(model.layers.filter((l) => l < layer)),
+  };
+}
+
+interface Values {
+  readonly model: Model;
+  readonly batch: Batch;
+  readonly hooks: readonly string[];
+  /** The clean run's values at the hooks. */
+  readonly clean: { get(hook: string): Tensor };
+  readonly signal?: AbortSignal;
+}
+
+/** The edit that replaces the visual tokens at a hook. */
+async function editsByHook(
+  { model, batch, hooks, clean, signal }: Values,
+  corruption: Exclude<Corruption, { kind: "hidden" }>,
+): Promise<(hook: string) => Edit> {
+  const positions = batch.visual;
+  switch (corruption.kind) {
+    case "zero":
+      return () => edit.zero({ positions });
+    case "noise": {
+      const { times, seed = 0 } = corruption;
+      return (hook) =>
+        edit.noise(times * spread(clean.get(hook), positions), {
+          seed: seed + hooks.indexOf(hook),
+          positions,
+        });
+    }
+    case "mean": {
+      const means = await meansOf(model, corruption.prompts, hooks, { positions: (b) => b.visual, signal });
+      return (hook) => fill(means.get(hook)!, { positions });
+    }
+    case "image": {
+      checkCounts(corruption.from, batch);
+      const { cache } = await model.run(corruption.from, { capture: [...hooks], logits: "none", signal });
+      return (hook) => fill(moved(cache.get(hook), corruption.from.visual, batch), { positions });
+    }
+  }
+}
+
+/** Standard deviation of a coordinate about its mean over the tokens, in the root mean square of all coordinates. */
+function spread({ data, shape: [, time, width] }: Tensor, positions: Batch["visual"]): number {
+  const offsets = positions.flatMap((columns, b) => columns.map((t) => (b * time + t) * width));
+  const mean = new Float64Array(width);
+  for (const offset of offsets) for (let j = 0; j < width; j++) mean[j] += data[offset + j] / offsets.length;
+  let sum = 0;
+  for (const offset of offsets) for (let j = 0; j < width; j++) sum += (data[offset + j] - mean[j]) ** 2;
+  return Math.sqrt(sum / (offsets.length * width));
+}
+
+/** Visual tokens of another batch (batch, time, width) at this batch's columns of them; zero elsewhere. */
+function moved(
+  { data, shape: [, otherTime, width] }: Tensor,
+  from: Batch["visual"],
+  { size, seqLength, visual }: Batch,
+): Tensor {
+  const shape = [size, seqLength, width];
+  const out = zerosLike(data, sizeOf(shape));
+  visual.forEach((columns, b) => {
+    columns.forEach((t, i) => {
+      const source = (b * otherTime + from[b][i]) * width;
+      out.set(data.subarray(source, source + width), (b * seqLength + t) * width);
+    });
+  });
+  return { data: out, shape };
+}
+
+function checkCounts(from: Batch, batch: Batch): void {
+  const counts = ({ visual }: Batch): string => visual.map((columns) => columns.length).join(", ");
+  if (counts(from) === counts(batch)) return;
+  throw new ModalscopeError(
+    `The other images have ${counts(from)} visual tokens by row, the batch's own ${counts(batch)}.`,
+    "A token is replaced by the one at the same place of the other image.",
+    "Give a batch of as many rows whose images have the same sizes.",
+  );
+}

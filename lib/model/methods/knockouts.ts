@@ -1,0 +1,106 @@
+/** Attention knockouts between groups of tokens, block by block and in windows. */
+import { ModalscopeError } from "../../errors.js";
+import {
+  checkOptions,
+  integer,
+  integers,
+  type OptionChecks,
+  record,
+  required,
+  TASK_OPTIONS,
+  texts,
+} from "../../options.js";
+import type { TaskOptions } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import type { Batch } from "../batch/index.js";
+import { type Edits, edit } from "../edits/index.js";
+import type { Model } from "../model.js";
+import { lessClean } from "./delta.js";
+import { type AttentionRoute, routeEnds } from "./groups.js";
+import type { Metric } from "./metrics.js";
+import { sweep } from "./sweep.js";
+
+/** The routes of cross-modal information flow (Zhang et al. 2024, arXiv 2411.18620). */
+export const FLOW_ROUTES: readonly AttentionRoute[] = [
+  "Question→Last",
+  "Image→Last",
+  "Image→Question",
+  "Last→Last",
+];
+
+export interface KnockoutOptions extends TaskOptions {
+  readonly metric: Metric;
+  /** Routes that are cut, one at a time (default: `FLOW_ROUTES`). */
+  readonly routes?: readonly AttentionRoute[];
+  /** Blocks at which a route is cut: this odd number of them, centred (default 1; the literature takes 9). */
+  readonly window?: number;
+  /** Blocks at the windows' centres (default: all). */
+  readonly layers?: readonly number[];
+}
+
+const KNOCKOUT_OPTIONS: OptionChecks<KnockoutOptions> = {
+  ...TASK_OPTIONS,
+  metric: required(record, "a metric, such as logProb(token)"),
+  routes: texts,
+  window: integer(1),
+  layers: integers,
+};
+
+export interface Knockouts {
+  readonly routes: readonly AttentionRoute[];
+  readonly layers: readonly number[];
+  /** (routes, layers, batch): the metric with a route cut. */
+  readonly values: Tensor<Float64Array>;
+  /** (routes, layers, batch): `values` less the clean run's. */
+  readonly delta: Tensor<Float64Array>;
+  /** (batch) */
+  readonly clean: Float64Array;
+}
+
+/**
+ * Attention knockouts (Geva et al. 2023): the metric where queries of one group no longer attend to keys of another.
+ * The mask of padding and of what comes later stays.
+ * @throws ModalscopeError for an even window, a route that is none, and a row without tokens of a group
+ */
+export async function attentionKnockouts(
+  model: Model,
+  batch: Batch,
+  options: KnockoutOptions,
+): Promise<Knockouts> {
+  checkOptions("attentionKnockouts", options, KNOCKOUT_OPTIONS);
+  const { metric, routes = FLOW_ROUTES, window = 1, layers = model.layers, onProgress, signal } = options;
+  const ends = new Map(routes.map((route) => [route, routeEnds(batch, route)]));
+  const cut = ({ route, layer }: { readonly route: AttentionRoute; readonly layer: number }): Edits => {
+    const { keys: to, queries: from } = ends.get(route)!;
+    return Object.fromEntries(
+      windowAround(layer, window, model.layers.length).map((l) => [
+        `blocks.${l}.attn.hook_attn_scores`,
+        edit.blockAttention({ from, to }),
+      ]),
+    );
+  };
+  const over = { route: routes, layer: layers };
+  const { values, clean } = await sweep(model, batch, { over, edit: cut, metric, onProgress, signal });
+  return { routes, layers, values, delta: lessClean(values, clean), clean };
+}
+
+/**
+ * The blocks of a window: max(0, layer − ⌊w/2⌋) … min(layers − 1, layer + ⌊w/2⌋).
+ * @throws ModalscopeError for an even window, which has no centre
+ */
+export function windowAround(layer: number, window: number, layers: number): number[] {
+  if (window % 2 === 0)
+    throw new ModalscopeError(`A window of ${window} blocks has no centre.`, "", "Take an odd number.");
+  const half = (window - 1) / 2;
+  const first = Math.max(0, layer - half);
+  const last = Math.min(layers - 1, layer + half);
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+/**
+ * Relative change of a probability in percent, 100·(p′ − p)/p, from the change of its logarithm in nats. It has no
+ * upper bound: where p is small, a mean over samples is that of few of them.
+ */
+export function relativeChange(delta: number): number {
+  return 100 * Math.expm1(delta);
+}

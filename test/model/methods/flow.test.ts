@@ -1,0 +1,61 @@
+/** Attention flow, beside the attention that was planted. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { attentionFlow } from "../../../lib/model/methods/index.js";
+import { withPlanted } from "./planted-trial.js";
+
+describe("attention flow between groups of tokens", () => {
+  for (const kind of ["late", "early"] as const) {
+    it(`peaks in the head and the block that look at the image (${kind})`, async () => {
+      await withPlanted(kind, async ({ model, batch, decides }) => {
+        const { byHead, layers } = await attentionFlow(model, batch, { routes: ["Image→Last"] });
+        const [, , heads, rows] = byHead.shape;
+        for (const l of layers)
+          for (let b = 0; b < rows; b++) {
+            const first = byHead.data[l * heads * rows + b];
+            assert.equal(first > 0.98, l === decides, `block ${l}, row ${b}: ${first}`);
+          }
+      });
+    });
+  }
+
+  it("is even where nothing is planted: all keys are alike", async () => {
+    await withPlanted("none", async ({ model, batch }) => {
+      const { share, even, routes } = await attentionFlow(model, batch);
+      routes.forEach((route, r) => {
+        for (let i = 0; i < 8 * batch.size; i++) {
+          const [got, want] = [
+            share.data[r * 8 * batch.size + i],
+            even.data[r * batch.size + (i % batch.size)],
+          ];
+          assert.ok(Math.abs(got - want) < 1e-5, `${route}: ${got}, even ${want}`);
+        }
+      });
+    });
+  });
+
+  it("leaves out text before the image, and splits a query's attention among groups that cover all", async () => {
+    await withPlanted("late", async ({ model, batch }) => {
+      const { share, even, routes } = await attentionFlow(model, batch, {
+        routes: ["Image→Text", "Text→Last", "Image→Last"],
+        layers: [5],
+      });
+      assert.equal(routes.length, 3);
+      const at = (r: number, b: number): number => share.data[r * batch.size + b];
+      batch.visual.forEach((columns, b) => {
+        assert.ok(Math.abs(at(1, b) + at(2, b) - 1) < 1e-5);
+        const after = batch.tokenPositions[b].filter((c) => c > columns[0] && !columns.includes(c));
+        const first = batch.tokenPositions[b][0];
+        const want = after.reduce((sum, q) => sum + columns.length / (q - first + 1), 0) / after.length;
+        assert.ok(Math.abs(even.data[b] - want) < 1e-12);
+      });
+    });
+  });
+
+  it("is refused without images", async () => {
+    await withPlanted("none", async ({ model }) => {
+      const blind = await model.prepare("what is it ?");
+      await assert.rejects(attentionFlow(model, blind), /Row 0 has no tokens of the group Image/);
+    });
+  });
+});

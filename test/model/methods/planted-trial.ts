@@ -1,0 +1,62 @@
+/** Planted vision checkpoints, opened with their questions. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Batch, loadModel, type Model, saveCheckpoint } from "../../../lib/model/index.js";
+import { asMessage, type PlantedVisionKind, plantedVision } from "../../../lib/tasks/index.js";
+
+export interface Trial {
+  readonly model: Model;
+  /** The questions about one colour each. */
+  readonly batch: Batch;
+  /** The same questions, each about the next one's image. */
+  readonly others: Batch;
+  /** The answers' first tokens. */
+  readonly tokens: readonly number[];
+  readonly answers: readonly string[];
+  readonly questions: readonly ReturnType<typeof asMessage>[];
+  /** The block that decides. */
+  readonly decides: number | undefined;
+}
+
+/** Opens a planted checkpoint for as long as `use` takes. */
+export async function withPlanted(
+  kind: PlantedVisionKind,
+  use: (trial: Trial) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "modalscope planted "));
+  const made = plantedVision(kind);
+  saveCheckpoint(folder, made.config, made.weights, made.files);
+  const model = await loadModel(folder, { threads: 1 });
+  try {
+    const asked = made.questions.filter(({ grade }) => grade === "easy");
+    const questions = asked.map(asMessage);
+    const swapped = asked.map((q, i) => asMessage({ ...q, images: asked[(i + 1) % asked.length].images }));
+    const answers = asked.map((q) => q.answers[0]);
+    await use({
+      model,
+      batch: await model.prepare(questions.map((q) => [q])),
+      others: await model.prepare(swapped.map((q) => [q])),
+      tokens: answers.map((answer) => model.tokenize(answer)[0]),
+      answers,
+      questions,
+      decides: made.layer,
+    });
+  } finally {
+    await model.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sum over samples at each layer of values (layers, batch). */
+export function byLayer({
+  data,
+  shape: [layers, batch],
+}: {
+  readonly data: Float64Array;
+  readonly shape: readonly number[];
+}): number[] {
+  return Array.from({ length: layers }, (_, l) =>
+    data.subarray(l * batch, (l + 1) * batch).reduce((a, b) => a + b, 0),
+  );
+}

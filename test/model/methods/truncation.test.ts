@@ -1,0 +1,145 @@
+/** Truncation and restoration on checkpoints whose mechanism is known. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { edit, logProb } from "../../../lib/model/index.js";
+import {
+  type Corruption,
+  firstTokenRight,
+  restoration,
+  truncatedAnswers,
+  truncation,
+} from "../../../lib/model/methods/index.js";
+import { byLayer, type Trial, withPlanted } from "./planted-trial.js";
+
+const [BLIND, ALL] = [1, 6];
+const step = (block: number, low = BLIND): number[] =>
+  Array.from({ length: 8 }, (_, l) => (l <= block ? low : ALL));
+
+async function rightAfter(trial: Trial, corruption: Corruption): Promise<number[]> {
+  const metric = firstTokenRight(trial.tokens);
+  return byLayer((await truncation(trial.model, trial.batch, { corruption, metric })).values);
+}
+
+describe("truncation of visual tokens", () => {
+  for (const kind of ["late", "early"] as const) {
+    it(`loses the answer up to the block that reads it, and not after (${kind})`, async () => {
+      await withPlanted(kind, async (trial) => {
+        const at = trial.decides!;
+        assert.deepEqual(await rightAfter(trial, { kind: "zero" }), step(at));
+        assert.deepEqual(await rightAfter(trial, { kind: "hidden" }), step(at));
+        // Every other image has another colour.
+        assert.deepEqual(await rightAfter(trial, { kind: "image", from: trial.others }), step(at, 0));
+        // The mean over all colours tells none of them.
+        const prompts = trial.questions.map((q) => [q]);
+        assert.deepEqual(await rightAfter(trial, { kind: "mean", prompts }), step(at));
+        assert.deepEqual(await rightAfter(trial, { kind: "noise", times: 0 }), step(-1));
+        const noisy = await rightAfter(trial, { kind: "noise", times: 30, seed: 1 });
+        assert.ok(
+          noisy.every((right, l) => (l <= at ? right < ALL : right === ALL)),
+          String(noisy),
+        );
+      });
+    });
+  }
+
+  it("gives the change of each sample's log-probability", async () => {
+    await withPlanted("late", async ({ model, batch, tokens, decides }) => {
+      const metric = logProb(tokens);
+      const { values, delta, clean, layers } = await truncation(model, batch, {
+        corruption: { kind: "zero" },
+        metric,
+        layers: [2, 7],
+      });
+      assert.deepEqual(
+        [layers, values.shape],
+        [
+          [2, 7],
+          [2, 6],
+        ],
+      );
+      const hooks = { "blocks.2.hook_resid_pre": edit.zero({ positions: batch.visual }) };
+      const run = await model.run(batch, { edits: hooks, logits: "last" });
+      metric.value(run.logits!).forEach((want, b) => {
+        assert.ok(Math.abs(values.data[b] - want) < 1e-4 * Math.abs(want));
+        assert.equal(delta.data[b], values.data[b] - clean[b]);
+        assert.ok(delta.data[b] < -0.5 || b === 0, `sample ${b} loses ${delta.data[b]}`);
+        assert.ok(decides! < 7 && Math.abs(delta.data[6 + b]) < 1e-4);
+      });
+    });
+  });
+
+  it("shows the leak where DeepStack's injections are left clean", async () => {
+    await withPlanted("leak", async ({ model, batch, tokens }) => {
+      const options = { corruption: { kind: "zero" }, metric: firstTokenRight(tokens) } as const;
+      const open = await truncation(model, batch, { ...options, injections: "clean" });
+      assert.deepEqual(byLayer(open.values), [6, 6, 6, 1, 1, 6, 6, 6]);
+      assert.deepEqual(byLayer((await truncation(model, batch, options)).values), step(4));
+    });
+  });
+
+  it("tells a sink from information: other images keep the answer that hiding turns", async () => {
+    await withPlanted("sink", async (trial) => {
+      assert.deepEqual(await rightAfter(trial, { kind: "hidden" }), step(5, 0));
+      assert.deepEqual(await rightAfter(trial, { kind: "image", from: trial.others }), step(-1));
+    });
+  });
+
+  it("changes nothing where nothing is planted", async () => {
+    await withPlanted("none", async (trial) => {
+      for (const corruption of [{ kind: "zero" }, { kind: "image", from: trial.others }] as const)
+        assert.deepEqual(await rightAfter(trial, corruption), Array(8).fill(BLIND));
+    });
+  });
+
+  it("of whole answers agrees with that of first tokens", async () => {
+    await withPlanted("late", async ({ model, batch, answers }) => {
+      const { values, clean } = await truncatedAnswers(model, batch, {
+        corruption: { kind: "hidden" },
+        layers: [0, 5, 6],
+        maxNewTokens: 2,
+        score: (text, row) => (text.trim() === answers[row] ? 1 : 0),
+      });
+      assert.deepEqual(byLayer(values), [BLIND, BLIND, ALL]);
+      assert.deepEqual([...clean], Array(6).fill(1));
+    });
+  });
+
+  it("refuses batches without images, and other images of other sizes", async () => {
+    await withPlanted("none", async ({ model, batch, tokens, questions }) => {
+      const metric = firstTokenRight(tokens);
+      const blind = await model.prepare("what is it ?");
+      await assert.rejects(truncation(model, blind, { corruption: { kind: "zero" }, metric }), /no images/);
+      const from = await model.prepare(questions.slice(1).map((q) => [q]));
+      await assert.rejects(
+        truncation(model, batch, { corruption: { kind: "image", from }, metric }),
+        /16, 16, 16, 16, 16 visual tokens by row, the batch's own 16, 16, 16, 16, 16, 16/,
+      );
+    });
+  });
+});
+
+describe("restoration of visual tokens", () => {
+  it("saves the answer up to the block that reads it, and not after", async () => {
+    await withPlanted("late", async ({ model, batch, others, tokens, decides }) => {
+      for (const [corruption, lost] of [
+        [{ kind: "image", from: others }, 0],
+        [{ kind: "zero" }, BLIND],
+        [{ kind: "hidden" }, BLIND],
+      ] as const) {
+        const { values } = await restoration(model, batch, { corruption, metric: firstTokenRight(tokens) });
+        const want = Array.from({ length: 8 }, (_, l) => (l <= decides! ? ALL : lost));
+        assert.deepEqual(byLayer(values), want, corruption.kind);
+      }
+    });
+  });
+
+  it("covers DeepStack's injections too", async () => {
+    await withPlanted("leak", async ({ model, batch, tokens }) => {
+      const options = { corruption: { kind: "zero" }, metric: firstTokenRight(tokens) } as const;
+      const covered = await restoration(model, batch, options);
+      assert.deepEqual(byLayer(covered.values), [6, 6, 6, 6, 6, 1, 1, 1]);
+      const open = await restoration(model, batch, { ...options, injections: "clean" });
+      assert.deepEqual(byLayer(open.values), Array(8).fill(ALL));
+    });
+  });
+});
