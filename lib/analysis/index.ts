@@ -152,6 +152,17 @@ export {
   topEigen,
   topRightSingular,
 } from "./linalg/top-eigen.js";
+export { LEAST_PROBE_SAMPLES, linearProbe, type Probe, type ProbeOptions } from "./probing/probe.js";
+export {
+  type AgainstShuffles,
+  expertLoads,
+  jaccard,
+  mostUsed,
+  type OverlapOptions,
+  type RoutingOverlap,
+  routerEntropy,
+  routingOverlap,
+} from "./routing/overlap.js";
 export {
   beyondNulls,
   type ClusterOptions,
@@ -166,6 +177,14 @@ export {
   rateInterval,
   ratioInterval,
 } from "./statistics/clustered.js";
+export {
+  bootstrapDepth,
+  type DepthOptions,
+  effectiveVisualDepth,
+  largestRebound,
+  type Rebound,
+  remainingDepth,
+} from "./statistics/curves.js";
 export { normalQuantile, studentQuantile } from "./statistics/distributions.js";
 export {
   type BootstrapOptions,
