@@ -7,7 +7,7 @@ import { asMessage, type PlantedVisionKind, plantedVision } from "../../../lib/t
 
 export interface Trial {
   readonly model: Model;
-  /** The questions about one colour each. */
+  /** The questions, of one grade. */
   readonly batch: Batch;
   /** The same questions, each about the next one's image. */
   readonly others: Batch;
@@ -19,17 +19,18 @@ export interface Trial {
   readonly decides: number | undefined;
 }
 
-/** Opens a planted checkpoint for as long as `use` takes. */
+/** Opens a planted checkpoint, with its questions of one grade, for as long as `use` takes. */
 export async function withPlanted(
   kind: PlantedVisionKind,
   use: (trial: Trial) => Promise<void>,
+  wanted: "easy" | "hard" = "easy",
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "modalscope planted "));
   const made = plantedVision(kind);
   saveCheckpoint(folder, made.config, made.weights, made.files);
   const model = await loadModel(folder, { threads: 1 });
   try {
-    const asked = made.questions.filter(({ grade }) => grade === "easy");
+    const asked = made.questions.filter(({ grade }) => grade === wanted);
     const questions = asked.map(asMessage);
     const swapped = asked.map((q, i) => asMessage({ ...q, images: asked[(i + 1) % asked.length].images }));
     const answers = asked.map((q) => q.answers[0]);
