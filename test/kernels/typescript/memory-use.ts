@@ -61,6 +61,8 @@ export async function growthOver(
       );
       assert.equal(error, undefined);
     }
+    // Both times the compiler has been idle, when it collects its garbage.
+    await delay(5000);
     const end = memoryOf(pid);
     return { supervisor: end.supervisor - begin.supervisor, compiler: end.compiler - begin.compiler };
   } finally {
