@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { readNotebook } from "../../../lib/notebook/index.js";
+import { type Cell, type Notebook, readNotebook } from "../../../lib/notebook/index.js";
 import {
   addBanner,
   endCell,
@@ -32,7 +32,8 @@ export function markEnd(output: string, { status, message }: { status: RunStatus
   notebook.cells = notebook.cells.filter((cell) => !isBanner(cell));
   const cell = stopped
     ? notebook.cells.find(({ id }) => id === record.error?.cell_id)
-    : notebook.cells.find((one) => recordOfCell(one)?.status === "running");
+    : // The last save may be that of the cell before: it ended in the next one.
+      (cellOf(notebook, "running") ?? cellOf(notebook, "pending"));
   if (!stopped) {
     cell?.outputs?.push({ output_type: "error", ...error });
     // It ended after its last save, and nobody knows how long after.
@@ -49,4 +50,8 @@ export function markEnd(output: string, { status, message }: { status: RunStatus
   } finally {
     file.release();
   }
+}
+
+function cellOf(notebook: Notebook, status: string): Cell | undefined {
+  return notebook.cells.find((cell) => recordOfCell(cell)?.status === status);
 }
