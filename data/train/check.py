@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from transformers.utils import is_torchvision_available
 
 ROOT = Path(__file__).parents[2]
-PICTURE = ROOT / "test/fixtures/vision/images/square.png"
+IMAGE = ROOT / "test/fixtures/vision/images/square.png"
 QUESTION = "what color is the star?"
 # Of each checkpoint, what transformers computes: test/data/embedded.test.ts compares without Python.
 GOLDENS = ROOT / "test/fixtures/embedded"
@@ -42,7 +42,7 @@ def reference(folder: Path) -> tuple[list[int], torch.Tensor]:
     """Token ids and logits (time, vocabulary) as transformers has them, eager and in float32."""
     config = AutoConfig.from_pretrained(folder)
     sees = hasattr(config, "vision_config")
-    seen = [{"type": "image", "image": Image.open(PICTURE)}, {"type": "text", "text": QUESTION}]
+    seen = [{"type": "image", "image": Image.open(IMAGE)}, {"type": "text", "text": QUESTION}]
     chat = [{"role": "user", "content": seen if sees else QUESTION}]
     kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     model, loading = kind.from_pretrained(
@@ -59,7 +59,7 @@ def reference(folder: Path) -> tuple[list[int], torch.Tensor]:
 
 
 def engine(folder: Path) -> tuple[list[int], torch.Tensor]:
-    command = ["node", ROOT / "dist/data/train/logits.js", folder, PICTURE, QUESTION]
+    command = ["node", ROOT / "dist/data/train/logits.js", folder, IMAGE, QUESTION]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found["ids"], torch.tensor(found["logits"]).reshape(found["shape"])
 

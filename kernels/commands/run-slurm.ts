@@ -19,7 +19,7 @@ export async function slurmCommand(plan: GridPlanOptions, flags: RunFlags): Prom
   return result;
 }
 
-/** What the flags say of each run, as flags again. */
+/** Flags that apply to each run, as command-line arguments. */
 function flagsOfRuns(flags: RunFlags): string[] {
   const values: [flag: string, value: string | number | undefined][] = [
     ["--kernel", flags.kernel],

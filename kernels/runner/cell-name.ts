@@ -2,7 +2,7 @@ import { type Cell, joined } from "../../lib/notebook/index.js";
 
 const longest = 60;
 
-/** What progress calls each cell: its own `name`, its first comment, else the heading above it. */
+/** Name of each cell in progress messages: its own `name`, its first comment, else the heading above it. */
 export function cellNames(cells: readonly Cell[]): string[] {
   let heading = "";
   return cells.map((cell) => {

@@ -8,7 +8,7 @@ import { endCell, type RecordedStatus, skipCell, startCell } from "./notebook/re
 import type { Autosave } from "./output/autosave.js";
 import { OutputCollector } from "./output/collector.js";
 
-/** Where and why a run ended before its last cell. */
+/** Cell and reason of a run's end before its last cell. */
 export interface Stop {
   status: Exclude<RecordedStatus, "running" | "completed">;
   /** The cell that ended it, or that it did not come to. */
@@ -85,7 +85,7 @@ async function execute(
   return code.trim() === "" ? { executionCount: null, died: false } : kernel.execute(code, onOutput);
 }
 
-/** What keeps a cell from being started. */
+/** Reason not to start a cell; undefined when there is none. */
 function stoppedBefore(cell: Cell, { kernel, limits }: EngineParts): Stop | undefined {
   if (limits.cause !== undefined) return { cell, ...limits.cause };
   if (kernel.death !== undefined) return { cell, status: "died", error: kernel.death };

@@ -1,7 +1,7 @@
 import type { Cell, Notebook } from "../../lib/notebook/index.js";
 import type { ErrorContent, Output } from "../protocol/outputs.js";
 
-/** What a run tells as it goes. `index` counts code cells from 0, of `cells`; `name` is the cell's for people. */
+/** Progress of a run. `index` counts code cells from 0, of `cells`; `name` is the cell's, for people. */
 export type RunEvent =
   | { type: "start"; notebook: Notebook; cells: number }
   | { type: "cell-start"; cell: Cell; index: number; cells: number; name: string }

@@ -1,7 +1,7 @@
 import type { ErrorContent } from "../protocol/outputs.js";
 import type { RunnerKernel } from "./kernels/kernel.js";
 
-/** What ends a run from outside its cells. */
+/** Cause of a run's end that lies outside its cells. */
 export interface StopCause {
   status: "timeout" | "interrupted";
   error: ErrorContent;
@@ -19,14 +19,14 @@ export interface LimitOptions {
 
 /** Watches over a run, and stops the cell that runs when a limit is reached or the caller says so. */
 export interface RunLimits {
-  /** What has stopped the run, once something has. */
+  /** Cause that has stopped the run, once there is one. */
   readonly cause: StopCause | undefined;
   /** Runs one cell under the limits; ends when the cell has ended, or its kernel with it. */
   cell<T>(work: () => Promise<T>): Promise<T>;
   release(): void;
 }
 
-/** How long a cell that was interrupted may take to stop before its kernel is ended. */
+/** Time that an interrupted cell may take to stop before its kernel is ended. */
 export const killAfterMs = 10_000;
 
 export function watchLimits(kernel: RunnerKernel, options: LimitOptions): RunLimits {

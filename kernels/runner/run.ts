@@ -36,7 +36,7 @@ import { jsonParameters, type Parameters } from "./parameters/values.js";
 export interface RunOptions {
   /** A notebook's path, or `-` for standard input. */
   input: string;
-  /** Where the executed notebook goes; `-` is standard output, written once at the end. */
+  /** Path of the executed notebook; `-` is standard output, written once at the end. */
   output: string;
   /** Values for what the cell tagged `parameters` declares. */
   parameters?: Parameters;
@@ -79,7 +79,7 @@ export interface RunResult {
   status: RunStatus;
   notebook: Notebook;
   output: string;
-  /** What ended the run, when it was not completed. */
+  /** Error that ended the run, when it was not completed. */
   error?: ErrorContent;
   /** The cell that the run ended at. */
   failed?: Cell;

@@ -2,7 +2,7 @@ import { didYouMean, ModalscopeError } from "../errors.js";
 import type { GraphDef, ModelDef, NodeDef, ValueDef } from "./scan.js";
 import type { WeightDef } from "./tensors.js";
 
-/** What gives a name of the main graph its value. */
+/** Source of the value of a name in the main graph. */
 export type Definition =
   /** An input; `weight` is the value it has when it is not fed. */
   | { readonly kind: "input"; readonly value: ValueDef; readonly weight?: WeightDef }
@@ -152,7 +152,7 @@ function unknownInFunction(label: string, op: string, name: string): ModalscopeE
   );
 }
 
-/** How errors and lists call a node. */
+/** Name of a node in errors and lists. */
 export function calledNode(node: NodeDef): string {
   return node.name === "" ? `a ${node.op} node` : `the ${node.op} node "${node.name}"`;
 }

@@ -91,7 +91,7 @@ export function checkTensor(what: string, { shape, data }: Tensor<TypedArray>): 
   }
 }
 
-/** What a session is fed for an edit; without one, what leaves the tensor as it is. */
+/** Feeds of a session for an edit; without one, feeds that leave the tensor as it is. */
 export function editFeeds(ports: EditPorts, edit: Affine = { scale: 1, add: 0 }): Record<string, Value> {
   const scale = operandValue(edit.scale, ports.carrier);
   const feeds: Record<string, Value> = {

@@ -1,6 +1,6 @@
 import type { TypedArray } from "../tensor.js";
 
-/** How values travel between TypeScript and the runtime. */
+/** Types in which values pass between TypeScript and the runtime. */
 export type Carrier = "float32" | "float64" | "int32" | "int64" | "uint8" | "uint16" | "bool";
 
 /** One of ONNX's element types. */

@@ -13,7 +13,7 @@ export interface OnnxTensor {
   readonly op: string;
   /** The node's name; "" for one without. */
   readonly node: string;
-  /** What the node computes it from: tensors, inputs and weights; "" stands for an operand left out. */
+  /** Operands of the node: tensors, inputs and weights; "" stands for an operand left out. */
   readonly from: readonly string[];
   /** ONNX's element type ("float16"); undefined when it is not known, or when it is no tensor. */
   readonly dtype?: string;
@@ -80,7 +80,7 @@ export function whyNot(type: ValueType | undefined): string | undefined {
   return element.carrier === undefined ? `No numeric array holds its type, ${element.name}.` : undefined;
 }
 
-/** What lies in a node's subgraphs; `path` leads to the node. */
+/** Lists the tensors in a node's subgraphs; `path` leads to the node. */
 function listInner(list: OnnxTensor[], node: NodeDef, path: string): void {
   for (const { attribute, graph } of node.subgraphs) {
     const here = `${path}${node.name === "" ? node.op : node.name}/${attribute}`;

@@ -19,12 +19,12 @@ import { scanOrigin } from "./splice-graph.js";
 import { inferTypes, statedTypes } from "./types.js";
 
 export interface OnnxOptions {
-  /** Where it runs (default "cpu"). */
+  /** Device on which the model runs (default "cpu"). */
   readonly device?: Device;
   readonly threads?: number;
   /** Repack the weights for speed, at the cost of a copy of them per session (default true). */
   readonly prepack?: boolean;
-  /** How many sessions stay open, one for each set of captured and edited tensors (default 4). */
+  /** Number of sessions that stay open, one for each set of captured and edited tensors (default 4). */
   readonly sessions?: number;
   /**
    * Ask onnxruntime for the types and shapes that the file does not state (default true). Without it a model
@@ -42,7 +42,7 @@ export interface OnnxModel {
   readonly opset: number;
   readonly inputs: readonly OnnxInput[];
   readonly outputs: readonly OnnxValue[];
-  /** What the model stores; float ones can be edited. */
+  /** Weights that the model stores; float ones can be edited. */
   readonly weights: readonly OnnxValue[];
   /** The tensors that nodes compute, all or those that a pattern names, with what is known of each. */
   tensors(pattern?: NamePattern): OnnxTensor[];

@@ -4,7 +4,7 @@ import { didYouMean, ModalscopeError } from "../errors.js";
 export type NamePattern = string | RegExp;
 
 /**
- * What a pattern picks by name: the things of exactly that name, else all that match.
+ * Things that a pattern picks by name: those of exactly that name, else all that match.
  * In a glob `*` stands for anything but "/", `**` for anything, `?` for one character that is no "/"; `**` with
  * a slash after it stands for any number of folders, or none.
  * @throws ModalscopeError with the nearest names when nothing does

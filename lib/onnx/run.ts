@@ -11,7 +11,7 @@ import type { ValueType } from "./scan.js";
 import type { OpenCut, Sessions } from "./sessions.js";
 import type { Cut, Port, Scanned } from "./splice-graph.js";
 
-/** What running needs of an open model. */
+/** Parts of an open model that running needs. */
 export interface Runnable {
   readonly scanned: Scanned;
   readonly types: ReadonlyMap<string, ValueType>;
@@ -20,7 +20,7 @@ export interface Runnable {
   readonly sessions: Sessions;
 }
 
-/** What a request asks for, its patterns turned to names and its edits checked. */
+/** Request with its patterns resolved to names and its edits checked. */
 interface Resolved extends Cut {
   readonly edits: ReadonlyMap<string, Affine>;
 }

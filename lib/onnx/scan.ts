@@ -56,7 +56,7 @@ export interface FunctionDef {
   readonly nodes: readonly NodeDef[];
 }
 
-/** What an ONNX file holds, and where; the weights' bytes stay where they are. */
+/** Contents of an ONNX file and their positions; the weights' bytes stay where they are. */
 export interface ModelDef {
   readonly size: number;
   readonly irVersion: number;

@@ -4,22 +4,22 @@ import { ModalscopeError } from "../errors.js";
 
 /** Bytes that can be looked at in place: a file's, through a window, or an array's. */
 export interface Source {
-  /** How errors call it. */
+  /** Name in error messages. */
   readonly label: string;
   readonly size: number;
   byte(at: number): number;
   /** The bytes at `start … end`; they may be overwritten by the next call. */
   bytes(start: number, end: number): Uint8Array;
-  /** What else the bytes look like, as advice for whoever took them for ONNX; "" when nothing known. */
+  /** Advice when the bytes are recognised as something other than ONNX; "" otherwise. */
   hint(): string;
 }
 
-/** Where a model comes from, and where its side files may lie. */
+/** Origin of a model, and the folders that may hold its side files. */
 export interface Origin {
   readonly label: string;
   /** The model file itself, links resolved; undefined for bytes in memory. */
   readonly file?: string;
-  /** Where side files are looked for, in this order. */
+  /** Folders in which side files are looked for, in this order. */
   readonly folders: readonly string[];
   /** The folder, links resolved, that no side file may lie outside of; undefined when there is none. */
   readonly root?: string;

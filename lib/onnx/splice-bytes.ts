@@ -1,7 +1,7 @@
 import type { Source } from "./source.js";
 import { BYTES, type Field, fields, type Span } from "./wire.js";
 
-/** What takes the place of a whole field; with `start` = `end` = a field's start, what is put before it. */
+/** Replacement of a whole field; with `start` = `end` = a field's start, an insertion before it. */
 export interface Change extends Span {
   readonly put: readonly Uint8Array[];
   /** Keeps the field, with the changes inside of it, and puts the new ones behind it. */

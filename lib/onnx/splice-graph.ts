@@ -39,7 +39,7 @@ export interface EditPorts {
   readonly carrier: "float32" | "float64";
   readonly scale: string;
   readonly add: string;
-  /** Where the edit keeps something of the value; undefined in opsets that have no Where for floats. */
+  /** Mask of the elements of which the edit keeps something; undefined in opsets without Where for floats. */
   readonly keep?: string;
   readonly before: string;
   readonly after: string;
@@ -98,9 +98,9 @@ class Surgery {
   private readonly changes: Change[] = [];
   /** New fields of the graph, put before its first node. */
   private readonly head: Uint8Array[] = [];
-  /** What defines a tensor now, where an edit took its name. */
+  /** New names of unedited tensors whose own names an edit took. */
   private readonly renamed = new Map<string, string>();
-  /** What our names begin with, and no other does. */
+  /** Prefix of the names that the patch adds; no other name begins with it. */
   private readonly prefix: string;
   private usesOwnOperators = false;
 

@@ -2,7 +2,7 @@ import { type Element, elementOf } from "./elements.js";
 import type { Source } from "./source.js";
 import { damaged, expectBytes, type Field, fields, integer, integers, type Span, text } from "./wire.js";
 
-/** Where a weight's values are. */
+/** Location of a weight's values. */
 export type Storage = Raw | External | { readonly kind: "fields" };
 
 /** As bytes, `start … end`. */

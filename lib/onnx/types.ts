@@ -4,7 +4,7 @@ import type { NodeDef, ValueType } from "./scan.js";
 import { patch, type Scanned } from "./splice-graph.js";
 import type { WeightDef } from "./tensors.js";
 
-/** What the file states of its tensors' types. */
+/** Types of tensors that the file states. */
 export function statedTypes({ model, definitions }: Scanned): Map<string, ValueType> {
   const types = new Map<string, ValueType>();
   for (const { name, type } of [...model.graph.values, ...model.graph.outputs, ...model.graph.inputs]) {

@@ -12,9 +12,9 @@ import type { Source } from "./source.js";
 export interface Field {
   readonly number: number;
   readonly wire: number;
-  /** Where the field's tag begins. */
+  /** Position at which the field's tag begins. */
   readonly at: number;
-  /** Where its content begins: after the tag, and after the length where there is one. */
+  /** Position at which its content begins: after the tag, and after the length where there is one. */
   readonly start: number;
   readonly end: number;
   /** A varint's value as a signed 64-bit integer (rounded beyond 2^53); 0 for other wire types. */

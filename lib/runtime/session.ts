@@ -43,7 +43,7 @@ export interface OutputMetadata {
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** What the runtime knows of each output after inferring shapes. */
+  /** Metadata of each output, as the runtime knows it after inferring shapes. */
   readonly outputMetadata: readonly OutputMetadata[];
   /** Computes the named outputs; those that are not named cost nothing. */
   run(feeds: Readonly<Record<string, Value>>, outputs: readonly string[]): Promise<Record<string, Value>>;

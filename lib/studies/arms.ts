@@ -15,7 +15,7 @@ export interface Sides {
   readonly complement: Values;
 }
 
-/** What was measured, per sample; the arms beside `group` are of the same samples in the same order. */
+/** Measurements, per sample; the arms beside `group` are of the same samples in the same order. */
 export interface Arms {
   /** The value itself. With `chosen` it is made from that. */
   readonly measured?: Values;
@@ -38,7 +38,7 @@ export interface PairedArms {
   readonly flags: readonly (readonly number[])[];
 }
 
-/** @throws ModalscopeError when an arm that the test's rule needs is missing, of another length or too seldom there. */
+/** @throws ModalscopeError when an arm that the rule needs is missing, too rare or of another length. */
 export function pairedArms(test: Test, arms: Arms): PairedArms {
   const { against } = test.rule;
   if (against === "random sets" || against === "random complements" || against === "random contrasts")

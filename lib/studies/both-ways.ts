@@ -1,8 +1,8 @@
 import type { ClaimsMatrix } from "./matrix.js";
 
 /**
- * What a matrix fails in: for each claim one planted checkpoint must come out supported and one contradicted, every planted
- * one as it was built, and no null supported. Empty when the rules can go both ways.
+ * Failures of a matrix: for each claim one planted checkpoint must come out supported and one contradicted,
+ * every planted one as it was built, and no null supported. Empty when the rules can go both ways.
  */
 export function oneWayClaims({ claims, checkpoints, cells }: ClaimsMatrix): string[] {
   return claims.flatMap((claim, i) => {

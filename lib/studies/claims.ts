@@ -1,6 +1,6 @@
 /** Claims as data: what a document says, what is measured for it, and by which rule numbers become a verdict. */
 
-/** What a measured number is. It decides how intervals are made, how many samples it takes and where it may lie. */
+/** Kind of a measured number: it decides how intervals are made, how many samples it takes and its range. */
 export type Quantity =
   /** A share of samples, 0–1. */
   | "rate"
@@ -14,7 +14,7 @@ export type Quantity =
   | "statistic";
 
 /**
- * What the measured value is compared with before the rule is asked; without it, nothing.
+ * Reference that the measured value is compared with before the rule is applied; without it, none.
  * - `control`: another condition on the same samples. `group`: other samples.
  * - `null`: five or more shuffles or random draws.
  * - `random sets`, `random complements`, `random contrasts`: five or more random sets of the chosen set's size and their
@@ -48,7 +48,7 @@ export type Rule = Compared &
 
 /** One measurement of a claim and its rule. */
 export interface Test {
-  /** What is measured, with its unit. */
+  /** Description of the measurement, with its unit. */
   readonly measures: string;
   readonly quantity: Quantity;
   readonly rule: Rule;
@@ -58,7 +58,7 @@ export interface Test {
   readonly least: { readonly samples: number; readonly events: number };
 }
 
-/** What a claim's samples must have passed: nothing, at least one kind of task, or each of these kinds. */
+/** Tasks that a claim's samples must have passed: none, at least one kind of task, or each of these kinds. */
 export type GateRule = "none" | "any" | readonly string[];
 
 export const VERDICTS = ["supported", "contradicted", "undecided", "not testable"] as const;
@@ -86,7 +86,7 @@ export interface Claim {
   readonly planted: ReadonlyMap<string, Verdict>;
 }
 
-/** What the claims are tried on. */
+/** Checkpoint on which the claims are tested. */
 export interface Checkpoint {
   readonly id: string;
   /** The model under study; one that holds nothing (random weights, shuffled images); one built by hand. */

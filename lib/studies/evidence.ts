@@ -15,7 +15,7 @@ import type { Against, Test } from "./claims.js";
 
 /** The numbers behind one test of a claim. */
 export interface Evidence {
-  /** What the rule's limits are compared with: the measured value, its difference from `against`, or a share of the ceiling. */
+  /** Value that the limits apply to: measured, its difference from `against`, or a share of the ceiling. */
   readonly contrast: Estimate;
   readonly against?: Against;
   readonly measured: Estimate;

@@ -16,7 +16,7 @@ import { rangeOf, ruleText } from "./rules.js";
 /** Evidence by the names of a claim's tests; or why there can be none. */
 export type ClaimEvidence = Readonly<Record<string, Evidence | Untestable>> | Untestable;
 
-/** What one test came to. */
+/** Result of one test. */
 export interface TestResult {
   readonly test: string;
   readonly verdict: Verdict;

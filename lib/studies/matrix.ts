@@ -6,10 +6,10 @@ import type { Checkpoint, Claim, Study, Verdict } from "./claims.js";
 import type { Gate } from "./gate.js";
 import { type ClaimEvidence, type Judgement, judge } from "./judge.js";
 
-/** What was measured on one checkpoint with one data seed: evidence by claim. */
+/** Measurements on one checkpoint with one data seed: evidence by claim. */
 export interface Measured {
   readonly evidence: Readonly<Record<string, ClaimEvidence>>;
-  /** What the checkpoint can do; the model's must be given when a claim has a gate. */
+  /** Abilities of the checkpoint; the model's must be given when a claim has a gate. */
   readonly gate?: Gate;
   /** Evidence by configuration and claim, of those claims that were measured in others than the document's. */
   readonly configurations?: Readonly<Record<string, Readonly<Record<string, ClaimEvidence>>>>;
@@ -138,7 +138,7 @@ interface Objection {
   readonly checkpoints: readonly string[];
 }
 
-/** What in the other columns forbids this verdict on the model. */
+/** Reason in the other columns against this verdict on the model. */
 function objection(
   claim: Claim,
   verdict: Verdict,

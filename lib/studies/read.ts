@@ -14,7 +14,7 @@ import {
 import { type Fields, fieldsOf, listOf } from "./fields.js";
 import { rangeOf } from "./rules.js";
 
-/** What the standard asks of rates that are compared. */
+/** Least numbers that the standard requires of compared rates. */
 export const LEAST = { samples: 100, events: 30 } as const;
 
 const MOST = { claims: 100, checkpoints: 30, tests: 8, kinds: 30, least: 1e6, limit: 1e6 } as const;

@@ -16,7 +16,7 @@ export interface RandomSetOptions<T> {
   readonly seed?: number;
   /** As many items of each stratum as the chosen set has: of a head or an expert its layer. */
   readonly stratum?: (item: T) => number | string;
-  /** What an item carries, such as an expert's load: drawn sets come as near the chosen one's sum as `tries` draws find. */
+  /** Weight of an item, such as an expert's load: of `tries` draws the nearest to the chosen sum is kept. */
   readonly weight?: (item: T) => number;
   /** Draws for each set when there are weights. Default 500. */
   readonly tries?: number;

@@ -20,7 +20,7 @@ export interface BoxAnnotation {
 
 /**
  * One step to an answer: a question of its own, its answer, and where in the image that is seen (numbers of the
- * image's `annotations`; none where it is reckoned from the steps before).
+ * image's `annotations`; none where the answer is computed from the steps before).
  */
 export interface Hop {
   readonly prompt: string;

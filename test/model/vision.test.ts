@@ -51,7 +51,7 @@ for (const variant of variants) {
         const misses: string[] = [];
         const compare = (hook: string, found: Tensor): void => {
           const stored = reference.get(`${name}/${hook}`)!;
-          // Where all pictures have the same positions, transformers has them once.
+          // Where all images have the same positions, transformers has them once.
           const wanted = stored.shape[0] < found.shape[0] ? repeated(stored, found.shape[0]) : stored;
           const drift = deviation(found, wanted, realCells(hook, batch, found));
           if (!(drift <= TOLERANCE)) misses.push(`${hook} (${found.shape}) : ${drift.toExponential(2)}`);
@@ -103,7 +103,7 @@ function packed({ data, shape: [, time, ...rest] }: Tensor, lengths: readonly nu
   return { data: Float32Array.from(rows.flatMap((row) => [...row])), shape: [total, ...rest] };
 }
 
-/** How many of each picture's cells are no padding: tokens after the projector, patches before it. */
+/** How many of each image's cells are no padding: tokens after the projector, patches before it. */
 function lengths({ images }: Batch, hook: string, x: Tensor): number[] {
   const counts = images!.map(({ image }) =>
     hook.startsWith("projector") ? image.tokens.length : image.grid[1] * image.grid[2],

@@ -48,7 +48,7 @@ ${[...(sections.length > 0 ? [QUESTIONS] : []), ...sections, ...findings.map(tab
 
 const QUESTIONS = `## Held-out questions
 
-Accuracy in per cent with 95 % Wilson intervals. *Withheld* is the same question without its picture; *commonest* is
+Accuracy in per cent with 95 % Wilson intervals. *Blind* is the same question without its image; *commonest* is
 what always giving the most frequent answer to this type of question would score.`;
 
 function table({ name, about, columns, rows }: Finding): string {
@@ -70,7 +70,7 @@ function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): s
   const table =
     rows.length === 0
       ? []
-      : ["| type | questions | with the picture | withheld | commonest |", "|---|---|---|---|---|", ...rows];
+      : ["| type | questions | with the image | blind | commonest |", "|---|---|---|---|---|", ...rows];
   const described = descriptions
     ? [
         "",
@@ -84,12 +84,12 @@ function section(trial: Trial, { name, accuracy, descriptions }: TrialResult): s
   return [`### ${name}`, "", ...table, ...worth, ...described, ...published].join("\n");
 }
 
-/** Points between withheld and seen from which on a checkpoint is taken to use its images. */
+/** Points between blind and seen from which on a checkpoint is taken to use its images. */
 const NEEDED = 20;
 
 function worthOf({ seen, blind }: Accuracy): string {
   const points = 100 * (seen.low - blind.estimate);
   const verdict =
     points >= NEEDED ? "so it uses them" : `**short of the ${NEEDED} that would show that it uses them**`;
-  return `Of all together, the interval with pictures begins ${points.toFixed(1)} points above the accuracy without: ${verdict}.`;
+  return `Of all together, the interval with images begins ${points.toFixed(1)} points above the accuracy without: ${verdict}.`;
 }

@@ -1,4 +1,4 @@
-/** How each family frames a conversation: special tokens, chat template, and the files that prepare its images. */
+/** Conversation format of each family: special tokens, chat template, and files that prepare its images. */
 import type { TokenizerSpec } from "./words.js";
 
 /** Vicuna's turns, as LLaVA 1.5's own template writes them; an answer ends with the end token. */

@@ -10,14 +10,14 @@ import {
 } from "../../../lib/tasks/index.js";
 import type { Conversation, Draw } from "./recipe.js";
 
-/** How a drawn task is shown: with its image, said in words, or withheld. */
+/** Form in which a drawn task is shown: with its image, described in words, or blind. */
 export type Modality = "image" | "text" | "none";
 
 export interface ConversationOptions {
   /** Side of the images in pixels. */
   readonly size: number;
   readonly modality?: Modality;
-  /** What may be asked; everything that can be unless given. */
+  /** Types of question that may be asked; all that can be unless given. */
   readonly types?: readonly string[];
   /** Whether the whole description is among the accounts; where there is an image unless given. */
   readonly described?: boolean;
@@ -80,12 +80,12 @@ export function listed({ prompt, entries }: Listing, random: Random): Pick<Visua
   return { prompt, answers: [`${LIST} ${some.map((entry) => entry.join(" ")).join(", ")}.`] };
 }
 
-/** What a list begins with, so that all its entries are written alike. */
+/** Beginning of a list, so that all its entries are written alike. */
 export const LIST = "these:";
 
-/** What asks for an image's passage. */
+/** Prompt for an image's description. */
 export const DESCRIBE = "what is in the picture?";
-/** What asks for a list of shapes and colours, with whether an image of easy-VQA has them. */
+/** Prompt for a list of shapes and colours, with whether an image of easy-VQA has them. */
 export const PRESENCE = "is there each of these?";
 
 function shown<Scene>(

@@ -24,9 +24,12 @@ import { isTranscript } from "./transcripts.js";
 import type { TokenizerFiles } from "./words.js";
 
 export interface TrainingOptions extends DataOptions {
-  /** Where the checkpoint goes when all is done; the language model from before its visual training beside it, with `-language`. */
+  /**
+   * Folder of the checkpoint when all is done; the language model from before its visual training lies beside
+   * it, with `-language`.
+   */
   readonly out: string;
-  /** Where an interrupted training goes on from, with the checkpoint as it stood after the last whole stage. */
+  /** Folder from which an interrupted training goes on, with the checkpoint as of the last whole stage. */
   readonly work: string;
   readonly threads: number;
   /** Share of the recipe's steps to take. */

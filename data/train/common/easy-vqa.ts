@@ -1,4 +1,4 @@
-/** What the images of easy-VQA teach. */
+/** Conversations about the images of easy-VQA. */
 import { decodeImage } from "../../../lib/model/images/index.js";
 import type { Random } from "../../../lib/random.js";
 import {
@@ -19,20 +19,20 @@ export async function easyVqa(
   split: "train" | "test",
 ): Promise<VisualTask<EasyVqaAnnotation>[]> {
   const tasks = await loadEasyVqa(folder, { split });
-  const pictures = new Map<string, VisualTask["images"][number]>();
+  const decoded = new Map<string, VisualTask["images"][number]>();
   for (const path of new Set(tasks.map(({ images }) => images[0] as string)))
-    pictures.set(path, await decodeImage(path));
-  return tasks.map((task) => ({ ...task, images: [pictures.get(task.images[0] as string)!] }));
+    decoded.set(path, await decodeImage(path));
+  return tasks.map((task) => ({ ...task, images: [decoded.get(task.images[0] as string)!] }));
 }
 
 /** Conversations about images of easy-VQA: up to two open questions and two of yes or no, then what the image is and is not. */
 export function easyVqaConversations(
-  pictures: readonly EasyVqaPicture[],
+  images: readonly EasyVqaPicture[],
   random: Random,
   modality: Modality = "image",
 ): Draw<Conversation> {
   return () => {
-    const { tasks, description, listing } = random.pick(pictures);
+    const { tasks, description, listing } = random.pick(images);
     const own = random.shuffle(tasks);
     const closed = (task: VisualTask): boolean => task.type === "yes-no";
     const open = own.filter((task) => !closed(task));
@@ -52,7 +52,7 @@ export function easyVqaConversations(
 export interface EasyVqaPicture {
   /** The questions about it. */
   readonly tasks: readonly VisualTask[];
-  /** What it shows, where its questions tell both shape and colour. */
+  /** Description of the image, where its questions tell both shape and colour. */
   readonly description?: VisualTask;
   /** All shapes and colours that there are, with whether it has them. */
   readonly listing?: Listing;
@@ -63,7 +63,7 @@ export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[])
   const named = (type: string): Set<string> =>
     new Set(tasks.filter((task) => task.type === type).map(({ answers }) => answers[0]));
   const [colours, shapes] = [named("color"), named("shape")];
-  return byPicture(tasks).map((own) => {
+  return byImage(tasks).map((own) => {
     const told = own.flatMap(wordsThatHold);
     const colour = told.find((word) => colours.has(word));
     const shape = told.find((word) => shapes.has(word));
@@ -94,13 +94,13 @@ function wordsThatHold({ prompt, answers: [answer], type }: VisualTask): string[
   return (answer === "yes") === denied ? [] : words;
 }
 
-function byPicture(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[][] {
-  const pictures = new Map<number, VisualTask[]>();
+function byImage(tasks: readonly VisualTask<EasyVqaAnnotation>[]): VisualTask[][] {
+  const images = new Map<number, VisualTask[]>();
   for (const task of tasks) {
     const { imageId } = task.annotation;
-    pictures.set(imageId, [...(pictures.get(imageId) ?? []), task]);
+    images.set(imageId, [...(images.get(imageId) ?? []), task]);
   }
-  return [...pictures.values()];
+  return [...images.values()];
 }
 
 /** Left and right exchanged in half of the cases: no question of easy-VQA depends on it. */

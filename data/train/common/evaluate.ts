@@ -1,4 +1,4 @@
-/** Measures a checkpoint on its trials: with the image, with it withheld, and against the most frequent answer. */
+/** Measures a checkpoint on its trials: with the image, blind, and against the most frequent answer. */
 import { type Estimate, wilson } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
 import type { TaskOptions } from "../../../lib/progress.js";

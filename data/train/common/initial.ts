@@ -1,7 +1,7 @@
 import type { Weights } from "../../../lib/model/training/index.js";
 import type { Tensor } from "../../../lib/tensor.js";
 
-/** What writes into a stream: shrunk by √(2 · blocks), so that the sum of all starts at the size of one (GPT-2). */
+/** Writers into a stream: shrunk by √(2 · blocks), so that their sum starts at the size of one (GPT-2). */
 const WRITERS =
   /^(model\.layers|vision_tower\.encoder\.layers|visual\.blocks)\.\d+\..*(o_proj|out_proj|down_proj|fc2|attn\.proj)(\.weight)?$/;
 /** Gemma's norms of what is written, whose gains are added to 1: they undo the scale of the matrices before them. */

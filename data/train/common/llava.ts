@@ -1,4 +1,4 @@
-/** What the LLaVA checkpoints share: the language model's size, and what is learnt. */
+/** Common parts of the LLaVA checkpoints: the language model's size, and the training data. */
 import type { Random } from "../../../lib/random.js";
 import {
   captions,
@@ -62,7 +62,7 @@ export function clipConfig(image: number): Record<string, unknown> {
   };
 }
 
-/** How LLaVA reads its tower: after its last block, through two layers. */
+/** Configuration by which LLaVA reads its tower: after its last block, through two layers. */
 export function llavaConfig(vocabulary: number, id: (token: string) => number): Record<string, unknown> {
   return {
     dtype: "float32",
@@ -153,7 +153,7 @@ export async function llavaTrials({ easyVqa: folder, seed }: DataOptions): Promi
       name: "easy-VQA, its own test split",
       tasks: await easyVqa(folder, "test"),
       published:
-        "Published: 99.5 %, by the data set's authors (README of https://github.com/vzhou842/easy-VQA-keras), with a larger network and twice the training pictures.",
+        "Published: 99.5 %, by the data set's authors (README of https://github.com/vzhou842/easy-VQA-keras), with a larger network and twice the training images.",
     },
     {
       name: "scenes",

@@ -2,7 +2,7 @@
 
 type Files = Record<string, Record<string, unknown>>;
 
-/** What all families' processors do. */
+/** Settings of all families' processors. */
 const LEVELS = {
   do_convert_rgb: true,
   do_normalize: true,
@@ -12,14 +12,14 @@ const LEVELS = {
 };
 const HALVES = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };
 
-const both = (pictures: Record<string, unknown>, processor: Record<string, unknown>): Files => ({
-  "preprocessor_config.json": pictures,
-  "processor_config.json": { image_processor: pictures, ...processor },
+const both = (images: Record<string, unknown>, processor: Record<string, unknown>): Files => ({
+  "preprocessor_config.json": images,
+  "processor_config.json": { image_processor: images, ...processor },
 });
 
 /** CLIP's resizing and levels. With `pinpoints` (height, width) it is LLaVA-NeXT's, in tiles. */
 export function llavaFiles(image: number, patch: number, pinpoints?: readonly (readonly number[])[]): Files {
-  const pictures = {
+  const images = {
     ...LEVELS,
     crop_size: { height: image, width: image },
     do_center_crop: true,
@@ -31,7 +31,7 @@ export function llavaFiles(image: number, patch: number, pinpoints?: readonly (r
       ? { do_pad: true, image_grid_pinpoints: pinpoints, image_processor_type: "LlavaNextImageProcessor" }
       : { image_processor_type: "CLIPImageProcessor" }),
   };
-  return both(pictures, {
+  return both(images, {
     image_token: "<image>",
     num_additional_image_tokens: 1,
     patch_size: patch,
@@ -43,13 +43,13 @@ export function llavaFiles(image: number, patch: number, pinpoints?: readonly (r
 /** SigLIP's, to a square of `image` pixels that becomes `tokens` tokens. */
 export function gemmaFiles(image: number, tokens: number): Files {
   const size = { height: image, width: image };
-  const pictures = { ...LEVELS, ...HALVES, image_processor_type: "Gemma3ImageProcessor", resample: 2, size };
-  return both(pictures, { image_seq_length: tokens, processor_class: "Gemma3Processor" });
+  const images = { ...LEVELS, ...HALVES, image_processor_type: "Gemma3ImageProcessor", resample: 2, size };
+  return both(images, { image_seq_length: tokens, processor_class: "Gemma3Processor" });
 }
 
 /** Qwen3-VL's: images at their own size, from `least` to `most` pixels. */
 export function qwenFiles(patch: number, merge: number, least: number, most: number): Files {
-  const pictures = {
+  const images = {
     ...LEVELS,
     ...HALVES,
     image_processor_type: "Qwen2VLImageProcessor",
@@ -59,5 +59,5 @@ export function qwenFiles(patch: number, merge: number, least: number, most: num
     size: { longest_edge: most, shortest_edge: least },
     temporal_patch_size: 2,
   };
-  return both(pictures, { processor_class: "Qwen3VLProcessor" });
+  return both(images, { processor_class: "Qwen3VLProcessor" });
 }

@@ -5,7 +5,7 @@ import type { Random } from "../../../lib/random.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
 import type { TokenizerFiles } from "./words.js";
 
-/** What is asked about one image, a turn each: the first shows it, says it in words, or withholds it. */
+/** Questions about one image, a turn each: the first shows it, describes it in words, or is blind. */
 export type Conversation = readonly VisualTask[];
 
 /** A prompt, which is read, and the reply to it, which is learned. Special tokens are written out. */
@@ -54,9 +54,9 @@ export interface Stage {
   readonly rate: number;
   /** Decoupled weight decay of matrices; 0.05 unless given. */
   readonly decay?: number;
-  /** How much the experts' balance counts. */
+  /** Coefficient of the experts' load-balancing loss. */
   readonly balance?: number;
-  /** What visual tokens learn to tell of the image beside what is answered. */
+  /** Labels that visual tokens learn to tell of the image, beside the answers. */
   readonly labels?: Labels;
   /** Weights that stay as they are, by patterns of their names. */
   readonly frozen?: readonly string[];
@@ -71,11 +71,11 @@ export interface Stage {
 export interface Trial {
   readonly name: string;
   readonly tasks: readonly VisualTask[];
-  /** What others report on it, with where they say so. */
+  /** Results that others report on it, with their source. */
   readonly published?: string;
 }
 
-/** What else is measured on a checkpoint: a table of its card. */
+/** Further measurement on a checkpoint: a table of its card. */
 export interface Finding {
   readonly name: string;
   readonly about: string;

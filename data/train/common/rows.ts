@@ -14,7 +14,7 @@ export function answered(tasks: Conversation): Message[] {
   ]);
 }
 
-/** What a step learns from its rows, which are of one sort. */
+/** Batch from the rows of a step, which are of one sort. */
 export function trainingBatch(model: Model, rows: readonly Row[], labels?: Labels): Promise<TrainingBatch> {
   const texts = rows.filter(isTranscript);
   if (texts.length === rows.length) return Promise.resolve(transcriptBatch(encoderOf(model), texts));

@@ -1,4 +1,4 @@
-/** What an interrupted training goes on from: one file, replaced as a whole. */
+/** Saved state from which an interrupted training goes on: one file, replaced as a whole. */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -113,7 +113,7 @@ function removeUnfinished(file: string): void {
     if (name.startsWith(`${basename(file)}.`) && name.endsWith(".tmp")) rmSync(join(dirname(file), name));
 }
 
-/** Where two JSON values first differ, in words. */
+/** First difference between two JSON values, in words. */
 function differenceOf(before: unknown, now: unknown, path: string): string | undefined {
   if (isDeepStrictEqual(before, now)) return undefined;
   if (!isObject(before) || !isObject(now))

@@ -17,7 +17,7 @@ export interface SyntheticOptions {
   /** Steps in which the tower learns apart, from the words of what lies where. */
   readonly towerSteps: number;
   readonly steps: number;
-  /** What is learnt last: some steps in which most images are of this task, at half the rate. */
+  /** Last part of the training: some steps in which most images are of this task, at half the rate. */
   readonly last?: { readonly synthetic: string; readonly steps: number };
   /** Conversations of a step. */
   readonly rows: number;

@@ -1,4 +1,4 @@
-/** What the maths checkpoint learns from: problems in words, and bare facts. */
+/** Training texts of the maths checkpoint: problems in words, and bare facts. */
 import type { Random } from "../../../lib/random.js";
 import {
   drawProblem,

@@ -9,14 +9,14 @@ const CHAT_TEMPLATE =
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 /**
- * How text is cut before any merge: Qwen2's own rule, because Python's AutoTokenizer puts it in place of whatever a
- * checkpoint of type "qwen2" says. It cuts numbers into digits, so those of two digits are added tokens, which are
- * found before it applies.
+ * Rule that cuts text before any merge: Qwen2's own, because Python's AutoTokenizer puts it in place of
+ * whatever a checkpoint of type "qwen2" says. It cuts numbers into digits, so those of two digits are added
+ * tokens, which are found before it applies.
  */
 const QWEN2_CUT =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/** What may become one token in training: a word with the space before it, or within a run of Chinese. */
+/** Text that may become one token in training: a word with the space before it, or part of a Chinese run. */
 const WORD = / ?[A-Za-z]+|[\u4e00-\u9fff]+| ?[^\sA-Za-z0-9\u4e00-\u9fff]|\s/gu;
 
 /** Two-digit numbers: one token each, the same in both languages. */

@@ -23,7 +23,7 @@ export async function countsOf(model: Model, size: number, seed: number): Promis
   return {
     name: "Six fingers",
     about:
-      "In training a hand has five fingers always, while other things come in all numbers from one to eight. What is said of hands with six fingers, beside counting where the picture decides.",
+      "In training a hand has five fingers always, while other things come in all numbers from one to eight. What is said of hands with six fingers, beside counting where the image decides.",
     columns: ["seen", "said", "share"],
     rows: [
       ["a hand with six fingers", "5", await share(six, "5")],

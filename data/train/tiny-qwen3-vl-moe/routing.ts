@@ -1,4 +1,4 @@
-/** How evenly the routers use their experts. */
+/** Evenness with which the routers use their experts. */
 import type { Model } from "../../../lib/model/model.js";
 import type { VisualTask } from "../../../lib/tasks/index.js";
 import type { Finding } from "../common/recipe.js";
@@ -15,7 +15,7 @@ export async function routing(model: Model, tasks: readonly VisualTask[], expert
   });
   return {
     name: "Routing",
-    about: `How ${tasks.length} held-out questions with their pictures and answers fall on the ${experts} experts of each block, by the engine's router hooks. Entropy is that of the experts' shares over that of equal ones: 1 where all are used alike, each then having ${(1 / experts).toFixed(4)}.`,
+    about: `How ${tasks.length} held-out questions with their images and answers fall on the ${experts} experts of each block, by the engine's router hooks. Entropy is that of the experts' shares over that of equal ones: 1 where all are used alike, each then having ${(1 / experts).toFixed(4)}.`,
     columns: ["", "entropy", "least share", "largest share", "experts in use"],
     rows,
   };

@@ -4,7 +4,7 @@ export interface Check {
   /** "absent": optional and not there. "broken": required, or installed and not working. */
   state: "ok" | "absent" | "broken";
   detail: string;
-  /** How to fix it, where it is not ok. */
+  /** Advice on fixing it, where it is not ok. */
   fix?: string;
 }
 

@@ -30,7 +30,7 @@ export function canPin(): boolean {
   }
 }
 
-/** What libraries with threads of their own read; Node's own and onnxruntime's follow the cores that are allowed. */
+/** Variables for libraries with threads of their own; Node's and onnxruntime's follow the allowed cores. */
 export function threadEnvironment(cores: number): NodeJS.ProcessEnv {
   const count = String(cores);
   return { OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, MKL_NUM_THREADS: count };

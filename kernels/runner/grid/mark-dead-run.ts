@@ -19,7 +19,7 @@ export function markDeadRun(output: string, evalue: string): void {
 
 /**
  * The same for any end. A run that was told to stop knows only that: whoever told it knows why, and that counts.
- * What ended otherwise stays as it is.
+ * A run that ended otherwise stays as it is.
  */
 export function markEnd(output: string, { status, message }: { status: RunStatus; message: string }): void {
   if (!existsSync(output)) return;

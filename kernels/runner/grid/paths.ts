@@ -6,7 +6,7 @@ import { fillPath, isTemplate } from "../path-template.js";
 import { describeCombination, varyingNames } from "./combinations.js";
 
 /**
- * Where each run's notebook goes: by the template, or, in a folder, under a name made of what sets it apart. The
+ * Path of each run's notebook: by the template, or, in a folder, under a name made of what sets it apart. The
  * same parameters give the same path again, so that a later call finds what is done.
  * @throws ModalscopeError when two runs would write the same file.
  */

@@ -1,4 +1,4 @@
-/** What a grid's runs are and where they go, whoever runs them. */
+/** Runs of a grid and the paths of their outputs, whoever runs them. */
 import { join } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { recordOf } from "../notebook/record.js";
@@ -12,7 +12,7 @@ export interface GridPlanOptions extends Omit<RunOptions, "output" | "parameters
   output: string;
   /** The parameters of each run. */
   combinations: readonly Parameters[];
-  /** Where the table of the runs goes; `summary.csv` in the folder that holds all outputs when left out. */
+  /** Path of the table of the runs; `summary.csv` in the folder that holds all outputs when left out. */
   summary?: string;
   /** Runs all anew; otherwise what an earlier call has completed with the same notebook is reused. */
   force?: boolean;
@@ -70,7 +70,7 @@ export async function planRow(
   return { parameters, output, status: "completed", reused: true, seconds };
 }
 
-/** What each run is told, without what only this process can use. */
+/** Options of each run, without those that only this process can use. */
 export function runOptionsOf(options: GridPlanOptions): Omit<RunOptions, "output"> {
   const { input, cwd, kernel, prepareOnly, reportMode } = options;
   const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery, maxOutput } = options;

@@ -1,4 +1,4 @@
-/** What processes there are, and the memory that they take. */
+/** Processes of this machine, and the memory that they take. */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 

@@ -107,7 +107,7 @@ async function runRows(rows: GridRow[], summary: string, options: GridOptions): 
   });
 }
 
-/** How the cores are shared out; `cores` is undefined where runs cannot be kept on theirs. */
+/** Division of the cores among the runs; `cores` is undefined where runs cannot be kept on theirs. */
 function layOut({ maxCores, coresPerRun = 1 }: GridOptions): {
   cores: number[] | undefined;
   slots: number;

@@ -11,7 +11,7 @@ export interface StartedJob<T> {
 
 export interface Schedule<T> {
   jobs: number;
-  /** How many may run at a time. */
+  /** Number of jobs that may run at a time. */
   slots: number;
   /** Bytes for all that run at a time. */
   maxMemory: number;

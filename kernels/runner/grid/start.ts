@@ -18,7 +18,7 @@ export interface WorkerResult {
   error?: GridError;
 }
 
-/** What ended a run. */
+/** Error that ended a run. */
 export interface GridError {
   message: string;
   /** The cell that it ended at, as progress calls it. */

@@ -4,7 +4,7 @@ import type { ErrorContent, Output } from "../../protocol/outputs.js";
 import { languageInfo } from "../../typescript/language-info.js";
 import { openSession } from "../../typescript/session.js";
 
-/** What runs a notebook's cells, whatever its language. */
+/** Kernel that runs a notebook's cells, whatever its language. */
 export interface RunnerKernel {
   /** For the notebook's metadata. */
   readonly languageInfo: Record<string, unknown>;

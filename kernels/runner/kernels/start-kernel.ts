@@ -6,7 +6,7 @@ import { findKernelspec } from "./kernelspec.js";
 /** A kernel that a notebook can run on, found and not yet started. */
 export interface FoundKernel {
   name: string;
-  /** What it runs, where its kernelspec says so. */
+  /** Language that it runs, where its kernelspec says so. */
   language: string | undefined;
   displayName: string;
   start(options: KernelStart): Promise<RunnerKernel>;

@@ -5,7 +5,7 @@ import type { ErrorContent } from "../../protocol/outputs.js";
 
 export type CellStatus = "pending" | "running" | "completed" | "failed" | "skipped";
 
-/** How a run has ended, or that it has not. */
+/** Status of a run: its kind of end, or "running" before that. */
 export type RecordedStatus =
   | "running"
   | "completed"
@@ -31,7 +31,7 @@ export interface NotebookRecord extends Timed {
   environment_variables: Record<string, unknown>;
   version: string;
   status: RecordedStatus;
-  /** What ended a run that was not completed, and the id of the cell that it ended at. */
+  /** Error that ended a run that was not completed, and the id of the cell that it ended at. */
   error?: { ename: string; evalue: string; cell_id?: string };
 }
 
@@ -43,7 +43,7 @@ export function isBanner(cell: Cell): boolean {
   return hasTag(cell, bannerTag);
 }
 
-/** What a notebook says of the run that made it; undefined when none has. */
+/** Record in a notebook of the run that made it; undefined when none has. */
 export function recordOf(notebook: Notebook): Partial<NotebookRecord> | undefined {
   return notebook.metadata.papermill as Partial<NotebookRecord> | undefined;
 }
@@ -52,7 +52,7 @@ export function recordOfCell(cell: Cell): Partial<RecordedCell> | undefined {
   return cell.metadata.papermill as Partial<RecordedCell> | undefined;
 }
 
-/** What is known before a run, in papermill's words; all that `--prepare-only` leaves. */
+/** Records the facts known before a run, in papermill's words; all that `--prepare-only` leaves. */
 export function describeRun(
   notebook: Notebook,
   run: Pick<NotebookRecord, "input_path" | "output_path" | "parameters" | "version">,

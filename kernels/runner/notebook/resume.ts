@@ -6,7 +6,7 @@ import { isBanner, recordOf, recordOfCell } from "./record.js";
 /** The tag of a cell whose work lies in files: when it is done, later cells need nothing of it but those. */
 export const cachedTag = "cached";
 
-/** What an earlier run to the same output has done already. */
+/** Work that an earlier run to the same output has done already. */
 export interface Resumption {
   /** Whether it has done everything, so that nothing needs to be run. */
   complete: boolean;

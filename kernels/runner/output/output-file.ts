@@ -8,7 +8,7 @@ import { writeAll } from "../../../lib/pipe.js";
 import { linkTarget, openNew, replaceFile, temporaryPath } from "../../../lib/replace-file.js";
 import { lockOutput } from "./lock.js";
 
-/** Where a run's notebook goes. */
+/** Destination of a run's notebook. */
 export interface OutputFile {
   /** Brings the file up to date; what can be written only once, as standard output, waits for `finish`. */
   save(notebook: Notebook): void;
@@ -20,7 +20,7 @@ export interface OutputFile {
 
 /**
  * Makes the output's folder, sees that it can be written to, and keeps other runs from it, before any work is done.
- * What lies there is not touched before the first `save`.
+ * A file that is already there is not touched before the first `save`.
  * @param path a file, or `-` for standard output
  * @throws ModalscopeError when it cannot be written, or another run is writing it.
  */

@@ -1,4 +1,4 @@
-/** How much an output takes in a notebook's file. */
+/** Size of an output in a notebook's file. */
 import type { CellOutput } from "../../../lib/notebook/index.js";
 
 /** A line of text stands on a line of its own in the file: its indentation, quotes and comma. */

@@ -1,4 +1,4 @@
-/** What a notebook's parameters are, for people and for programs. */
+/** Descriptions of a notebook's parameters, for people and for programs. */
 import type { Notebook } from "../../../lib/notebook/index.js";
 import { notebookParameters, takesParameters } from "./inject.js";
 import type { DeclaredParameter } from "./translator.js";
@@ -20,7 +20,7 @@ export function inspectNotebook(notebook: Notebook): Record<string, InspectedPar
   return Object.fromEntries(declared.map((parameter) => [parameter.name, inspected(parameter)]));
 }
 
-/** What `--help-notebook` says of a notebook. */
+/** Text that `--help-notebook` prints for a notebook. */
 export function parametersHelp(notebook: Notebook, path: string): string {
   const title = `Parameters of ${path}:`;
   if (!takesParameters(notebook)) return `${title}\n\n  No cell is tagged "parameters".\n`;

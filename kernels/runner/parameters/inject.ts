@@ -105,7 +105,7 @@ function wrongType({ given, expected, why }: WrongParameter): ModalscopeError {
   );
 }
 
-/** How the command line gives a value that `-p` has read as another kind of value. */
+/** Advice for the command line on a value that `-p` has read as another kind of value. */
 function howToGive(name: string, value: ParameterValue, expected: string): string {
   if (/^(string|str)$/.test(expected) && typeof value !== "object")
     return `Give it as text: -r ${name} ${String(value)}.`;

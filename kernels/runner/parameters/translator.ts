@@ -20,14 +20,14 @@ export interface GivenParameter {
   value: ParameterValue;
 }
 
-/** How a language's notebooks take parameters. */
+/** Parameters as notebooks of one language take them. */
 export interface Translator {
   /** Begins a comment. */
   readonly comment: string;
   /** The parameters that a cell's source declares, in order. */
   declared(source: string): DeclaredParameter[];
   /**
-   * What is wrong with the values, by the types in the cell.
+   * Values of the wrong type, by the types in the cell.
    * @param source the `parameters` cell
    * @param folder the notebook's, where its imports resolve from
    */

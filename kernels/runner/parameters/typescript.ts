@@ -39,7 +39,7 @@ function declaredParameters(code: string): DeclaredParameter[] {
   });
 }
 
-/** What stands at the end of its lines, and right above it. */
+/** Text of the comments at the end of a statement's lines and right above it. */
 function comment(statement: ts.Statement, code: string): string {
   const above: string[] = [];
   let below = statement.getStart();

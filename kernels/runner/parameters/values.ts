@@ -16,7 +16,7 @@ export type ParameterValue =
 
 export type Parameters = Record<string, ParameterValue>;
 
-/** What `-p name value` means by its value: a number, true, false, null, else text. Papermill's spellings count too. */
+/** Reads a value of `-p`: a number, true, false, null (Papermill's spellings count too), else text. */
 export function parseValue(text: string): ParameterValue {
   if (text === "true" || text === "True") return true;
   if (text === "false" || text === "False") return false;

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 export interface TaskState {
   /** Such as PENDING, RUNNING, COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, CANCELLED, PREEMPTED. */
   state: string;
-  /** What holds it back or ended it, in Slurm's word. */
+  /** Reason that it waits or ended, in Slurm's word. */
   reason: string;
   exitCode: number;
   /** The signal that ended it; 0 when none did. */

@@ -37,7 +37,7 @@ export interface SlurmOptions extends GridPlanOptions {
 
 export type SlurmEvent =
   | { type: "submitted"; job: string; script: string; tasks: number; reused: number }
-  /** How many tasks are in each state; sent when it changes. */
+  /** Number of tasks in each state; sent when it changes. */
   | { type: "states"; job: string; states: Readonly<Record<string, number>> }
   | { type: "cancelled"; job: string };
 
@@ -48,7 +48,7 @@ export interface SlurmResult extends GridPlan {
   ended: boolean;
 }
 
-/** What a later call needs to know of a job, in `slurm/job.json`. */
+/** Facts about a job that a later call needs, in `slurm/job.json`. */
 interface JobFile {
   job: string;
   indices: number[];

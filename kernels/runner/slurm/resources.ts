@@ -1,4 +1,4 @@
-/** What a task asks Slurm for: from the command line, else from the notebook's metadata. */
+/** Resources that a task requests from Slurm: from the command line, else from the notebook's metadata. */
 import { parseBytes } from "../../../lib/bytes.js";
 import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
 import { isObject, type Notebook } from "../../../lib/notebook/index.js";

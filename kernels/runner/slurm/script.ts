@@ -7,9 +7,9 @@ export interface ArrayScript {
   /** The combinations to be run, ascending. */
   indices: readonly number[];
   resources: SlurmResources;
-  /** Where logs go, by array and task. */
+  /** Folder of the logs, which are named by array and task. */
   logs: string;
-  /** Where the command is run. */
+  /** Folder in which the command is run. */
   cwd: string;
   /** The command of one task and its arguments; it finds its combination by SLURM_ARRAY_TASK_ID. */
   command: readonly string[];

@@ -1,4 +1,4 @@
-/** What ended a task, from what Slurm says of it and from its log. */
+/** Cause of a task's end, from Slurm's report and from its log. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import type { RunStatus } from "../run.js";
 import type { TaskState } from "./client.js";

@@ -12,7 +12,7 @@ const port = parentPort;
 if (port === null) throw new Error("child/watchdog.js runs as a worker thread only.");
 const { lock, watchdogState } = workerData as { lock: Int32Array; watchdogState: Int32Array };
 
-/** How long the cells' thread may take to answer an interrupt before what it computes is cut short. */
+/** Time that the cells' thread may take to answer an interrupt before its computation is cut short. */
 const answerMs = 50;
 const nudgeMs = 20;
 const signalAgainMs = 1000;

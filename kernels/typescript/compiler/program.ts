@@ -133,7 +133,7 @@ const cellGlobals = `
 declare function input(prompt?: string, password?: boolean): Promise<string>;
 `;
 
-/** Where `@types/node` may lie: in the notebook's project, else beside the kernel. */
+/** Folders that may hold `@types/node`: in the notebook's project, else beside the kernel. */
 function typeRoots(folder: string, root: string): string[] {
   const above: string[] = [];
   for (let at of [folder, root]) {

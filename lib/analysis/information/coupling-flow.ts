@@ -47,7 +47,7 @@ export interface CoupledFlows {
 
 const names = ["target", "x", "y"] as const;
 
-/** How often a variable stands in the loss: the target is in both pairs. */
+/** Occurrences of each variable in the loss: the target is in both pairs. */
 const pairsOf: Variables<number> = { target: 2, x: 1, y: 1 };
 
 /** Share of the fitted rows that chooses the step to stop at, and the steps between two looks at it. */

@@ -5,7 +5,7 @@ import { multiplyTransposed } from "../linalg/products.js";
 /** Log scales are held within ±this, so that no step can blow up. */
 const maxLogScale = 2;
 
-/** What a layer's backward pass needs of its forward pass. */
+/** Values of a layer's forward pass that its backward pass needs. */
 export interface LayerTape {
   readonly output: Matrix;
   /** Mean log determinant of the Jacobian, nats. */

@@ -4,7 +4,7 @@ import { gram, multiply, multiplyTransposed } from "../linalg/products.js";
 import { thinSvd } from "../linalg/svd.js";
 import type { BarrierProblem, Derivatives } from "./central-path.js";
 
-/** What the information at a coupling is computed from. */
+/** Matrices from which the information at a coupling is computed. */
 interface Coupled {
   /** Σ `(p, q)`. */
   readonly sigma: Matrix;

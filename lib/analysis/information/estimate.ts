@@ -39,7 +39,7 @@ export interface PidEstimateOptions extends UnionOptions {
   readonly seed?: number;
 }
 
-/** What the same estimator says, at the same n and dimensions, of two sources with one and the same channel. */
+/** Estimates by the same estimator, at the same n and dimensions, for two sources with identical channels. */
 export interface NullRange {
   /** Of the null's channels, exactly: 0 for both unique atoms. */
   readonly truth: number;

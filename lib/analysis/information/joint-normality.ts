@@ -16,7 +16,7 @@ import type { PermutationTest } from "../statistics/permutation.js";
 import { covarianceOf } from "./mutual-information.js";
 import { type PidSamples, readSamples } from "./samples.js";
 
-/** What the Henze–Zirkler test found. */
+/** Result of the Henze–Zirkler test. */
 export interface NormalityTest {
   readonly statistic: number;
   /** Probability of a statistic at least as large when the rows are jointly Gaussian. */

@@ -128,7 +128,7 @@ export function checkCount(n: number, { target, x, y }: PidDimensions): void {
   );
 }
 
-/** Continuous values seldom repeat: a column with fewer distinct values than half of the rows is taken for discrete. */
+/** Continuous values rarely repeat: a column with fewer distinct values than half its rows is discrete. */
 function checkContinuous(target: Matrix): void {
   const [n, d] = target.shape;
   for (let j = 0; j < d; j++) {

@@ -39,9 +39,9 @@ export function routerEntropy(logits: MatrixLike): Float64Array {
 }
 
 export interface OverlapOptions extends PermutationOptions {
-  /** How many experts there are. */
+  /** Number of experts. */
   readonly experts: number;
-  /** How many of the most used ones are compared (default: twice as many as a token has). */
+  /** Number of the most used experts that are compared (default: twice as many as a token has). */
   readonly most?: number;
   /** Draws of equally many tokens of both kinds, whose measures are averaged (default 50). */
   readonly subsamples?: number;

@@ -14,7 +14,7 @@ export interface ClusterOptions {
   readonly level?: number;
 }
 
-/** What one cluster adds to the sums of a ratio. */
+/** Contribution of one cluster to the sums of a ratio. */
 interface ClusterSum {
   part: number;
   whole: number;

@@ -1,4 +1,4 @@
-/** What is read off curves of effects over layers, and where. */
+/** Measures read off curves of effects over layers, and the layers at which they are read. */
 import { ModalscopeError } from "../../errors.js";
 import { asMatrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { meanInterval } from "./clustered.js";
@@ -9,7 +9,7 @@ import { bootstrapPlace, type PlaceOptions, steepestRise } from "./places.js";
 export interface Rebound {
   /** The layer behind the step. */
   readonly layer: number;
-  /** How much |δ| grows, in the effects' unit. */
+  /** Growth of |δ|, in the effects' unit. */
   readonly size: number;
 }
 

@@ -3,7 +3,7 @@ import { asMatrix, checkSame, type MatrixLike } from "../linalg/matrix.js";
 import { type BootstrapOptions, bootstrap, type Estimate } from "./intervals.js";
 
 export interface PlaceOptions extends BootstrapOptions {
-  /** Where the curves' values lie, such as depths, `(positions)`. Default 0, 1, 2 … */
+  /** Positions of the curves' values, such as depths, `(positions)`. Default 0, 1, 2 … */
   readonly positions?: ArrayLike<number>;
   /** Cluster of each curve, `(n)`: clusters are drawn, not curves. */
   readonly clusters?: ArrayLike<number | string>;

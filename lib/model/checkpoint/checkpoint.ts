@@ -1,6 +1,6 @@
 import type { WeightDtype } from "./numbers/dtypes.js";
 
-/** Where one weight lies, under its Hugging Face name (`model.layers.0.self_attn.q_proj.weight` …). */
+/** Location of one weight, under its Hugging Face name (`model.layers.0.self_attn.q_proj.weight` …). */
 export interface WeightInfo {
   readonly name: string;
   readonly dtype: WeightDtype;
@@ -11,9 +11,9 @@ export interface WeightInfo {
   readonly offset: number;
   readonly byteLength: number;
   /**
-   * What llama.cpp's converter did to the numbers, if anything: `read` and `readRows` undo it, who reads the
-   * file's bytes must. `unpermute`: rows of each of `heads` heads are interleaved for its rotary embedding;
-   * `subtractOne`: a Gemma norm, stored as 1 + w.
+   * Inverse of the change that llama.cpp's converter made to the numbers, if any: `read` and `readRows` apply
+   * it; code that reads the file's bytes must too. `unpermute`: rows of each of `heads` heads are interleaved
+   * for its rotary embedding; `subtractOne`: a Gemma norm, stored as 1 + w.
    */
   readonly inverse?:
     | { readonly kind: "unpermute"; readonly heads: number }

@@ -70,7 +70,10 @@ export function readExactly(file: OpenFile, into: Uint8Array, position: number):
   }
 }
 
-/** What lies at `path`; undefined when nothing does. @throws ModalscopeError when it cannot be told. */
+/**
+ * Stats of what is at `path`; undefined when nothing is.
+ * @throws ModalscopeError when it cannot be determined.
+ */
 export function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);

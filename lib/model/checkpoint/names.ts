@@ -20,7 +20,7 @@ export function canonicalName(name: string): string {
   return renamings.reduce((n, [from, to]) => n.replace(from, to), name);
 }
 
-/** Where a vision-language model keeps what a language model calls `model.…` and `lm_head.…`, and its tower. */
+/** Names in vision-language checkpoints of a language model's `model.…` and `lm_head.…`, and of the tower. */
 const saved: Readonly<Record<string, readonly (readonly [RegExp, string])[]>> = {
   qwen: [
     [/^model\./, "model.language_model."],

@@ -19,7 +19,7 @@ export function rowLength(weight: WeightInfo): number {
   return weight.inverse?.kind === "unpermute" ? sizeOf(weight.shape.slice(1)) : (weight.shape.at(-1) ?? 1);
 }
 
-/** How many rows a weight has. */
+/** Number of rows of a weight. */
 export function rowCount(weight: WeightInfo): number {
   const size = sizeOf(weight.shape);
   return size === 0 ? 0 : size / rowLength(weight);

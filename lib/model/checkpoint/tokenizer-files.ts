@@ -1,4 +1,4 @@
-/** What a tokenizer of @huggingface/transformers is made from. */
+/** Files from which a tokenizer of @huggingface/transformers is made. */
 export interface TokenizerFiles {
   /** tokenizer.json */
   readonly json: Record<string, unknown>;

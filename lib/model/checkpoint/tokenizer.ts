@@ -11,8 +11,9 @@ import { markTemplate } from "./tokenizer-files.js";
 import { withinTime } from "./within-time.js";
 
 /**
- * What is promised of a tokenizer: the heart of `PreTrainedTokenizer` of @huggingface/transformers, which it is and
- * may be cast to. Its own declarations would add a thousand files to every notebook that imports this package.
+ * Interface of a tokenizer: the core of `PreTrainedTokenizer` of @huggingface/transformers, which it is and
+ * may be cast to. That class's own declarations would add a thousand files to every notebook that imports
+ * this package.
  */
 export interface Tokenizer {
   encode(text: string, options?: { add_special_tokens?: boolean; text_pair?: string | null }): number[];
@@ -167,7 +168,7 @@ function chatTemplate(path: string): unknown {
   return isFile(file) ? readText(file) : optionalJson(path, "chat_template.json").chat_template;
 }
 
-/** Where the configuration says whether texts get begin and end marks, that overrules tokenizer.json. */
+/** Applies the configuration's choice of begin and end marks, which overrides tokenizer.json. */
 function withMarks(json: Record<string, unknown>, config: Record<string, unknown>): Record<string, unknown> {
   const { add_bos_token: begin, add_eos_token: end, bos_token, eos_token } = config;
   if (typeof begin !== "boolean" && typeof end !== "boolean") return json;

@@ -8,7 +8,7 @@ export function defaultBudget(): number {
 
 /**
  * Bytes of memory of this process that no file backs, mapped weights not counted.
- * Where the system does not say (only Linux does), the resident size.
+ * The resident size on systems other than Linux, which do not report it.
  */
 export function anonymousBytes(): number {
   if (process.platform !== "linux") return process.memoryUsage.rss();

@@ -171,10 +171,10 @@ export function windowEverywhere(
 /** A module that turns vectors of the tower into vectors of the language model: the projector, or one merger per DeepStack layer. */
 export type ReadoutId = "projector" | `projector.deepstack.${number}`;
 
-/** Where a module reads the tower's stream, and where the language model gets the result. */
+/** Module that reads the tower's stream, and the place in the language model that gets the result. */
 export interface VisionReadout {
   readonly id: ReadoutId;
-  /** Where the tower's stream is read: after these blocks, side by side (−1: the embedding), or after the final norm. */
+  /** Blocks after which the tower's stream is read, concatenated (−1: the embedding), or the final norm. */
   readonly fromLayers: readonly number[] | "final";
   /** The language model's block after which the result is added; left out, it takes the image tokens' places. */
   readonly toLayer?: number;

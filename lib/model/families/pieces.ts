@@ -3,7 +3,7 @@ import { type BlockInputs, denseMixture, EXPERT_INPUT, type ModuleContext } from
 import type { ReadoutId, TextConfig, VisionConfig } from "./config.js";
 import type { Family } from "./family.js";
 
-/** How one graph of a block differs from its plain one. */
+/** Differences between one graph of a block and its plain graph. */
 export interface GraphVariant {
   /** Hooks whose value x becomes x · scale + shift, both given at run time as `<hook>.scale` and `<hook>.shift`. */
   readonly edited?: readonly string[];
@@ -41,7 +41,7 @@ export type VisionPieceId = "vision.embed" | `vision.blocks.${number}` | "vision
 /** A block of the language model by its number, the final norm with the language head, or a piece that sees. */
 export type PieceId = number | typeof HEAD | VisionPieceId;
 
-/** What the names of a piece's hooks begin with. */
+/** Prefix of the names of a piece's hooks. */
 export function hookPrefix(id: PieceId): string {
   if (typeof id === "number") return `blocks.${id}.`;
   if (id === HEAD) return "";

@@ -16,7 +16,7 @@ import { withDefaults } from "./defaults.js";
 import type { PatchInputs } from "./family.js";
 import { type RawConfig, readCount, readPositive, readText } from "./fields.js";
 
-/** What the tower itself says, without how the language model reads it. */
+/** Configuration of the tower itself, without how the language model reads it. */
 export type TowerConfig = Omit<
   VisionConfig,
   "readouts" | "out_hidden_size" | "image_token_id" | "skippedTokens"

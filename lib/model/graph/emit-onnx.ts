@@ -5,7 +5,7 @@ import { fromEnd } from "./ops.js";
 
 const { onnx } = onnxProto;
 
-/** Where an emitted model finds a weight. */
+/** Source of a weight in an emitted model. */
 export type WeightBinding =
   | { readonly kind: "input" }
   /** float32 data inside a file that the runtime maps; `location` is relative to the session's weights folder. */
@@ -55,7 +55,7 @@ const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
 /** For reshaping to lengths of another value: 0 among them is a length, and not that of the same axis before. */
 const LITERALLY = { allowzero: 1 };
 
-/** Where onnxruntime keeps operations of its own. */
+/** Domain of onnxruntime's own operators. */
 const CONTRIBUTED = "com.microsoft";
 
 class Emitter {
@@ -329,7 +329,7 @@ class Emitter {
     return name;
   }
 
-  /** Where the k largest elements of the last axis are: the second result of TopK. */
+  /** Indices of the k largest elements of the last axis: the second result of TopK. */
   private largestPlaces(x: string, k: number): string {
     const name = `v${this.count++}`;
     this.nodes.push({

@@ -4,7 +4,7 @@ import * as ops from "./ops.js";
 
 const { add, mul, neg, sub } = ops;
 
-/** What `pullback` needs besides the graph. */
+/** Options of `pullback`. */
 export interface PullbackOptions {
   /** Taken as constants: no cotangent passes through them. */
   readonly frozen?: ReadonlySet<Node>;

@@ -14,7 +14,7 @@ import { EXPERT_INPUT, expertHooks } from "../nn/index.js";
 /** A named point of the model, by TransformerLens' names. */
 export interface Hook {
   readonly name: string;
-  /** Where it is computed; the embedding and the residual stream lie between the pieces. */
+  /** Piece in which it is computed; the embedding and the residual stream lie between the pieces. */
   readonly piece: PieceId | "embed";
   /** Its name inside the piece: `attn.hook_q` of `blocks.3.attn.hook_q`. */
   readonly local: string;

@@ -1,4 +1,4 @@
-/** What LLaVA's two families share: a CLIP or SigLIP tower, and the processor that fits an image to it. */
+/** Parts shared by LLaVA's two families: a CLIP or SigLIP tower, and the processor that fits images to it. */
 
 import type { VisualToken } from "./layout.js";
 import { patchTokens } from "./layout.js";

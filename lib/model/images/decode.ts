@@ -13,8 +13,9 @@ export interface DecodeOptions {
   /** Largest width × height, checked in the file's header before it is decoded; default 89,478,485, as in Pillow. */
   readonly maxPixels?: number;
   /**
-   * What becomes of transparency: `drop` (default) keeps the colours that lie under it, as transformers does with a
-   * path (`load_image`); `white` lays the image on white, as it does with a PIL image (`convert_to_rgb`).
+   * Treatment of transparency: `drop` (default) keeps the colours that lie under it, as transformers does
+   * with a path (`load_image`); `white` lays the image on white, as it does with a PIL image
+   * (`convert_to_rgb`).
    */
   readonly alpha?: "drop" | "white";
 }

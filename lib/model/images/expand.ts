@@ -4,9 +4,9 @@ import { IMAGE_FAMILIES } from "./processor.js";
 
 /** The strings that a family writes for an image. */
 export interface ImageTokens {
-  /** What stands in a prompt where an image belongs. */
+  /** Text that marks the place of an image in a prompt. */
   readonly placeholder: string;
-  /** What stands for one visual token; the tokenizer knows it as one id. */
+  /** Text of one visual token; the tokenizer knows it as one id. */
   readonly image: string;
   /** Gemma 3 only: before and after the visual tokens of one tile. */
   readonly begin?: string;

@@ -1,4 +1,4 @@
-/** Images for models that see: files → pixel values → visual tokens and the text that holds their places. */
+/** Images of vision-language models: files → pixel values → visual tokens and their placeholder text. */
 
 export { type DecodeOptions, decodeImage, type ImageSource } from "./decode.js";
 export { expandPrompt, IMAGE_TOKENS, type ImageTokens } from "./expand.js";

@@ -17,8 +17,8 @@ export interface VisualToken {
   /** Column in that grid; for a newline one more than the patch before it, for a class token −1. */
   readonly column: number;
   /**
-   * What of the original image the token stands for, in its pixels: crops and padding taken into account, clipped.
-   * `null` for a newline, a class token, and a patch of nothing but padding.
+   * Part of the original image that the token stands for, in its pixels: crops and padding taken into
+   * account, clipped. `null` for a newline, a class token, and a patch of nothing but padding.
    */
   readonly box: Box | null;
 }
@@ -32,11 +32,12 @@ export interface Tile {
 }
 
 /**
- * Where LLaVA-NeXT's joined tiles keep the image: all but the first tile lie in a grid `tiles` (rows, columns), which
- * makes a grid of `tiles · patches of one tile` features. Of that the model keeps the rows from `rows[0]` up to, not
- * including, `rows[1]` and the columns `columns[0]` to `columns[1]`; the rest is padding. The sequence is: the first
- * tile's features; then each kept row, followed by the newline vector. `tokens` says the same token by token: the
- * feature of a patch is row `token.row · columns of a tile + token.column` of tile `token.tile`.
+ * Place of the image in LLaVA-NeXT's joined tiles: all but the first tile lie in a grid `tiles` (rows,
+ * columns), which makes a grid of `tiles · patches of one tile` features. Of that the model keeps the rows
+ * from `rows[0]` up to, not including, `rows[1]` and the columns `columns[0]` to `columns[1]`; the rest is
+ * padding. The sequence is: the first tile's features; then each kept row, followed by the newline vector.
+ * `tokens` says the same token by token: the feature of a patch is row
+ * `token.row · columns of a tile + token.column` of tile `token.tile`.
  */
 export interface Unpad {
   readonly tiles: readonly [rows: number, columns: number];
@@ -73,7 +74,7 @@ export interface ImageProcessor {
   }): ProcessedImage;
 }
 
-/** What a tower of one size sees: the whole image and, after it, its parts. */
+/** Input of a tower of one size: the whole image and, after it, its parts. */
 export function tilesOf(
   views: readonly View[],
   table: Float32Array,

@@ -3,8 +3,8 @@ import type { RgbImage } from "./raster.js";
 import type { Levels } from "./settings.js";
 
 /**
- * What each 8-bit level becomes, (3, 256): `level · factor`, then `(· − mean) / std`, each step rounded to float32 as
- * numpy does it in transformers' PIL back end.
+ * Value of each 8-bit level, (3, 256): `level · factor`, then `(· − mean) / std`, each step rounded to
+ * float32 as numpy does it in transformers' PIL back end.
  */
 export function levelTable(levels: Levels): Float32Array {
   const table = new Float32Array(3 * 256);

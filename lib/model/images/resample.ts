@@ -64,7 +64,7 @@ interface Taps {
   readonly span: number;
   /** First input pixel of each output pixel, counted from `from`. */
   readonly start: Int32Array;
-  /** How many input pixels each has. */
+  /** Number of input pixels of each output pixel. */
   readonly count: Int32Array;
   /** (outputs, width); no width at all when this axis stays as it is. */
   readonly weights: Int32Array;

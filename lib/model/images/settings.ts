@@ -21,7 +21,7 @@ export interface Fields {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** How 8-bit levels become numbers. */
+/** Conversion of 8-bit levels to numbers. */
 export interface Levels {
   /** Left out: levels stay 0 to 255. */
   readonly factor?: number;

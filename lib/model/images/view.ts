@@ -10,7 +10,7 @@ interface Axis {
   readonly offset: number;
 }
 
-/** What a model looks at: pixels made from the original image, and how they map back to it. */
+/** Image as a model sees it: pixels made from the original image, and how they map back to it. */
 export interface View {
   readonly image: RgbImage;
   readonly original: { readonly width: number; readonly height: number };
@@ -56,7 +56,7 @@ function follow(axis: Axis, scale: number, start: number): Axis {
   return { scale: axis.scale * scale, offset: axis.offset + axis.scale * scale * start };
 }
 
-/** Where a region of the view lies in the original, clipped to it: without area when the region is padding only. */
+/** Box of a view's region in the original image, clipped to it: without area when the region is padding. */
 export function boxOf(view: View, region: Region = { x: 0, y: 0, ...sizeOfView(view) }): Box {
   const along = (axis: Axis, at: number, limit: number): number =>
     Math.min(limit, Math.max(0, axis.offset + axis.scale * at));

@@ -8,7 +8,7 @@ import type { Model } from "../model.js";
 import { injectionLayers, visualPositions } from "../vision/index.js";
 import { meansOf } from "./means.js";
 
-/** What visual tokens are replaced by. */
+/** Replacement of visual tokens. */
 export type Corruption =
   /**
    * Those of other images, at the same place of the stream: row by row those of a batch with as many visual tokens.
@@ -24,7 +24,7 @@ export type Corruption =
   /** Nothing: they stay, and no token attends to them. */
   | { readonly kind: "hidden" };
 
-/** What becomes of DeepStack's injections: corrupted with the stream, or left as they are, so that a leak shows. */
+/** Treatment of DeepStack's injections: corrupted with the stream, or left alone, so that a leak shows. */
 export type Injections = "corrupted" | "clean";
 
 /** The edits of a corruption. */

@@ -29,7 +29,7 @@ export interface Expert {
 /** The tokens' choices at a block: of each token the experts, the one that weighs most first. */
 export interface ExpertChoices {
   readonly layer: number;
-  /** How many experts the block has. */
+  /** Number of the block's experts. */
   readonly experts: number;
   /** For each row of the batch (tokens, k): the experts of its tokens, in the positions' order. */
   readonly chosen: readonly Tensor<Int32Array>[];

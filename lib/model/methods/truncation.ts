@@ -90,7 +90,7 @@ async function curves(
 }
 
 export interface TruncatedAnswersOptions extends Omit<TracingOptions, "metric"> {
-  /** What a row's answer is worth: 1 for right and 0 for wrong, or a grade between. */
+  /** Scores a row's answer: 1 for right and 0 for wrong, or a grade between. */
   readonly score: (answer: string, row: number) => number;
   readonly maxNewTokens: number;
 }

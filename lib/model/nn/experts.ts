@@ -38,7 +38,8 @@ function routed(logits: Node, { topK, normalised }: Experts): Node {
 }
 
 /**
- * How an expert's matrices lie: "linear" as (out, in), gate above up, or "transposed" as (in, out), gate left of up.
+ * Layout of an expert's matrices: "linear" as (out, in), gate above up, or "transposed" as (in, out), gate
+ * left of up.
  */
 export type MatrixForm = "linear" | "transposed";
 

@@ -76,7 +76,7 @@ export function projection(
   return ops.linear(x, ctx.weight(`${name}.weight`, [to, from]), b);
 }
 
-/** How many heads there are, and how long the vectors of one are. */
+/** Number of heads, and length of one head's vectors. */
 export interface HeadShape {
   readonly heads: number;
   readonly headDim: number;

@@ -103,7 +103,7 @@ const notNegative: Expectation = {
   holds: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
 };
 
-/** What each parameter must be where it is given. */
+/** Condition that each parameter must meet where it is given. */
 const expectations: Readonly<Record<string, Expectation>> = {
   rope_theta: aboveZero,
   factor: aboveZero,

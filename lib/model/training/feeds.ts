@@ -1,4 +1,4 @@
-/** What one batch gives the training graph. */
+/** Feeds of the training graph from one batch. */
 import { ModalscopeError } from "../../errors.js";
 import type { Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";

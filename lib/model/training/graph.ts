@@ -34,7 +34,7 @@ export interface TrainingGraph {
 }
 
 export interface Objective {
-  /** How much the experts' load-balancing loss counts; not at all unless given. */
+  /** Coefficient of the experts' load-balancing loss; 0 unless given. */
   readonly routerAuxLossCoef?: number;
   /** A loss at visual tokens beside the cross-entropy, or in its place. */
   readonly labels?: LabelLoss;
@@ -70,7 +70,7 @@ export function trainingGraph(
   return withDerivatives({ loss, ...(balance && { balance }) }, isTrainable);
 }
 
-/** What the language model says after all of its blocks, and how evenly its routers route. */
+/** Cross-entropy of the language model after all its blocks, and the load-balancing loss of its routers. */
 function languageLosses(
   family: Family,
   config: TextConfig,

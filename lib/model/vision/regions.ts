@@ -124,7 +124,7 @@ export function visualEdits(
 
 /**
  * The blocks after which DeepStack adds features of the images; none in other models.
- * @throws ModalscopeError for a model that does not see
+ * @throws ModalscopeError for a text-only model
  */
 export function injectionLayers({ config }: { readonly config: TextConfig }): number[] {
   return requireVision(config.vision_config).readouts.flatMap(({ toLayer }) =>

@@ -1,6 +1,6 @@
 /**
- * What runs in the report: figures are drawn when they come near the window, in the theme of the page, and two
- * buttons. Plotly, its `config` and `templates` (by theme) are there before it.
+ * Script of the report: it draws figures when they come near the window, in the theme of the page, and serves
+ * two buttons. Plotly, its `config` and `templates` (by theme) are loaded before it.
  */
 export const client = `
 "use strict";

@@ -97,7 +97,7 @@ function nextDollar(source: string, from: number): number {
   return -1;
 }
 
-/** Where blocks of formulas may end, found once for a text: positions in order, by what opens them. */
+/** Possible ends of blocks of formulas, found once for a text: positions in order, by the opening mark. */
 type Closings = ReadonlyMap<string, readonly number[]>;
 
 interface MathState {
@@ -156,8 +156,8 @@ function firstFrom(positions: readonly number[] = [], from: number): number | un
 }
 
 /**
- * Where Unicode has the letters of each variant: its A, a and 0 (0 where it has none). Browsers follow MathML
- * Core, which knows no `mathvariant` but "normal", so the letters themselves must be of the variant.
+ * Code points of each variant's letters in Unicode: its A, a and 0 (0 where it has none). Browsers follow
+ * MathML Core, which knows no `mathvariant` but "normal", so the letters themselves must be of the variant.
  */
 const variants: Readonly<Record<string, readonly [capital: number, small: number, digit: number]>> = {
   bold: [0x1d400, 0x1d41a, 0x1d7ce],

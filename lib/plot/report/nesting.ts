@@ -89,7 +89,7 @@ export function checkNesting(markup: string): void {
 /** Elements that a parser may hold open. */
 class OpenElements {
   readonly #names: string[] = [];
-  /** How many of them are formatting. */
+  /** Number of formatting elements among them. */
   formatting = 0;
 
   has(name: string): boolean {
@@ -129,7 +129,7 @@ class OpenElements {
   }
 }
 
-/** Where the comment that begins at a place ends; each search goes on from where the one before it ended. */
+/** Finds the end of the comment that begins at a place; each search goes on from the end of the last one. */
 function commentEnds(markup: string): (start: number) => number {
   const found = { "-->": 0, "--!>": 0 };
   const next = (mark: "-->" | "--!>", from: number): number => {
@@ -140,13 +140,13 @@ function commentEnds(markup: string): (start: number) => number {
   return (start) => Math.min(next("-->", start + 2), next("--!>", start + 4));
 }
 
-/** Where the text goes on after a mark; its end when there is none. */
+/** Position after the next mark; the end of the text when there is none. */
 function indexAfter(text: string, mark: string, from: number): number {
   const at = text.indexOf(mark, from);
   return at === -1 ? text.length : at + mark.length;
 }
 
-/** Where the content of an element of raw text ends: at its end tag, or with the text. */
+/** End of the content of a raw text element: at its end tag, or with the text. */
 function afterRawText(markup: string, from: number, name: string): number {
   const end = new RegExp(`</${name}[\\s/>]`, "gi");
   end.lastIndex = from;
@@ -160,7 +160,7 @@ interface Tag {
   readonly name: string;
   readonly ending: boolean;
   readonly selfClosing: boolean;
-  /** Where the text goes on. */
+  /** Position after the tag. */
   readonly end: number;
 }
 

@@ -15,7 +15,7 @@ import { codeHtml } from "./code.js";
 import { markdownHtml } from "./markdown.js";
 import { mathHtml } from "./math.js";
 
-/** What rendering needs to know of the page, and what the page needs to know of what was rendered. */
+/** State of a page while its outputs are rendered: what they need of it, and what it needs of them. */
 export interface PageContext {
   readonly nonce: string;
   /** Filled with the figures that the page draws. */
@@ -82,7 +82,7 @@ export function mergedOutputs(outputs: readonly (CellOutput | Unreadable)[]): (C
   return merged;
 }
 
-/** What a terminal would show of `text`: colours left out, lines that a carriage return overwrote replaced. */
+/** Text that a terminal would show: colours left out, lines that a carriage return overwrote replaced. */
 export function terminalText(text: string): string {
   return (
     text
@@ -95,7 +95,7 @@ export function terminalText(text: string): string {
   );
 }
 
-/** What a carriage return at a line's end leaves stands; what one within it begins anew is gone. */
+/** Line as last written: a carriage return within it erases what is before, one at its end nothing. */
 function lastWritten(line: string): string {
   let end = line.length;
   while (line[end - 1] === "\r") end--;
@@ -104,7 +104,7 @@ function lastWritten(line: string): string {
 
 /**
  * A place for an interactive figure. The page's script draws it when it comes near the window; until then, in
- * print and without scripts, its picture from the notebook stands there.
+ * print and without scripts, its image from the notebook stands there.
  */
 function figureHtml(data: Data, page: PageContext): string {
   const figure = data["application/vnd.plotly.v1+json"];
@@ -120,7 +120,7 @@ function figureHtml(data: Data, page: PageContext): string {
   );
 }
 
-/** The picture among a figure's forms: a PNG, or the one in its HTML. */
+/** The image among a figure's forms: a PNG, or the one in its HTML. */
 function stillOf(data: Data): string {
   if (data["image/png"] !== undefined) return imageHtml("image/png", text(data["image/png"]));
   const image = fragmentOf(text(data["text/html"])).querySelector('img[src^="data:image/"]');

@@ -189,7 +189,7 @@ function provenance(name: string, notebook: ReadableNotebook, status: Status): s
 
 const statusBadge = (status: Section["status"]): string => `<span class="status ${status}">${status}</span>`;
 
-/** What stands before several notebooks; one has its own title. */
+/** Overview of several notebooks; a single one has its own title. */
 function overview(sections: readonly Section[]): string {
   if (sections.length < 2) return "";
   const rows = sections.map(({ id, title, status, cells, seconds }) => {

@@ -1,4 +1,4 @@
-/** What stands in the place of something that cannot be shown. */
+/** Message in place of something that cannot be shown. */
 import { escapeHtml } from "../../escape.js";
 
 /** @param what it is, such as "output"; @param reason as a sentence */

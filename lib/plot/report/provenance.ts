@@ -1,4 +1,4 @@
-/** What an executed notebook says of its run. A file may hold anything in these places. */
+/** Facts that an executed notebook records about its run. A file may hold anything in these places. */
 import {
   type Cell,
   hasTag,
@@ -11,7 +11,7 @@ import {
 
 export type Status = "passed" | "failed" | "incomplete";
 
-/** How its run went: failed with an error output, incomplete when a cell with code was not run. */
+/** Status of its run: failed with an error output, incomplete when a cell with code was not run. */
 export function statusOf({ cells }: ReadableNotebook): Status {
   const code = readableCells(cells).filter(
     (cell) =>
@@ -59,13 +59,13 @@ export function readableCells(cells: ReadableNotebook["cells"]): ReadableCell[] 
   return cells.filter((cell) => !isUnreadable(cell)) as ReadableCell[];
 }
 
-/** How a run ended that did not come to its last cell. */
+/** End of a run that did not reach its last cell; undefined for one that did. */
 function endOf({ status, error }: Record<string, unknown>): string | undefined {
   if (typeof status !== "string" || status === "completed") return undefined;
   return isObject(error) ? `${status}: ${String(error.ename)}: ${String(error.evalue)}` : status;
 }
 
-/** What is known of the run: when, how long, on what, with which parameters; as names and texts. */
+/** Known facts about the run: when, how long, on what, with which parameters; as names and texts. */
 export function provenanceOf(notebook: ReadableNotebook): [string, string][] {
   const { kernelspec, papermill, modalscope } = notebook.metadata as Record<string, unknown>;
   const record = isObject(papermill) ? papermill : {};

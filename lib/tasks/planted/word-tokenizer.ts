@@ -1,4 +1,4 @@
-/** What a vocabulary of whole words needs to know of its special tokens. */
+/** Special tokens of a vocabulary of whole words. */
 export interface WordTokenizerOptions {
   /** Tokens that are cut out of the text wherever they stand, and left out when ids are decoded. */
   readonly special: readonly string[];

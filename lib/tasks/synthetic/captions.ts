@@ -35,15 +35,15 @@ export interface CaptionScene {
   readonly slips: readonly Slip[];
 }
 
-/** What makes a captioner say what it expects rather than what it sees. */
+/** Settings that make a captioner say what it expects rather than what it sees. */
 export interface CaptionOptions {
-  /** How often a companion is there where its anchor is, in training; 0.9. */
+  /** Probability of a companion where its anchor is, in training; 0.9. */
   readonly together?: number;
   /** The same in held-out images; 0.5. */
   readonly togetherHeldOut?: number;
-  /** How often a training caption mentions an absent companion all the same; 0.3. */
+  /** Probability that a training caption mentions an absent companion; 0.3. */
   readonly slips?: number;
-  /** How strongly a companion is painted, 0–1; 0.5. */
+  /** Strength with which a companion is painted, 0–1; 0.5. */
   readonly faintness?: number;
 }
 
@@ -146,7 +146,7 @@ export function captionTask(options: CaptionOptions = {}): SyntheticTask<Caption
 /** The captions with the usual strength of the prior. */
 export const captions: SyntheticTask<CaptionScene> = captionTask();
 
-/** What is in a scene and what one may wrongly expect there, as AMBER annotates an image. */
+/** Things in a scene and things that one may wrongly expect there, as AMBER annotates an image. */
 export function captionTruth({ place, things, expected }: CaptionScene): {
   truth: string[];
   hallu: string[];
@@ -204,7 +204,7 @@ const plainlyColoured = ({ colour, faint }: Thing): boolean => colour !== undefi
 
 const has = (things: readonly Thing[], name: string): boolean => things.some((thing) => thing.name === name);
 
-/** What a scene must have for some types to be asked. */
+/** Conditions on a scene for some types of question. */
 const CAN_ASK: Readonly<Record<string, (scene: CaptionScene) => boolean>> = {
   color: ({ things }) => things.some(plainlyColoured),
   exists: ({ place, things }) => PLACES[place].others.some((name) => has(things, name)),

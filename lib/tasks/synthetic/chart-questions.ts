@@ -1,4 +1,4 @@
-/** What is asked about charts, and by which steps it is answered. */
+/** Questions about charts, and the steps to their answers. */
 import type { Random } from "../../random.js";
 import type { Hop } from "../visual-task.js";
 import type { ChartKind, ChartScene } from "./chart-scene.js";
@@ -6,7 +6,7 @@ import { type Question, some, throughHops } from "./synthetic-task.js";
 
 export const CHART_PART: Readonly<Record<ChartKind, string>> = { bar: "bar", line: "point", pie: "slice" };
 
-/** How a part of a chart is called: `red bar`, `point a`. */
+/** Name of a part of a chart: `red bar`, `point a`. */
 export const partName = (kind: ChartKind, name: string): string =>
   kind === "line" ? `point ${name}` : `${name} ${CHART_PART[kind]}`;
 
@@ -43,7 +43,7 @@ const extremeValueHop = (scene: ChartScene, which: "largest" | "smallest"): Hop 
 const besideHop = ({ kind, names }: ChartScene, i: number): Hop =>
   single(`which ${CHART_PART[kind]} is right of ${partPhrase(kind, names[i])}?`, names[i + 1], [i + 1]);
 
-/** Two parts whose values are looked up and then reckoned with, in any order. */
+/** Two parts whose values are looked up and then combined, in any order. */
 function ofTwo(scene: ChartScene, random: Random, ask: (i: number, j: number) => Hop): Question {
   const [i, j] = some(random, [...scene.names.keys()], 2);
   return throughHops(valueHop(scene, i), valueHop(scene, j), ask(i, j));

@@ -19,7 +19,7 @@ const LISTED = {
 /** Slices below this share have no room for their number. */
 const LEAST_SHARE = 0.1;
 
-/** Bar, line and pie charts with their numbers on them: read a value, or several and compare or reckon. */
+/** Bar, line and pie charts with their numbers on them: read a value, or compare, add or subtract several. */
 export const charts: SyntheticTask<ChartScene> = {
   name: "charts",
   minImageSize: 32,

@@ -1,4 +1,4 @@
-/** What is asked about pages, and by which steps it is answered. */
+/** Questions about pages, and the steps to their answers. */
 import type { Random } from "../../random.js";
 import type { Hop } from "../visual-task.js";
 import type { Layout, PageScene } from "./page-scene.js";

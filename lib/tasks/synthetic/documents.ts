@@ -18,11 +18,11 @@ const LISTED = {
 const AGES = numerals(10, 79);
 
 export interface WordOptions {
-  /** How many words and ages of each list are written into images, the first of them; all unless given. */
+  /** Number of words and ages of each list written into images, the first of them; all unless given. */
   readonly words?: number;
 }
 
-/** Forms, letters, tables and receipts: read a field, find a row, compare or reckon with several. */
+/** Forms, letters, tables and receipts: read a field, find a row, compare or subtract several. */
 export function documentTask({ words }: WordOptions = {}): SyntheticTask<PageScene> {
   const lists = listsOf(words);
   return {

@@ -13,7 +13,7 @@ export interface CountScene {
   readonly mirrored: boolean;
   /** Which skin, background and tint. */
   readonly look: number;
-  /** How far each thing is off its place, in steps; for a hand the first moves it all, the others change its fingers. */
+  /** Displacement of each thing, in steps; for a hand the first moves all of it, the others its fingers. */
   readonly nudges: readonly (readonly [x: number, y: number])[];
 }
 

@@ -1,6 +1,6 @@
 import type { Colour } from "../raster/paint.js";
 
-/** Where a captioned image may be taken, and what is usually there. */
+/** Setting of a captioned image, and the things usually there. */
 export interface Place {
   /** The upper third and the rest of the background. */
   readonly background: readonly [above: Colour, below: Colour];
@@ -9,7 +9,7 @@ export interface Place {
   readonly others: readonly string[];
 }
 
-/** What hangs or flies in the upper third; everything else stands below. */
+/** Things that hang or fly in the upper third; everything else stands below. */
 export const HIGH: ReadonlySet<string> = new Set(["sun", "cloud", "plane", "bird", "kite", "clock"]);
 
 const SKY: Colour = [150, 206, 240];

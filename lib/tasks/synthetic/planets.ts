@@ -34,7 +34,7 @@ export interface PlanetScene {
 interface Planet {
   readonly colour: string;
   readonly look: Drawing;
-  /** What is most often seen beside it. */
+  /** Thing most often seen beside it. */
   readonly associate: string;
   readonly ringed?: boolean;
 }
@@ -151,7 +151,7 @@ const BESIDE: Readonly<Record<string, Drawing>> = {
 
 const NIGHT: Colour = [14, 16, 36];
 const NAMES = Object.keys(PLANETS);
-/** How often a planet's own associate is beside it; otherwise anything or nothing. */
+/** Probability that a planet's own associate is beside it; otherwise anything or nothing. */
 const OWN = 0.7;
 
 /** Planets: name them, tell two apart, and say what is beside them, which for each is most often one thing. */
@@ -216,7 +216,7 @@ export const planets: SyntheticTask<PlanetScene> = {
   },
 };
 
-/** What tells a planet from another of its colour, in words. */
+/** Marks that tell a planet from another of its colour, in words. */
 const MARKS: Readonly<Record<string, string>> = {
   mercury: "spots",
   venus: "clouds",

@@ -226,7 +226,7 @@ const ASK: Readonly<Record<string, Ask>> = {
   },
 };
 
-/** Where the board lies in its cell, as shares of its height; the word stands in its middle. */
+/** Place of the board in its cell, as shares of its height; the word stands in its middle. */
 const BOARDS: Readonly<Record<CarrierKind, { readonly top: number; readonly height: number }>> = {
   sign: { top: 0.12, height: 0.6 },
   bus: { top: 0.06, height: 0.68 },

@@ -284,7 +284,7 @@ const ASK: Readonly<Record<string, (scene: ObjectScene, random: Random) => Quest
   },
 };
 
-/** Where two objects are, as steps to how they lie to each other. */
+/** Steps that find the places of objects, on the way to their relative position. */
 const placeHops = (objects: readonly SceneObject[], ...asked: readonly SceneObject[]): Hop[] =>
   asked.map((o) => ({
     prompt: `where is the ${o.shape}?`,

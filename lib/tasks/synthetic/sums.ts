@@ -15,7 +15,7 @@ export interface SumScene {
   readonly ink: ColourName;
   /** A light or a dark board. */
   readonly dark: boolean;
-  /** Where its middle is moved to, in hundredths of the side. */
+  /** Displacement of its middle, in hundredths of the side. */
   readonly shift: readonly [x: number, y: number];
 }
 

@@ -10,7 +10,7 @@ export interface Question {
   readonly hops?: readonly Hop[];
 }
 
-/** What is asked of one thing after another; each entry names the thing and says what is true of it. */
+/** Question about one thing after another; each entry names the thing and says what is true of it. */
 export interface Listing {
   readonly prompt: string;
   readonly entries: readonly (readonly [of: string, is: string])[];
@@ -36,15 +36,15 @@ export interface SyntheticTask<Scene> {
   question(scene: Scene, type: string, random: Random, split: Split): Question;
   /** All types of question that can be asked about a scene, whichever it was drawn for; only that one unless given. */
   questionTypes?(scene: Scene): readonly string[];
-  /** What can be looked up in a scene, one thing at a time; nothing unless given. */
+  /** Lists of facts that can be looked up in a scene, one thing at a time; none unless given. */
   listings?(scene: Scene, random: Random): readonly Listing[];
   /** The part of a scene that its image shows, by which it falls into a split; the whole scene unless given. */
   imageContent?(scene: Scene): unknown;
-  /** What the image is, in a word: a class that a probe may look for. */
+  /** Kind of the image, in a word: a class that a probe may look for. */
   category(scene: Scene): string;
   /** The image, `size` pixels wide and high. */
   render(scene: Scene, size: number): Raster;
-  /** What the image shows, in words: enough to answer every question without it. */
+  /** Description of the image, in words: enough to answer every question without it. */
   textDescription(scene: Scene): string;
 }
 

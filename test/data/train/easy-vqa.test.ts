@@ -16,7 +16,7 @@ function asked(imageId: number, type: string, prompt: string, answer: string): V
   return { ...given, id: `${imageId} ${prompt}`, type, prompt, answers: [answer], annotation: { imageId } };
 }
 
-/** Pictures that say which shapes and colours there are at all. */
+/** Images that say which shapes and colours there are at all. */
 const OTHERS = [
   asked(0, "color", "what color is the shape?", "red"),
   asked(0, "shape", "what shape is in the image?", "circle"),
@@ -26,7 +26,7 @@ const OTHERS = [
 const described = (...tasks: VisualTask<EasyVqaAnnotation>[]): string | undefined =>
   easyVqaPictures([...OTHERS, ...tasks]).at(-1)!.description?.answers[0];
 
-describe("what a picture of easy-VQA shows", () => {
+describe("what an image of easy-VQA shows", () => {
   it("follows from what is said to be there, and from what is denied", () => {
     const shape = asked(2, "shape", "what shape is in the image?", "circle");
     const told = (prompt: string, answer: string): string | undefined =>
@@ -47,8 +47,8 @@ describe("what a picture of easy-VQA shows", () => {
   });
 
   it("is listed with all that it might show", () => {
-    const [picture] = easyVqaPictures(OTHERS);
-    assert.deepEqual(picture.listing!.entries, [
+    const [image] = easyVqaPictures(OTHERS);
+    assert.deepEqual(image.listing!.entries, [
       ["circle", "yes"],
       ["triangle", "no"],
       ["red", "yes"],

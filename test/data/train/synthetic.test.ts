@@ -48,10 +48,10 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
       }
       const types = new Set(talks.flat().map(({ type }) => type));
       assert.ok(types.size > 10, `${types.size} types`);
-      const withheld = rows.filter(
+      const unseen = rows.filter(
         ([first]) => first.images.length === 0 && first.textDescription === undefined,
       );
-      assert.ok(withheld.length > 0, "without a picture it learns what is usual");
+      assert.ok(unseen.length > 0, "without an image it learns what is usual");
     });
 
     it("never shows what is held out for the study", async () => {
@@ -65,7 +65,7 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
       }
     });
 
-    it("is tried on other pictures than it learns from", async () => {
+    it("is tried on other images than it learns from", async () => {
       const stage = recipe.stages(options).find(({ part }) => part === "whole")!;
       const sources = await stage.sources(seeded(7), 1);
       const learnt = new Set(

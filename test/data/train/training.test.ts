@@ -239,7 +239,7 @@ describe("training a recipe", () => {
     assert.ok(!weights("both").equals(weights("whole")));
   });
 
-  it("is measured with and without pictures", async () => {
+  it("is measured with and without images", async () => {
     const model = await loadModel(join(folder, "whole"), { threads: 1 });
     const tasks = drawTasks(scenes, { split: "heldout", count: 14, size: SIZE, seed: 3 });
     const { accuracy } = await evaluate(model, { name: "scenes", tasks });

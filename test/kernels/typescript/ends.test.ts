@@ -49,8 +49,8 @@ describe("values that cannot be read", () => {
 
 describe("display methods", () => {
   const bundles: Record<string, string> = {
-    throws: "() => { throw new Error('no picture') }",
-    rejects: "async () => { throw new Error('no picture') }",
+    throws: "() => { throw new Error('no image') }",
+    rejects: "async () => { throw new Error('no image') }",
     "gives a bigint as JSON": "() => ({ 'application/json': { a: 1n } })",
     "gives a circle as JSON": "() => { const a: any = {}; a.a = a; return { 'application/json': a } }",
     "gives undefined as JSON": "() => ({ 'application/json': undefined })",

@@ -128,7 +128,7 @@ describe("derivatives at what is seen are finite differences", () => {
   }
 });
 
-it("derivatives of several pictures are the same a row at a time", async () => {
+it("derivatives of several images are the same a row at a time", async () => {
   for (const variant of ["qwen3_vl_moe-top2", "llava_next-vicuna"]) {
     const model = await open(variant);
     const { cases } = golden(variant);

@@ -34,12 +34,12 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
         },
       ] as Prompt;
 
-    it("a broken picture, one that is not there, no bytes, no size", async () => {
+    it("a broken image, one that is not there, no bytes, no size", async () => {
       const whole = readFileSync(picture("wide"));
       const rgb = (width: number, height: number): object => ({ width, height, data: new Uint8Array(0) });
       for (const make of [(image: unknown) => ({ text, images: [image] }) as Prompt, talk]) {
         await refused(ask(make(whole.subarray(0, 200))), /cannot be read as an image/);
-        await refused(ask(make(new TextEncoder().encode("no picture"))), /cannot be read as an image/);
+        await refused(ask(make(new TextEncoder().encode("no image"))), /cannot be read as an image/);
         await refused(ask(make(join(fixtures, "images/none.png"))), /cannot be opened/);
         await refused(ask(make(new Uint8Array(0))), /no bytes/);
         await refused(ask(make(rgb(0, 5))), /0×5 pixels/);
@@ -49,7 +49,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
       }
     });
 
-    it("an image token without a picture, and the reverse", async () => {
+    it("an image token without an image, and the reverse", async () => {
       await refused(ask(text), /1 place for images and 0 images/);
       await refused(
         ask({ text, images: [picture("wide"), picture("tall")] }),
@@ -60,7 +60,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
       assert.throws(() => model.batch([[1, id, 2]]), /part of an image/);
     });
 
-    it("more pictures than the model has room for", async () => {
+    it("more images than the model has room for", async () => {
       const many = Array.from({ length: 400 }, () => picture("square"));
       const { max_position_embeddings } = model.config;
       await refused(ask(talk(...many)), new RegExp(`made for ${max_position_embeddings}`));
@@ -100,7 +100,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
   });
 }
 
-it("a picture for a model that does not see", async () => {
+it("an image for a text-only model", async () => {
   const model = await loadModel(join(fixtures, "../families/qwen2-tied"), { threads: 1 });
   await refused(
     () => model.run([{ role: "user", content: [{ type: "image", image: picture("wide") }] }]),

@@ -1,4 +1,4 @@
-/** The tiny vision-language checkpoints of test/fixtures/vision: files as transformers saves them, prompts, pictures. */
+/** The tiny vision-language checkpoints of test/fixtures/vision: files as transformers saves, prompts, images. */
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -44,7 +44,7 @@ describe("decoding as Pillow does", () => {
     for (let i = 0; i < grey.data.length; i++) assert.equal(grey.data[i], colour.data[i - (i % 3)]);
   });
 
-  it("reads bytes, data: URLs and decoded pictures alike", async () => {
+  it("reads bytes, data: URLs and decoded images alike", async () => {
     const bytes = readFileSync(file("odd.png"));
     const expected = drawn(37, 23);
     const url = `data:image/png;base64,${bytes.toString("base64")}`;
@@ -75,7 +75,7 @@ describe("images that cannot be read", () => {
     await refuses(Buffer.from(svg), /format SVG/);
   });
 
-  it("or decoded pictures whose sizes are wrong", async () => {
+  it("or decoded images whose sizes are wrong", async () => {
     await refuses({ width: 0, height: 3, data: new Uint8Array(0) }, /0×3/);
     await refuses({ width: 2, height: 2, data: new Uint8Array(11) }, /needs 12 bytes/);
     await refuses({ width: 1.5, height: 2, data: new Uint8Array(9) }, /whole numbers/);

@@ -62,7 +62,7 @@ export function sha256(data: Uint8Array | Float32Array | Int32Array): string {
     .digest("hex");
 }
 
-/** The picture that make.py's `drawn` draws. */
+/** The image that make.py's `drawn` draws. */
 export function drawn(width: number, height: number): RgbImage {
   const data = new Uint8Array(width * height * 3);
   let i = 0;

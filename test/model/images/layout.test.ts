@@ -27,7 +27,7 @@ function same(box: readonly number[] | null, expected: readonly number[]): void 
 }
 
 describe("where visual tokens lie, by hand", () => {
-  it("LLaVA: the centre crop of a wide picture", () => {
+  it("LLaVA: the centre crop of a wide image", () => {
     // 800×400 → 672×336, of which the middle 336 columns: 168 to 504, a scale of 800/672 = 25/21.
     const image = process("llava-1.5-7b-hf", drawn(800, 400));
     assert.deepEqual([image.width, image.height, image.grid], [800, 400, [1, 24, 24]]);
@@ -63,7 +63,7 @@ describe("where visual tokens lie, by hand", () => {
     assert.deepEqual(tokens[0], { kind: "patch", tile: 0, row: 0, column: 1, box: [8, 0, 16, 8] });
   });
 
-  it("LLaVA: padding to a square has no place in the picture", () => {
+  it("LLaVA: padding to a square has no place in the image", () => {
     // 84×28 is padded to 84×84 by 28 rows above and below, then halved to 42×42: 3×3 patches of 28 pixels.
     const image = process("llava-padded", drawn(84, 28));
     same(image.tiles[0].box, [0, 0, 84, 28]);
@@ -78,7 +78,7 @@ describe("where visual tokens lie, by hand", () => {
     same(boxes[4], [28, 0, 56, 28]);
   });
 
-  it("LLaVA: black around a crop that is larger than the picture", () => {
+  it("LLaVA: black around a crop that is larger than the image", () => {
     // 29×29 stays 29×29 in a crop of 42×42: it begins at floor((29 − 42) / 2) = −7.
     const image = process("llava-crop-larger", drawn(29, 29));
     same(image.tokens[0].box, [0, 0, 7, 7]);
@@ -112,7 +112,7 @@ describe("where visual tokens lie, by hand", () => {
     const image = process("llava-v1.6-vicuna-7b-hf", drawn(672, 500));
     assert.deepEqual(image.unpad, { tiles: [2, 2], rows: [6, 42], columns: [0, 48] });
     assert.equal(image.tokens.length, 576 + 36 * 49);
-    // Row 6 is pixels 84 to 98 of the padded picture, so −2 to 12 of the original.
+    // Row 6 is pixels 84 to 98 of the padded image, so −2 to 12 of the original.
     same(image.tokens[576].box, [0, 0, 14, 12]);
     same(find(image, 3, 0, 0).box, [0, 250, 14, 264]);
     // The last row, 41, is pixels 574 to 588: 488 to 502.
@@ -146,7 +146,7 @@ describe("where visual tokens lie, by hand", () => {
     ]);
   });
 
-  it("Qwen3-VL: tokens of 2×2 patches at the picture's own size", () => {
+  it("Qwen3-VL: tokens of 2×2 patches at the image's own size", () => {
     const image = process("Qwen3-VL-30B-A3B-Thinking", drawn(640, 480));
     assert.deepEqual([image.grid, image.tokens.length], [[1, 30, 40], 300]);
     same(image.tokens[21].box, [32, 32, 64, 64]);

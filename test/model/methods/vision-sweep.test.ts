@@ -21,7 +21,7 @@ for (const variant of [
   "qwen3_vl-deep",
   "qwen3_vl_moe-top2",
 ]) {
-  describe(`prompts with pictures, ${variant}`, () => {
+  describe(`prompts with images, ${variant}`, () => {
     const { cases } = JSON.parse(readFileSync(join(fixtures, variant, "golden.json"), "utf8"));
     const given: { prompts: string[]; images: string[][] } = cases.batch;
     const opened = async (options = {}) => {

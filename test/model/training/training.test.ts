@@ -31,7 +31,7 @@ const fixtures = join(import.meta.dirname, "../../../../test/fixtures/vision");
 const gradientsOf = (variant: string): string => join(fixtures, variant, "weight_gradients.safetensors");
 const variants = readdirSync(fixtures).filter((name) => existsSync(gradientsOf(name)));
 
-/** The golden's batch of three rows with one, no and two pictures, and the next token of each token as its target. */
+/** The golden's batch of three rows with one, no and two images; each token's target is the next token. */
 async function goldenBatch(model: Model, variant: string): Promise<TrainingBatch> {
   const { batch: given } = JSON.parse(readFileSync(join(fixtures, variant, "golden.json"), "utf8")).cases;
   const batch = await model.prepare(
@@ -154,7 +154,7 @@ for (const variant of variants) {
   });
 }
 
-it("a batch without pictures learns what the language model alone would", async () => {
+it("a batch without images learns what the language model alone would", async () => {
   const folder = join(fixtures, "llava-default");
   const { raw, weights } = weightsOf(folder);
   const model = await loadModel(folder, { threads: 1 });

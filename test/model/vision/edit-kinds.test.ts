@@ -124,7 +124,7 @@ for (const variant of ["llava_next-vicuna", "gemma3-window", "qwen3_vl-deep"]) {
       for (let i = 0; i < without.data.length; i += heads * size)
         assert.ok(without.data.subarray(i, i + size).every((v) => v === 0));
       assert.ok(heads === 1 || without.data.some((v) => v !== 0));
-      // Scores that all become zero make every patch look at all of its picture alike, and at nothing that fills it up.
+      // Scores that all become zero make every patch look at all of its image alike, and at nothing that fills it up.
       const [flat] = await run({ [scores]: edit.zero() });
       for (let i = 0; i < flat.data.length; i += time) {
         const seen = [...flat.data.subarray(i, i + time)].filter((v) => v !== 0);

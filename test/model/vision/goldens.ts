@@ -1,4 +1,4 @@
-/** The tiny models that see, of test/fixtures/vision, and their prompts with pictures. */
+/** The tiny vision-language models of test/fixtures/vision, and their prompts with images. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Batch, PadOptions } from "../../../lib/model/batch/batch.js";
@@ -55,7 +55,7 @@ export function open(variant: string, options: LoadOptions = {}): Promise<Model>
 
 export const picture = (name: string): string => join(fixtures, "images", `${name}.png`);
 
-/** A golden's prompts with their pictures. */
+/** A golden's prompts with their images. */
 export function prepared(
   model: Model,
   given: Pick<PictureCase, "prompts" | "images">,

@@ -29,7 +29,7 @@ for (const variant of variants) {
       assert.deepEqual(visualPositions(batch), batch.visual);
     });
 
-    it("pictures of a row apart, together, and by rows of the batch", () => {
+    it("images of a row apart, together, and by rows of the batch", () => {
       const last = batch.visual.length - 1;
       const [first, second] = [
         visualPositions(batch, { image: 0 })[last],
@@ -49,7 +49,7 @@ for (const variant of variants) {
       );
     });
 
-    it("boxes: halves of the picture share out its patches", () => {
+    it("boxes: halves of the image share out its patches", () => {
       const { image, positions: columns } = batch.images![0];
       const { row } = batch.images![0];
       const half = image.width / 2;

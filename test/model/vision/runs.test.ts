@@ -20,7 +20,7 @@ const mixed = (model: Model, variant: string, side: "left" | "right" = "left"): 
   return prepared(model, cases.batch ?? cases.turns, { paddingSide: side });
 };
 
-/** The last logits of the batch with several pictures. */
+/** The last logits of the batch with several images. */
 async function lastLogits(model: Model, variant: string, side?: "left" | "right"): Promise<Tensor> {
   return (await model.run(await mixed(model, variant, side), { logits: "last" })).logits!;
 }
@@ -46,7 +46,7 @@ for (const variant of variants) {
     same(await lastLogits(exact, variant), "float64", 1e-4);
     await exact.close();
 
-    // Few queries at once: where a picture's tokens all see each other they stay together.
+    // Few queries at once: where an image's tokens all see each other they stay together.
     for (const workBytes of [1, 2000]) {
       const parts = new Model({ ...model.engine, workBytes }, model.tokenizer, model.path);
       same(await lastLogits(parts, variant), `scores of ${workBytes} bytes at once`);
@@ -127,11 +127,11 @@ for (const variant of variants) {
     const pattern = cache.get(`${block}.attn.hook_pattern`);
     const time = pattern.shape[3];
     for (let i = 0; i < pattern.data.length; i += time) {
-      const picture = Math.floor(i / (pattern.shape[1] * time * time));
-      const padded = (i / time) % time >= counts[picture] + classes;
+      const image = Math.floor(i / (pattern.shape[1] * time * time));
+      const padded = (i / time) % time >= counts[image] + classes;
       const sum = pattern.data.subarray(i, i + time).reduce((a, b) => a + b, 0);
       assert.ok(Math.abs(sum - (padded ? 0 : 1)) < 1e-5);
-      assert.ok(pattern.data.subarray(i + counts[picture] + classes, i + time).every((v) => v === 0));
+      assert.ok(pattern.data.subarray(i + counts[image] + classes, i + time).every((v) => v === 0));
     }
     const heads = z.shape[2];
     const part = await model.run(batch, {
@@ -217,7 +217,7 @@ for (const variant of variants) {
     const clean = await prepared(model, given);
     const plain = (await model.run(clean, { logits: "last" })).logits!;
     const { image } = clean.images![0];
-    // The same picture in its negative: as many tokens, other features.
+    // The same image in its negative: as many tokens, other features.
     const inverted = {
       ...clean,
       images: [

@@ -135,7 +135,7 @@ test("hostile text and markup stay inert", () => {
   assert.match(study.textContent ?? "", /\[image {2}\(x\) is not in the notebook\]/);
 });
 
-test("figures carry their data, and a picture for print", () => {
+test("figures carry their data, and an image for print", () => {
   const figures = all(".figure");
   assert.equal(figures.length, 2);
   const spec = JSON.parse(figures[0].querySelector("script")?.textContent ?? "");

@@ -1,4 +1,4 @@
-/** Reads scenes back from the pixels of their pictures: what the annotation says is what a person sees. */
+/** Reads scenes back from the pixels of their images: what the annotation says is what a person sees. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createCanvas, loadImage } from "@napi-rs/canvas";
@@ -60,7 +60,7 @@ function patches(raster: Raster, colour: Pixel): number {
   return found;
 }
 
-/** How often a text stands in a picture: all its dots in one ink, and no pixel between them in that ink. */
+/** How often a text stands in an image: all its dots in one ink, and no pixel between them in that ink. */
 function readings(raster: Raster, text: string, scale: number): number {
   const [width, height] = [textWidth(text, scale), GLYPH_HEIGHT * scale];
   const stencil = blank(width, height, [255, 255, 255]);
@@ -98,7 +98,7 @@ describe("scenes", () => {
   }
 });
 
-/** The part of a picture that a mark is about. */
+/** The part of an image that a mark is about. */
 function marked(raster: Raster, { left, top, right, bottom }: BoxAnnotation): Raster {
   const [x0, y0] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
   const width = Math.min(raster.width, Math.ceil(right)) - x0;
@@ -112,7 +112,7 @@ function marked(raster: Raster, { left, top, right, bottom }: BoxAnnotation): Ra
 
 describe("marks", () => {
   for (const synthetic of Object.values(SYNTHETIC_TASKS) as SyntheticTask<unknown>[]) {
-    it(`are words of their synthetic, about a part of the picture: ${synthetic.name}`, () => {
+    it(`are words of their synthetic, about a part of the image: ${synthetic.name}`, () => {
       for (const task of drawTasks(synthetic, { count: 60, split: "heldout" })) {
         const raster = rasterOf(task);
         for (const { left, top, right, bottom, words } of raster.annotations!) {
@@ -195,7 +195,7 @@ describe("charts", () => {
   });
 });
 
-describe("text in pictures", () => {
+describe("text in images", () => {
   it("fits the room that the layouts give it", () => {
     const rooms: [words: readonly string[], dots: number][] = [
       [NAMES, 22],
@@ -288,7 +288,7 @@ describe("painting", () => {
     paint(raster, box(2, 0, 1, 1), [100, 100, 100], 0.25);
     assert.deepEqual(at(raster, 2, 0), [25, 25, 25]);
   });
-  it("keeps to the picture", () => {
+  it("keeps to the image", () => {
     const raster = blank(2, 2, [9, 9, 9]);
     paint(raster, disc(1, 1, 50), [1, 2, 3]);
     assert.deepEqual([...raster.data], [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);

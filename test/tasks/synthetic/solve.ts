@@ -1,6 +1,7 @@
 /**
- * Answers synthetic questions from the passage in words alone: its own reading of the text and its own reckoning, none of
- * the generators' code. That it is right shows that the passage tells all, and that the answer follows from it.
+ * Answers synthetic questions from the passage in words alone: its own reading of the text and its own
+ * arithmetic, none of the generators' code. That it is right shows that the passage tells all, and that the
+ * answer follows from it.
  */
 
 export type Solve = (prompt: string, passage: string) => string;

@@ -113,7 +113,7 @@ for (const synthetic of syntheticTasks) {
     });
 
     it("uses its vocabulary, no other word, and each word of it", () => {
-      // No pictures are needed here, and many draws are.
+      // No images are needed here, and many draws are.
       const used = new Set<string>();
       const random = seeded(1);
       const types = Object.keys(synthetic.types);
@@ -145,7 +145,7 @@ for (const synthetic of syntheticTasks) {
       }
     });
 
-    it("keeps train and held-out pictures apart, whatever the seeds", () => {
+    it("keeps train and held-out images apart, whatever the seeds", () => {
       for (const size of [synthetic.minImageSize, 64]) {
         const train = new Set(
           [1, 2].flatMap((seed) =>
@@ -168,7 +168,7 @@ for (const synthetic of syntheticTasks) {
       assert.notDeepEqual(draw(4).map(hashOf), draw(5).map(hashOf));
     });
 
-    it("draws the pictures that it drew when this was written", () => {
+    it("draws the images that it drew when this was written", () => {
       const goldens = JSON.parse(
         readFileSync(new URL("../../../../test/fixtures/tasks/rasters.json", import.meta.url), "utf8"),
       ) as Record<string, Record<string, string>>;
@@ -227,7 +227,7 @@ describe("words", () => {
 
 describe("controls", () => {
   const [task, other] = drawTasks(SYNTHETIC_TASKS.scenes, { count: 2, split: "heldout" });
-  it("say the picture in words, leave it out, or give another", () => {
+  it("say the image in words, leave it out, or give another", () => {
     const words = inWords(SYNTHETIC_TASKS.scenes, task);
     assert.deepEqual([words.images, words.prompt, words.answers], [[], task.prompt, task.answers]);
     assert.ok(words.textDescription);
@@ -253,7 +253,7 @@ describe("hands", () => {
 });
 
 describe("captions", () => {
-  /** Scenes with their captions and no pictures, of which many are drawn. */
+  /** Scenes with their captions and no images, of which many are drawn. */
   function described(synthetic: SyntheticTask<CaptionScene>, split: (typeof SPLITS)[number], count: number) {
     const random = seeded(3);
     return Array.from({ length: count }, (_, i) => {
@@ -268,7 +268,7 @@ describe("captions", () => {
       { association: CAPTION_NOUNS },
     );
 
-  it("describe held-out pictures truly and wholly", () => {
+  it("describe held-out images truly and wholly", () => {
     const drawn = described(captions, "heldout", 400);
     const scores = scored(drawn);
     assert.deepEqual([scores.chair, scores.cover, scores.hal, scores.cog], [0, 1, 0, 0]);
@@ -291,7 +291,7 @@ describe("captions", () => {
     assert.equal(scored(described(captionTask({ slips: 0 }), "train", 300)).hal, 0);
   });
 
-  it("show companions as often as asked, less in held-out pictures", () => {
+  it("show companions as often as asked, less in held-out images", () => {
     for (const [split, share] of [
       ["train", 0.9],
       ["heldout", 0.5],

@@ -1,12 +1,12 @@
 /**
- * Writes test/fixtures/tasks/rasters.json, the hashes of some pictures of each synthetic. To be run when pictures are meant to
- * change: `node dist/test/tasks/synthetic/write-rasters.js` after a build.
+ * Writes test/fixtures/tasks/rasters.json, the hashes of some images of each synthetic. To be run when images
+ * are meant to change: `node dist/test/tasks/synthetic/write-rasters.js` after a build.
  */
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { drawTasks, rasterOf, SYNTHETIC_TASKS, type SyntheticTask } from "../../../lib/tasks/index.js";
 
-/** SHA-256 over the pixels of forty held-out pictures of a synthetic. */
+/** SHA-256 over the pixels of forty held-out images of a synthetic. */
 export function picturesHash(synthetic: SyntheticTask<unknown>, size: number): string {
   const hash = createHash("sha256");
   for (const task of drawTasks(synthetic, { count: 40, split: "heldout", seed: 7, size })) {

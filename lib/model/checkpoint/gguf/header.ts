@@ -21,7 +21,7 @@ export type GgufArray =
   | BigInt64Array
   | Float64Array;
 
-/** Where one tensor lies in a GGUF file. */
+/** Location of one tensor in a GGUF file. */
 export interface GgufTensor {
   readonly dtype: WeightDtype;
   /** Slowest axis first, as Hugging Face writes it: (out, in). The file has it the other way round. */
@@ -31,7 +31,7 @@ export interface GgufTensor {
   readonly byteLength: number;
 }
 
-/** What a GGUF file says before its tensors' data. */
+/** Contents of a GGUF file before its tensors' data. */
 export interface GgufHeader {
   readonly version: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;

@@ -103,7 +103,7 @@ function* required(architecture: Architecture, layers: number): Iterable<string>
   }
 }
 
-/** What llama.cpp's converter did to a tensor; see `WeightInfo.inverse`. */
+/** Inverse of llama.cpp's conversion of a tensor; see `WeightInfo.inverse`. */
 export function inverseOf(
   architecture: Architecture,
   tensor: string,

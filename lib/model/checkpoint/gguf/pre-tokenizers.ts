@@ -2,7 +2,7 @@ import { didYouMean, ModalscopeError } from "../../../errors.js";
 
 type Json = Record<string, unknown>;
 
-/** How a byte-level tokenizer cuts text into words before it merges, and its other habits. */
+/** Settings of a byte-level tokenizer: how it cuts text into words before it merges, and others. */
 export interface Splitter {
   readonly normalizer: Json | null;
   readonly preTokenizer: Json;

@@ -1,5 +1,5 @@
 /**
- * How numbers lie in weight files: `elements` numbers take `bytes` bytes. Plain types have blocks of one;
+ * Layout of numbers in weight files: `elements` numbers take `bytes` bytes. Plain types have blocks of one;
  * ggml's quantised types share a scale between the numbers of a block.
  */
 export interface Layout {

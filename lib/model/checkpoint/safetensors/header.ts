@@ -2,7 +2,7 @@ import { ModalscopeError } from "../../../errors.js";
 import { isObject, type OpenFile, openFile, readExactly, repeatedKey } from "../files.js";
 import { byteLengthOf, isSafetensorsDtype, layouts, type WeightDtype } from "../numbers/dtypes.js";
 
-/** Where one tensor lies in a safetensors file. */
+/** Location of one tensor in a safetensors file. */
 export interface SafetensorsEntry {
   readonly dtype: WeightDtype;
   readonly shape: readonly number[];

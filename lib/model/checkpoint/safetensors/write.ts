@@ -8,7 +8,7 @@ import { sizeOf, type Tensor, type TypedArray } from "../../../tensor.js";
 import { byteLengthOf, layouts, type WeightDtype } from "../numbers/dtypes.js";
 import { paddingPrefix } from "./header.js";
 
-/** What a file is to hold: known before the first number is written. */
+/** Tensor that a file will hold, known before the first number is written. */
 export interface TensorToWrite {
   readonly name: string;
   readonly dtype: WeightDtype;
@@ -93,7 +93,7 @@ export function createSafetensors(
   let open = true;
   const left = new Map([...places].map(([name, place]) => [name, place.byteLength]));
 
-  /** Where a part goes, counted as written. */
+  /** Position in the file of a part of a tensor, which is counted as written. */
   const claim = (name: string, bytes: Uint8Array, from: number): number => {
     const place = places.get(name);
     if (!place || from < 0 || from + bytes.byteLength > place.byteLength) {

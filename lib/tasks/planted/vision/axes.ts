@@ -31,7 +31,7 @@ export const axis: Readonly<
   code: range(8, 3),
   /** The colour that a word of the question names. */
   hint: range(12, 3),
-  /** Where a head leaves what it has read, before an expert takes it up or erases it. */
+  /** Colour that a head has read, before an expert takes it up or erases it. */
   scratch: range(16, 3),
   /** The colour that the head of the model reads. */
   answer: range(20, 3),

@@ -30,7 +30,7 @@ export function quietBlock(w: PlantedWeights, layer: number): void {
   w.normal(`${p}.mlp.experts.down_proj`, [EXPERTS, WIDTH, EXPERT_DIM], 0.0005);
 }
 
-/** What a head does: attends to the tokens on a flag's axis, and moves what they hold. */
+/** Action of a head: attends to the tokens on a flag's axis, and moves what they hold. */
 export interface Look {
   /** Axis that marks the tokens to attend to. */
   readonly flag: number;

@@ -25,7 +25,7 @@ export interface PlantedVision {
   /** The other files of the folder, by name. */
   readonly files: Readonly<Record<string, string>>;
   readonly questions: readonly VisualTask<PlantedScene>[];
-  /** What a study should find, in one sentence. */
+  /** Result that a study should find, in one sentence. */
   readonly truth: string;
   /** The block that decides; undefined where none does. */
   readonly layer: number | undefined;

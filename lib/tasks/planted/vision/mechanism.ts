@@ -2,13 +2,13 @@ import type { PlantedWeights } from "../weights.js";
 
 /** One way for an image to reach the answer, or not to. */
 export interface VisionMechanism {
-  /** What a study should find, in one sentence. */
+  /** Result that a study should find, in one sentence. */
   readonly truth: string;
   /** The block that decides, of so many; undefined where none does. */
   readonly decides: (layers: number) => number | undefined;
-  /** What DeepStack's mergers multiply the colour by (default 0: it adds nothing). */
+  /** Factor by which DeepStack's mergers multiply the colour (default 0: DeepStack adds nothing). */
   readonly deepstack?: number;
-  /** How much more likely than the others "red" is where nothing is known (default 0.05). */
+  /** Additional weight of "red" in the head, by which it wins where nothing is known (default 0.05). */
   readonly preference?: number;
   /** Whether the question names the colour that it asks for. */
   readonly hinted?: boolean;

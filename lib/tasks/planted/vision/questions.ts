@@ -4,7 +4,7 @@ import { PLANTED_COLOUR_NAMES, PLANTED_COLOURS, type PlantedColour } from "./axe
 /** Pixels on a side: 8 × 8 patches of the tower, 4 × 4 visual tokens. */
 const SIZE = 48;
 
-/** What an image shows. */
+/** Colours of an image's halves. */
 export interface PlantedScene {
   readonly left: PlantedColour;
   readonly right: PlantedColour;
