@@ -1,4 +1,4 @@
-/** What a kernel offers to the code in its cells, at `globalThis[Symbol.for("modalscope.display")]`. */
+/** Functions that a kernel offers to the code in its cells, at `globalThis[Symbol.for("modalscope.display")]`. */
 
 /** A result in several forms, by MIME type; the client takes the richest that it can draw. */
 export type Bundle = Record<string, unknown>;

@@ -14,7 +14,7 @@ export const NativeLockCell = {
   state: 0,
   /** 1 while an interrupt waits for the native call to return. */
   pending: 1,
-  /** How many nested or concurrent native calls are under way. */
+  /** Number of nested or concurrent native calls under way. */
   depth: 2,
 } as const;
 

@@ -26,7 +26,7 @@ export function replaceFile(path: string, content: Iterable<string | Uint8Array>
   }
 }
 
-/** Where a file is written before it takes its name. */
+/** Path at which a file is written before it takes its name. */
 export function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.tmp`);
 }
