@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Metadata } from "sharp";
 import { ModalscopeError } from "../../errors.js";
 import { checkFormat } from "./formats.js";
+import { fillAround, firstGifFrame } from "./gif.js";
 import { checkRaster, type RgbImage } from "./raster.js";
 
 export type { RgbImage } from "./raster.js";
@@ -138,6 +139,9 @@ async function decode(input: Uint8Array, file: Metadata, alpha: "drop" | "white"
       : channels < 3
         ? fromGrey(data, channels, alpha)
         : fromRgb(data, channels, alpha);
+  const frame = file.format === "gif" ? firstGifFrame(input) : undefined;
+  // Laid on white, a transparent screen is white already.
+  if (frame && !(frame.transparent && alpha === "white")) fillAround(rgb, frame, width);
   return { width, height, data: rgb };
 }
 

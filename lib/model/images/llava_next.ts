@@ -113,10 +113,12 @@ function bestResolution(image: Resolution, resolutions: readonly Resolution[]): 
   }
   // transformers fails here too: at each resolution the image is thinner than a pixel.
   if (best && most > 0) return best;
+  const { width, height } = resolutions[0];
+  const scale = Math.min(width / image.width, height / image.height);
   throw new ModalscopeError(
-    `The image of ${image.width}×${image.height} pixels is too thin.`,
-    "At none of the model's resolutions is it a pixel wide and high.",
-    "Crop it.",
+    `The image of ${image.width}×${image.height} pixels is too thin for LLaVA-NeXT.`,
+    `Scaled to fit the model's resolutions it has no pixels left: ${Math.trunc(image.width * scale)}×${Math.trunc(image.height * scale)} in ${width}×${height}, for example.`,
+    "Crop it, or pad it to a square.",
   );
 }
 

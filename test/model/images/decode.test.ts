@@ -11,6 +11,18 @@ const DECODER_TOLERANCE = 2;
 /** Where we do not do as Pillow does. */
 const DEVIATES = ["deep-grey.png"];
 
+interface GifScreen {
+  readonly screen: readonly number[];
+  /** Left, top, width, height. */
+  readonly frame: readonly number[];
+  readonly transparency: number | null;
+  readonly file: string;
+  readonly size: readonly number[];
+  readonly rgb: string;
+}
+
+const gifScreens: readonly GifScreen[] = JSON.parse(readFileSync(fixture("gif-screens.json"), "utf8"));
+
 const refuses = (source: ImageSource, message: RegExp, options = {}): Promise<void> =>
   assert.rejects(decodeImage(source, options), says(message));
 
@@ -28,6 +40,25 @@ describe("decoding as Pillow does", () => {
         const image = await decodeImage(file(name), { alpha: "white" });
         assert.equal(sha256(image.data), expected.white);
       });
+  }
+
+  for (const { screen, frame, transparency, file: data, size, rgb } of gifScreens) {
+    const kind = transparency === null ? "" : ", transparent";
+    it(`a GIF with a screen of ${screen.join("×")} and its frame at ${frame.slice(0, 2).join(", ")}${kind}`, async () => {
+      const image = await decodeImage(Buffer.from(data, "base64"));
+      assert.deepEqual([image.width, image.height], size);
+      const expected = Buffer.from(rgb, "hex");
+      const [left, top, width, height] = frame;
+      for (let p = 0; 3 * p < expected.length; p++) {
+        const [x, y] = [(p % image.width) - left, Math.floor(p / image.width) - top];
+        // Colours under a frame's own transparency are not Pillow's.
+        if (transparency !== null && x >= 0 && y >= 0 && x < width && y < height) continue;
+        assert.deepEqual(
+          [...image.data.subarray(3 * p, 3 * p + 3)],
+          [...expected.subarray(3 * p, 3 * p + 3)],
+        );
+      }
+    });
   }
 
   async function near(image: RgbImage, reference: string): Promise<void> {
