@@ -10,6 +10,43 @@ export interface Unembedding {
   forward(x: Tensor): Promise<Tensor>;
   /** Cotangents (rows, vocabulary) at x → (rows, hidden) */
   pullback(x: Tensor, cotangent: Tensor): Promise<Tensor>;
+  /**
+   * Readings of states (positions, states, hidden) without their logits, where whoever unembeds can make them: of a
+   * large vocabulary they are most of the work.
+   */
+  read?(states: Tensor, request: ReadingRequest): Promise<Readings>;
+}
+
+/** Readings that are asked for at some positions, each with several states. */
+export interface ReadingRequest {
+  /** By position, tokens whose probability is read, as many everywhere; the first one's rank is read too. */
+  readonly ids: readonly (readonly number[])[];
+  /** How many of the tokens that are likeliest at any of the states from `topFrom` on. */
+  readonly top: number;
+  readonly topFrom: number;
+  /** Logits (positions, vocabulary) of distributions that every state is compared with. */
+  readonly references: readonly Tensor[];
+}
+
+/** In float32 from a graph, in float64 from logits. */
+type Values = Tensor<Float32Array | Float64Array>;
+
+/** Probabilities are of all tokens; entropies and divergences are in bits. */
+export interface Readings {
+  /** (positions, states, ids) */
+  readonly probability: Values;
+  /** (positions, states): place of the first id among all tokens; 1 is the likeliest. */
+  readonly rank: Values;
+  /** (positions, states) */
+  readonly entropy: Values;
+  /** (positions, states − 1): Jensen–Shannon divergence of neighbouring states. */
+  readonly change: Values;
+  /** By reference, (positions, states): Jensen–Shannon divergence from it. */
+  readonly distances: readonly Values[];
+  /** (positions, top): token ids, the likeliest first. */
+  readonly topIds: Values;
+  /** (positions, states, top) */
+  readonly topProbability: Values;
 }
 
 /**

@@ -3,7 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
-import type { Unembedding } from "../lens.js";
+import type { ReadingRequest, Readings, Unembedding } from "../lens.js";
 import { checkSame, type Matrix, zeros } from "../linalg/matrix.js";
 import { checkStates, pathOf } from "./states.js";
 
@@ -53,54 +53,133 @@ export interface EarlyExit {
  * Early exit (the logit lens at every block): the next-token distribution that each state would give if the model
  * stopped there, read through the final norm and head.
  * @param states `(states, tokens, width)`, see stackStates and statesOfSteps.
- * @param unembedding final norm and head; called once for each position with all of its states, so that memory holds
- * one position's distributions and no more.
+ * @param unembedding final norm and head; without readings of its own it is called once for each position with all of
+ * its states, so that memory holds one position's distributions and no more.
  * @throws ModalscopeError when the sizes disagree or a token is outside the vocabulary.
  */
 export async function earlyExit(
   states: Tensor,
-  unembedding: Pick<Unembedding, "forward">,
+  unembedding: Pick<Unembedding, "forward" | "read">,
   { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, onProgress, signal }: EarlyExitOptions,
 ): Promise<EarlyExit> {
-  const [depth, count, width] = checkStates(states);
+  const [depth, count] = checkStates(states);
   checkSame("earlyExit", tokens.length, count, "tokens and positions");
   if (follow) checkSame("earlyExit", follow.length, count, "lists to follow and positions");
   for (const [name, { shape }] of Object.entries(references)) {
     checkSame(`earlyExit's reference "${name}"`, shape[0], count, "positions");
   }
   const from = runnersUpFrom ?? Math.floor(depth / 2);
+  const read = unembedding.read?.bind(unembedding) ?? readingsOf(unembedding);
   const probability = zeros(depth, count);
   const rank = zeros(depth, count);
   const bits = zeros(depth, count);
   const change = zeros(depth - 1, count);
-  const distance = Object.fromEntries(Object.keys(references).map((name) => [name, zeros(depth, count)]));
+  const names = Object.keys(references);
+  const distance = Object.fromEntries(names.map((name) => [name, zeros(depth, count)]));
   const candidates: Candidate[][] = [];
-  for (let t = 0; t < count; t++) {
+  const chosen = Array.from({ length: count }, (_, t) => [...new Set([tokens[t], ...(follow?.[t] ?? [])])]);
+  const each = Math.max(...chosen.map((ids) => ids.length));
+  // Without readings of its own the head gives all logits: one position's at a time.
+  const together = unembedding.read ? Math.max(1, Math.floor(ROWS_TOGETHER / depth)) : 1;
+  for (let start = 0; start < count; start += together) {
     signal?.throwIfAborted();
-    const p = await distributions(pathOf(states, t, width), unembedding);
-    const token = tokens[t];
-    const chosen = [...new Set([token, ...(follow?.[t] ?? [])])];
-    const wrong = chosen.find((id) => !(Number.isInteger(id) && id >= 0 && id < p[0].length));
-    if (wrong !== undefined) {
-      throw new ModalscopeError(`Token ${wrong} at position ${t} is not one of the ${p[0].length} tokens.`);
-    }
-    for (let s = 0; s < depth; s++) {
-      const at = s * count + t;
-      probability.data[at] = p[s][token];
-      rank.data[at] = 1 + p[s].reduce((above, value) => above + (value > p[s][token] ? 1 : 0), 0);
-      bits.data[at] = entropy(p[s]);
-      if (s > 0) change.data[at - count] = jsDivergence(p[s - 1], p[s]);
-    }
-    for (const [name, reference] of Object.entries(references)) {
-      const q = softmax(at0(reference, t).data);
-      for (let s = 0; s < depth; s++) distance[name].data[s * count + t] = jsDivergence(p[s], q);
-    }
-    const ids = [...chosen, ...likeliest(p.slice(from), chosen, runnersUp)];
-    candidates.push(ids.map((id) => ({ id, probability: Float64Array.from(p, (row) => row[id]) })));
-    onProgress?.(t + 1, count, "early exit");
+    const own = chosen.slice(start, start + together);
+    const found = await read(positionsOf(states, start, own.length), {
+      ids: own.map((ids) => Array.from({ length: each }, (_, i) => ids[i] ?? ids[0])),
+      top: runnersUp === 0 ? 0 : runnersUp + each,
+      topFrom: from,
+      references: names.map((name) => rowsOf(references[name], start, own.length)),
+    });
+    own.forEach((ids, i) => {
+      const t = start + i;
+      for (let s = 0; s < depth; s++) {
+        const at = s * count + t;
+        const cell = i * depth + s;
+        probability.data[at] = found.probability.data[cell * each];
+        rank.data[at] = found.rank.data[cell];
+        bits.data[at] = found.entropy.data[cell];
+        if (s > 0) change.data[at - count] = found.change.data[i * (depth - 1) + s - 1];
+        names.forEach((name, r) => {
+          distance[name].data[at] = found.distances[r].data[cell];
+        });
+      }
+      candidates.push(candidatesAt(found, i, ids, runnersUp));
+    });
+    onProgress?.(Math.min(count, start + together), count, "early exit");
     await nextTurn();
   }
   return { tokens: Int32Array.from(tokens), probability, rank, entropy: bits, change, candidates, distance };
+}
+
+/** States that go through the head together: its matrix is read once for them. */
+const ROWS_TOGETHER = 64;
+
+/** The followed tokens of a position, then the likeliest of the others. */
+function candidatesAt(
+  found: Readings,
+  position: number,
+  ids: readonly number[],
+  runnersUp: number,
+): Candidate[] {
+  const [, depth, each] = found.probability.shape;
+  const top = found.topIds.shape[1];
+  const curve = (from: Readings["probability"], width: number, index: number): Float64Array =>
+    Float64Array.from({ length: depth }, (_, s) => from.data[(position * depth + s) * width + index]);
+  const others = Array.from({ length: top }, (_, i) => ({ id: found.topIds.data[position * top + i], i }))
+    .filter(({ id }) => !ids.includes(id))
+    .slice(0, runnersUp);
+  return [
+    ...ids.map((id, i) => ({ id, probability: curve(found.probability, each, i) })),
+    ...others.map(({ id, i }) => ({ id, probability: curve(found.topProbability, top, i) })),
+  ];
+}
+
+/** (states, tokens, width) → (positions, states, width) of some tokens. */
+function positionsOf(states: Tensor, start: number, count: number): Tensor {
+  const [depth, , width] = states.shape;
+  const data = new Float32Array(count * depth * width);
+  for (let t = 0; t < count; t++) data.set(pathOf(states, start + t, width).data, t * depth * width);
+  return { data, shape: [count, depth, width] };
+}
+
+function rowsOf({ data, shape }: Tensor, start: number, count: number): Tensor {
+  return { data: data.subarray(start * shape[1], (start + count) * shape[1]), shape: [count, shape[1]] };
+}
+
+/** The readings of one position from its logits, in float64. */
+function readingsOf(
+  unembedding: Pick<Unembedding, "forward">,
+): (states: Tensor, request: ReadingRequest) => Promise<Readings> {
+  return async (states, { ids: [ids], top, topFrom, references }) => {
+    const depth = states.shape[1];
+    const p = await distributions(at0(states, 0), unembedding);
+    const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < p[0].length));
+    if (wrong !== undefined)
+      throw new ModalscopeError(`Token ${wrong} is not one of the ${p[0].length} tokens.`);
+    const over = (length: number, value: (state: number) => number): Tensor<Float64Array> => ({
+      data: Float64Array.from({ length }, (_, s) => value(s)),
+      shape: [1, length],
+    });
+    const above = (row: Float64Array): number =>
+      row.reduce((count, value) => count + (value > row[ids[0]] ? 1 : 0), 1);
+    const topIds = likeliest(p.slice(topFrom), [], top);
+    const of = (own: readonly number[]): Tensor<Float64Array> => ({
+      data: Float64Array.from(p.flatMap((row) => own.map((id) => row[id]))),
+      shape: [1, depth, own.length],
+    });
+    return {
+      probability: of(ids),
+      rank: over(depth, (s) => above(p[s])),
+      entropy: over(depth, (s) => entropy(p[s])),
+      change: over(depth - 1, (s) => jsDivergence(p[s], p[s + 1])),
+      distances: references.map((reference) => {
+        const q = softmax(at0(reference, 0).data);
+        return over(depth, (s) => jsDivergence(p[s], q));
+      }),
+      topIds: { data: Float64Array.from(topIds), shape: [1, topIds.length] },
+      topProbability: of(topIds),
+    };
+  };
 }
 
 /** The head without the norm before it, `x·Wᵀ` with `weight (vocabulary, width)`: to show what leaving the norm out does. */

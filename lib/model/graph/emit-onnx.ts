@@ -251,6 +251,10 @@ class Emitter {
     Attention: (n, of) => this.attention(n, of),
     ReduceSum: (n, of) => this.reduce(n, of),
     ReduceMean: (n, of) => this.reduce(n, of),
+    ReduceMax: (n, of) => this.reduce(n, of),
+    TopKIndices: (n, of) => this.largestPlaces(of(n.inputs[0]), n.attributes.k as number),
+    ToFloat: (n, of) => this.emit("Cast", [of(n.inputs[0])], { to: this.elementType("float") }),
+    GatherElements: (n, of) => this.emit("GatherElements", n.inputs.map(of), { axis: -1 }),
     Reshape: (n, of) => {
       const from = n.inputs[0].shape;
       let free = 0;
@@ -371,7 +375,7 @@ const softmaxes = new Set(["Softmax", "LogSoftmax"]);
 const plain: Record<string, string> = Object.fromEntries(
   [
     ...["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Relu"],
-    ...["Softmax", "LogSoftmax", "MatMul", "Where"],
+    ...["Softmax", "LogSoftmax", "MatMul", "Where", "Max"],
   ].map((op) => [op, op]),
 );
 

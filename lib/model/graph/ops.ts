@@ -38,6 +38,8 @@ export const add: Binary = binary("Add");
 export const sub: Binary = binary("Sub");
 export const mul: Binary = binary("Mul");
 export const div: Binary = binary("Div");
+/** The larger of two. It has no derivative here. */
+export const max: Binary = binary("Max");
 
 export const neg: Unary = unary("Neg");
 export const sqrt: Unary = unary("Sqrt");
@@ -52,6 +54,14 @@ export const step: Unary = unary("Step");
 /** 1 at the k largest elements of the last axis, whose length is known, else 0. Its derivative is taken as zero. */
 export function topKMask(x: Node, k: number): Node {
   return node("TopKMask", [x], x.shape, { k });
+}
+/** Whole numbers (…, k): where the k largest elements of the last axis are, the largest first. It has no derivative. */
+export function topKIndices(x: Node, k: number): Node {
+  return node("TopKIndices", [x], [...x.shape.slice(0, -1), k], { k }, "int64");
+}
+/** Whole numbers as numbers of the graph's own type. */
+export function toFloat(x: Node): Node {
+  return node("ToFloat", [x], x.shape);
 }
 /** Over the last axis. */
 export const softmax: Unary = unary("Softmax");
@@ -99,6 +109,11 @@ export function sum(x: Node, axes: readonly number[], keepdims = false): Node {
 /** Mean over axes, counted from the end. */
 export function mean(x: Node, axes: readonly number[], keepdims = false): Node {
   return reduce("ReduceMean", x, axes, keepdims);
+}
+
+/** Largest element over axes, counted from the end. It has no derivative here. */
+export function maxOver(x: Node, axes: readonly number[], keepdims = false): Node {
+  return reduce("ReduceMax", x, axes, keepdims);
 }
 
 function reduce(op: string, x: Node, axes: readonly number[], keepdims: boolean): Node {
@@ -231,6 +246,11 @@ export function rows(x: Node, length: Dim): Node {
 /** Rows of a matrix by their numbers: (rows, features) and whole numbers (…) → (…, features). */
 export function gather(matrix: Node, index: Node): Node {
   return node("Gather", [matrix, index], [...index.shape, matrix.shape[1]]);
+}
+
+/** Elements of the last axis: x (…, n) and whole numbers (…, k) with the same leading axes → (…, k). It has no derivative. */
+export function gatherElements(x: Node, index: Node): Node {
+  return node("GatherElements", [x, index], index.shape);
 }
 
 /** The transpose of `gather`: each vector of `g` (…, features) added to its row of zeros shaped like `matrix`. */

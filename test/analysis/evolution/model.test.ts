@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { softmax } from "../../../lib/analysis/distance/divergence.js";
-import { bareHead, earlyExit } from "../../../lib/analysis/evolution/early-exit.js";
+import { bareHead, type EarlyExit, earlyExit } from "../../../lib/analysis/evolution/early-exit.js";
 import { skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
-import { statesOfSteps } from "../../../lib/analysis/evolution/states.js";
+import { stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { unembedding } from "../../../lib/model/methods/unembedding.js";
+import type { Tensor } from "../../../lib/tensor.js";
 import { golden, open, prepared } from "../../model/vision/goldens.js";
 import { assertClose } from "../goldens.js";
 
@@ -49,6 +50,45 @@ for (const variant of VARIANTS) {
         .subarray(last)
         .reduce((most, p, t) => Math.max(most, Math.abs(p - exit.probability.data[last + t])), 0);
       assert.ok(off > 1e-4, `without the norm the last layer is off by ${off}`);
+    });
+
+    it("reads inside the graph what it reads from the logits", async () => {
+      const hooks = ["blocks.0.hook_resid_pre", ...model.layers.map((l) => `blocks.${l}.hook_resid_post`)];
+      const { cache, logits } = await model.run(batch, { capture: hooks });
+      const own = (x: Tensor): Tensor => ({
+        data: x.data.slice(row * (x.data.length / batch.size), (row + 1) * (x.data.length / batch.size)),
+        shape: x.shape.slice(1),
+      });
+      const states = stackStates(hooks.map((hook) => own(cache.get(hook))));
+      const count = states.shape[1];
+      const prior = own(logits!);
+      const options = {
+        tokens: Array.from({ length: count }, (_, t) => (7 * t + 3) % model.config.vocab_size),
+        follow: Array.from({ length: count }, (_, t) => (t % 3 === 0 ? [5, 11] : t % 3 === 1 ? [2] : [])),
+        runnersUp: 3,
+        references: { prior },
+      };
+      const { forward, ...lens } = unembedding(model);
+      const [inside, outside] = [
+        await earlyExit(states, { forward, read: lens.read }, options),
+        await earlyExit(states, { forward }, options),
+      ];
+      for (const name of ["probability", "entropy", "change"] as const)
+        assertClose(inside[name].data, outside[name].data, 1e-5, name);
+      assert.deepEqual(inside.rank.data, outside.rank.data);
+      assertClose(inside.distance.prior.data, outside.distance.prior.data, 1e-5, "distance");
+      const curves = (exit: EarlyExit): number[] =>
+        exit.candidates.flatMap((all) => all.flatMap(({ id, probability }) => [id, ...probability]));
+      assertClose(curves(inside), curves(outside), 1e-5, "candidates");
+    });
+
+    it("refuses a token outside the vocabulary", async () => {
+      const width = model.config.hidden_size;
+      const states = { data: new Float32Array(2 * width).fill(1), shape: [2, 1, width] };
+      await assert.rejects(
+        earlyExit(states, unembedding(model), { tokens: [model.config.vocab_size] }),
+        /is not one of the \d+ tokens/,
+      );
     });
 
     it("generates with each skip plan", async () => {
