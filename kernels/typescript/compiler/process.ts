@@ -122,7 +122,12 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
     async commit(values) {
       if (compiled !== undefined) committed.push({ code: compiled, values });
       compiled = undefined;
-      await ask("commit", [values]);
+      try {
+        await ask("commit", [values]);
+      } catch (error) {
+        // The process that was started in its place has been given what is committed, this cell too.
+        if (!(error instanceof CompilerRestarted)) throw error;
+      }
     },
     complete: (...args) => ask("complete", args),
     inspect: (...args) => ask("inspect", args),
@@ -138,10 +143,15 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
   };
 }
 
-function describeFailure(stderr: string): Error {
+/** The process ended; another one has taken its place. */
+class CompilerRestarted extends Error {}
+
+function describeFailure(stderr: string): CompilerRestarted {
   const [line] = stderr.trim().split("\n");
   const reason = /heap out of memory|Array buffer allocation failed/.test(stderr)
     ? "The compiler ran out of memory."
     : `The compiler's process ended. ${line}`.trimEnd();
-  return new Error(`${reason} It was started again, and earlier cells and their variables are kept.`);
+  return new CompilerRestarted(
+    `${reason} It was started again, and earlier cells and their variables are kept.`,
+  );
 }

@@ -28,8 +28,8 @@ process.on("message", ({ id, method, args }: CompilerRequest) => {
 });
 // The session is gone, however it ended.
 process.on("disconnect", () => process.exit());
-// Ctrl-C in a terminal is for the session.
-process.on("SIGINT", () => {});
+// Ctrl-C in a terminal is for the session, and so is the signal with which a scheduler stops all of a job's processes.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 function warmUp(): void {
   const next = waiting.shift();

@@ -1,5 +1,6 @@
 /** Whatever ends a run: no cell is marked completed that was not, and the cause is to be seen everywhere. */
 import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
@@ -271,13 +272,35 @@ describe("the caller's signal", () => {
 describe("the command", () => {
   const endless = ['console.log("started"); for (;;) await new Promise((r) => setTimeout(r, 10));', "1"];
 
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  /** A process and all that it has started. */
+  const tree = (pid: number): number[] => {
+    const pairs = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
+      .trim()
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/).map(Number));
+    const below = (parent: number): number[] =>
+      pairs.filter(([, own]) => own === parent).flatMap(([child]) => [child, ...below(child)]);
+    return [pid, ...below(pid)];
+  };
+  const signals: [string, (child: ChildProcess) => void][] = [
+    ["SIGINT", (child) => child.kill("SIGINT")],
+    ["SIGTERM", (child) => child.kill("SIGTERM")],
+    // As Slurm stops a job.
+    [
+      "SIGTERM to all its processes",
+      ({ pid }) => {
+        for (const own of tree(pid!)) process.kill(own, "SIGTERM");
+      },
+    ],
+  ];
+
+  for (const [name, stop] of signals) {
     test(`${name}: outputs stay, the cell has failed, and the next is pending`, async () => {
       const input = writeNotebook(join(folder, `${name}.ipynb`), endless);
       const output = join(folder, `${name}-out.ipynb`);
       const { code, stderr } = await command(["run", input, output], {
         cwd: folder,
-        onStart: (child) => void saved(output, '"started\\n"').then(() => child.kill(name)),
+        onStart: (child) => void saved(output, '"started\\n"').then(() => stop(child)),
       });
       assert.equal(code, 130, stderr);
       const notebook = load(output);
