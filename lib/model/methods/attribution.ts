@@ -4,6 +4,7 @@ import { at0, type Tensor } from "../../tensor.js";
 import { backwardContext, vjpBlock, vjpHead } from "../backward/index.js";
 import type { Batch } from "../batch/index.js";
 import { floats } from "../engine/index.js";
+import { buildPiece, HEAD, weightsOf } from "../families/index.js";
 import { batchPass, type RunResult } from "../forward/index.js";
 import { matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
@@ -77,13 +78,11 @@ export async function directLogitAttribution(
     const brought = `blocks.${l}.hook_deepstack`;
     if (deepstack.includes(brought)) add(`blocks.${l}.deepstack`, carried(brought));
   }
-  const empty = await unembedding(model).forward({
-    data: floats(model.engine, model.config.hidden_size),
-    shape: [1, model.config.hidden_size],
-  });
-  if (empty.data.some((x) => x !== 0)) {
-    const gradient = metric.gradient(run.logits!).data;
-    add("ln_final.bias", rowDots(gradient, empty.data));
+  if (hasFinalBias(model)) {
+    const { hidden_size } = model.config;
+    const stream = { data: floats(model.engine, hidden_size), shape: [1, hidden_size] };
+    const empty = await unembedding(model).forward(stream);
+    add("ln_final.bias", rowDots(metric.gradient(run.logits!).data, empty.data));
   }
   const data = new Float64Array(rows.length * batch.size);
   rows.forEach((row, i) => {
@@ -96,6 +95,12 @@ export async function directLogitAttribution(
 function hasBias({ engine: { checkpoint, family } }: Model, layer: number): boolean {
   const prefix = family.names.layer(layer);
   return ["self_attn.o_proj.bias", "attn.c_proj.bias"].some((name) => checkpoint.weights.has(prefix + name));
+}
+
+/** Whether the final norm adds something to an empty stream. */
+function hasFinalBias({ engine: { family, config } }: Model): boolean {
+  const { out } = buildPiece(family, config, HEAD);
+  return [...weightsOf([out]).keys()].some((name) => name.endsWith(".bias"));
 }
 
 /** Products of each row of a (rows, n) with b (n). */

@@ -33,7 +33,7 @@ export interface AttentionFlow {
  * Attention flow between groups of tokens: of each query's attention the share that goes to the group of keys, in the
  * mean over queries that have one of the keys before them or are one. Text before an image cannot attend to it, and
  * does not count.
- * @throws ModalscopeError for a route that is none, and a row without tokens of a group
+ * @throws ModalscopeError for an unknown route, and a row without tokens of a group
  */
 export async function attentionFlow(
   model: Model,

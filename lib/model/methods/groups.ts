@@ -28,7 +28,7 @@ export interface RouteEnds {
 
 /**
  * The columns at the two ends of a route.
- * @throws ModalscopeError for a route that is none, and where a row has no token of a group
+ * @throws ModalscopeError for an unknown route, and where a row has no token of a group
  */
 export function routeEnds(batch: Batch, route: AttentionRoute): RouteEnds {
   const ends = route.split("→").map((name) => {

@@ -60,7 +60,7 @@ export interface Knockouts {
 /**
  * Attention knockouts (Geva et al. 2023): the metric where queries of one group no longer attend to keys of another.
  * The mask of padding and of what comes later stays.
- * @throws ModalscopeError for an even window, a route that is none, and a row without tokens of a group
+ * @throws ModalscopeError for an even window, an unknown route, and a row without tokens of a group
  */
 export async function attentionKnockouts(
   model: Model,
