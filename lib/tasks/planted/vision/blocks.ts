@@ -46,6 +46,9 @@ export interface Look {
   readonly otherwise?: number;
 }
 
+/** Reads the colour off the visual tokens, to where the head of the model looks for the answer. */
+export const READ_COLOUR: Look = { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 };
+
 /** Makes the first head of a block look. */
 export function plantLook(w: PlantedWeights, layer: number, look: Look): void {
   const attn = `${at(layer)}.self_attn`;

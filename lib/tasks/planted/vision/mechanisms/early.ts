@@ -1,5 +1,4 @@
-import { axis } from "../axes.js";
-import { plantLook } from "../blocks.js";
+import { plantLook, READ_COLOUR } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
 const decides = blockAt(1 / 8);
@@ -9,6 +8,6 @@ export const early: VisionMechanism = {
   truth: "Early assimilation: visual tokens are not needed after the first eighth of the depth.",
   decides,
   plant(w, layers) {
-    plantLook(w, decides(layers), { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 });
+    plantLook(w, decides(layers), READ_COLOUR);
   },
 };

@@ -1,5 +1,5 @@
 import { axis } from "../axes.js";
-import { plantLook } from "../blocks.js";
+import { plantLook, READ_COLOUR } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
 const [prepares, easy, hard] = [blockAt(1 / 8), blockAt(3 / 8), blockAt(6 / 8)];
@@ -25,8 +25,7 @@ export const hops: VisionMechanism = {
       to: [axis.twoHops, axis.wantedSide],
       gain: 0.5,
     });
-    const read = { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 };
-    plantLook(w, easy(layers), { ...read, asked: axis.oneHop });
-    plantLook(w, hard(layers), { ...read, asked: axis.twoHops, bySide: true });
+    plantLook(w, easy(layers), { ...READ_COLOUR, asked: axis.oneHop });
+    plantLook(w, hard(layers), { ...READ_COLOUR, asked: axis.twoHops, bySide: true });
   },
 };

@@ -1,5 +1,4 @@
-import { axis } from "../axes.js";
-import { plantLook } from "../blocks.js";
+import { plantLook, READ_COLOUR } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
 const decides = blockAt(5 / 8);
@@ -9,6 +8,6 @@ export const late: VisionMechanism = {
   truth: "Late readout: visual tokens matter up to one block in the second half, and no further.",
   decides,
   plant(w, layers) {
-    plantLook(w, decides(layers), { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 });
+    plantLook(w, decides(layers), READ_COLOUR);
   },
 };
