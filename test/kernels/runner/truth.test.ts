@@ -1,8 +1,9 @@
 /** Whatever ends a run: no cell is marked completed that was not, and the cause is to be seen everywhere. */
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { processTree } from "../../../kernels/runner/grid/processes.js";
 import {
   type NotebookRecord,
   type RunOptions,
@@ -272,16 +273,6 @@ describe("the caller's signal", () => {
 describe("the command", () => {
   const endless = ['console.log("started"); for (;;) await new Promise((r) => setTimeout(r, 10));', "1"];
 
-  /** A process and all that it has started. */
-  const tree = (pid: number): number[] => {
-    const pairs = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
-      .trim()
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/).map(Number));
-    const below = (parent: number): number[] =>
-      pairs.filter(([, own]) => own === parent).flatMap(([child]) => [child, ...below(child)]);
-    return [pid, ...below(pid)];
-  };
   const signals: [string, (child: ChildProcess) => void][] = [
     ["SIGINT", (child) => child.kill("SIGINT")],
     ["SIGTERM", (child) => child.kill("SIGTERM")],
@@ -289,7 +280,7 @@ describe("the command", () => {
     [
       "SIGTERM to all its processes",
       ({ pid }) => {
-        for (const own of tree(pid!)) process.kill(own, "SIGTERM");
+        for (const own of processTree(pid!)) process.kill(own, "SIGTERM");
       },
     ],
   ];
