@@ -25,6 +25,7 @@ export {
 } from "./expert-layout.js";
 export { ExpertStore } from "./expert-store.js";
 export { anonymousBytes, defaultBudget } from "./memory.js";
+export { type PieceOperations, pieceOperations } from "./operations.js";
 export { ELEMENT_BYTES, type FloatType, type GraphRequest, SessionPool } from "./pool.js";
 export type { RunContext } from "./run-context.js";
 export {

@@ -51,6 +51,7 @@ export {
   type SteeringOptions,
   steeringVectors,
 } from "./patching.js";
+export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
 export {
   type Grid,
   type GridPoint,
@@ -59,6 +60,7 @@ export {
   type SweepResult,
   sweep,
 } from "./sweep.js";
+export type { TokenRule } from "./token-rules.js";
 export {
   type LayerCurves,
   restoration,
