@@ -3,10 +3,12 @@
  * @packageDocumentation
  */
 
+export { type Concept, concepts } from "./concepts.js";
 export { type ImageOptions, toPng, toSvg } from "./draw/draw.js";
 export { type Axes, themed } from "./figure.js";
 export { type BarsOptions, bars } from "./marks/bars.js";
 export { type FacetsOptions, facets } from "./marks/facets.js";
+export { type ForestRow, forest } from "./marks/forest.js";
 export { type HeatmapOptions, heatmap } from "./marks/heatmap.js";
 export { type HistogramOptions, histogram } from "./marks/histogram.js";
 export type { Band } from "./marks/intervals.js";

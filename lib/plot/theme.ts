@@ -136,7 +136,17 @@ export function template(theme: Theme): Record<string, unknown> {
       paper_bgcolor: ink.paper,
       plot_bgcolor: ink.paper,
       hoverlabel: { bgcolor: ink.paper, bordercolor: ink.axis, font: { color: ink.text, size: 12 } },
-      legend: { font: { size: 12 }, tracegroupgap: 0, bgcolor: "rgba(0,0,0,0)" },
+      // Below the figure at every width: beside it, it would leave a narrow page no room.
+      legend: {
+        orientation: "h",
+        yref: "container",
+        y: 0,
+        yanchor: "bottom",
+        x: 0,
+        font: { size: 12 },
+        tracegroupgap: 0,
+        bgcolor: "rgba(0,0,0,0)",
+      },
       xaxis: { ...axis },
       yaxis: { ...axis, zeroline: true },
       annotationdefaults: { font: { color: ink.muted, size: 12 } },

@@ -51,7 +51,10 @@ const WALLS: Walls = {
     },
     { path: "lib/tasks", knows: [GROUND] },
     { path: "lib/plot", knows: [GROUND, "lib/notebook"] },
-    { path: "lib/studies", knows: [GROUND, "lib/analysis", "lib/plot", "lib/tasks"] },
+    {
+      path: "lib/studies",
+      knows: [GROUND, "lib/analysis", "lib/model", "lib/model/methods", "lib/plot", "lib/tasks"],
+    },
     // The kernels' files are imported one by one: a process reads no more of a room than it runs.
     { path: "kernels/protocol", knows: [GROUND, "lib/notebook"], open: true },
     { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },

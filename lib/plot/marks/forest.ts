@@ -1,0 +1,114 @@
+import { ModalscopeError } from "../../errors.js";
+import { escapeLabel } from "../../escape.js";
+import { concepts } from "../concepts.js";
+import { type Axes, figure, wrap } from "../figure.js";
+import type { Figure, Placed, Trace } from "../plotly.js";
+import { colour, translucent } from "../theme.js";
+import { extent } from "../values.js";
+
+/** One value with its interval, and what chance gives in its place. */
+export interface ForestRow {
+  readonly name: string;
+  readonly estimate: number;
+  readonly low: number;
+  readonly high: number;
+  /** Ends of what nulls gave: shuffles, random sets of the same size. */
+  readonly null?: readonly [low: number, high: number];
+  /** Rows of a group share a colour and an entry in the legend. */
+  readonly group?: string;
+  /** `#rrggbb`; that of the group's place in the palette when left out. */
+  readonly color?: string;
+}
+
+/** Characters of a row's name in one line. */
+const NAME_COLUMNS = 34;
+const ROW_HEIGHT = 30;
+
+/**
+ * A forest plot: one row for each condition, its value as a point, its interval as a line, the null as a grey band.
+ * @throws ModalscopeError without rows, and for an interval that does not hold its value
+ */
+export function forest(rows: readonly ForestRow[], options: Axes = {}): Figure {
+  if (rows.length === 0)
+    throw new ModalscopeError("forest: no rows were given.", "There is nothing to draw.");
+  rows.forEach(checkRow);
+  const groups = [...new Set(rows.map(({ group = "" }) => group))];
+  const names = rows.map(({ name }) => wrap(name, NAME_COLUMNS).map(escapeLabel).join("<br>"));
+  const nulls = rows.flatMap((row, i): Placed[] => (row.null ? [bandOf(row.null, i)] : []));
+  return figure(
+    groups.map((group, g) => groupTrace(rows, group, g)),
+    {
+      y: "",
+      xRange: rangeOf(rows),
+      height: 130 + ROW_HEIGHT * rows.length + (groups.length > 1 ? 30 : 0),
+      ...options,
+    },
+    {
+      showlegend: groups.length > 1,
+      shapes: nulls,
+      yaxis: {
+        tickmode: "array",
+        tickvals: rows.map((_, i) => i),
+        ticktext: names,
+        range: [rows.length - 0.5, -0.5],
+        showgrid: false,
+        zeroline: false,
+      },
+      xaxis: { zeroline: true },
+    },
+  );
+}
+
+function checkRow({ name, estimate, low, high }: ForestRow): void {
+  if (!(low <= estimate && estimate <= high && Number.isFinite(high - low)))
+    throw new ModalscopeError(
+      `forest: "${name}" is ${estimate} [${low}, ${high}].`,
+      "A value lies within the finite ends of its interval.",
+    );
+}
+
+/** Shapes do not widen plotly's own range: the nulls' bands would be cut off. */
+function rangeOf(rows: readonly ForestRow[]): readonly [number, number] {
+  const [low, high] = extent([0, ...rows.flatMap((row) => [row.low, row.high, ...(row.null ?? [])])]);
+  const room = 0.05 * (high - low || 1);
+  return [low - room, high + room];
+}
+
+function groupTrace(rows: readonly ForestRow[], group: string, index: number): Trace {
+  const own = rows.flatMap((row, i) => ((row.group ?? "") === group ? [{ row, i }] : []));
+  const colors = own.map(({ row }) => row.color ?? colour(index));
+  return {
+    type: "scatter",
+    mode: "markers",
+    name: escapeLabel(group),
+    x: own.map(({ row }) => row.estimate),
+    y: own.map(({ i }) => i),
+    marker: { color: colors, size: 9 },
+    error_x: {
+      type: "data",
+      symmetric: false,
+      array: own.map(({ row }) => row.high - row.estimate),
+      arrayminus: own.map(({ row }) => row.estimate - row.low),
+      color: colors[0],
+      thickness: 2,
+      width: 5,
+    },
+    customdata: own.map(({ row }) => [row.low, row.high]),
+    hovertemplate: "%{x:.4~g} [%{customdata[0]:.4~g}, %{customdata[1]:.4~g}]",
+  };
+}
+
+function bandOf([low, high]: readonly [number, number], row: number): Placed {
+  return {
+    type: "rect",
+    layer: "below",
+    line: { width: 0 },
+    fillcolor: translucent(concepts.null, 0.3),
+    xref: "x",
+    x0: low,
+    x1: high,
+    yref: "y",
+    y0: row - 0.4,
+    y1: row + 0.4,
+  };
+}
