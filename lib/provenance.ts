@@ -33,7 +33,7 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
     ["device", run.device],
     ...Object.entries(run.more ?? {}).map(([item, value]): [string, string] => [item, String(value)]),
     ["modalscope", packageVersion()],
-    ...["onnxruntime-node", "@tensorflow/tfjs", "@huggingface/transformers"].map((name): [string, string] => [
+    ...["onnxruntime-node", "@tensorflow/tfjs", "@huggingface/tokenizers"].map((name): [string, string] => [
       name,
       versionOf(name),
     ]),

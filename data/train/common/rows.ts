@@ -54,7 +54,7 @@ export async function conversationBatch(
 function answerOpening({ tokenizer }: Model): number[] {
   const question = [{ role: "user", content: "" }];
   const filled = (add_generation_prompt: boolean): string =>
-    tokenizer!.apply_chat_template(question, { tokenize: false, add_generation_prompt }) as string;
+    tokenizer!.apply_chat_template(question, { tokenize: false, add_generation_prompt });
   const opening = filled(true).slice(filled(false).length);
   return Array.from(tokenizer!.encode(opening, { add_special_tokens: false }), Number);
 }

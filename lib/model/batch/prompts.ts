@@ -197,7 +197,7 @@ export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[],
     role,
     content: typeof content === "string" ? content : written(content),
   }));
-  return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt }) as string;
+  return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt });
 }
 
 function expandImages(

@@ -23,7 +23,7 @@ const { Environment, Interpreter, Template } = jinja as unknown as {
   readonly Template: new (text: string) => { readonly parsed: unknown };
 };
 
-/** A compiled template, as @huggingface/transformers keeps them. */
+/** A compiled template. */
 export class BoundedTemplate {
   private readonly program: unknown;
 

@@ -1,6 +1,7 @@
 export type { Checkpoint, WeightInfo } from "./checkpoint.js";
 export { readJsonObject } from "./files.js";
 export { defaultCacheDir, float32Checkpoint } from "./float32-copy.js";
+export { hasTokenizer, loadTokenizer } from "./load-tokenizer.js";
 export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
@@ -18,4 +19,4 @@ export {
   writeSafetensors,
 } from "./safetensors/write.js";
 export { sameWeight } from "./store.js";
-export { hasTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.js";
+export type { Tokenizer } from "./tokenizer.js";

@@ -1,4 +1,4 @@
-/** Files from which a tokenizer of @huggingface/transformers is made. */
+/** Files from which a tokenizer is made. */
 export interface TokenizerFiles {
   /** tokenizer.json */
   readonly json: Record<string, unknown>;
