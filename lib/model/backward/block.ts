@@ -7,7 +7,7 @@ import { HEAD } from "../families/index.js";
 import { blockFeeds, finalNorm, NORMALIZED, pickColumns } from "../forward/index.js";
 import { cotangentOf, derivativeBy, frozenInput } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
-import { EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/index.js";
+import { ADDED, EXPERT_INPUT, EXPERT_POST, EXPERT_WEIGHTS, MLP_OUT } from "../nn/index.js";
 import { vjpExperts } from "./experts.js";
 import { type BackwardContext, backwardGraph, nothingDepends, vjpPiece } from "./piece.js";
 
@@ -52,18 +52,25 @@ async function vjpBlockExperts(
   const { engine, pass, plan, gradients } = back;
   if (!engine.family.experts?.(engine.config, layer)) return {};
   const hookOf = (local: string): Hook => engine.hooks.find((h) => h.piece === layer && h.local === local)!;
-  const [sum, post] = [hookOf(MLP_OUT), hookOf(EXPERT_POST)];
-  if (back.wrt.includes(sum)) gradients.set(sum.name, g);
-  if (back.frozen.includes(sum)) {
-    if (back.wrt.includes(post)) throw nothingDepends(post.name);
-    return {};
+  const [added, sum, post] = [ADDED, MLP_OUT, EXPERT_POST].map(hookOf);
+  let cotangent = g;
+  for (const [hook, before] of [
+    [added, sum],
+    [sum, post],
+  ]) {
+    if (back.wrt.includes(hook)) gradients.set(hook.name, cotangent);
+    if (back.frozen.includes(hook)) {
+      const lost = [before, post].find((h) => back.wrt.includes(h));
+      if (lost) throw nothingDepends(lost.name);
+      return {};
+    }
+    cotangent = vjpEdits(cotangent, hook, plan.get(hook.name) ?? [], pass);
   }
   const { variant, inputs } = await resolveInnerEdits(back, layer, feeds, pass);
   const read = await withPiece(engine, layer, variant, (session) =>
     runSession(engine, session, { ...feeds, ...inputs }, [EXPERT_INPUT, EXPERT_WEIGHTS]),
   );
   const values = { input: read[EXPERT_INPUT], weights: read[EXPERT_WEIGHTS] };
-  const cotangent = vjpEdits(g, sum, plan.get(sum.name) ?? [], pass);
   const d = await vjpExperts(back, layer, values, cotangent, back.frozen.includes(post));
   if (back.wrt.includes(post)) gradients.set(post.name, d.post);
   return { [EXPERT_INPUT]: d.input, [EXPERT_WEIGHTS]: d.weights };

@@ -110,8 +110,7 @@ function headNorm(config: Gemma3Config, ctx: ModuleContext, name: "q" | "k", x: 
 /** MLP and the norm after it. */
 function feedForward(config: Gemma3Config, ctx: ModuleContext, x: Node): Node {
   const options = { hidden: config.intermediate_size, act: activation(config.hidden_act) };
-  const out = ctx.hook("mlp.hook_out", gatedMlp(ctx, x, options));
-  return ctx.hook("hook_mlp_out", norm(config, ctx, "ln2_post", out));
+  return ctx.hook("hook_mlp_out", norm(config, ctx, "ln2_post", gatedMlp(ctx, x, options)));
 }
 
 /** Local layers have a rotary base of their own; a scaling concerns the global ones. */

@@ -4,6 +4,8 @@ import {
   attention,
   type BlockInputs,
   layerNorm,
+  MLP_IN,
+  MLP_OUT,
   type ModuleContext,
   splitHeads,
 } from "../nn/index.js";
@@ -103,8 +105,10 @@ function selfAttention(config: Gpt2Config, layer: number, ctx: ModuleContext, in
   return ctx.hook("hook_attn_out", conv1d(ctx, "attn.c_proj", z, d));
 }
 
-function feedForward(config: Gpt2Config, ctx: ModuleContext, x: Node): Node {
+function feedForward(config: Gpt2Config, ctx: ModuleContext, input: Node): Node {
+  const x = ctx.hook(MLP_IN, input);
   const pre = ctx.hook("mlp.hook_pre", conv1d(ctx, "mlp.c_fc", x, config.intermediate_size));
   const post = ctx.hook("mlp.hook_post", activation(config.hidden_act)(pre));
-  return ctx.hook("hook_mlp_out", conv1d(ctx, "mlp.c_proj", post, config.hidden_size));
+  const out = ctx.hook(MLP_OUT, conv1d(ctx, "mlp.c_proj", post, config.hidden_size));
+  return ctx.hook("hook_mlp_out", out);
 }

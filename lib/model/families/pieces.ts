@@ -1,5 +1,12 @@
 import { add, frozenInput, input, mul, type Node, scaleOf, shiftOf, sorted, weight } from "../graph/index.js";
-import { type BlockInputs, denseMixture, EXPERT_INPUT, type ModuleContext } from "../nn/index.js";
+import {
+  ADDED,
+  type BlockInputs,
+  denseMixture,
+  EXPERT_INPUT,
+  MLP_OUT,
+  type ModuleContext,
+} from "../nn/index.js";
 import type { ReadoutId, TextConfig, VisionConfig } from "./config.js";
 import type { Family } from "./family.js";
 
@@ -90,7 +97,10 @@ export function buildPiece(
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
     mixture(stream, x, weights, experts) {
-      if (variant.dense) return add(stream, ctx.hook("hook_mlp_out", denseMixture(ctx, x, weights, experts)));
+      if (variant.dense) {
+        const out = ctx.hook(MLP_OUT, denseMixture(ctx, x, weights, experts));
+        return add(stream, ctx.hook(ADDED, out));
+      }
       hookPoints.set(EXPERT_INPUT, x);
       return stream;
     },

@@ -12,7 +12,7 @@ import { addTensors, type KeyValues, type Pass, subPass } from "../batch/index.j
 import { isAffine, needsAllQueries } from "../edits/index.js";
 import { hookPoint, type RunContext } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
-import { MLP_OUT } from "../nn/index.js";
+import { ADDED, MLP_OUT } from "../nn/index.js";
 import { attentionOf, type BlockResult, runBlock } from "./block.js";
 import { runExperts } from "./experts.js";
 
@@ -105,5 +105,6 @@ async function withExperts(
   const nameOf = (local: string): string => `blocks.${layer}.${local}`;
   const at = (local: string, value: Tensor): Tensor => hookPoint(context, nameOf(local), value, pass);
   const touches = (local: string): boolean => plan.has(nameOf(local)) || recorder.wants(nameOf(local));
-  return addTensors(x, at(MLP_OUT, await runExperts(engine, layer, pass, experts, { at, touches, signal })));
+  const out = await runExperts(engine, layer, pass, experts, { at, touches, signal });
+  return addTensors(x, at(ADDED, at(MLP_OUT, out)));
 }

@@ -1,6 +1,6 @@
 import { derivativeBy, input, type Node, ops, pullback, type Shape } from "../graph/index.js";
 import type { Experts } from "./layers.js";
-import { activation, type ModuleContext, projection } from "./layers.js";
+import { activation, MLP_IN, MLP_OUT, type ModuleContext, projection } from "./layers.js";
 
 /** Inner points that the experts outside the block's graph need; not hooks. */
 export const EXPERT_INPUT = "experts.input";
@@ -8,7 +8,8 @@ export const EXPERT_INPUT = "experts.input";
 export const EXPERT_WEIGHTS = "mlp.hook_expert_weights";
 export const EXPERT_INDICES = "mlp.hook_expert_indices";
 export const EXPERT_POST = "mlp.hook_post";
-export const MLP_OUT = "hook_mlp_out";
+/** What a sparse block adds to the stream. */
+export const ADDED = "hook_mlp_out";
 
 /** The hooks of a sparse block after its graph, and their shapes. */
 export function expertHooks({ topK, expertDim }: Experts, hidden: number): [string, Shape][] {
@@ -16,15 +17,17 @@ export function expertHooks({ topK, expertDim }: Experts, hidden: number): [stri
     [EXPERT_INDICES, ["batch", "time", topK]],
     [EXPERT_POST, ["batch", "time", topK, expertDim]],
     [MLP_OUT, ["batch", "time", hidden]],
+    [ADDED, ["batch", "time", hidden]],
   ];
 }
 
 /**
  * The second half of a sparse block: stream + Σₑ weightₑ · expertₑ(x).
  * @param stream (batch, time, hidden_size), what is added to
- * @param x (batch, time, hidden_size), what the router and the experts read
+ * @param input (batch, time, hidden_size), what the router and the experts read: `mlp.hook_in`
  */
-export function mixture(ctx: ModuleContext, stream: Node, x: Node, experts: Experts): Node {
+export function mixture(ctx: ModuleContext, stream: Node, input: Node, experts: Experts): Node {
+  const x = ctx.hook(MLP_IN, input);
   const logits = ctx.hook("mlp.hook_router_logits", projection(ctx, "mlp.gate", x, experts.count));
   const weights = ctx.hook(EXPERT_WEIGHTS, routed(logits, experts));
   return ctx.mixture(stream, x, weights, experts);

@@ -1,5 +1,6 @@
 /** Layers that architectures are written with: norms, attention, MLPs, rotary positions, mixtures of experts. */
 export {
+  ADDED,
   denseMixture,
   EXPERT_INDICES,
   EXPERT_INPUT,
@@ -12,7 +13,6 @@ export {
   loadBalancingLoss,
   type Matrices,
   type MatrixForm,
-  MLP_OUT,
   matrixShapes,
   mixture,
 } from "./experts.js";
@@ -24,6 +24,8 @@ export {
   gatedMlp,
   type HeadShape,
   layerNorm,
+  MLP_IN,
+  MLP_OUT,
   type MlpOptions,
   type ModuleContext,
   mlp,

@@ -164,6 +164,10 @@ export function attention(
   return joinHeads(z);
 }
 
+/** What an MLP, or a mixture of experts, reads, and what it gives. */
+export const MLP_IN = "mlp.hook_in";
+export const MLP_OUT = "mlp.hook_out";
+
 /** Sizes and activation of an MLP. */
 export interface MlpOptions {
   /** Width between the two products. */
@@ -172,24 +176,32 @@ export interface MlpOptions {
   readonly bias?: boolean;
 }
 
-/** down(act(gate x) · up x): `mlp.hook_pre` is gate x, `mlp.hook_post` what goes into `down`. */
-export function gatedMlp(ctx: ModuleContext, x: Node, { hidden, act, bias }: MlpOptions): Node {
+/**
+ * down(act(gate x) · up x), from `mlp.hook_in` to `mlp.hook_out`: `mlp.hook_pre` is gate x, `mlp.hook_post` what goes
+ * into `down`.
+ */
+export function gatedMlp(ctx: ModuleContext, input: Node, { hidden, act, bias }: MlpOptions): Node {
+  const x = ctx.hook(MLP_IN, input);
   const pre = ctx.hook("mlp.hook_pre", projection(ctx, "mlp.gate_proj", x, hidden, { bias }));
   const up = ctx.hook("mlp.hook_pre_linear", projection(ctx, "mlp.up_proj", x, hidden, { bias }));
   const post = ctx.hook("mlp.hook_post", ops.mul(act(pre), up));
-  return projection(ctx, "mlp.down_proj", post, x.shape[2] as number, { bias });
+  return ctx.hook(MLP_OUT, projection(ctx, "mlp.down_proj", post, x.shape[2] as number, { bias }));
 }
 
-/** second(act(first x)): `mlp.hook_pre` is first x, `mlp.hook_post` what goes into the second. */
+/**
+ * second(act(first x)), from `mlp.hook_in` to `mlp.hook_out`: `mlp.hook_pre` is first x, `mlp.hook_post` what goes into
+ * the second.
+ */
 export function mlp(
   ctx: ModuleContext,
-  x: Node,
+  input: Node,
   [first, second]: readonly [string, string],
-  { hidden, act, bias = true, to = x.shape[2] as number }: MlpOptions & { readonly to?: number },
+  { hidden, act, bias = true, to = input.shape[2] as number }: MlpOptions & { readonly to?: number },
 ): Node {
+  const x = ctx.hook(MLP_IN, input);
   const pre = ctx.hook("mlp.hook_pre", projection(ctx, first, x, hidden, { bias }));
   const post = ctx.hook("mlp.hook_post", act(pre));
-  return projection(ctx, second, post, to, { bias });
+  return ctx.hook(MLP_OUT, projection(ctx, second, post, to, { bias }));
 }
 
 /** Mixture of experts: gated MLPs beside each other, of which a router gives each token a few. */

@@ -83,15 +83,17 @@ for (const name of ["normalised", "plain"]) {
     });
 
     it("hooks are listed in the order in which they are computed", () => {
-      const own = model.hooks.filter((h) => h.startsWith("blocks.0.")).slice(-7);
+      const own = model.hooks.filter((h) => h.startsWith("blocks.0.")).slice(-9);
       assert.deepEqual(
         own.map((h) => h.slice("blocks.0.".length)),
         [
           "ln2.hook_normalized",
+          "mlp.hook_in",
           "mlp.hook_router_logits",
           "mlp.hook_expert_weights",
           "mlp.hook_expert_indices",
           "mlp.hook_post",
+          "mlp.hook_out",
           "hook_mlp_out",
           "hook_resid_post",
         ],
@@ -466,7 +468,7 @@ describe("experts at work", () => {
     const path = join(scratch, "captures.safetensors");
     const filed = await model.run(batch, { capture, captureTo: path });
     const kept = await model.run(batch, { capture });
-    assert.equal(kept.cache.names.length, 5);
+    assert.equal(kept.cache.names.length, 7);
     for (const name of kept.cache.names) assert.deepEqual(filed.cache.get(name), kept.cache.get(name), name);
     filed.cache.close();
     const [row] = await model.generate(model.batch([[7, 9]]), { maxNewTokens: 2, capture, eosTokenIds: [] });
