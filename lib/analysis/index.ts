@@ -56,6 +56,17 @@ export { joinTokens, stackStates, statesOfSteps } from "./evolution/states.js";
 export { type WordOfToken, wordsOfTokens } from "./evolution/words.js";
 export { biasedHsic, linearCka, unbiasedHsic } from "./geometry/cka.js";
 export {
+  type CrossModalGeometry,
+  crossModalGeometry,
+  imageIcc,
+  type LayerTokens,
+  meanTokens,
+  type RankCurve,
+  type RankCurveOptions,
+  rankCurve,
+  tokensAt,
+} from "./geometry/cross-modal.js";
+export {
   type EnergyShare,
   effectiveRank,
   effectiveRankOf,
@@ -67,6 +78,13 @@ export {
   type SharpestDrop,
   sharpestDrop,
 } from "./geometry/effective-rank.js";
+export {
+  ckaAgainstShuffles,
+  type FloorOptions,
+  iccAgainstShuffles,
+  type RankFloorOptions,
+  rankAgainstShuffles,
+} from "./geometry/floors.js";
 export { type IntraclassCorrelation, intraclassCorrelation } from "./geometry/icc.js";
 export * from "./information/index.js";
 export { type Alignment, alignSource, sameNormPatch } from "./language-subspace/alignment.js";
@@ -154,7 +172,6 @@ export {
 } from "./linalg/top-eigen.js";
 export { LEAST_PROBE_SAMPLES, linearProbe, type Probe, type ProbeOptions } from "./probing/probe.js";
 export {
-  type AgainstShuffles,
   expertLoads,
   jaccard,
   mostUsed,
@@ -221,4 +238,10 @@ export {
   detectableProportion,
   type PowerOptions,
 } from "./statistics/power.js";
+export {
+  type SampleSizeCurve,
+  type SampleSizeOptions,
+  sampleSizeCurve,
+} from "./statistics/sample-size-curve.js";
 export { type Segmentation, type SegmentOptions, segment } from "./statistics/segmentation.js";
+export type { AgainstShuffles } from "./statistics/shuffles.js";

@@ -4,6 +4,7 @@ import { seeded } from "../../random.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
 import { asMatrix, type Matrix, type MatrixLike, row } from "../linalg/matrix.js";
 import type { PermutationOptions } from "../statistics/permutation.js";
+import { type AgainstShuffles, againstShuffles } from "../statistics/shuffles.js";
 
 /**
  * Share of the choices that falls on each expert, `(experts)`.
@@ -47,22 +48,10 @@ export interface OverlapOptions extends PermutationOptions {
   readonly subsamples?: number;
 }
 
-/** A measure beside its floor: what it is when the tokens' kinds are shuffled. */
-export interface AgainstShuffles {
-  /** Mean over draws of equally many tokens of both kinds. */
-  readonly value: number;
-  /** Mean over the shuffles. */
-  readonly floor: number;
-  /** (draws): of each shuffle. */
-  readonly null: Float64Array;
-  /** Share of the shuffles, the observed arrangement counted in, in which the kinds differ at least as much. */
-  readonly p: number;
-}
-
 export interface RoutingOverlap {
-  /** Jaccard index of the most used experts. */
+  /** Jaccard index of the most used experts; the value is a mean over draws of equally many tokens of both kinds. */
   readonly jaccard: AgainstShuffles;
-  /** Jensen–Shannon divergence of the loads, bits. */
+  /** Jensen–Shannon divergence of the loads, bits, a mean over draws likewise. */
   readonly divergence: AgainstShuffles;
   /** Tokens of each kind that were compared. */
   readonly tokens: number;
@@ -101,30 +90,17 @@ export function routingOverlap(
     return measure(order.slice(0, tokens), order.slice(tokens, 2 * tokens));
   });
   return {
-    jaccard: against(
-      observed.map(([j]) => j),
+    jaccard: againstShuffles(
+      average(observed.map(([j]) => j)),
       shuffled.map(([j]) => j),
       -1,
     ),
-    divergence: against(
-      observed.map(([, d]) => d),
+    divergence: againstShuffles(
+      average(observed.map(([, d]) => d)),
       shuffled.map(([, d]) => d),
       1,
     ),
     tokens,
-  };
-}
-
-/** @param sign of a difference between the kinds: 1 where it makes the measure larger. */
-function against(observed: readonly number[], shuffled: readonly number[], sign: 1 | -1): AgainstShuffles {
-  const value = average(observed);
-  // Arrangements that equal the observed one up to rounding are as extreme as it is.
-  const extreme = shuffled.filter((other) => sign * (other - value) >= -1e-12).length;
-  return {
-    value,
-    floor: average(shuffled),
-    null: Float64Array.from(shuffled),
-    p: (1 + extreme) / (1 + shuffled.length),
   };
 }
 
