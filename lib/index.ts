@@ -1,6 +1,6 @@
 /**
  * The names of a first session: checkpoints, runs, edits, the methods over them, and the figures that show
- * their results. The rest has subpaths: `modalscope/methods`, `/analysis`, `/tasks`, `/studies`, `/plot`, `/onnx`,
+ * their results. The rest has subpaths: `modalscope/methods`, `/analysis`, `/circuits`, `/tasks`, `/studies`, `/plot`, `/onnx`,
  * `/runner` and `/tfjs`.
  * @packageDocumentation
  */

@@ -28,6 +28,7 @@ describe("the public names", () => {
     assert.deepEqual(entries.map((entry) => entry.replace("modalscope", "")).sort(), [
       "",
       "/analysis",
+      "/circuits",
       "/methods",
       "/onnx",
       "/plot",

@@ -8,7 +8,8 @@ export type Activation =
   /** x where x > threshold (features), else 0 */
   | { readonly kind: "jumprelu"; readonly threshold: Float32Array }
   /**
-   * The k largest of a token, after max(0, x); with `signed`, of x itself, so that a negative one may stay. Published
+   * The k largest of a token, after max(0, x); with `signed`, of x itself, so that a negative one may stay.
+   * Published
    * code does either.
    */
   | { readonly kind: "topk"; readonly k: number; readonly signed: boolean };
@@ -27,7 +28,10 @@ export interface SparseFeatures {
   readonly leftOut: Float32Array;
 }
 
-/** One layer of a transcoder set: it reads one hook of a block and writes to that block, or to those above it too. */
+/**
+ * One layer of a transcoder set: it reads one hook of a block and writes to that block, or to those above
+ * it too.
+ */
 export interface Transcoder {
   readonly layer: number;
   /** Length of what it reads and writes. */
@@ -63,6 +67,8 @@ export interface TranscoderSet {
   readonly kind: "per-layer" | "cross-layer";
   /** Name of the model they were made for. */
   readonly model: string;
+  /** Hash of the checkpoint whose activations they were trained on, where that is known. */
+  readonly checkpoint?: string;
   /** Hook of a block that is read, such as `mlp.hook_in`. */
   readonly hookIn: string;
   /** Hook of a block that is written, such as `mlp.hook_out`. */

@@ -108,7 +108,7 @@ function wrongSize({ name }: WeightInfo, { length }: Float32Array, why: string):
 }
 
 /** `Checkpoint.readRows`. */
-function readSlices(weight: StoredWeight, rows: readonly number[], into?: Float32Array): Float32Array {
+export function readSlices(weight: StoredWeight, rows: readonly number[], into?: Float32Array): Float32Array {
   const [length, ...rest] = weight.shape;
   if (rest.length === 0) {
     throw new ModalscopeError(
@@ -127,9 +127,11 @@ function readSlices(weight: StoredWeight, rows: readonly number[], into?: Float3
   if (into && into.length !== size) throw wrongSize(weight, into, `those rows hold ${size}.`);
   const out = into ?? new Float32Array(size);
   const perSlice = slice === 0 ? 0 : slice / rowLength(weight);
-  rows.forEach((row, i) => {
-    readRange(weight, row * perSlice, perSlice, out.subarray(i * slice, (i + 1) * slice));
-  });
+  for (let i = 0, end = 0; i < rows.length; i = end) {
+    // Neighbours in the file are read at once.
+    for (end = i + 1; end < rows.length && rows[end] === rows[end - 1] + 1; ) end++;
+    readRange(weight, rows[i] * perSlice, (end - i) * perSlice, out.subarray(i * slice, end * slice));
+  }
   return out;
 }
 

@@ -1,0 +1,46 @@
+/** What transcoders put in the place of the MLPs' outputs. */
+import { ModalscopeError } from "../../errors.js";
+import type { Tensor } from "../../tensor.js";
+import type { SparseFeatures, TranscoderSet } from "./types.js";
+
+/** What a reconstruction is made from, by layer. */
+export interface Encoded {
+  readonly features: readonly SparseFeatures[];
+  /** (tokens, width) of `hookIn`; only where the layer has a skip connection. */
+  readonly inputs?: readonly Tensor[];
+}
+
+/**
+ * Output of one layer: b_dec + Σ activation · decoder row (+ skip · x), over the layer's own features or,
+ * with
+ * cross-layer transcoders, over those of all layers up to it.
+ * @returns (tokens, width)
+ */
+export function reconstruct(set: TranscoderSet, target: number, { features, inputs }: Encoded): Tensor {
+  const { bias, skip, width } = set.layers[target];
+  const { tokens } = features[target];
+  const data = new Float32Array(tokens * width);
+  for (let t = 0; t < tokens; t++) data.set(bias, t * width);
+  for (const source of set.layers) {
+    if (!source.targets.includes(target)) continue;
+    const { offsets, ids, values } = features[source.layer];
+    const rows = source.decoderRows(ids, target).data;
+    for (let t = 0; t < tokens; t++) {
+      for (let i = offsets[t]; i < offsets[t + 1]; i++)
+        for (let j = 0; j < width; j++) data[t * width + j] += values[i] * rows[i * width + j];
+    }
+  }
+  if (skip) addSkip(data, skip, inputs?.[target]);
+  return { data, shape: [tokens, width] };
+}
+
+function addSkip(into: Float32Array, { data: skip, shape: [width] }: Tensor, x: Tensor | undefined): void {
+  if (!x) throw new ModalscopeError("A reconstruction with a skip connection needs the layer's input.");
+  for (let t = 0; t < x.shape[0]; t++) {
+    for (let i = 0; i < width; i++) {
+      let sum = 0;
+      for (let j = 0; j < width; j++) sum += skip[i * width + j] * x.data[t * width + j];
+      into[t * width + i] += sum;
+    }
+  }
+}
