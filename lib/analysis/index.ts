@@ -149,6 +149,7 @@ export {
   takeRows,
   transpose,
 } from "./linalg/matrix.js";
+export { type PrincipalComponents, principalComponents } from "./linalg/pca.js";
 export { gram, multiply, multiplyTransposed } from "./linalg/products.js";
 export {
   ablate,

@@ -41,6 +41,13 @@ export {
 } from "./maths/synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
+export {
+  PLANTED_SOURCES_KINDS,
+  type PlantedSources,
+  plantedSources,
+} from "./planted/sources/checkpoint.js";
+export type { PlantedAtoms, PlantedSourcesKind } from "./planted/sources/kinds.js";
+export type { PlantedStatement } from "./planted/sources/questions.js";
 export { PLANTED_COLOUR_NAMES, type PlantedColour } from "./planted/vision/axes.js";
 export {
   PLANTED_VISION_KINDS,

@@ -48,6 +48,15 @@ export {
   type InformationOptions,
   informationBias,
 } from "./mutual-information.js";
+export {
+  type PidBootstrap,
+  type PidBootstrapOptions,
+  type PidIntervalOptions,
+  type PidReading,
+  pidBootstrap,
+  pidInterval,
+  sameSpectrumDraws,
+} from "./pid-bootstrap.js";
 export { type PidAtSize, pidBySampleSize, type SampleSizeOptions } from "./sample-size.js";
 export { type PidSamples, type SamplePid, samplePid, type Variables } from "./samples.js";
 export { type UnionInformation, type UnionOptions, unionInformation } from "./union-information.js";

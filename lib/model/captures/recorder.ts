@@ -8,6 +8,7 @@ import {
   oneOf,
   positions,
   required,
+  text,
 } from "../../options.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Pass } from "../batch/index.js";
@@ -25,6 +26,7 @@ const CAPTURE_OPTIONS: OptionChecks<CaptureSpec> = {
   padRows: flag,
   heads: integers,
   reduce: (value) => (typeof value === "object" && value !== null ? undefined : oneOf("mean", "norm")(value)),
+  as: text,
 };
 
 interface WantedCapture {
@@ -61,7 +63,7 @@ export class CaptureRecorder {
           throw new ModalscopeError(
             `Two captures of "${name}" would be kept under one name.`,
             "They differ in positions, heads or the number of largest elements only.",
-            "Capture the larger one and cut it, or run twice.",
+            "Give one of them a name of its own: as.",
           );
         }
         list.push({ key, request });
@@ -171,5 +173,6 @@ function sameKept(a: CaptureSpec, b: CaptureSpec): boolean {
 
 /** Requests that differ for one hook are kept under names of their own. */
 function captureName(name: string, request: WantedCapture["request"]): string {
+  if (request.as !== undefined) return `${name}/${request.as}`;
   return typeof request.reduce === "string" ? `${name}/${request.reduce}` : name;
 }

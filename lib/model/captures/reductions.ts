@@ -22,6 +22,8 @@ export interface CaptureSpec {
    * or the largest elements and where they are, `<hook>/values` and `<hook>/indices`.
    */
   readonly reduce?: "mean" | "norm" | { readonly top: number };
+  /** Kept as `<hook>/<as>` instead: for several captures of one hook, such as means over different tokens. */
+  readonly as?: string;
 }
 
 /** The lengths that shapes of captures follow from. */

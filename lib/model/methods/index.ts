@@ -24,6 +24,8 @@ export { type GradientOptions, type Gradients, gradients } from "./gradients.js"
 export { type AttentionRoute, type RouteEnds, routeEnds, type TokenGroup } from "./groups.js";
 export {
   attentionKnockouts,
+  blockAsMany,
+  blockRoute,
   FLOW_ROUTES,
   type KnockoutOptions,
   type Knockouts,
@@ -51,6 +53,7 @@ export {
   type SteeringOptions,
   steeringVectors,
 } from "./patching.js";
+export { type PooledOptions, type PooledStates, pooledStates } from "./pooled.js";
 export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
 export {
   type Grid,

@@ -11,12 +11,13 @@ import {
   texts,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { type Random, seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/index.js";
 import { type Edits, edit } from "../edits/index.js";
 import type { Model } from "../model.js";
 import { lessClean } from "./delta.js";
-import { type AttentionRoute, routeEnds } from "./groups.js";
+import { type AttentionRoute, type RouteEnds, routeEnds } from "./groups.js";
 import type { Metric } from "./metrics.js";
 import { sweep } from "./sweep.js";
 
@@ -70,18 +71,73 @@ export async function attentionKnockouts(
   checkOptions("attentionKnockouts", options, KNOCKOUT_OPTIONS);
   const { metric, routes = FLOW_ROUTES, window = 1, layers = model.layers, onProgress, signal } = options;
   const ends = new Map(routes.map((route) => [route, routeEnds(batch, route)]));
-  const cut = ({ route, layer }: { readonly route: AttentionRoute; readonly layer: number }): Edits => {
-    const { keys: to, queries: from } = ends.get(route)!;
-    return Object.fromEntries(
-      windowAround(layer, window, model.layers.length).map((l) => [
-        `blocks.${l}.attn.hook_attn_scores`,
-        edit.blockAttention({ from, to }),
-      ]),
-    );
-  };
+  const cut = ({ route, layer }: { readonly route: AttentionRoute; readonly layer: number }): Edits =>
+    blocked(ends.get(route)!, windowAround(layer, window, model.layers.length));
   const over = { route: routes, layer: layers };
   const { values, clean } = await sweep(model, batch, { over, edit: cut, metric, onProgress, signal });
   return { routes, layers, values, delta: lessClean(values, clean), clean };
+}
+
+/** Edits that keep queries from attending to keys in some blocks. */
+function blocked({ keys: to, queries: from }: RouteEnds, layers: readonly number[]): Edits {
+  return Object.fromEntries(
+    layers.map((l) => [`blocks.${l}.attn.hook_attn_scores`, edit.blockAttention({ from, to })]),
+  );
+}
+
+/**
+ * Edits that cut a route in some blocks, for runs and generations.
+ * @throws ModalscopeError for an unknown route, and a row without tokens of a group
+ */
+export function blockRoute(batch: Batch, route: AttentionRoute, layers: readonly number[]): Edits {
+  return blocked(routeEnds(batch, route), layers);
+}
+
+/**
+ * The control of {@link blockRoute}: in the same blocks, as many edges of attention among the visual tokens themselves. Visual
+ * tokens are drawn that no longer attend to any other, nor to themselves, until the counts agree (to within the least number
+ * of edges that a token which was not drawn would add).
+ * @throws ModalscopeError as `blockRoute`, and where a row's visual tokens have fewer edges than the route
+ */
+export function blockAsMany(
+  batch: Batch,
+  route: AttentionRoute,
+  layers: readonly number[],
+  { seed = 0 }: { readonly seed?: number } = {},
+): Edits {
+  const random = seeded(seed);
+  const { keys, queries } = routeEnds(batch, route);
+  const from = batch.visual.map((visual, row) => {
+    const wanted = edgesBetween(keys[row], queries[row]);
+    const all = (visual.length * (visual.length + 1)) / 2;
+    if (wanted > all)
+      throw new ModalscopeError(
+        `Row ${row} has ${wanted} edges on "${route}", and ${all} among its ${visual.length} visual tokens.`,
+        "A control of equal size cannot be drawn from them.",
+        "Use images with more tokens, or shorter questions.",
+      );
+    return drawQueries(visual, wanted, random);
+  });
+  return blocked({ keys: batch.visual, queries: from }, layers);
+}
+
+/** Pairs of a query and a key that does not come after it. */
+function edgesBetween(keys: readonly number[], queries: readonly number[]): number {
+  return queries.reduce((sum, query) => sum + keys.filter((key) => key <= query).length, 0);
+}
+
+/** Tokens whose edges to those before them, and to themselves, are about `wanted` together. */
+function drawQueries(tokens: readonly number[], wanted: number, random: Random): number[] {
+  let left = wanted;
+  const order = random.shuffle(tokens.map((_, i) => i));
+  return order
+    .filter((i) => {
+      if (i + 1 > left) return false;
+      left -= i + 1;
+      return true;
+    })
+    .map((i) => tokens[i])
+    .sort((a, b) => a - b);
 }
 
 /**

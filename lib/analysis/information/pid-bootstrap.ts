@@ -1,0 +1,146 @@
+import { mean, quantileSorted } from "simple-statistics";
+import { ModalscopeError } from "../../errors.js";
+import { seeded } from "../../random.js";
+import { cholesky } from "../linalg/cholesky.js";
+import { checkSame, takeRows } from "../linalg/matrix.js";
+import type { Estimate } from "../statistics/intervals.js";
+import { channelsFromCovariance, type PidInformation } from "./channels.js";
+import type { PidAtoms } from "./gaussian-pid.js";
+import { clusterMembers } from "./halves.js";
+import { covarianceOf } from "./mutual-information.js";
+import { equalChannelsNull } from "./null-channels.js";
+import { checkCount, type PidSamples, pidOfCovariance, readSamples, type SamplePid } from "./samples.js";
+import { drawCovariance } from "./wishart.js";
+
+/** What a statistic reads of a decomposition. */
+export interface PidReading {
+  readonly information: PidInformation;
+  readonly mmi: PidAtoms;
+  readonly broja: PidAtoms;
+}
+
+export interface PidBootstrapOptions {
+  /** Cluster of each row, such as its image, `(n)`; clusters are drawn whole. Default: each row its own. */
+  readonly clusters?: ArrayLike<number | string>;
+  /** Default 100. */
+  readonly draws?: number;
+  /** Default 0. */
+  readonly seed?: number;
+}
+
+/** Decompositions of several sets of samples with the same rows, and of resamples that they share. */
+export interface PidBootstrap {
+  /** `(sets)` */
+  readonly observed: readonly SamplePid[];
+  /** `(draws, sets)`: each draw takes the same rows of every set, so that differences between sets keep their pairing. */
+  readonly drawn: readonly (readonly PidReading[])[];
+  /** Clusters, or rows where there are none. */
+  readonly units: number;
+}
+
+/** Duality gap of the solutions inside the resamples, bits: far below their spread. */
+const RESAMPLED_TOLERANCE = 1e-5;
+
+/**
+ * Decomposes sets of samples whose rows belong together, such as the layers of a model or its runs with and without an edit,
+ * and bootstraps them jointly: intervals of anything that is computed from several of them, by {@link pidInterval}.
+ * @throws ModalscopeError as `samplePid`; when sets have different numbers of rows; and when there are too few for resamples,
+ * of which about 63 % are distinct.
+ */
+export function pidBootstrap(
+  sets: readonly PidSamples[],
+  { clusters, draws = 100, seed = 0 }: PidBootstrapOptions = {},
+): PidBootstrap {
+  if (sets.length === 0) throw new ModalscopeError("pidBootstrap is given no samples.");
+  if (!(Number.isInteger(draws) && draws >= 20))
+    throw new ModalscopeError(`${draws} draws were asked for.`, "An interval needs at least 20.");
+  const joint = sets.map(readSamples);
+  const n = joint[0].rows.shape[0];
+  for (const { rows } of joint) checkSame("pidBootstrap", rows.shape[0], n, "rows in each set");
+  const members = clusterMembers(n, clusters);
+  const d = Math.max(...joint.map(({ rows }) => rows.shape[1]));
+  if (0.6 * members.length <= d)
+    throw new ModalscopeError(
+      `Resamples of ${members.length} rows or clusters are too few for ${d} dimensions.`,
+      "About 63 % of a resample are distinct, and its covariance would be singular.",
+      `Use at least ${Math.ceil((d + 1) / 0.6)}, or fewer principal components.`,
+    );
+  const random = seeded(seed);
+  const drawn = Array.from({ length: draws }, () => {
+    const indices: number[] = [];
+    for (let k = 0; k < members.length; k++) indices.push(...random.pick(members));
+    return joint.map(({ rows, dimensions }): PidReading => {
+      checkCount(indices.length, dimensions);
+      const covariance = covarianceOf([takeRows(rows, indices)]);
+      return pidOfCovariance(covariance, dimensions, indices.length, { tolerance: RESAMPLED_TOLERANCE });
+    });
+  });
+  const observed = joint.map(({ rows, dimensions }) => pidOfCovariance(covarianceOf([rows]), dimensions, n));
+  return { observed, drawn, units: members.length };
+}
+
+export interface PidIntervalOptions {
+  /**
+   * `"basic"` also takes off the bias that the bootstrap sees (Davison and Hinkley 1997, §5.2): for atoms, informations and
+   * smooth functions of them. `"percentile"` stays within the statistic's range: for places, ranks and correlations. Default
+   * `"basic"`.
+   */
+  readonly kind?: "basic" | "percentile";
+  /** Default 0.95. */
+  readonly level?: number;
+}
+
+/**
+ * A statistic of several decompositions with its bootstrap interval, stretched to hold the estimate.
+ * @param statistic of the sets' decompositions, in their order; a draw where it is NaN is left out.
+ * @throws ModalscopeError when it is NaN for the samples themselves, or in over half of the draws.
+ */
+export function pidInterval(
+  { observed, drawn, units }: PidBootstrap,
+  statistic: (pids: readonly PidReading[]) => number,
+  { kind = "basic", level = 0.95 }: PidIntervalOptions = {},
+): Estimate {
+  const estimate = statistic(observed);
+  const values = drawn
+    .map(statistic)
+    .filter((value) => !Number.isNaN(value))
+    .sort((a, b) => a - b);
+  if (!Number.isFinite(estimate) || values.length < drawn.length / 2)
+    throw new ModalscopeError(
+      `The statistic is ${estimate} for the samples, and no number in ${drawn.length - values.length} of ${drawn.length} draws.`,
+      "An interval from the rest would mean little.",
+      "Use more samples, or a statistic that is defined where there is no information.",
+    );
+  const tail = (1 - level) / 2;
+  const [low, high] = [quantileSorted(values, tail), quantileSorted(values, 1 - tail)];
+  // A draw's truth is the plug-in: what draws exceed it by, the estimate exceeds the truth by.
+  const turned = kind === "basic" ? estimate + statistic(observed.map(({ plugIn }) => plugIn)) : Number.NaN;
+  return {
+    estimate,
+    low: Math.min(kind === "basic" ? turned - high : low, estimate),
+    high: Math.max(kind === "basic" ? turned - low : high, estimate),
+    n: units,
+    level,
+  };
+}
+
+/**
+ * Decompositions, by the same estimator at the same n and dimensions, of two sources with one and the same channel: the
+ * channel has the mean spectrum of the samples' sources and carries the mean of their corrected informations. Their true
+ * unique atoms are 0.
+ */
+export function sameSpectrumDraws(
+  samples: PidSamples,
+  { draws = 20, seed = 0 }: { readonly draws?: number; readonly seed?: number } = {},
+): PidReading[] {
+  const { rows, dimensions } = readSamples(samples);
+  const n = rows.shape[0];
+  const covariance = covarianceOf([rows]);
+  const { x, y } = pidOfCovariance(covariance, dimensions, n).information;
+  const null_ = equalChannelsNull(channelsFromCovariance(covariance, dimensions), dimensions, mean([x, y]));
+  const factor = cholesky(null_.covariance);
+  const random = seeded(seed);
+  return Array.from({ length: draws }, () =>
+    pidOfCovariance(drawCovariance(random, factor, n), dimensions, n, { tolerance: RESAMPLED_TOLERANCE }),
+  );
+}
