@@ -1,5 +1,6 @@
 import { formatBytes } from "../../lib/bytes.js";
 import { writeAll } from "../../lib/pipe.js";
+import { exitCodes } from "../runner/exit-codes.js";
 import { readGrid, varyingNames } from "../runner/grid/combinations.js";
 import { combinationIndex, gatherGrid, readGridState } from "../runner/grid/gather.js";
 import { type GridPlan, type GridPlanOptions, gridPaths } from "../runner/grid/plan.js";
@@ -30,7 +31,7 @@ export async function gridCommand(command: GridCommand): Promise<number> {
   process.stdout.write(summaryTable(rows, varyingNames(plan.combinations)));
   listFailed(rows);
   process.stderr.write(`\nThe tables are in ${summary} and ${parquetPath(summary)}\n`);
-  if (signal.aborted) return 130;
+  if (signal.aborted) return exitCodes.interrupted;
   if (flags.detach) return 0;
   return rows.every(({ status }) => status === "completed") ? 0 : 1;
 }

@@ -5,6 +5,7 @@ import { describeFileError } from "../../lib/file-errors.js";
 import { readNotebook } from "../../lib/notebook/index.js";
 import { writeAll } from "../../lib/pipe.js";
 import type { OnEvent } from "../runner/events.js";
+import { exitCodes } from "../runner/exit-codes.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
 import { type RunOptions, type RunResult, runNotebook } from "../runner/run.js";
@@ -12,15 +13,6 @@ import { addRunOptions, givenParameters, type RunFlags } from "./run-flags.js";
 import { progressReporter } from "./run-progress.js";
 
 export { joinPairs } from "./run-flags.js";
-
-const exitCodes: Record<RunResult["status"], number> = {
-  completed: 0,
-  exited: 0,
-  failed: 1,
-  timeout: 1,
-  interrupted: 130,
-  died: 138,
-};
 
 const moreHelp = `
 Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uuid]} and {pm[current_datetime_utc]}.

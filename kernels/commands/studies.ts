@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { didYouMean, ModalscopeError } from "../../lib/errors.js";
 import { readNotebook } from "../../lib/notebook/index.js";
 import { packageRoot } from "../../lib/package-root.js";
+import { exitCodes } from "../runner/exit-codes.js";
 import { notebookParameters } from "../runner/parameters/inject.js";
 import { runNotebook } from "../runner/run.js";
 import { makeReport } from "./report.js";
@@ -72,7 +73,7 @@ async function runStudies(inputs: readonly string[], folder: string, signal: Abo
     process.stderr.write(`${name}: ${result.status}, ${seconds(result.seconds)}\n`);
     outputs.push(output);
     if (result.status !== "completed") failed.push(name);
-    if (signal.aborted) return 130;
+    if (signal.aborted) return exitCodes.interrupted;
   }
   const report = await makeReport(outputs, folder);
   if (failed.length > 0) process.stderr.write(`\nNot completed: ${failed.join(", ")}\n`);

@@ -4,11 +4,20 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parquetReadObjects } from "hyparquet";
+import { tailOf } from "../../kernels/runner/slurm/verdict.js";
 import type { Notebook } from "../../lib/notebook/index.js";
 import { command, notebookOf, textOf } from "../kernels/runner/support.js";
 
@@ -94,9 +103,6 @@ try {
   slurm("scontrol", "requeue", `${job}_5`);
   await until("point 5 to be saved", () => load(remote, 5).metadata.papermill?.status === "interrupted");
   log("a preempted run was saved as interrupted");
-  // Slurm would hold it back for two minutes.
-  await until("point 5 to wait again", () => /^5 PENDING$/m.test(states(job)));
-  slurm("scontrol", "update", `JobId=${job}_5`, "StartTime=now");
 
   const { code, stderr } = await first;
   log(`first round ended after ${((performance.now() - started) / 1000).toFixed(0)} s`);
@@ -174,6 +180,11 @@ try {
   assert.match(ended.stderr, /cancelled/);
   assert.equal(slurm("squeue", "-h").trim(), "");
   log("Ctrl-C cancelled the job that was to be cancelled by it");
+} catch (error) {
+  for (const folder of ["remote", "cancelled"].map((name) => join(root, name, "out", "slurm", "logs")))
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      console.log(`== ${name}\n${tailOf(join(folder, name))}`);
+  throw error;
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

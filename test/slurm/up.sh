@@ -12,6 +12,8 @@ install -d -o munge -g munge -m 0755 /run/munge
 munge -n >/dev/null 2>&1 || runuser -u munge -- /usr/sbin/munged --pid-file=/run/munge/munged.pid
 munge -n | unmunge >/dev/null
 
+# A requeued job waits until slurmd has forgotten its old credential (cred_expire, else two minutes): started in the
+# same second it would be refused as "credential revoked" and end as failed.
 # Without cgroups memory is limited by what is measured every second; accounting is off, as on many small clusters.
 cat >"$root/slurm.conf" <<CONF
 ClusterName=ci
@@ -21,6 +23,7 @@ SlurmdPort=16818
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=10
 CryptoType=crypto/munge
 StateSaveLocation=$root/state
 SlurmdSpoolDir=$root/spool

@@ -6,27 +6,38 @@ import {
   endRecord,
   isBanner,
   type NotebookRecord,
+  type RecordedStatus,
   recordOf,
   recordOfCell,
 } from "../notebook/record.js";
 import { openOutput } from "../output/output-file.js";
 import type { RunStatus } from "../run.js";
 
-/** Writes into a notebook why its run ended, when the run itself could not. */
-export function markDeadRun(output: string, evalue: string): void {
-  markEnd(output, { status: "died", message: evalue });
+interface End {
+  status: RunStatus;
+  message: string;
+}
+
+/** Writes into a notebook that its run died, when the run itself could not. */
+export function markDeadRun(output: string, message: string): void {
+  mark(output, { status: "died", message }, ["running"]);
 }
 
 /**
- * The same for any end. A run that was told to stop knows only that: whoever told it knows why, and that counts.
- * A run that ended otherwise stays as it is.
+ * The same for any end. A run that was told to stop knows only that, and may have been started again since: whoever
+ * told it knows why, and that counts. A run that ended otherwise stays as it is.
  */
-export function markEnd(output: string, { status, message }: { status: RunStatus; message: string }): void {
+export function markEnd(output: string, end: End): void {
+  mark(output, end, ["running", "interrupted"]);
+}
+
+/** @param open states of a run that its notebook may be in, for the end to be news */
+function mark(output: string, { status, message }: End, open: readonly RecordedStatus[]): void {
   if (!existsSync(output)) return;
   const notebook = readNotebook(output);
   const record = recordOf(notebook);
-  const stopped = record?.status === "interrupted" && status !== "died";
-  if (record?.status !== "running" && !stopped) return;
+  if (record?.status === undefined || !open.includes(record.status)) return;
+  const stopped = record.status === "interrupted";
   const ename = status === "died" ? "RunnerDied" : status === "timeout" ? "TimeLimit" : "KeyboardInterrupt";
   const error = { ename, evalue: message, traceback: [`${ename}: ${message}`] };
   notebook.cells = notebook.cells.filter((cell) => !isBanner(cell));

@@ -9,7 +9,7 @@ import { makeFolder } from "../../../lib/folder.js";
 import { isObject, readNotebook } from "../../../lib/notebook/index.js";
 import { replaceFile } from "../../../lib/replace-file.js";
 import { readGridState } from "../grid/gather.js";
-import { markEnd } from "../grid/mark-dead-run.js";
+import { markDeadRun, markEnd } from "../grid/mark-dead-run.js";
 import { commonFolder } from "../grid/paths.js";
 import { type GridPlan, type GridPlanOptions, gridPaths, planGrid } from "../grid/plan.js";
 import { writeTable } from "../grid/table.js";
@@ -17,7 +17,7 @@ import { removeLock } from "../output/lock.js";
 import { cancel, isFinal, submit, type TaskState, taskStates } from "./client.js";
 import { notebookResources, type SlurmResources } from "./resources.js";
 import { arrayScript } from "./script.js";
-import { tailOf, type Verdict, verdictOf } from "./verdict.js";
+import { silentEnd, tailOf, type Verdict, verdictOf } from "./verdict.js";
 
 export interface SlurmOptions extends GridPlanOptions {
   /** Over those that the notebook asks for. */
@@ -238,15 +238,13 @@ function settle(
   const verdicts = new Map<number, Verdict>();
   for (const index of indices) {
     const log = tailOf(join(folder, "logs", `${job}_${index}.log`));
-    const verdict: Verdict = verdictOf(states.get(index), log, resources) ?? {
-      status: "died",
-      message: ["Its process ended without a word.", log.trim().split("\n").at(-1)].filter(Boolean).join(" "),
-    };
+    const verdict = verdictOf(states.get(index), log, resources);
     const output = paths[index];
     // The task has ended, wherever it ran: what it held is free.
     removeLock(output);
-    markEnd(output, verdict);
-    verdicts.set(index, verdict);
+    if (verdict === undefined) markDeadRun(output, silentEnd(log).message);
+    else markEnd(output, verdict);
+    verdicts.set(index, verdict ?? silentEnd(log));
   }
   return verdicts;
 }

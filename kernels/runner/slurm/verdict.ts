@@ -1,5 +1,6 @@
 /** Cause of a task's end, from Slurm's report and from its log. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
+import { exitCodes } from "../exit-codes.js";
 import type { RunStatus } from "../run.js";
 import type { TaskState } from "./client.js";
 import type { SlurmResources } from "./resources.js";
@@ -44,9 +45,20 @@ export function verdictOf(
     case "CANCELLED":
       return { status: "interrupted", message: "It was cancelled." };
     default:
-      if (task.signal === 0) return undefined;
-      return died(`Its process was ended by signal ${task.signal}.`);
+      if (task.signal !== 0) return died(`Its process was ended by signal ${task.signal}.`);
+      // A task that Slurm could not start again ends so, too; one that saved its own end has told more than this.
+      if (task.state !== "FAILED" || task.exitCode === 0 || task.exitCode === exitCodes.interrupted)
+        return undefined;
+      return silentEnd(logTail, ` with exit code ${task.exitCode}`);
   }
+}
+
+/** Verdict for a task whose end nobody told. */
+export function silentEnd(logTail: string, how = ""): Verdict {
+  const last = logTail.trim().split("\n").at(-1);
+  return died(
+    `Its process ended${how} and saved no cause.${last ? ` The last line of its log: ${last}` : ""}`,
+  );
 }
 
 function died(message: string): Verdict {

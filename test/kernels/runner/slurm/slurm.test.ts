@@ -3,10 +3,21 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { markDeadRun, markEnd } from "../../../../kernels/runner/grid/mark-dead-run.js";
+import {
+  endCell,
+  endRecord,
+  type NotebookRecord,
+  type RecordedStatus,
+  recordOf,
+  startCell,
+  startRecord,
+} from "../../../../kernels/runner/notebook/record.js";
 import { isFinal, parseTasks } from "../../../../kernels/runner/slurm/client.js";
 import { notebookResources, resourceDirectives } from "../../../../kernels/runner/slurm/resources.js";
 import { arrayScript, indexRanges } from "../../../../kernels/runner/slurm/script.js";
-import { tailOf, verdictOf } from "../../../../kernels/runner/slurm/verdict.js";
+import { tailOf, type Verdict, verdictOf } from "../../../../kernels/runner/slurm/verdict.js";
+import { readNotebook } from "../../../../lib/notebook/index.js";
 import { temporaryFolder } from "../../temporary.js";
 import { notebookOf } from "../support.js";
 
@@ -107,12 +118,18 @@ describe("what Slurm says of tasks", () => {
   });
 
   test("is what ended them, in words", () => {
-    const task = (state: string, signal = 0) => ({ state, reason: "", exitCode: 0, signal });
+    const task = (state: string, signal = 0, exitCode = 0) => ({ state, reason: "", exitCode, signal });
     const words = (state: string, log = "", signal = 0) =>
       verdictOf(task(state, signal), log, { time: "5", mem: "1GB" });
     assert.equal(words("COMPLETED"), undefined);
     assert.equal(words("FAILED"), undefined);
     assert.equal(verdictOf(undefined, "", {}), undefined);
+    assert.equal(verdictOf(task("FAILED", 0, 130), "", {}), undefined);
+    assert.deepEqual(verdictOf(task("FAILED", 0, 127), "a\nnode: not found\n", {}), {
+      status: "died",
+      message:
+        "Its process ended with exit code 127 and saved no cause. The last line of its log: node: not found",
+    });
     assert.deepEqual(words("TIMEOUT"), {
       status: "timeout",
       message: "Slurm ended it: its time was up (--time 5).",
@@ -135,6 +152,42 @@ describe("what Slurm says of tasks", () => {
     assert.equal(words("PREEMPTED")?.status, "interrupted");
     assert.equal(words("CANCELLED")?.status, "interrupted");
   });
+});
+
+test("the end of a task's last start stands in its notebook, whatever its first start has saved", () => {
+  const ends = (status: RecordedStatus) => {
+    const notebook = notebookOf(["1"]);
+    const cell = notebook.cells[0];
+    startRecord(notebook, new Map());
+    startCell(cell);
+    if (status !== "running") {
+      endCell(cell, { threw: true, failed: true });
+      endRecord(recordOf(notebook) as NotebookRecord, status);
+    }
+    const output = join(folder, `${status}.ipynb`);
+    writeFileSync(output, JSON.stringify(notebook));
+    return (mark: (output: string) => void) => {
+      mark(output);
+      const record = recordOf(readNotebook(output));
+      return [record?.status, record?.error?.evalue];
+    };
+  };
+  const memory: Verdict = { status: "died", message: "Too much memory." };
+  const cancelled: Verdict = { status: "interrupted", message: "It was cancelled." };
+  const byVerdict = (verdict: Verdict) => (output: string) => markEnd(output, verdict);
+  assert.deepEqual(ends("running")(byVerdict(memory)), ["died", "Too much memory."]);
+  assert.deepEqual(ends("interrupted")(byVerdict(memory)), ["died", "Too much memory."]);
+  assert.deepEqual(ends("interrupted")(byVerdict(cancelled)), ["interrupted", "It was cancelled."]);
+  assert.deepEqual(ends("completed")(byVerdict(memory)), ["completed", undefined]);
+  assert.deepEqual(ends("failed")(byVerdict(memory)), ["failed", undefined]);
+  assert.deepEqual(
+    ends("interrupted")((output) => markDeadRun(output, "?")),
+    ["interrupted", undefined],
+  );
+  assert.deepEqual(
+    ends("running")((output) => markDeadRun(output, "?")),
+    ["died", "?"],
+  );
 });
 
 test("the last of a log, however long, or none", () => {
