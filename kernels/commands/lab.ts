@@ -17,29 +17,36 @@ export function labCommand(): Command {
     .option("--notebooks <folder>", "folder to open", join(packageRoot(), "notebooks"))
     .argument("[arguments...]", "passed to JupyterLab")
     .action(async (rest: string[], { notebooks }: { notebooks: string }) => {
-      process.exitCode = await openLab(notebooks, rest);
+      process.exitCode = await openLab(findJupyterLab(), notebooks, rest);
     });
 }
 
-/** Path of JupyterLab in the active Python environment, in `.venv`, or on PATH; undefined where it is not installed. */
-export function findJupyterLab(): string | undefined {
+/**
+ * Path of JupyterLab in the active Python environment, in `.venv`, or on PATH; undefined where it is not installed.
+ * @param roots folders whose `.venv` is looked into
+ */
+export function findJupyterLab(
+  env: NodeJS.ProcessEnv = process.env,
+  roots: readonly string[] = [".", packageRoot()],
+): string | undefined {
   const [bin, name] = process.platform === "win32" ? ["Scripts", "jupyter-lab.exe"] : ["bin", "jupyter-lab"];
-  const environments = [
-    process.env.VIRTUAL_ENV,
-    process.env.CONDA_PREFIX,
-    ".venv",
-    join(packageRoot(), ".venv"),
-  ];
+  const environments = [env.VIRTUAL_ENV, env.CONDA_PREFIX, ...roots.map((root) => join(root, ".venv"))];
   const folders = [
     ...environments.flatMap((folder) => (folder ? [join(folder, bin)] : [])),
-    ...(process.env.PATH ?? "").split(delimiter).filter(Boolean),
+    ...(env.PATH ?? "").split(delimiter).filter(Boolean),
   ];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-/** Runs JupyterLab to its end; gives its exit code. */
-async function openLab(notebooks: string, rest: readonly string[]): Promise<number> {
-  const program = findJupyterLab();
+/**
+ * Runs JupyterLab to its end; gives its exit code.
+ * @throws ModalscopeError when there is none, or no such folder.
+ */
+export async function openLab(
+  program: string | undefined,
+  notebooks: string,
+  rest: readonly string[],
+): Promise<number> {
   if (program === undefined) {
     throw new ModalscopeError(
       "JupyterLab is not installed.",

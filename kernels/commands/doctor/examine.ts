@@ -1,3 +1,4 @@
+import { findJupyterLab } from "../lab.js";
 import { checkBackEnds } from "./back-ends.js";
 import type { Check } from "./check.js";
 import { checkJupyter, checkKernels, checkSession } from "./jupyter.js";
@@ -9,5 +10,5 @@ export async function* examine(): AsyncGenerator<Check[]> {
   yield await checkBackEnds();
   yield checkCheckpoints();
   yield [await checkSession()];
-  yield [checkJupyter(), ...checkKernels()];
+  yield [checkJupyter(findJupyterLab()), ...checkKernels()];
 }

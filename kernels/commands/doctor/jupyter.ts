@@ -3,11 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listKernels } from "../../protocol/kernelspecs.js";
 import { openSession } from "../../typescript/session.js";
-import { findJupyterLab, labAdvice } from "../lab.js";
+import { labAdvice } from "../lab.js";
 import { type Check, firstLine } from "./check.js";
 
-export function checkJupyter(): Check {
-  const lab = findJupyterLab();
+export function checkJupyter(lab: string | undefined): Check {
   return lab === undefined
     ? { about: "JupyterLab", state: "absent", detail: "not found", fix: labAdvice }
     : { about: "JupyterLab", state: "ok", detail: lab };

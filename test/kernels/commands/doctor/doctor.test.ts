@@ -1,22 +1,25 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Check } from "../../../../kernels/commands/doctor/check.js";
+import { checkJupyter } from "../../../../kernels/commands/doctor/jupyter.js";
 import { compareVersions } from "../../../../kernels/commands/doctor/machine.js";
+import { findJupyterLab, openLab } from "../../../../kernels/commands/lab.js";
 import { temporaryFolder } from "../../temporary.js";
 
 const cli = fileURLToPath(new URL("../../../../kernels/cli.js", import.meta.url));
 
-/** The command on a machine that has Node, a shell, and what is put into `home`. */
+/** The command on a machine that has Node, a shell, and what is put into `home`, with a Python environment in `env`. */
 function modalscope(
   home: string,
   ...args: string[]
 ): { status: number | null; stdout: string; stderr: string } {
   const env = {
     HOME: home,
+    VIRTUAL_ENV: join(home, "env"),
     PATH: [join(home, "bin"), dirname(process.execPath), "/usr/bin", "/bin"].join(":"),
     JUPYTER_PATH: join(home, "jupyter"),
     MODALSCOPE_CACHE: join(home, "cache"),
@@ -26,6 +29,7 @@ function modalscope(
 
 test("doctor says what works, what is absent and what to do; a broken kernel makes it fail", () => {
   const home = temporaryFolder({
+    "env/bin/jupyter-lab": "",
     "jupyter/kernels/moved/kernel.json": JSON.stringify({
       argv: [process.execPath, "launch.mjs", "/nowhere/main.js", "{connection_file}"],
     }),
@@ -45,8 +49,8 @@ test("doctor says what works, what is absent and what to do; a broken kernel mak
     "a TypeScript cell",
   ])
     assert.equal(whole.get(needed)?.state, "ok", needed);
-  assert.equal(whole.get("JupyterLab")?.state, "absent");
-  assert.match(whole.get("JupyterLab")?.fix ?? "", /pip install jupyterlab/);
+  const lab = { about: "JupyterLab", state: "ok", detail: join(home, "env/bin/jupyter-lab") };
+  assert.deepEqual(whole.get("JupyterLab"), lab);
   // CUDA's libraries are not in the package: it is told why it does not load, and what to do.
   const cuda = whole.get("onnxruntime on CUDA");
   if (cuda?.state === "absent") assert.match(`${cuda.detail} ${cuda.fix}`, /cuda.*npm rebuild/is);
@@ -67,9 +71,9 @@ test("versions are compared by their numbers", () => {
 
 test("lab opens JupyterLab on the notebooks with the kernel there, and passes on its exit code", () => {
   const home = temporaryFolder({
-    "bin/jupyter-lab": `#!/bin/sh\necho "$@"\ncat "\${JUPYTER_PATH%%:*}/kernels/modalscope/kernel.json"\nexit 3\n`,
+    "env/bin/jupyter-lab": `#!/bin/sh\necho "$@"\ncat "\${JUPYTER_PATH%%:*}/kernels/modalscope/kernel.json"\nexit 3\n`,
   });
-  chmodSync(join(home, "bin/jupyter-lab"), 0o755);
+  chmodSync(join(home, "env/bin/jupyter-lab"), 0o755);
   const { status, stdout } = modalscope(home, "lab", "--", "--no-browser", "--port=9999");
   assert.equal(status, 3);
   assert.match(stdout, /^--notebook-dir=.*notebooks --no-browser --port=9999$/m);
@@ -78,8 +82,26 @@ test("lab opens JupyterLab on the notebooks with the kernel there, and passes on
   assert.match(readFileSync(spec.argv[1], "utf8"), /modalscope kernel install/);
 });
 
-test("without JupyterLab, lab says how to get it", () => {
-  const { status, stderr } = modalscope(temporaryFolder(), "lab");
-  assert.equal(status, 1);
-  assert.match(stderr, /JupyterLab is not installed.*pip install jupyterlab/s);
+test("JupyterLab is looked for in the active environment, in .venv folders, then on PATH", () => {
+  const names = ["active", "conda", "here/.venv", "package/.venv"].map((name) => `${name}/bin/jupyter-lab`);
+  const home = temporaryFolder(Object.fromEntries([...names, "path/jupyter-lab"].map((name) => [name, ""])));
+  const env = {
+    VIRTUAL_ENV: join(home, "active"),
+    CONDA_PREFIX: join(home, "conda"),
+    PATH: [join(home, "nothing"), join(home, "path")].join(":"),
+  };
+  const roots = ["here", "package"].map((name) => join(home, name));
+  for (const name of [...names, "path/jupyter-lab"]) {
+    assert.equal(findJupyterLab(env, roots), join(home, name));
+    rmSync(join(home, name));
+  }
+  assert.equal(findJupyterLab(env, roots), undefined);
+  assert.equal(findJupyterLab({}, roots), undefined);
+});
+
+test("without JupyterLab, lab and doctor say how to get it", async () => {
+  const { state, fix } = checkJupyter(undefined);
+  assert.equal(state, "absent");
+  assert.match(fix ?? "", /pip install jupyterlab/);
+  await assert.rejects(openLab(undefined, ".", []), /JupyterLab is not installed.*pip install jupyterlab/s);
 });
