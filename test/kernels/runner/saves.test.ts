@@ -1,129 +1,53 @@
 /** A runner that is killed, at any moment, leaves a notebook that can be read and that tells the truth. */
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { runNotebook } from "../../../kernels/runner/index.js";
 import { autosave } from "../../../kernels/runner/output/autosave.js";
-import { parseNotebook } from "../../../lib/notebook/index.js";
-import { seeded } from "../../../lib/random.js";
 import { temporaryFolder } from "../temporary.js";
-import { command, type Ended, installStub, load, textOf, writeNotebook } from "./support.js";
+import { busyCells, busyNotebook, checkLeft, killAtMoments, runBusy } from "./killed-runs.js";
+import { load, textOf, writeNotebook } from "./support.js";
 
 const folder = temporaryFolder();
-const env = installStub(folder);
-Object.assign(process.env, env);
-const cells = 12;
+const busy = busyNotebook(folder);
+Object.assign(process.env, busy.env);
 
-/** Its cells print much, so that writes take their time, and it is saved all the while. */
-const input = writeNotebook(
-  join(folder, "busy.ipynb"),
-  Array.from({ length: cells }, (_, i) =>
-    [`print begin ${i} ${"x".repeat(50_000)}`, "sleep 15", `print end ${i}`, "sleep 15"].join("\n"),
-  ),
-  "stub",
-);
-
-function run(output: string, node: string[], onStart?: (child: ChildProcess) => void): Promise<Ended> {
-  const flags = ["--autosave-cell-every", "0.02", "--no-progress-bar"];
-  return command(["run", input, output, ...flags], {
-    cwd: folder,
-    env: { ...env, ...killing },
-    node,
-    onStart,
-  });
-}
-let killing: NodeJS.ProcessEnv = {};
-
-/** What a killed run may leave: nothing yet, or a whole notebook whose completed cells have all their outputs. */
-function check(output: string): number {
-  if (!existsSync(output)) return 0;
-  const notebook = parseNotebook(readFileSync(output, "utf8"), output);
-  const states = notebook.cells.map((cell) => String(cell.metadata.papermill?.status));
-  const completed = states.filter((state) => state === "completed").length;
-  const open = states.indexOf("running") === completed ? ["running"] : [];
-  const expected = [...Array(completed).fill("completed"), ...open];
-  assert.deepEqual(states, [...expected, ...Array(cells - expected.length).fill("pending")]);
-  for (const [i, cell] of notebook.cells.slice(0, completed).entries()) {
-    assert.match(textOf(cell), new RegExp(`^begin ${i} x{50000}\nend ${i}\n$`));
-  }
-  return completed;
-}
-
-test("kill -9 at 50 moments", { timeout: 300_000 }, async (t) => {
-  const seed = Number(process.env.KILL_SEED ?? Date.now() % 1e6);
-  t.diagnostic(`seed ${seed} (KILL_SEED)`);
-  console.log(`kill -9: seed ${seed} (KILL_SEED)`);
-  const random = seeded(seed);
-  /** From the first save on: about the time that the cells take. */
-  const spanMs = 700;
-  const moments = Array.from({ length: 50 }, () => random.uniform() * spanMs);
-  const found = new Set<number>();
-  let killed = 0;
-
-  async function worker(name: string): Promise<void> {
-    const output = join(folder, `${name}.ipynb`);
-    for (let moment = moments.pop(); moment !== undefined; moment = moments.pop()) {
-      const after = moment;
-      rmSync(output, { force: true });
-      const { signal, code, stderr } = await run(output, [], (child) => {
-        void killAfter(child, output, after);
-      });
-      if (signal === "SIGKILL") killed++;
-      else assert.equal(code, 0, stderr);
-      found.add(check(output));
-    }
-    // The next run takes over what the killed ones have left.
-    const { code, stderr } = await run(output, []);
-    assert.equal(code, 0, stderr);
-    assert.equal(check(output), cells);
-    const left = readdirSync(folder).filter((file) => file.startsWith(`.${name}.ipynb`));
-    assert.deepEqual(left, []);
-  }
-
-  await Promise.all([worker("one"), worker("two")]);
-  assert.ok(killed >= 25, `only ${killed} runs were killed before their end`);
-  assert.ok(found.size >= 5, `the runs were killed at the same places: ${[...found]}`);
-});
-
-/** Kills a run some time after its first save. */
-async function killAfter(child: ChildProcess, output: string, ms: number): Promise<void> {
-  while (child.exitCode === null && !existsSync(output)) await delay(5);
-  await delay(ms);
-  child.kill("SIGKILL");
-}
+test("kill -9 at 8 moments", { timeout: 300_000 }, () => killAtMoments(folder, 8));
 
 describe("kill -9 inside a write", () => {
   const preload = new URL("./kill-in-write.js", import.meta.url).href;
   for (const phase of ["opened", "half written", "written", "on disk", "renamed"]) {
     test(phase, async () => {
       const output = join(folder, `${phase}.ipynb`);
-      killing = { KILL_PHASE: phase };
-      const { signal, stderr } = await run(output, ["--import", preload]);
+      const { signal, stderr } = await runBusy(busy, output, {
+        env: { KILL_PHASE: phase },
+        node: ["--import", preload],
+      });
       assert.equal(signal, "SIGKILL", stderr);
       assert.ok(existsSync(output));
-      assert.ok(check(output) < cells);
-      killing = {};
+      assert.ok(checkLeft(output) < busyCells);
     });
   }
 });
 
 describe("saves while a cell runs", () => {
-  test("come when there is something new, and not after its end", async () => {
+  test("come when there is something new, and not after its end", (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
     let saves = 0;
-    const saver = autosave(0.02, () => saves++);
+    const saver = autosave(1, () => saves++);
     saver.begin();
-    await delay(200);
-    const atFirst = saves;
-    assert.equal(atFirst, 1);
+    t.mock.timers.tick(249);
+    assert.equal(saves, 0);
+    t.mock.timers.tick(60_000);
+    assert.equal(saves, 1);
     saver.touch();
-    await delay(200);
+    t.mock.timers.tick(60_000);
     assert.equal(saves, 2);
     saver.touch();
     saver.end();
-    await delay(100);
+    t.mock.timers.tick(60_000);
     assert.equal(saves, 2);
   });
 
