@@ -68,13 +68,16 @@ export interface TaskMessage {
   readonly role: "user";
   readonly content: readonly (
     | { readonly type: "image"; readonly image: TaskImage }
-    | { readonly type: "text"; readonly text: string }
+    | { readonly type: "text"; readonly text: string; readonly standsForImage?: boolean }
   )[];
 }
 
 /** A task as a user asks it: its images, the text that stands in for them if any, the question. */
 export function asMessage({ images, textDescription, prompt }: VisualTask): TaskMessage {
   const parts = images.map((image) => ({ type: "image" as const, image }));
-  const text = textDescription === undefined ? prompt : `${textDescription} ${prompt}`;
-  return { role: "user", content: [...parts, { type: "text", text }] };
+  const passage =
+    textDescription === undefined
+      ? []
+      : [{ type: "text" as const, text: textDescription, standsForImage: true }];
+  return { role: "user", content: [...parts, ...passage, { type: "text", text: prompt }] };
 }

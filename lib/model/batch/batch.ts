@@ -19,8 +19,12 @@ export interface Batch {
   readonly tokenPositions: readonly (readonly number[])[];
   /** For each row, the column of the last token. */
   readonly last: readonly number[];
-  /** For each row, the columns of image tokens, of the question's text, of the answer's if one is given, and of special tokens. */
+  /**
+   * For each row, the columns of image tokens, of the text that stands in an image's place, of the question's text, of
+   * the answer's if one is given, and of special tokens.
+   */
   readonly visual: readonly (readonly number[])[];
+  readonly passage: readonly (readonly number[])[];
   readonly question: readonly (readonly number[])[];
   readonly answer: readonly (readonly number[])[];
   readonly special: readonly (readonly number[])[];
@@ -71,7 +75,7 @@ export function padTokens(rows: readonly (readonly number[])[], options: PadOpti
   const last = tokenPositions.map((c) => c[c.length - 1]);
   const nextPositionIds = rows.map((row) => row.length);
   const none = rows.map(() => []);
-  const kinds = { visual: none, question: tokenPositions, answer: none, special: none };
+  const kinds = { visual: none, passage: none, question: tokenPositions, answer: none, special: none };
   return {
     size,
     seqLength: time,

@@ -17,7 +17,14 @@ import { mropePositionIds } from "./mrope.js";
 
 /** A part of a message: text, or an image (a path, a data URL, the bytes of a file, or RGB values). */
 export type PromptPart =
-  | { readonly type: "text"; readonly text: string }
+  | {
+      readonly type: "text";
+      readonly text: string;
+      /**
+       * Text in an image's place, which the batch knows as its `passage`: a space parts it from the text after it.
+       */
+      readonly standsForImage?: boolean;
+    }
   | { readonly type: "image"; readonly image: ImageSource };
 
 /** One message of a conversation. */
@@ -72,13 +79,14 @@ export function processorOf(
   });
 }
 
-/** A prompt as text, with its processed images and the spans of its question and its answer. */
+/** A prompt as text, with its processed images and the spans of its passage, its question and its answer. */
 interface RenderedPrompt {
   readonly text: string;
   readonly images: readonly ProcessedImage[];
   /** True where the tokenizer adds the special tokens. */
   readonly addSpecial: boolean;
   readonly question: readonly Span[] | "everything";
+  readonly passage: readonly Span[];
   readonly answer: readonly Span[];
 }
 
@@ -130,6 +138,7 @@ export async function readPrompts(
     question: written.map(({ question }, row) =>
       question === "everything" ? text[row] : inside(row, question),
     ),
+    passage: written.map(({ passage }, row) => inside(row, passage)),
     answer: written.map(({ answer }, row) => inside(row, answer)),
   };
 }
@@ -144,7 +153,7 @@ async function renderPrompt(
     const images = await processImages(reader, given.images);
     const text = expandImages(model, given.text, images);
     const addSpecial = !model.config.vision_config || addsSpecial(model, reader.tokenizer, text);
-    return { text, images, addSpecial, question: "everything", answer: [] };
+    return { text, images, addSpecial, question: "everything", passage: [], answer: [] };
   }
   const parts = prompt.map((m): readonly PromptPart[] =>
     typeof m.content === "string" ? [{ type: "text", text: m.content }] : m.content,
@@ -157,20 +166,40 @@ async function renderPrompt(
     fillTemplate(reader.tokenizer, prompt, model.config.vision_config !== undefined),
     images,
   );
-  const answer = answered ? findSpans(text, texts(parts[parts.length - 1]), text.length) : [];
+  const found = (turn: number, end: number): (Span | undefined)[] =>
+    turn < 0
+      ? []
+      : findSpans(
+          text,
+          textParts(parts[turn]).map(({ text: one }) => one.trim()),
+          end,
+        );
+  const answer = answered ? found(parts.length - 1, text.length).filter(isFound) : [];
   const user = prompt.findLastIndex(({ role }) => role === "user");
-  const question = user < 0 ? [] : findSpans(text, texts(parts[user]), answer[0]?.[0] ?? text.length);
-  return { text, images, addSpecial: addsSpecial(model, reader.tokenizer, text), question, answer };
+  const asked = found(user, answer[0]?.[0] ?? text.length);
+  const stands = (parts[user] ? textParts(parts[user]) : []).map(
+    ({ standsForImage }) => standsForImage === true,
+  );
+  return {
+    text,
+    images,
+    addSpecial: addsSpecial(model, reader.tokenizer, text),
+    question: asked.filter((_, i) => !stands[i]).filter(isFound),
+    passage: asked.filter((_, i) => stands[i]).filter(isFound),
+    answer,
+  };
 }
+
+const isFound = (span: Span | undefined): span is Span => span !== undefined;
 
 /** Language models' templates write all special tokens; those of vision-language models may leave the first one out. */
 function addsSpecial({ config }: PromptModel, { bos_token }: Tokenizer, text: string): boolean {
   return config.vision_config !== undefined && !(bos_token && text.startsWith(bos_token));
 }
 
-function texts(parts: readonly PromptPart[]): string[] {
-  return parts.flatMap((p) => (p.type === "text" ? [p.text.trim()] : []));
-}
+type TextPart = Extract<PromptPart, { type: "text" }>;
+
+const textParts = (parts: readonly PromptPart[]): TextPart[] => parts.filter((p) => p.type === "text");
 
 async function processImages(
   reader: PromptReader,
@@ -189,15 +218,32 @@ async function processImages(
  */
 export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[], hasVision: boolean): string {
   const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
-  const written = (parts: readonly PromptPart[]): string | object[] =>
-    !hasVision && parts.every(({ type }) => type === "text")
+  const written = (given: readonly PromptPart[]): string | object[] => {
+    const parts = withoutPassages(given);
+    return !hasVision && parts.every(({ type }) => type === "text")
       ? parts.map((p) => (p.type === "text" ? p.text : "")).join("")
       : parts.map((p) => (p.type === "image" ? { type: "image" } : p));
+  };
   const bare = messages.map(({ role, content }) => ({
     role,
     content: typeof content === "string" ? content : written(content),
   }));
   return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt });
+}
+
+/** Texts in an image's place, each one text with the one after it: templates know of no such parts. */
+function withoutPassages(parts: readonly PromptPart[]): PromptPart[] {
+  const written: PromptPart[] = [];
+  let passage = "";
+  for (const [i, part] of parts.entries()) {
+    if (part.type === "image") written.push(part);
+    else if (part.standsForImage && parts[i + 1]?.type === "text") passage += `${part.text} `;
+    else {
+      written.push({ type: "text", text: passage + part.text });
+      passage = "";
+    }
+  }
+  return written;
 }
 
 function expandImages(
@@ -213,17 +259,18 @@ export function encode(tokenizer: Tokenizer, text: string, add_special_tokens: b
   return Array.from(tokenizer.encode(text, { add_special_tokens }), Number);
 }
 
-/** The last places of texts that follow each other, all before `end`. */
-function findSpans(text: string, wanted: readonly string[], end: number): Span[] {
-  const spans: Span[] = [];
+/** The last places of texts that follow each other, all before `end`; undefined for one that is not there. */
+function findSpans(text: string, wanted: readonly string[], end: number): (Span | undefined)[] {
   let before = end;
-  for (const part of [...wanted].reverse()) {
-    const at = part === "" ? -1 : text.lastIndexOf(part, before - part.length);
-    if (at < 0) continue;
-    spans.unshift([at, at + part.length]);
-    before = at;
-  }
-  return spans;
+  return [...wanted]
+    .reverse()
+    .map((part): Span | undefined => {
+      const at = part === "" ? -1 : text.lastIndexOf(part, before - part.length);
+      if (at < 0) return undefined;
+      before = at;
+      return [at, at + part.length];
+    })
+    .reverse();
 }
 
 /** The columns whose tokens lie inside spans of the text. A token that reaches out of its span is left out. */

@@ -1,4 +1,4 @@
-/** Corruptions of visual tokens as data, and the edits that they come to from a block on, or up to it. */
+/** Corruptions of tokens as data, and the edits that they come to from a block on, or up to it. */
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
@@ -8,10 +8,10 @@ import type { Model } from "../model.js";
 import { injectionLayers, visualPositions } from "../vision/index.js";
 import { meansOf } from "./means.js";
 
-/** Replacement of visual tokens. */
+/** Replacement of visual tokens, or of others. */
 export type Corruption =
   /**
-   * Those of other images, at the same place of the stream: row by row those of a batch with as many visual tokens.
+   * Those of other images, at the same place of the stream: row by row those of a batch with as many of them.
    * They stay within what the model knows (symmetric token replacement, Zhang & Nanda 2024).
    */
   | { readonly kind: "image"; readonly from: Batch }
@@ -19,13 +19,24 @@ export type Corruption =
   | { readonly kind: "noise"; readonly times: number; readonly seed?: number }
   /** Zero: behind an RMSNorm they stay zero, and only dilute attention. */
   | { readonly kind: "zero" }
-  /** The mean over visual tokens of prompts that were held out: the batch's own would point at its answers, or away. */
+  /** The mean over these tokens of prompts that were held out: the batch's own would point at its answers, or away. */
   | { readonly kind: "mean"; readonly prompts: readonly Prompt[] }
   /** Nothing: they stay, and no token attends to them. */
   | { readonly kind: "hidden" };
 
 /** Treatment of DeepStack's injections: corrupted with the stream, or left alone, so that a leak shows. */
 export type Injections = "corrupted" | "clean";
+
+/** The tokens that are corrupted, by row of a batch. */
+export type TokensOf = (batch: Batch) => readonly (readonly number[])[];
+
+export interface CorruptionOptions extends TaskOptions {
+  /** Blocks that the edits will be asked for (default: all). */
+  readonly layers?: readonly number[];
+  readonly injections?: Injections;
+  /** The tokens (default: visual ones). `({ passage }) => passage` are those of a text in an image's place. */
+  readonly tokens?: TokensOf;
+}
 
 /** The edits of a corruption. */
 export interface CorruptionEdits {
@@ -37,26 +48,22 @@ export interface CorruptionEdits {
 
 /**
  * The edits of a corruption of all visual tokens of a batch, from its values at each block's input and in DeepStack.
- * @param layers blocks that the edits will be asked for
  * @throws ModalscopeError for a batch without images, and for other images of another number of tokens
  */
 export async function corruptionEdits(
   model: Model,
   batch: Batch,
   corruption: Corruption,
-  {
-    layers = model.layers,
-    injections = "corrupted",
-    signal,
-  }: TaskOptions & { readonly layers?: readonly number[]; readonly injections?: Injections } = {},
+  { layers = model.layers, injections = "corrupted", tokens = visualTokens, signal }: CorruptionOptions = {},
 ): Promise<CorruptionEdits> {
-  const positions = visualPositions(batch);
+  const positions = tokens(batch);
+  checkTokens(positions);
   if (corruption.kind === "hidden") return hidingEdits(model, positions);
-  const deepstack = injections === "corrupted" ? injectionLayers(model) : [];
+  const deepstack = injections === "corrupted" && batch.images?.length ? injectionLayers(model) : [];
   const streams = [...new Set([0, ...layers])].map(streamHook);
   const hooks = [...streams, ...deepstack.map(injectionHook)];
   const clean = await model.run(batch, { capture: hooks, logits: "none", signal });
-  const corrupt = await editsByHook({ model, batch, hooks, clean: clean.cache, signal }, corruption);
+  const corrupt = await editsByHook({ model, batch, tokens, hooks, clean: clean.cache, signal }, corruption);
   const injected = (some: readonly number[]): [string, Edit][] =>
     some.map((l) => [injectionHook(l), corrupt(injectionHook(l))]);
   return {
@@ -76,6 +83,17 @@ export async function corruptionEdits(
   };
 }
 
+const visualTokens: TokensOf = (batch) => visualPositions(batch);
+
+function checkTokens(positions: readonly (readonly number[])[]): void {
+  if (positions.some((columns) => columns.length > 0)) return;
+  throw new ModalscopeError(
+    "There are no tokens to corrupt.",
+    "No row of the batch has any of them.",
+    'A text in an image\'s place is a part { type: "text", text, standsForImage: true }.',
+  );
+}
+
 /** The stream that enters a block. */
 const streamHook = (layer: number): string => (layer === 0 ? "hook_embed" : `blocks.${layer}.hook_resid_pre`);
 const injectionHook = (layer: number): string => `blocks.${layer}.hook_deepstack`;
@@ -92,18 +110,19 @@ function hidingEdits(model: Model, to: readonly (readonly number[])[]): Corrupti
 interface Values {
   readonly model: Model;
   readonly batch: Batch;
+  readonly tokens: TokensOf;
   readonly hooks: readonly string[];
   /** The clean run's values at the hooks. */
   readonly clean: { get(hook: string): Tensor };
   readonly signal?: AbortSignal;
 }
 
-/** The edit that replaces the visual tokens at a hook. */
+/** The edit that replaces the tokens at a hook. */
 async function editsByHook(
-  { model, batch, hooks, clean, signal }: Values,
+  { model, batch, tokens, hooks, clean, signal }: Values,
   corruption: Exclude<Corruption, { kind: "hidden" }>,
 ): Promise<(hook: string) => Edit> {
-  const positions = batch.visual;
+  const positions = tokens(batch);
   switch (corruption.kind) {
     case "zero":
       return () => edit.zero({ positions });
@@ -116,19 +135,20 @@ async function editsByHook(
         });
     }
     case "mean": {
-      const means = await meansOf(model, corruption.prompts, hooks, { positions: (b) => b.visual, signal });
+      const means = await meansOf(model, corruption.prompts, hooks, { positions: tokens, signal });
       return (hook) => fill(means.get(hook)!, { positions });
     }
     case "image": {
-      checkCounts(corruption.from, batch);
+      const from = tokens(corruption.from);
+      checkCounts(from, positions);
       const { cache } = await model.run(corruption.from, { capture: [...hooks], logits: "none", signal });
-      return (hook) => fill(moved(cache.get(hook), corruption.from.visual, batch), { positions });
+      return (hook) => fill(moved(cache.get(hook), from, batch, positions), { positions });
     }
   }
 }
 
 /** Standard deviation of a coordinate about its mean over the tokens, in the root mean square of all coordinates. */
-function spread({ data, shape: [, time, width] }: Tensor, positions: Batch["visual"]): number {
+function spread({ data, shape: [, time, width] }: Tensor, positions: ReturnType<TokensOf>): number {
   const offsets = positions.flatMap((columns, b) => columns.map((t) => (b * time + t) * width));
   const mean = new Float64Array(width);
   for (const offset of offsets) for (let j = 0; j < width; j++) mean[j] += data[offset + j] / offsets.length;
@@ -137,15 +157,16 @@ function spread({ data, shape: [, time, width] }: Tensor, positions: Batch["visu
   return Math.sqrt(sum / (offsets.length * width));
 }
 
-/** Visual tokens of another batch (batch, time, width) at this batch's columns of them; zero elsewhere. */
+/** Tokens of another batch (batch, time, width) at this batch's columns of them; zero elsewhere. */
 function moved(
   { data, shape: [, otherTime, width] }: Tensor,
-  from: Batch["visual"],
-  { size, seqLength, visual }: Batch,
+  from: ReturnType<TokensOf>,
+  { size, seqLength }: Batch,
+  to: ReturnType<TokensOf>,
 ): Tensor {
   const shape = [size, seqLength, width];
   const out = zerosLike(data, sizeOf(shape));
-  visual.forEach((columns, b) => {
+  to.forEach((columns, b) => {
     columns.forEach((t, i) => {
       const source = (b * otherTime + from[b][i]) * width;
       out.set(data.subarray(source, source + width), (b * seqLength + t) * width);
@@ -154,12 +175,12 @@ function moved(
   return { data: out, shape };
 }
 
-function checkCounts(from: Batch, batch: Batch): void {
-  const counts = ({ visual }: Batch): string => visual.map((columns) => columns.length).join(", ");
-  if (counts(from) === counts(batch)) return;
+function checkCounts(from: ReturnType<TokensOf>, own: ReturnType<TokensOf>): void {
+  const counts = (rows: ReturnType<TokensOf>): string => rows.map((columns) => columns.length).join(", ");
+  if (counts(from) === counts(own)) return;
   throw new ModalscopeError(
-    `The other images have ${counts(from)} visual tokens by row, the batch's own ${counts(batch)}.`,
-    "A token is replaced by the one at the same place of the other image.",
-    "Give a batch of as many rows whose images have the same sizes.",
+    `The other batch has ${counts(from)} of these tokens by row, the batch itself ${counts(own)}.`,
+    "A token is replaced by the one at the same place of the other row.",
+    "Give a batch of as many rows whose images have the same sizes, or whose texts have as many tokens.",
   );
 }

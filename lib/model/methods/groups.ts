@@ -2,14 +2,18 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Batch } from "../batch/index.js";
 
-/** Visual tokens, the question's text, the last token, and all text (every token that is not visual). */
-export type TokenGroup = "Image" | "Question" | "Last" | "Text";
+/**
+ * Visual tokens, the text in an image's place, the question's text, the last token, and all text (every token that is
+ * not visual).
+ */
+export type TokenGroup = "Image" | "Passage" | "Question" | "Last" | "Text";
 
 /** From keys to queries: "Image→Last" is what the last token reads off the image. */
 export type AttentionRoute = `${TokenGroup}→${TokenGroup}`;
 
 const GROUPS: Readonly<Record<TokenGroup, (batch: Batch) => readonly (readonly number[])[]>> = {
   Image: ({ visual }) => visual,
+  Passage: ({ passage }) => passage,
   // Where a prompt ends with the question, its last token is a group by itself.
   Question: ({ question, last }) => question.map((columns, b) => columns.filter((c) => c !== last[b])),
   Last: ({ last }) => last.map((column) => [column]),

@@ -6,8 +6,10 @@ export { type Attribution, directLogitAttribution } from "./attribution.js";
 export {
   type Corruption,
   type CorruptionEdits,
+  type CorruptionOptions,
   corruptionEdits,
   type Injections,
+  type TokensOf,
 } from "./corruptions.js";
 export type { FrozenHook } from "./differentiable.js";
 export {

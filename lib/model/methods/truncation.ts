@@ -15,7 +15,13 @@ import type { Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/index.js";
 import type { Edits } from "../edits/index.js";
 import type { Model } from "../model.js";
-import { type Corruption, type CorruptionEdits, corruptionEdits, type Injections } from "./corruptions.js";
+import {
+  type Corruption,
+  type CorruptionEdits,
+  corruptionEdits,
+  type Injections,
+  type TokensOf,
+} from "./corruptions.js";
 import { lessClean } from "./delta.js";
 import type { Metric } from "./metrics.js";
 import { sweep } from "./sweep.js";
@@ -28,6 +34,11 @@ export interface TracingOptions extends TaskOptions {
   readonly layers?: readonly number[];
   /** DeepStack's injections: "corrupted" with the stream (default), or "clean", which shows what leaks through them. */
   readonly injections?: Injections;
+  /**
+   * The tokens that are corrupted (default: visual ones). Of text-only twins those of the text in the image's place:
+   * `({ passage }) => passage`.
+   */
+  readonly tokens?: TokensOf;
 }
 
 const TRACING_OPTIONS: OptionChecks<TracingOptions> = {
@@ -36,6 +47,7 @@ const TRACING_OPTIONS: OptionChecks<TracingOptions> = {
   metric: required(record, "a metric, such as logProb(token)"),
   layers: integers,
   injections: oneOf("corrupted", "clean"),
+  tokens: callback,
 };
 
 /** A metric by block and sample, so that intervals are over samples. */
@@ -75,10 +87,10 @@ export async function restoration(model: Model, batch: Batch, options: TracingOp
 async function curves(
   model: Model,
   batch: Batch,
-  { corruption, metric, layers = model.layers, injections, onProgress, signal }: TracingOptions,
+  { corruption, metric, layers = model.layers, injections, tokens, onProgress, signal }: TracingOptions,
   pick: (edits: CorruptionEdits, layer: number) => Edits,
 ): Promise<LayerCurves> {
-  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, signal });
+  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, tokens, signal });
   const { values, clean } = await sweep(model, batch, {
     over: { layer: layers },
     edit: ({ layer }) => pick(edits, layer),
@@ -110,8 +122,9 @@ export async function truncatedAnswers(
     score: required(callback, "a function from an answer to its score"),
     maxNewTokens: required(integer(1), "an integer from 1 on"),
   });
-  const { corruption, score, maxNewTokens, layers = model.layers, injections, onProgress, signal } = options;
-  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, signal });
+  const { corruption, score, maxNewTokens, layers = model.layers, onProgress, signal } = options;
+  const { injections, tokens } = options;
+  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, tokens, signal });
   const scores = async (under: Edits): Promise<number[]> => {
     const answers = await model.generate(batch, { maxNewTokens, edits: under, signal });
     return answers.map(({ text }, row) => score(text, row));

@@ -112,7 +112,64 @@ describe("truncation of visual tokens", () => {
       const from = await model.prepare(questions.slice(1).map((q) => [q]));
       await assert.rejects(
         truncation(model, batch, { corruption: { kind: "image", from }, metric }),
-        /16, 16, 16, 16, 16 visual tokens by row, the batch's own 16, 16, 16, 16, 16, 16/,
+        /16, 16, 16, 16, 16 of these tokens by row, the batch itself 16, 16, 16, 16, 16, 16/,
+      );
+    });
+  });
+});
+
+describe("truncation of a text in the image's place", () => {
+  // "sink" reads the colour that the text names, at an eighth of its depth.
+  const READS = 1;
+  const passages = (questions: Trial["questions"]) =>
+    questions.map(({ content }) => {
+      const [image, question] = content as readonly [(typeof content)[0], { readonly text: string }];
+      const [passage, asked] = question.text.split(/(?<= \.) /);
+      const parts = [
+        image,
+        { type: "text", text: passage, standsForImage: true },
+        { type: "text", text: asked },
+      ] as const;
+      return [{ role: "user", content: parts }] as const;
+    });
+
+  it("loses the answer up to the block that reads the text, and not after", async () => {
+    await withPlanted("sink", async (trial) => {
+      const prompts = passages(trial.questions);
+      const batch = await trial.model.prepare(prompts);
+      const others = await trial.model.prepare([...prompts.slice(1), prompts[0]]);
+      const metric = firstTokenRight(trial.tokens);
+      const tokens = (own: typeof batch) => own.passage;
+      for (const [corruption, lost] of [
+        [{ kind: "zero" }, BLIND],
+        [{ kind: "hidden" }, BLIND],
+        [{ kind: "image", from: others }, 0],
+      ] as const) {
+        const { values } = await truncation(trial.model, batch, { corruption, metric, tokens });
+        assert.deepEqual(byLayer(values), step(READS, lost), corruption.kind);
+      }
+      const corruption = { kind: "mean", prompts } as const;
+      const mean = byLayer((await truncation(trial.model, batch, { corruption, metric, tokens })).values);
+      // What is left of the mean over colours is faint, and decides by itself.
+      assert.ok(Math.max(mean[0], mean[READS]) <= 2 && Math.min(...mean.slice(2)) === ALL, `${mean}`);
+      const restored = await restoration(trial.model, batch, {
+        corruption: { kind: "image", from: others },
+        metric,
+        tokens,
+      });
+      assert.deepEqual(
+        byLayer(restored.values),
+        Array.from({ length: 8 }, (_, l) => (l <= READS ? ALL : 0)),
+      );
+      const { values } = await truncation(trial.model, trial.batch, { corruption: { kind: "zero" }, metric });
+      assert.deepEqual(
+        byLayer(values).slice(6),
+        [ALL, ALL],
+        "without the option the image's tokens are meant",
+      );
+      await assert.rejects(
+        truncation(trial.model, trial.batch, { corruption: { kind: "zero" }, metric, tokens }),
+        /no tokens to corrupt/,
       );
     });
   });
