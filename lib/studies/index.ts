@@ -26,6 +26,7 @@ export {
 } from "./evidence.js";
 export { type Gate, type GateRow, type GateSamples, gate, gateStops } from "./gate.js";
 export { type Agreement, type ClaimEvidence, type Judgement, judge, type TestResult } from "./judge.js";
+export { loadStudy } from "./load.js";
 export {
   type Cell,
   type ClaimsMatrix,

@@ -1,6 +1,5 @@
 /** Reads a study's claims and says what is wrong with them. The file's text is data: looked up, bounded, never run. */
 import { didYouMean, ModalscopeError } from "../errors.js";
-import { loadStudy } from "../tasks/index.js";
 import {
   type Checkpoint,
   type Claim,
@@ -12,6 +11,7 @@ import {
   type Verdict,
 } from "./claims.js";
 import { type Fields, fieldsOf, listOf } from "./fields.js";
+import { loadStudy } from "./load.js";
 import { rangeOf } from "./rules.js";
 
 /** Least numbers that the standard requires of compared rates. */

@@ -73,7 +73,6 @@ export { anls } from "./scoring/anls.js";
 export { relaxedMatch } from "./scoring/relaxed.js";
 export { exactMatch, scoreAnswer } from "./scoring/score.js";
 export { normaliseVqaAnswer, vqaAccuracy } from "./scoring/vqa.js";
-export { loadStudy } from "./studies.js";
 export * from "./synthetic/index.js";
 export {
   asMessage,

@@ -1,4 +1,4 @@
-/** What the tests of the studies' notebooks share: the file as it is shipped, and what a run of it shows. */
+/** Helpers for tests of the studies' notebooks: the file as it is shipped, and the outputs of a run. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,7 @@ export async function executed(input: string, output: string, parameters: Parame
   return notebook;
 }
 
-/** What a cell shows, as text. */
+/** A cell's outputs as text. */
 export function shown(notebook: Notebook, id: string): string {
   const cell = notebook.cells.find((c) => c.id === id);
   assert.ok(cell, `no cell ${id}`);

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type Notebook, type Parameters, readNotebook } from "../../kernels/runner/index.js";
 import { embeddedModels, initialWeights, saveCheckpoint } from "../../lib/model/index.js";
 import { joined } from "../../lib/notebook/index.js";
-import { loadStudy } from "../../lib/tasks/studies.js";
+import { loadStudy } from "../../lib/studies/index.js";
 import { temporaryFolder } from "../kernels/temporary.js";
 import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
 

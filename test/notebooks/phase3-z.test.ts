@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { type Notebook, readNotebook } from "../../kernels/runner/index.js";
 import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/index.js";
+import { loadStudy } from "../../lib/studies/index.js";
 import { type PlantedMechanism, plantedMaths } from "../../lib/tasks/planted/maths.js";
-import { loadStudy } from "../../lib/tasks/studies.js";
 import { temporaryFolder } from "../kernels/temporary.js";
 import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
 
