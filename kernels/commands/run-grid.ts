@@ -9,7 +9,7 @@ import { type GridRow, summaryTable } from "../runner/grid/summary.js";
 import { parquetPath } from "../runner/grid/table.js";
 import { jsonParameters, type Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
-import type { RunOptions } from "../runner/run.js";
+import type { CommonRunOptions } from "../runner/run.js";
 import type { RunFlags } from "./run-flags.js";
 import { seconds } from "./run-progress.js";
 
@@ -19,7 +19,7 @@ export interface GridCommand {
   /** For all runs. */
   parameters: Parameters;
   flags: RunFlags;
-  options: Omit<RunOptions, "input" | "output">;
+  options: CommonRunOptions;
   signal: AbortSignal;
 }
 

@@ -8,7 +8,13 @@ import type { OnEvent } from "../runner/events.js";
 import { exitCodes } from "../runner/exit-codes.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
-import { type RunOptions, type RunResult, runNotebook } from "../runner/run.js";
+import {
+  type CommonRunOptions,
+  commonOptionsOf,
+  type RunOptions,
+  type RunResult,
+  runNotebook,
+} from "../runner/run.js";
 import { addRunOptions, givenParameters, type RunFlags } from "./run-flags.js";
 import { progressReporter } from "./run-progress.js";
 
@@ -80,6 +86,7 @@ async function runFilled(
       runNotebook({
         ...runOptions(flags),
         ...run,
+        resume: flags.resume,
         signal,
         onEvent(event) {
           report(event);
@@ -119,22 +126,8 @@ async function runMany(
   return runFilled(one, { ...flags, resume: !flags.force });
 }
 
-/** Options of each run, from the flags. */
-function runOptions(flags: RunFlags): Omit<RunOptions, "input" | "output"> {
-  const { kernel, cwd, prepareOnly, reportMode, resume } = flags;
-  const { startTimeout, executionTimeout, notebookTimeout, autosaveCellEvery, maxOutput } = flags;
-  return {
-    kernel,
-    cwd,
-    prepareOnly,
-    reportMode,
-    resume,
-    startTimeout,
-    executionTimeout,
-    notebookTimeout,
-    autosaveEvery: autosaveCellEvery,
-    maxOutput,
-  };
+function runOptions(flags: RunFlags): CommonRunOptions {
+  return commonOptionsOf({ ...flags, autosaveEvery: flags.autosaveCellEvery });
 }
 
 /** Files that receive the cells' stdout and stderr. */

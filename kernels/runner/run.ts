@@ -65,6 +65,26 @@ export interface RunOptions {
   onEvent?: OnEvent;
 }
 
+/** Options that all runs of a grid have in common, and that another process can use. */
+const commonOptions = [
+  "cwd",
+  "kernel",
+  "prepareOnly",
+  "reportMode",
+  "startTimeout",
+  "executionTimeout",
+  "notebookTimeout",
+  "autosaveEvery",
+  "maxOutput",
+] as const;
+
+export type CommonRunOptions = Pick<RunOptions, (typeof commonOptions)[number]>;
+
+/** These of all options, and no others. */
+export function commonOptionsOf(options: CommonRunOptions): CommonRunOptions {
+  return Object.fromEntries(commonOptions.map((name) => [name, options[name]]));
+}
+
 /**
  * - `completed`: to the last cell
  * - `exited`: to a cell that ended the run on purpose, as Python's `sys.exit(0)` does

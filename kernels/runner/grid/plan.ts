@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { recordOf } from "../notebook/record.js";
 import type { Parameters } from "../parameters/values.js";
-import { finishedRun, type RunOptions } from "../run.js";
+import { commonOptionsOf, finishedRun, type RunOptions } from "../run.js";
 import { commonFolder, outputPaths } from "./paths.js";
 import type { GridRow } from "./summary.js";
 
@@ -64,26 +64,14 @@ export async function planRow(
   output: string,
 ): Promise<GridRow> {
   const resume = options.force !== true;
-  const earlier = await finishedRun({ ...runOptionsOf(options), parameters, output, resume });
+  const earlier = await finishedRun({
+    ...commonOptionsOf(options),
+    input: options.input,
+    parameters,
+    output,
+    resume,
+  });
   if (earlier === undefined) return { parameters, output, status: "not run", reused: false };
   const seconds = recordOf(earlier)?.duration ?? undefined;
   return { parameters, output, status: "completed", reused: true, seconds };
-}
-
-/** Options of each run, without those that only this process can use. */
-export function runOptionsOf(options: GridPlanOptions): Omit<RunOptions, "output"> {
-  const { input, cwd, kernel, prepareOnly, reportMode } = options;
-  const { startTimeout, executionTimeout, notebookTimeout, autosaveEvery, maxOutput } = options;
-  return {
-    input,
-    cwd,
-    kernel,
-    prepareOnly,
-    reportMode,
-    startTimeout,
-    executionTimeout,
-    notebookTimeout,
-    autosaveEvery,
-    maxOutput,
-  };
 }

@@ -4,10 +4,11 @@ import { formatBytes } from "../../../lib/bytes.js";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { makeFolder } from "../../../lib/folder.js";
 import { lockOutput } from "../output/lock.js";
+import { commonOptionsOf } from "../run.js";
 import { describeCombination, varyingNames } from "./combinations.js";
 import { allowedCores, canPin } from "./cores.js";
 import { markDeadRun } from "./mark-dead-run.js";
-import { type GridPlanOptions, planGrid, runOptionsOf } from "./plan.js";
+import { type GridPlanOptions, planGrid } from "./plan.js";
 import { runScheduled } from "./schedule.js";
 import { startWorker, type WorkerResult } from "./start.js";
 import { type GridRow, writeSummary } from "./summary.js";
@@ -84,7 +85,7 @@ async function runRows(rows: GridRow[], summary: string, options: GridOptions): 
       const { parameters, output } = rows[missing[job]];
       onEvent({ type: "run-start", ...named(job) });
       return startWorker(
-        { ...runOptionsOf(options), parameters, output, resume: !force },
+        { ...commonOptionsOf(options), input: options.input, parameters, output, resume: !force },
         {
           cores: cores?.slice(slot * coresPerRun, (slot + 1) * coresPerRun),
           coreCount: coresPerRun,
