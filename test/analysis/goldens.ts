@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 
 type Rows = number[][];
 
-/** What test/fixtures/analysis/make.py writes. */
+/** Goldens that test/fixtures/analysis/make.py writes. */
 export interface Goldens {
   linear: {
     a: Rows;

@@ -115,7 +115,7 @@ describe("the checker of the walls, on a small made-up tree", () => {
     "lib/right/index.ts": 'export { x } from "../lower/index.js";',
     "lib/upper/index.ts": 'import { x } from "../left/index.js"; import { y } from "../lower/index.js";',
   };
-  /** What breaks when `file` says `text`. */
+  /** Walls that are broken when `file` says `text`. */
   const broken = (file = "lib/errors.ts", text = tree["lib/errors.ts"]): string[] => {
     rmSync(root, { recursive: true });
     for (const [name, content] of Object.entries({ ...tree, [file]: text })) {

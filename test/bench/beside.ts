@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
-/** What something took. */
+/** Time that something took. */
 export interface Spent {
   readonly seconds: number;
   /** Seconds of processor time, where it was measured: on a machine that others use too it says more. */

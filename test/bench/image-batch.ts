@@ -11,7 +11,7 @@ export interface ImagePrompts {
   readonly config: Readonly<Record<string, unknown>>;
   /** Whose processor files, of test/fixtures/images/configs.json. */
   readonly processor: string;
-  /** What its preprocessor_config.json says otherwise. */
+  /** Fields that its preprocessor_config.json says otherwise. */
   readonly preprocessor?: object;
   readonly rows: number;
   readonly imageSize: readonly [width: number, height: number];

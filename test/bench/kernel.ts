@@ -21,7 +21,7 @@ interface Options {
 const distribution = fileURLToPath(new URL("../../", import.meta.url));
 const tslab = join(dirname(createRequire(import.meta.url).resolve("tslab")), "../bin/tslab");
 
-/** How each kernel is started, and a cell that declares a name and shows a value. */
+/** The command of each kernel, and a cell that declares a name and shows a value. */
 interface Peer {
   readonly spec: KernelSpec;
   cell(number: number): string;

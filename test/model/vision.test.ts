@@ -103,7 +103,7 @@ function packed({ data, shape: [, time, ...rest] }: Tensor, lengths: readonly nu
   return { data: Float32Array.from(rows.flatMap((row) => [...row])), shape: [total, ...rest] };
 }
 
-/** How many of each image's cells are no padding: tokens after the projector, patches before it. */
+/** Number of each image's cells that are no padding: tokens after the projector, patches before it. */
 function lengths({ images }: Batch, hook: string, x: Tensor): number[] {
   const counts = images!.map(({ image }) =>
     hook.startsWith("projector") ? image.tokens.length : image.grid[1] * image.grid[2],

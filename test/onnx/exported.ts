@@ -21,7 +21,7 @@ interface Input {
   readonly values?: readonly number[];
 }
 
-/** What exported.py writes about a model. */
+/** Facts that exported.py writes about a model. */
 interface Golden {
   readonly model: string;
   readonly inputs: readonly Input[];

@@ -26,7 +26,7 @@ const root = mkdtempSync(join(tmpdir(), "modalscope-slurm-"));
 const log = (text: string): void => console.log(`- ${text}`);
 const tasks = Array.from({ length: 8 }, (_, i) => i);
 
-/** What each point does for as long as the file `calm` is not there. Point 3 takes no memory before it is saved. */
+/** The cell of each point, for as long as the file `calm` is not there. Point 3 takes no memory before it is saved. */
 const cell = `import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 console.log("point", point);

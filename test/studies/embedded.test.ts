@@ -9,7 +9,7 @@ import { madeEvidence, type Truth } from "./made-evidence.js";
 
 const STUDIES = ["gap-phase1", "circuit-tracing", "pid-flow"];
 
-/** What was put into a checkpoint for a claim. */
+/** The truth for a claim that was put into a checkpoint. */
 function truthOf(claim: Claim, { id, role }: Checkpoint, model: Truth): Truth {
   if (role === "model") return model;
   const expected = claim.planted.get(id);

@@ -18,7 +18,7 @@ export function madeEvidence(test: Test, truth: Truth): Evidence {
     : evidenceFrom(test, estimatesOf(test, target, truth));
 }
 
-/** What the rule is to be asked of. */
+/** The value that the rule is applied to. */
 function targetOf({ rule, quantity }: Test, truth: Truth): number {
   if (truth === "nothing") return quantity === "rate" && rule.against === undefined ? 0.5 : 0;
   const { from, to } = rangeOf(rule);

@@ -27,7 +27,7 @@ export async function easyVqa(
 
 /** Conversations about images of easy-VQA: up to two open questions and two of yes or no, then what the image is and is not. */
 export function easyVqaConversations(
-  images: readonly EasyVqaPicture[],
+  images: readonly EasyVqaImage[],
   random: Random,
   modality: Modality = "image",
 ): Draw<Conversation> {
@@ -49,7 +49,7 @@ export function easyVqaConversations(
 }
 
 /** An image of easy-VQA. */
-export interface EasyVqaPicture {
+export interface EasyVqaImage {
   /** The questions about it. */
   readonly tasks: readonly VisualTask[];
   /** Description of the image, where its questions tell both shape and colour. */
@@ -59,7 +59,7 @@ export interface EasyVqaPicture {
 }
 
 /** Sorted once: sources are made anew every few steps. */
-export function easyVqaPictures(tasks: readonly VisualTask<EasyVqaAnnotation>[]): EasyVqaPicture[] {
+export function easyVqaImages(tasks: readonly VisualTask<EasyVqaAnnotation>[]): EasyVqaImage[] {
   const named = (type: string): Set<string> =>
     new Set(tasks.filter((task) => task.type === type).map(({ answers }) => answers[0]));
   const [colours, shapes] = [named("color"), named("shape")];

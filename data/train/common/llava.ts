@@ -11,7 +11,7 @@ import {
 } from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./chat-templates.js";
 import { conversations, images, type Modality } from "./conversations.js";
-import { easyVqa, easyVqaConversations, easyVqaPictures } from "./easy-vqa.js";
+import { easyVqa, easyVqaConversations, easyVqaImages } from "./easy-vqa.js";
 import { labelWords } from "./labels.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
 import { conversationTexts } from "./texts.js";
@@ -96,7 +96,7 @@ const plainer = captionTask({ together: 0.6, slips: 0.1 });
  * @param visual steps of the last stage
  */
 export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: number): Stage[] {
-  const real = easyVqa(folder, "train").then(easyVqaPictures);
+  const real = easyVqa(folder, "train").then(easyVqaImages);
   const labels = {
     words: labelWords([captions, scenes] as SyntheticTask<unknown>[], SIZE, seed),
     coefficient: 0.1,

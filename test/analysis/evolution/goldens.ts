@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Matrix } from "../../../lib/analysis/linalg/matrix.js";
 import { type Tensor, tensor } from "../../../lib/tensor.js";
 
-/** What test/fixtures/analysis/evolution.py writes. */
+/** Goldens that test/fixtures/analysis/evolution.py writes. */
 export interface EvolutionGoldens {
   earlyExit: Record<"probability" | "rank" | "entropy" | "change" | "distance" | "runnersUp", number[][]>;
   segmentation: {

@@ -15,7 +15,7 @@ interface Options {
   readonly repeats: number;
 }
 
-/** How many times as fast as the reference's exact method we mean to be. */
+/** Speed to be reached, as a multiple of the reference's exact method. */
 const AIM = 10;
 /** gpid's steps stop within 1e-6 bits of the minimum, the exact method at it. */
 const AGREEMENT = { gradient: 1e-6, signs: 2e-6 };

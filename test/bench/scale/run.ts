@@ -56,7 +56,7 @@ function bytesRead(): number {
   return Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))![1]);
 }
 
-/** What one stretch of work took. */
+/** Cost of one stretch of work. */
 interface Stretch {
   blocks: number;
   seconds: number;
@@ -76,7 +76,7 @@ class Ledger {
 
   constructor(private readonly watch: MemoryWatch) {}
 
-  /** What follows belongs to `label`; what came before to the label before. */
+  /** Books the work since the last turn to the label before, and the work from now on to `label`. */
   turn(label: string): void {
     const before = this.stretches.get(this.label) ?? { blocks: 0, seconds: 0, cpu: 0, read: 0, peak: 0 };
     const { user, system } = process.cpuUsage(this.cpu);

@@ -23,7 +23,7 @@ interface Options {
   readonly only?: string;
 }
 
-/** How many times as fast as transformers we mean to be: of a forward pass with the residual cache, of a sweep over the layers. */
+/** Speeds to be reached, as multiples of transformers': of a forward pass with the residual cache, of a sweep over the layers. */
 const AIMS = { forward: 1.5, sweep: 5 };
 
 async function bench(name: string, { python, rounds, threads, only }: Options): Promise<void> {
@@ -70,7 +70,7 @@ function commandOf(model: Model, batch: Batch, pixels: string): object {
   };
 }
 
-/** What transformers computes at the end: by default the logits of every token, of which the metric needs the last. */
+/** Outputs that transformers computes at the end: by default the logits of every token, of which the metric needs the last. */
 const ENDS = [
   { keep: 0, label: "its defaults" },
   { keep: 1, label: "told to keep the last logits" },

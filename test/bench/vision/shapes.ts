@@ -9,7 +9,7 @@ export interface BenchShape {
   readonly imageSize: readonly [width: number, height: number];
   /** Whose processor files, of test/fixtures/images/configs.json. */
   readonly processor: string;
-  /** What these say otherwise. */
+  /** Fields that these files say otherwise. */
   readonly preprocessor?: object;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { easyVqaPictures } from "../../../data/train/common/easy-vqa.js";
+import { easyVqaImages } from "../../../data/train/common/easy-vqa.js";
 import type { EasyVqaAnnotation, Raster, VisualTask } from "../../../lib/tasks/index.js";
 
 const image: Raster = { width: 1, height: 1, data: new Uint8Array(3) };
@@ -24,7 +24,7 @@ const OTHERS = [
   asked(1, "shape", "what shape is in the image?", "triangle"),
 ];
 const described = (...tasks: VisualTask<EasyVqaAnnotation>[]): string | undefined =>
-  easyVqaPictures([...OTHERS, ...tasks]).at(-1)!.description?.answers[0];
+  easyVqaImages([...OTHERS, ...tasks]).at(-1)!.description?.answers[0];
 
 describe("what an image of easy-VQA shows", () => {
   it("follows from what is said to be there, and from what is denied", () => {
@@ -47,7 +47,7 @@ describe("what an image of easy-VQA shows", () => {
   });
 
   it("is listed with all that it might show", () => {
-    const [image] = easyVqaPictures(OTHERS);
+    const [image] = easyVqaImages(OTHERS);
     assert.deepEqual(image.listing!.entries, [
       ["circle", "yes"],
       ["triangle", "no"],

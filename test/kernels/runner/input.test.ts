@@ -1,4 +1,4 @@
-/** What makes a run impossible is said before anything is run or written. */
+/** A run that is impossible says why before anything is run or written. */
 import assert from "node:assert/strict";
 import {
   chmodSync,

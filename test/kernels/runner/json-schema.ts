@@ -2,7 +2,7 @@
 
 type Schema = Record<string, unknown>;
 
-/** What is wrong, each with its place; empty when the value is valid. */
+/** Faults, each with its place; empty when the value is valid. */
 export function schemaErrors(value: unknown, schema: Schema, root: Schema = schema, at = ""): string[] {
   const errors: string[] = [];
   for (const [keyword, rule] of Object.entries(schema)) {

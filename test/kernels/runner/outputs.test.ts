@@ -1,4 +1,4 @@
-/** What a run writes: outputs as a client would show them, in files that are valid by nbformat's schema. */
+/** Files that a run writes: outputs as a client would show them, in files that are valid by nbformat's schema. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -24,7 +24,7 @@ function declaring(source: string, kernel?: string): Notebook {
   return notebookOf([{ source, tags: ["parameters"] }], kernel);
 }
 
-/** What is injected into such a notebook. */
+/** The code that is injected into such a notebook. */
 function injected(source: string, values: Parameters, kernel?: string): string {
   const notebook = declaring(source, kernel);
   injectParameters(notebook, values, { folder });

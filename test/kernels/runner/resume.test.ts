@@ -1,4 +1,4 @@
-/** What a resumed run does again, and what it does not. */
+/** A resumed run does again what has not been completed, and nothing else. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ Object.assign(process.env, env);
 const input = join(folder, "in.ipynb");
 const output = join(folder, "out.ipynb");
 
-/** What cells have left outside the notebook: which of them ran, in order. */
+/** Trace of the cells outside the notebook: those that ran, in order. */
 const log = "log.txt";
 const ran = (): string[] =>
   existsSync(join(folder, log)) ? readFileSync(join(folder, log), "utf8").trim().split("\n") : [];

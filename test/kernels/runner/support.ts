@@ -50,12 +50,12 @@ export function errorName(output: CellOutput | undefined): string | undefined {
   return output?.output_type === "error" ? output.ename : undefined;
 }
 
-/** What an output shows, by MIME type. */
+/** An output's contents, by MIME type. */
 export function dataOf(output: CellOutput | undefined): MimeBundle | undefined {
   return output !== undefined && "data" in output ? output.data : undefined;
 }
 
-/** What each cell's record says of it; undefined for a banner. */
+/** Status in each cell's record; undefined for a banner. */
 export function statuses(notebook: Notebook): unknown[] {
   return notebook.cells.map((cell) => cell.metadata.papermill?.status);
 }

@@ -1,4 +1,4 @@
-/** Whatever ends a run: no cell is marked completed that was not, and the cause is to be seen everywhere. */
+/** A run may be ended by anything: no cell is marked completed that was not, and the cause is to be seen everywhere. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";

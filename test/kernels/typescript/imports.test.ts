@@ -1,4 +1,4 @@
-/** What the checker accepts as an import runs, by the same rules: those of bundlers. */
+/** Imports that the checker accepts run, by the same rules: those of bundlers. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

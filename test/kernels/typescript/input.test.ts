@@ -26,7 +26,7 @@ let kernel: JupyterClient;
 let connection: Connection;
 let shell: Dealer;
 let stdin: Dealer;
-/** What the kernel has asked for and nobody has looked at yet. */
+/** Requests of the kernel that nobody has looked at yet. */
 const asked: { parent: string | undefined; content: Content }[] = [];
 let onAsked = (): void => {};
 

@@ -1,4 +1,4 @@
-/** What cells start lives as long as there is a reason: an interrupt reaches it, the kernel's end ends it. */
+/** Processes that cells start live as long as there is a reason: an interrupt reaches them, the kernel's end ends them. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -41,7 +41,7 @@ const holders: Record<string, object> = {
 const untouched = new Set(["Function.prototype.apply", "Array.prototype.pop", "globalThis.RangeError"]);
 
 interface Builtin {
-  /** How a cell writes it. */
+  /** The built-in as a cell writes it. */
   text: string;
   holder: string;
   key: string;

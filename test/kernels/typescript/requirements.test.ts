@@ -1,4 +1,4 @@
-/** What notebooks meet in a real kernel process, over ZeroMQ: KERNEL rows that session.test.ts looks at without sockets. */
+/** Behaviour of a real kernel process, over ZeroMQ: KERNEL rows that session.test.ts looks at without sockets. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

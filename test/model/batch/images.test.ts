@@ -7,7 +7,7 @@ import type { Prompt } from "../../../lib/model/batch/prompts.js";
 import { loadModel } from "../../../lib/model/load.js";
 import type { Model } from "../../../lib/model/model.js";
 import { says } from "../../refusals.js";
-import { fixtures, golden, open, picture, variants } from "../vision/goldens.js";
+import { fixtures, golden, imagePath, open, variants } from "../vision/goldens.js";
 
 const refused = async (work: () => Promise<unknown>, why: RegExp): Promise<void> => {
   await assert.rejects(work, says(why));
@@ -35,7 +35,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
       ] as Prompt;
 
     it("a broken image, one that is not there, no bytes, no size", async () => {
-      const whole = readFileSync(picture("wide"));
+      const whole = readFileSync(imagePath("wide"));
       const rgb = (width: number, height: number): object => ({ width, height, data: new Uint8Array(0) });
       for (const make of [(image: unknown) => ({ text, images: [image] }) as Prompt, talk]) {
         await refused(ask(make(whole.subarray(0, 200))), /cannot be read as an image/);
@@ -52,16 +52,19 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
     it("an image token without an image, and the reverse", async () => {
       await refused(ask(text), /1 place for images and 0 images/);
       await refused(
-        ask({ text, images: [picture("wide"), picture("tall")] }),
+        ask({ text, images: [imagePath("wide"), imagePath("tall")] }),
         /1 place for images and 2 images/,
       );
-      await refused(ask({ text: "no place", images: [picture("wide")] }), /0 places for images and 1 image/);
+      await refused(
+        ask({ text: "no place", images: [imagePath("wide")] }),
+        /0 places for images and 1 image/,
+      );
       const id = model.config.vision_config!.image_token_id;
       assert.throws(() => model.batch([[1, id, 2]]), /part of an image/);
     });
 
     it("more images than the model has room for", async () => {
-      const many = Array.from({ length: 400 }, () => picture("square"));
+      const many = Array.from({ length: 400 }, () => imagePath("square"));
       const { max_position_embeddings } = model.config;
       await refused(ask(talk(...many)), new RegExp(`made for ${max_position_embeddings}`));
     });
@@ -81,7 +84,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
           }
           const other = await loadModel(folder, { threads: 1 });
           try {
-            await other.run({ text, images: [picture("wide")] });
+            await other.run({ text, images: [imagePath("wide")] });
           } finally {
             await other.close();
           }
@@ -103,7 +106,7 @@ for (const variant of variants.filter((v) => /-(default|vicuna|window|tied|top2)
 it("an image for a text-only model", async () => {
   const model = await loadModel(join(fixtures, "../families/qwen2-tied"), { threads: 1 });
   await refused(
-    () => model.run([{ role: "user", content: [{ type: "image", image: picture("wide") }] }]),
+    () => model.run([{ role: "user", content: [{ type: "image", image: imagePath("wide") }] }]),
     /tokenizer|is text-only/,
   );
   await model.close();

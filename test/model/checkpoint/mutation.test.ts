@@ -205,9 +205,9 @@ function smallGguf(): Buffer {
 
 interface Subject {
   readonly name: string;
-  /** What is opened. */
+  /** The checkpoint that is opened. */
   readonly path: string;
-  /** What is damaged. */
+  /** The file that is damaged. */
   readonly file: string;
   readonly text?: "json" | "safetensors";
   readonly count: number;

@@ -131,7 +131,7 @@ describe("memory of a run is estimated before it starts", () => {
   const keys = ({ config: c }: Model, columns: number): number =>
     2 * c.num_hidden_layers * 2 * c.num_key_value_heads * columns * c.head_dim * 4;
 
-  /** What a block holds of 2 rows' columns: scores, mask and pattern; streams; queries, keys and values; the MLP's values. */
+  /** Bytes that a block holds of 2 rows' columns: scores, mask and pattern; streams; queries, keys and values; the MLP's values. */
   const inside = ({ config: c }: Model, columns = 5): number => {
     const scores = 3 * c.num_attention_heads * columns;
     const turned = 2 * (c.num_attention_heads + 2 * c.num_key_value_heads) * c.head_dim;

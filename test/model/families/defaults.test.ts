@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 interface Golden {
   readonly base: RawConfig;
-  /** What transformers reads from the base, and from a config of hardly more than a model type. */
+  /** Fields that transformers reads from the base, and from a config of hardly more than a model type. */
   readonly expected: Fields;
   readonly least_config: RawConfig;
   readonly least: Fields;
@@ -76,7 +76,7 @@ function assertClose(ours: unknown, theirs: unknown, key: string): void {
   });
 }
 
-/** What is read, under the names of the goldens. */
+/** The parsed fields, under the names of the goldens. */
 function read(raw: RawConfig): Fields {
   const config = familyOf(raw).parse(raw);
   return {

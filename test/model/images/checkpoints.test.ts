@@ -26,7 +26,7 @@ interface Case {
   readonly image_grid_thw?: readonly (readonly number[])[];
 }
 
-/** What the call that made a golden asked for beyond its files. */
+/** Options of the call that made a golden, beyond its files. */
 const OVERRIDES: Readonly<Record<string, object>> = {
   "gemma3-crops": {
     do_pan_and_scan: true,

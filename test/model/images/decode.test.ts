@@ -8,7 +8,7 @@ import { drawn, file, fixture, golden, sha256 } from "./goldens.js";
 /** Levels by which two builds of a JPEG or WebP decoder may differ. The ones that we ran gave the same levels. */
 const DECODER_TOLERANCE = 2;
 
-/** Where we do not do as Pillow does. */
+/** Files that are decoded otherwise than by Pillow. */
 const DEVIATES = ["deep-grey.png"];
 
 interface GifScreen {

@@ -9,13 +9,13 @@ import {
   type ProcessedImage,
 } from "../../../lib/model/images/index.js";
 import { says } from "../../refusals.js";
-import { configs, fixture, golden, picture, sha256 } from "./goldens.js";
+import { configs, fixture, golden, readImage, sha256 } from "./goldens.js";
 
 const tokenizer = new PreTrainedTokenizer(JSON.parse(readFileSync(fixture("tokenizer.json"), "utf8")), {});
 
 async function seen(name: string, images: readonly string[]): Promise<ProcessedImage[]> {
   const processor = imageProcessor(configs[name].modelType, configs[name]);
-  return (await Promise.all(images.map(picture))).map((image) => processor.process(image));
+  return (await Promise.all(images.map(readImage))).map((image) => processor.process(image));
 }
 
 describe("prompts with images, as transformers' processors tokenize them", () => {

@@ -73,7 +73,7 @@ export function drawn(width: number, height: number): RgbImage {
 }
 
 /** A file by its name, or `drawn:WIDTHxHEIGHT`. */
-export async function picture(name: string): Promise<RgbImage> {
+export async function readImage(name: string): Promise<RgbImage> {
   if (!name.startsWith("drawn:")) return decodeImage(file(name));
   const [width, height] = name.slice(6).split("x").map(Number);
   return drawn(width, height);

@@ -7,14 +7,14 @@ import {
   type VisualToken,
 } from "../../../lib/model/images/index.js";
 import { says } from "../../refusals.js";
-import { configs, drawn, golden, picture, sha256 } from "./goldens.js";
+import { configs, drawn, golden, readImage, sha256 } from "./goldens.js";
 
 describe("pixel values as transformers' processors make them", () => {
   for (const [name, images] of Object.entries(golden.processed)) {
     const { modelType, ...files } = configs[name];
     for (const [image, expected] of Object.entries(images))
       it(`${name}: ${image}, exact`, async () => {
-        const result = imageProcessor(modelType, files).process(await picture(image));
+        const result = imageProcessor(modelType, files).process(await readImage(image));
         assert.deepEqual(result.pixels.shape, expected.pixels.shape);
         for (const [i, value] of expected.pixels.samples) assert.equal(result.pixels.data[i], value);
         assert.equal(sha256(result.pixels.data), expected.pixels.sha256);

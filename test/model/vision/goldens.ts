@@ -53,7 +53,7 @@ export function open(variant: string, options: LoadOptions = {}): Promise<Model>
   return loadModel(join(fixtures, variant), { threads: 1, ...options });
 }
 
-export const picture = (name: string): string => join(fixtures, "images", `${name}.png`);
+export const imagePath = (name: string): string => join(fixtures, "images", `${name}.png`);
 
 /** A golden's prompts with their images. */
 export function prepared(
@@ -61,7 +61,7 @@ export function prepared(
   given: Pick<PictureCase, "prompts" | "images">,
   options: PadOptions = {},
 ): Promise<Batch> {
-  const prompts = given.prompts.map((text, i) => ({ text, images: given.images[i].map(picture) }));
+  const prompts = given.prompts.map((text, i) => ({ text, images: given.images[i].map(imagePath) }));
   return model.prepare(prompts, { imageProcessor: /-crops$/.test(model.path) ? CROPS : {}, ...options });
 }
 

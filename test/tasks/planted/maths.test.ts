@@ -53,7 +53,7 @@ async function patched(model: Model, made: PlantedMaths, part: "Z" | "complement
   return out.map(({ text }) => text);
 }
 
-/** What should be said: in which language, and for which riddle (1 … 6) each. */
+/** Expected answers: in which language, and for which riddle (1 … 6) each. */
 const say = (word: string, answer: (i: number) => number): string[] =>
   [1, 2, 3, 4, 5, 6].map((i) => `${word} ${answer(i)}`);
 const own = (i: number): number => i;

@@ -1,4 +1,4 @@
-/** What experiments find in the planted vision checkpoints, beside what was planted. */
+/** Experiments on the planted vision checkpoints find what was planted. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -52,7 +52,7 @@ class Trial {
     );
   }
 
-  /** How many first tokens are right under an edit. */
+  /** Number of first tokens that are right under an edit. */
   async right(edits: Edits = {}): Promise<number> {
     const out = await this.model.generate(this.batch, { maxNewTokens: 1, edits });
     return out.filter(({ text }, i) => text.trim() === this.answers[i]).length;

@@ -19,7 +19,7 @@ const says =
     passage.includes(phrase(of, is));
 const part = (of: string): string => (of.startsWith("point") ? of : `the ${of}`);
 
-/** How each list's entries can be told from the passage alone. */
+/** Tests that tell each list's entries from the passage alone. */
 const HOLDS: Readonly<Record<string, Readonly<Record<string, Holds>>>> = {
   scenes: {
     "what color is each shape?": solved("scenes", (of) => `what color is the ${of}?`),

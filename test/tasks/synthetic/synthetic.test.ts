@@ -27,7 +27,7 @@ import {
   wordsOf,
 } from "../../../lib/tasks/index.js";
 import { SOLVERS } from "./solve.js";
-import { picturesHash } from "./write-rasters.js";
+import { imagesHash } from "./write-rasters.js";
 
 const SPLITS = ["train", "heldout"] as const;
 const syntheticTasks = Object.values(SYNTHETIC_TASKS);
@@ -173,7 +173,7 @@ for (const synthetic of syntheticTasks) {
         readFileSync(new URL("../../../../test/fixtures/tasks/rasters.json", import.meta.url), "utf8"),
       ) as Record<string, Record<string, string>>;
       for (const [size, golden] of Object.entries(goldens[synthetic.name])) {
-        assert.equal(picturesHash(synthetic, Number(size)), golden, `at ${size} pixels`);
+        assert.equal(imagesHash(synthetic, Number(size)), golden, `at ${size} pixels`);
       }
     });
 

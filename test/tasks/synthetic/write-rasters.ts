@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { drawTasks, rasterOf, SYNTHETIC_TASKS, type SyntheticTask } from "../../../lib/tasks/index.js";
 
 /** SHA-256 over the pixels of forty held-out images of a synthetic. */
-export function picturesHash(synthetic: SyntheticTask<unknown>, size: number): string {
+export function imagesHash(synthetic: SyntheticTask<unknown>, size: number): string {
   const hash = createHash("sha256");
   for (const task of drawTasks(synthetic, { count: 40, split: "heldout", seed: 7, size })) {
     hash.update(rasterOf(task).data);
@@ -19,9 +19,7 @@ if (process.argv[1]?.endsWith("write-rasters.js")) {
   const hashes = Object.fromEntries(
     Object.values(SYNTHETIC_TASKS).map((synthetic) => [
       synthetic.name,
-      Object.fromEntries(
-        [synthetic.minImageSize, 48, 64].map((size) => [size, picturesHash(synthetic, size)]),
-      ),
+      Object.fromEntries([synthetic.minImageSize, 48, 64].map((size) => [size, imagesHash(synthetic, size)])),
     ]),
   );
   writeFileSync(

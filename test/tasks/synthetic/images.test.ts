@@ -60,7 +60,7 @@ function patches(raster: Raster, colour: Pixel): number {
   return found;
 }
 
-/** How often a text stands in an image: all its dots in one ink, and no pixel between them in that ink. */
+/** Number of times that a text stands in an image: all its dots in one ink, and no pixel between them in that ink. */
 function readings(raster: Raster, text: string, scale: number): number {
   const [width, height] = [textWidth(text, scale), GLYPH_HEIGHT * scale];
   const stencil = blank(width, height, [255, 255, 255]);
