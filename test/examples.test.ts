@@ -36,6 +36,9 @@ const CHECKS: Readonly<Record<string, (printed: string) => void>> = {
     assert.match(intact, /^14/);
     assert.doesNotMatch(damaged, /^14/);
   },
+  "sweep-in-parts": (printed) => {
+    assert.equal(printed, `${layers} × layer, 2 × keep\n${2 * layers} of ${2 * layers} points are there\n`);
+  },
   lens: (printed) => {
     const readings = [...printed.matchAll(/^after block \d+: "(.*)"$/gm)].map(([, token]) => token);
     assert.equal(readings.length, layers);

@@ -146,6 +146,47 @@ describe("a run", () => {
       file.cache.close();
     }));
 
+  it("opens the files of several runs as one, and refuses those that do not fit", () =>
+    withModel(async (model) => {
+      const rows = [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+        [9, 10, 11, 12],
+      ];
+      const capture = ["blocks.0.hook_resid_post", { hook: "blocks.1.attn.hook_z", reduce: "mean" as const }];
+      const folder = temporary();
+      const write = async (name: string, prompts: number[][], hooks: typeof capture): Promise<string> => {
+        const captureTo = join(folder, name);
+        (await model.run(model.batch(prompts), { capture: hooks, captureTo })).cache.close();
+        return captureTo;
+      };
+      const whole = await model.run(model.batch(rows), { capture });
+      const files = [await write("a", rows.slice(0, 2), capture), await write("b", rows.slice(2), capture)];
+      const shards = ActivationCache.open(files);
+      assert.deepEqual(shards.names.sort(), whole.cache.names.sort());
+      for (const name of shards.names) {
+        assert.deepEqual(shards.get(name).shape, whole.cache.get(name).shape, name);
+        assert.ok(deviation(shards.get(name), whole.cache.get(name)) < 1e-5, name);
+      }
+      assert.throws(() => shards.get("blocks.0.hook_resid_pre"), says(/kept nothing under/));
+      shards.close();
+      const fewer = await write("fewer", rows, capture.slice(0, 1));
+      const shorter = await write("shorter", [[1, 2, 3]], capture);
+      assert.throws(
+        () => ActivationCache.open([files[0], fewer]),
+        says(/fewer and .*a hold different captures/),
+      );
+      assert.throws(
+        () => ActivationCache.open([files[0], shorter]),
+        says(/is 1 × 3 × 32 in .*shorter and 2 × 4 × 32/),
+      );
+      assert.throws(() => ActivationCache.open([]), says(/no captures to open/));
+      assert.throws(
+        () => ActivationCache.open([files[0], join(folder, "none")]),
+        says(/none cannot be read/),
+      );
+    }));
+
   it("takes long prompts in parts and gives the same", () =>
     withModel(async (model) => {
       const batch = batchOf(model, golden("gemma3_text-tied").cases.left);

@@ -1,12 +1,13 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import { openSafetensors, type SafetensorsReader, writeSafetensors } from "../checkpoint/index.js";
+import { openSafetensors, writeSafetensors } from "../checkpoint/index.js";
+import { openShards, type StoredTensors } from "./shards.js";
 
-/** Captures of a run, by hook name: in memory, or in a file from which it is read as it is asked for. */
+/** Captures of a run, by hook name: in memory, or in files from which they are read as they are asked for. */
 export class ActivationCache {
   private readonly tensors = new Map<string, Tensor>();
 
-  constructor(private readonly file: SafetensorsReader | undefined = undefined) {}
+  constructor(private readonly file: StoredTensors | undefined = undefined) {}
 
   /** @throws ModalscopeError naming the nearest names when the run kept no such hook */
   get(name: string): Tensor {
@@ -48,13 +49,14 @@ export class ActivationCache {
 
   /**
    * Opens what `save`, or a run with `captureTo`, wrote. Tensors are read when they are asked for.
-   * @throws ModalscopeError when there is no such file, or it is damaged
+   * @param path a file, or the files of runs over further prompts: each tensor then holds the rows of all, in order
+   * @throws ModalscopeError when there is no such file, it is damaged, or the files do not hold the same captures
    */
-  static open(path: string): ActivationCache {
-    return new ActivationCache(openSafetensors(path));
+  static open(path: string | readonly string[]): ActivationCache {
+    return new ActivationCache(typeof path === "string" ? openSafetensors(path) : openShards(path));
   }
 
-  /** Closes the file, if there is one. */
+  /** Closes the files, if there are any. */
   close(): void {
     this.file?.close();
   }

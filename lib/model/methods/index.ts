@@ -60,11 +60,13 @@ export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.j
 export {
   type Grid,
   type GridPoint,
+  type Part,
   type SweepEstimate,
   type SweepOptions,
   type SweepResult,
   sweep,
 } from "./sweep.js";
+export { mergeSweeps, readSweep, saveSweep } from "./sweep-merge.js";
 export type { TokenRule } from "./token-rules.js";
 export {
   type LayerCurves,

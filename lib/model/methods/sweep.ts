@@ -29,9 +29,11 @@ import {
   planPoint,
   sweepRowChunk,
 } from "./sweep-grid.js";
+import { isIn, type Part, part, WHOLE } from "./sweep-part.js";
 import { type CleanRun, runGroup } from "./sweep-run.js";
 
 export type { Grid, GridPoint } from "./sweep-grid.js";
+export type { Part } from "./sweep-part.js";
 
 export interface SweepOptions<G extends Grid> extends TaskOptions {
   readonly over: G;
@@ -40,6 +42,11 @@ export interface SweepOptions<G extends Grid> extends TaskOptions {
   readonly metric: Metric;
   /** Positions that the metric reads logits at (default: the last token of each row). */
   readonly positions?: Positions;
+  /**
+   * [index, count]: only every `count`-th point, from `index` on, for work that is shared out among jobs;
+   * `mergeSweeps` joins their results. Index counts from 0, as the indexes of array jobs do.
+   */
+  readonly part?: Part;
   /** Rows of one batch at most (default: as many as 2¹⁴ tokens make). */
   readonly maxRows?: number;
   /** Told before the sweep starts, after the clean run. */
@@ -52,6 +59,7 @@ const SWEEP_OPTIONS: OptionChecks<SweepOptions<Grid>> = {
   edit: required(callback, "a function from a point to its edits"),
   metric: required(record, "a metric, such as logProb(token)"),
   positions,
+  part,
   maxRows: integer(1),
   onEstimate: callback,
 };
@@ -66,12 +74,14 @@ export interface SweepEstimate {
 }
 
 export interface SweepResult {
-  /** (…grid, batch): the metric under each point's edits. */
+  /** (…grid, batch): the metric under each point's edits; NaN at points of other parts. */
   readonly values: Tensor<Float64Array>;
   /** Lengths and names of the grid's axes. */
   readonly axes: readonly { readonly name: string; readonly values: readonly unknown[] }[];
   /** (batch): the metric of the clean run. */
   readonly clean: Float64Array;
+  /** The part of the grid that was run: [0, 1] is all of it. */
+  readonly part: Part;
 }
 
 /**
@@ -90,8 +100,10 @@ export async function sweep<const G extends Grid>(
   const { engine } = model;
   const { metric, onEstimate, onProgress, signal } = options;
   const axes = gridAxes(options.over);
-  const points = combinations(options.over).map((point, index) =>
-    planPoint(engine, batch, options.edit(point as GridPoint<G>), index),
+  const run = options.part ?? WHOLE;
+  const all = combinations(options.over);
+  const points = all.flatMap((point, index) =>
+    isIn(run, index) ? [planPoint(engine, batch, options.edit(point as GridPoint<G>), index)] : [],
   );
   const timer = runTimer();
   const request = { ...cleanRequest(engine, batch, points), logits: options.positions ?? "last", signal };
@@ -101,7 +113,7 @@ export async function sweep<const G extends Grid>(
   const groups = groupPoints(points, firstPosition, Math.max(1, Math.floor(maxRows / batch.size)));
   const estimate = estimateOf(groups, clean, timer.spent());
   onEstimate?.(estimate);
-  const values = new Float64Array(points.length * batch.size);
+  const values = new Float64Array(all.length * batch.size).fill(Number.NaN);
   let done = 0;
   const step = (rows: number): void => {
     done += rows;
@@ -114,7 +126,7 @@ export async function sweep<const G extends Grid>(
     });
   }
   const shape = [...axes.map((a) => a.values.length), batch.size];
-  return { values: { data: values, shape }, axes, clean: metric.value(clean.logits) };
+  return { values: { data: values, shape }, axes, clean: metric.value(clean.logits), part: run };
 }
 
 /** Captures of the clean run: the streams that points start from, and DeepStack's features. */
