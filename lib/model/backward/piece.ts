@@ -30,8 +30,11 @@ import {
   frozenInput,
   input,
   type Node,
+  nameOf,
+  ops,
   preEditOf,
   pullback,
+  sorted,
 } from "../graph/index.js";
 import { axesOf, type Hook } from "../hooks/index.js";
 
@@ -42,6 +45,10 @@ export interface BackwardHooks {
   /** Constants: nothing passes through these. They have their own values, or those given. */
   readonly frozen: readonly Hook[];
   readonly frozenValues?: ReadonlyMap<string, Tensor>;
+  /** Activation functions x · gate(x) with gates as constants (default: their derivatives). */
+  readonly constantGates?: boolean;
+  /** Also keeps what each piece's own biases contribute, as `biasesOf(piece)` (targets). */
+  readonly biases?: boolean;
 }
 
 /** Everything that goes along with a backward pass over the pieces. */
@@ -57,7 +64,7 @@ export interface BackwardContext extends RunContext, Required<BackwardHooks> {
 export function backwardContext(
   { engine, plan, signal, onProgress }: Omit<RunContext, "recorder">,
   pass: Pass,
-  { wrt, frozen, frozenValues = new Map() }: BackwardHooks,
+  { wrt, frozen, frozenValues = new Map(), constantGates = false, biases = false }: BackwardHooks,
 ): BackwardContext {
   return {
     engine,
@@ -72,6 +79,8 @@ export function backwardContext(
     wrt,
     frozen,
     frozenValues,
+    constantGates,
+    biases,
   };
 }
 
@@ -103,6 +112,8 @@ export async function vjpPiece(
     frozen: locals(frozen),
     from: [...Object.keys(arriving), ...locals(cuts).map(preEditOf)],
     variant: { ...variant, withoutPast: true, frozen: locals(held) },
+    ...(back.constantGates && { constantGates: true }),
+    ...(back.biases && { biases: true }),
   });
   return engine.pool.use(request, async (session) => {
     for (const cut of [...cuts].reverse()) {
@@ -113,10 +124,11 @@ export async function vjpPiece(
     }
     const missing = wrt.find((h) => !session.outputNames.includes(derivativeBy(h.local)));
     if (missing) throw nothingDepends(missing.name);
-    const outputs = ["x", ...locals(wrt)].map(derivativeBy);
+    const outputs = [...["x", ...locals(wrt)].map(derivativeBy), BIASES];
     const offered = outputs.filter((name) => session.outputNames.includes(name));
     const results = offered.length > 0 ? await runSession(engine, session, given, offered) : {};
     for (const h of wrt) gradients.set(h.name, withoutPaddedKeys(results[derivativeBy(h.local)], h, pass));
+    if (results[BIASES]) gradients.set(biasesOf(id), totals(results[BIASES]));
     return results[derivativeBy("x")] ?? zeroCotangent(feeds.x, targets);
   });
 }
@@ -162,7 +174,26 @@ interface BackwardGraph {
   /** Values that cotangents arrive at: `out`, a hook, or a hook before its edit. */
   readonly from: readonly string[];
   readonly variant: GraphVariant;
+  readonly constantGates?: boolean;
+  /**
+   * Of these hooks not the derivative g (targets, batch, time, width) but (batch, time, targets, K): g · v for K vectors
+   * at each position, the input `projectionsOf(hook)` (batch, time, width, K).
+   */
+  readonly projected?: readonly string[];
+  /** Also gives BIASES (targets): Σ g · b over the biases b of the piece that the cotangents reach. */
+  readonly biases?: boolean;
 }
+
+/** Output of a backward graph: what the piece's own biases contribute. */
+export const BIASES = "biases";
+
+/** Name under which what a piece's biases contribute is kept. */
+export const biasesOf = (id: PieceId): string => `biases of ${id}`;
+
+const totals = ({ data }: Tensor): Tensor => ({ data, shape: [data.length] });
+
+/** Input of a backward graph: the vectors that a derivative is projected on. */
+export const projectionsOf = (name: string): string => `projections ${name}`;
 
 /** The graph that pulls cotangents (targets, …) back through a piece: derivatives by `x` and by hooks, where any exist. */
 export function backwardGraph(
@@ -177,23 +208,45 @@ export function backwardGraph(
       ...hookPoints,
       ...[...preEdit].map(([n, v]) => [preEditOf(n), v] as const),
     ]);
-    const cotangents = new Map(
-      graph.from.map((name) => {
-        const at = points.get(name)!;
-        return [at, input(cotangentOf(name), ["targets", ...at.shape])];
-      }),
-    );
+    const cotangents = new Map<Node, Node>();
+    for (const name of graph.from) {
+      const at = points.get(name)!;
+      const arriving = input(cotangentOf(name), ["targets", ...at.shape]);
+      // One value may have several names.
+      const other = cotangents.get(at);
+      cotangents.set(at, other ? ops.add(other, arriving, arriving.shape) : arriving);
+    }
     const by = ["x", ...graph.wrt];
     const wrt = by.map((name) => (name === "x" ? x : hookPoints.get(name)!));
     const frozen = new Set(graph.frozen.map((name) => hookPoints.get(name)!));
-    const derivatives = pullback(cotangents, wrt, { targets: true, frozen });
+    const biases = graph.biases ? sorted(cotangents.keys()).filter(isBias) : [];
+    const options = { targets: true, frozen, constantGates: graph.constantGates };
+    const derivatives = pullback(cotangents, [...wrt, ...biases], options);
     const outputs: Record<string, Node> = {};
-    derivatives.forEach((d, i) => {
-      if (d) outputs[derivativeBy(by[i])] = d;
+    by.forEach((name, i) => {
+      const d = derivatives[i];
+      if (d) outputs[derivativeBy(name)] = graph.projected?.includes(name) ? projected(name, d) : d;
     });
+    const parts = biases.flatMap((b, i) => {
+      const d = derivatives[wrt.length + i];
+      return d ? [ops.sum(ops.mul(d, b), [-1])] : [];
+    });
+    if (parts.length > 0) outputs[BIASES] = parts.reduce((a, b) => ops.add(a, b));
     return outputs;
   };
   return { key: `back ${id} ${JSON.stringify(graph)}`, build, prepack: false };
+}
+
+/** A weight (width) that is added: of a norm or a projection. */
+const isBias = (n: Node): boolean => n.op === "Weight" && n.shape.length === 1 && nameOf(n).endsWith("bias");
+
+/** (targets, batch, time, width) → (batch, time, targets, K). */
+function projected(name: string, d: Node): Node {
+  const [, batch, time, width] = d.shape;
+  return ops.matmul(
+    ops.transpose(d, [1, 2, 0, 3]),
+    input(projectionsOf(name), [batch, time, width, "vectors"]),
+  );
 }
 
 export function nothingDepends(name: string): ModalscopeError {

@@ -16,7 +16,7 @@ import {
   visionRows,
 } from "../vision/index.js";
 import { vjpStream } from "./block.js";
-import { type BackwardContext, vjpPiece } from "./piece.js";
+import { type BackwardContext, biasesOf, vjpPiece } from "./piece.js";
 
 /** Point where features enter the language model: at the image tokens, or after a block. */
 export type InjectionPoint = "hook_embed" | number;
@@ -115,8 +115,10 @@ async function vjpRows(back: BackwardContext, id: VisionPieceId, feeds: Feeds, g
     found.push(part.gradients);
     await nextTurn();
   }
-  for (const name of found[0].names)
-    back.gradients.set(name, concatTime(found.map((part) => part.get(name))));
+  for (const name of found[0].names) {
+    const each = found.map((part) => part.get(name));
+    back.gradients.set(name, name === biasesOf(id) ? each.reduce(addTensors) : concatTime(each));
+  }
   return concatTime(parts);
 }
 

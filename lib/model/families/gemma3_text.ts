@@ -70,7 +70,7 @@ export const gemma3Text: Family<Gemma3Config> = {
   head(config, ctx, x) {
     const logits = linear(norm(config, ctx, "ln_final", x), headWeight(config, ctx));
     const cap = config.final_logit_softcapping;
-    return cap === null ? logits : mul(tanh(div(logits, cap)), cap);
+    return cap === null || ctx.uncapped ? logits : mul(tanh(div(logits, cap)), cap);
   },
 };
 

@@ -22,6 +22,8 @@ export interface GraphVariant {
   readonly fused?: boolean;
   /** Of the tower: rotated queries, keys and values are inputs, as `precomputed.<name>`: there are more keys than queries. */
   readonly precomputed?: boolean;
+  /** Of the head: logits before a soft cap. */
+  readonly uncapped?: boolean;
   /** Leaves out the keys and values of earlier positions. */
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
@@ -96,6 +98,7 @@ export function buildPiece(
     },
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
+    uncapped: variant.uncapped,
     mixture(stream, x, weights, experts) {
       if (variant.dense) {
         const out = ctx.hook(MLP_OUT, denseMixture(ctx, x, weights, experts));

@@ -13,6 +13,8 @@ export interface PullbackOptions {
    * Everything returned then has that axis too.
    */
   readonly targets?: boolean;
+  /** Activation functions x · gate(x) are taken with their gates as constants: GELU, SiLU and quick GELU, beside ReLU. */
+  readonly constantGates?: boolean;
 }
 
 /**
@@ -44,7 +46,7 @@ export function pullback(
   for (const n of [...order].reverse()) {
     const g = total.get(n);
     if (!g || options.frozen?.has(n) || !n.inputs.some((i) => live.has(i))) continue;
-    const rule = own(rules, n.op);
+    const rule = (options.constantGates && own(constantGates, n.op)) || own(rules, n.op);
     if (!rule) throw new TypeError(`The operation ${n.op} has no derivative.`);
     n.inputs.forEach((operand, i) => {
       if (!live.has(operand)) return;
@@ -80,18 +82,33 @@ function swapped(x: Node): Node {
   return ops.transpose(x, permutation);
 }
 
+/** GELU(x) / x, of its exact or of its tanh form. */
+function geluGate(x: Node, tanh: boolean): Node {
+  return mul(add(tanh ? geluTanh(x) : ops.erf(mul(x, Math.SQRT1_2)), 1), 0.5);
+}
+
+function geluTanh(x: Node): Node {
+  return ops.tanh(mul(mul(add(mul(mul(x, x), 0.044715), 1), x), Math.sqrt(2 / Math.PI)));
+}
+
 /** GELU's derivative, of its exact or of its tanh form. */
 function geluSlope(x: Node, tanh: boolean): Node {
   const square = mul(x, x);
   if (!tanh) {
-    const share = mul(add(ops.erf(mul(x, Math.SQRT1_2)), 1), 0.5);
-    return add(share, mul(x, mul(ops.exp(mul(square, -0.5)), 1 / Math.sqrt(2 * Math.PI))));
+    const density = mul(ops.exp(mul(square, -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return add(geluGate(x, tanh), mul(x, density));
   }
   const c = Math.sqrt(2 / Math.PI);
-  const t = ops.tanh(mul(mul(add(mul(square, 0.044715), 1), x), c));
+  const t = geluTanh(x);
   const inner = mul(add(mul(square, 3 * 0.044715), 1), c / 2);
   return add(mul(add(t, 1), 0.5), mul(mul(x, sub(1, mul(t, t))), inner));
 }
+
+/** Rules of activation functions whose gates are constants. SiLU and quick GELU are x · Sigmoid. */
+const constantGates: Record<string, Rule> = {
+  Gelu: (n, g) => mul(g, geluGate(n.inputs[0], n.attributes.approximate === "tanh")),
+  Sigmoid: () => undefined,
+};
 
 const rules: Record<string, Rule> = {
   Add: (n, g, i, lead) => unbroadcast(g, n.inputs[i].shape, lead),

@@ -25,7 +25,7 @@ export function frozenHooks(
   { hooks }: Engine,
   given: readonly (string | RegExp | FrozenHook)[],
   counted: (hook: Hook) => Pass,
-): Omit<Required<BackwardHooks>, "wrt"> {
+): Required<Pick<BackwardHooks, "frozen" | "frozenValues">> {
   const values = new Map<string, Tensor>();
   const frozen = given.flatMap((one) => {
     if (typeof one === "string" || one instanceof RegExp) return matchHooks(hooks, one);

@@ -111,7 +111,7 @@ function prepareGradients(
   batch: Batch,
   metrics: readonly Metric[],
   options: GradientOptions,
-): { prepared: PreparedRun; request: RunOptions; hooks: Required<BackwardHooks> } {
+): { prepared: PreparedRun; request: RunOptions; hooks: BackwardHooks } {
   const { signal, skipLayers } = options;
   const runs = reaches(runRange(engine, batch, { skipLayers }));
   const wrt = options.wrt.flatMap((pattern) => matchRunning(engine.hooks, pattern, runs));

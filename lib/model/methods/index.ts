@@ -22,6 +22,7 @@ export {
   silenceExperts,
 } from "./experts.js";
 export { type AttentionFlow, attentionFlow, type FlowOptions } from "./flow.js";
+export { type FreezeOptions, type FrozenRun, freeze } from "./freeze.js";
 export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
 export { type AttentionRoute, type RouteEnds, routeEnds, type TokenGroup } from "./groups.js";
 export {
@@ -57,6 +58,14 @@ export {
 } from "./patching.js";
 export { type PooledOptions, type PooledStates, pooledStates } from "./pooled.js";
 export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
+export {
+  logitTargets,
+  type Pulled,
+  type PullOptions,
+  type PullPoint,
+  type PullTarget,
+  pullBack,
+} from "./pull-back.js";
 export {
   type Grid,
   type GridPoint,

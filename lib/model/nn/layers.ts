@@ -15,6 +15,8 @@ export interface ModuleContext {
   mixture(stream: Node, x: Node, weights: Node, experts: Experts): Node;
   /** Attention in one operation, where every query attends to every key: scores and pattern are not hooks then. */
   readonly fused?: boolean;
+  /** Logits before a soft cap. */
+  readonly uncapped?: boolean;
 }
 
 /** Inputs of a block: the residual stream, rotary angles, mask, and keys and values of earlier positions. */

@@ -1,0 +1,459 @@
+/**
+ * Cotangents of many targets, pulled back through a frozen run in one sweep from the head down to the image's pixels:
+ *
+ *     rows that start at a piece join those that come from above
+ *     rows are sorted by column: a causal block needs no columns after a row's own
+ *     each piece pulls all rows, some at once; cotangents at the asked hooks are handed over and dropped
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { ModalscopeError } from "../../errors.js";
+import {
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  list,
+  type OptionChecks,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
+import type { TaskOptions } from "../../progress.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
+import {
+  BIASES,
+  backwardContext,
+  backwardGraph,
+  biasesOf,
+  type HeldRun,
+  type InjectionPoint,
+  isAfterGraph,
+  isHeld,
+  vjpHeld,
+  vjpVision,
+} from "../backward/index.js";
+import {
+  backwardBytes,
+  checkMemory,
+  ELEMENT_BYTES,
+  type Engine,
+  floats,
+  runSession,
+} from "../engine/index.js";
+import { HEAD, type PieceId } from "../families/index.js";
+import { NORMALIZED, pickColumns } from "../forward/index.js";
+import { cotangentOf, derivativeBy, frozenInput } from "../graph/index.js";
+import { axesOf, type Hook, isVisual, matchHooks } from "../hooks/index.js";
+import type { Model } from "../model.js";
+import type { FrozenRun } from "./freeze.js";
+
+/** A vector to pull back: the row of targets that reads `vector · hook` at a column. */
+export interface PullTarget {
+  readonly hook: string;
+  readonly column: number;
+  /** Of the hook's width; heads follow each other. */
+  readonly vector: ArrayLike<number>;
+}
+
+/** A hook whose cotangents are handed over. */
+export interface PullPoint {
+  readonly hook: string;
+  /** (time, K, width): hands over the products with K vectors at each position in place of the cotangents. */
+  readonly vectors?: Tensor;
+}
+
+/** The cotangents of some rows at a hook. Columns that are left out at the end are zero. */
+export interface Pulled {
+  /** A hook, or the biases of a piece: `biases of 3`, `biases of vision.blocks.0`. */
+  readonly hook: string;
+  /** Numbers of the rows: targets in the order in which they were given. */
+  readonly rows: readonly number[];
+  /** (rows, time, …); (time, rows, K) of a point with vectors; (rows) of biases; (rows, images, …) in the tower. */
+  readonly values: Tensor;
+}
+
+export interface PullOptions extends TaskOptions {
+  /** Rows to pull back; those that start nearer to the head come first. */
+  readonly targets: readonly PullTarget[];
+  /** Further rows that start inside a block, asked for when all that lies above it has been handed over. */
+  readonly join?: (layer: number) => readonly PullTarget[];
+  readonly at: readonly PullPoint[];
+  /** Receives cotangents as they come; nothing of them is kept. */
+  readonly take: (pulled: Pulled) => void;
+  /** Also hands over what each piece's own biases contribute: Σ g · b. */
+  readonly biases?: boolean;
+  /** Rows in one call (default 64). */
+  readonly atOnce?: number;
+  /** Most rows that there will be, for the estimate of memory (default: those of `targets`). */
+  readonly most?: number;
+}
+
+const PULL_OPTIONS: OptionChecks<PullOptions> = {
+  ...TASK_OPTIONS,
+  targets: required(list, "a list of targets"),
+  join: callback,
+  at: required(list, "a list of hooks"),
+  take: required(callback, "a function"),
+  biases: flag,
+  atOnce: integer(1),
+  most: integer(0),
+};
+
+/** One target on its way down. */
+interface Row {
+  readonly id: number;
+  /** Columns of `g` from the first on; those after are zero. */
+  readonly time: number;
+  /** (time, hidden_size), the cotangent of the stream; undefined before the row has started. */
+  readonly g?: Float32Array;
+  /** Where it starts, until then. */
+  readonly start?: PullTarget;
+}
+
+/**
+ * Pulls vectors back through a frozen run, all in one sweep: each block is loaded once.
+ * The row of a target holds its derivatives with everything frozen: its product with a vector that a source writes is
+ * the source's direct effect on the target.
+ * @throws ModalscopeError for an unknown hook or column, a vector of another length, images where there are none, or
+ * more rows than the memory holds
+ */
+export async function pullBack(model: Model, run: FrozenRun, options: PullOptions): Promise<void> {
+  checkOptions("pullBack", options, PULL_OPTIONS);
+  const pull = new Pull(model, run, options);
+  await pull.run();
+}
+
+/**
+ * Directions of logits as targets: the vector that `ln_final.hook_normalized` is read with at the last token, from a
+ * cotangent over the vocabulary, before a soft cap.
+ * @param cotangents (n, vocab_size), such as one token's 1 with the mean taken away
+ * @returns the targets, and what the head's biases add to each
+ */
+export async function logitTargets(
+  { held, batch }: FrozenRun,
+  cotangents: Tensor,
+): Promise<{ targets: PullTarget[]; constants: Float32Array }> {
+  const { engine, values } = held;
+  const [n, vocabulary] = cotangents.shape;
+  const column = batch.last[0];
+  const request = backwardGraph(engine, HEAD, {
+    wrt: [NORMALIZED],
+    frozen: [],
+    from: ["out"],
+    variant: { frozen: [NORMALIZED], uncapped: true },
+    biases: true,
+  });
+  const feeds = {
+    [frozenInput(NORMALIZED)]: pickColumns(values.get(NORMALIZED)!, [[column]]),
+    [cotangentOf("out")]: { data: cotangents.data, shape: [n, 1, 1, vocabulary] },
+  };
+  const d = derivativeBy(NORMALIZED);
+  const found = await engine.pool.use(request, (session) =>
+    runSession(
+      engine,
+      session,
+      feeds,
+      [d, BIASES].filter((name) => session.outputNames.includes(name)),
+    ),
+  );
+  const width = engine.config.hidden_size;
+  const targets = Array.from({ length: n }, (_, i) => ({
+    hook: NORMALIZED,
+    column,
+    vector: found[d].data.slice(i * width, (i + 1) * width),
+  }));
+  return { targets, constants: found[BIASES]?.data ?? floats(engine, n) };
+}
+
+class Pull {
+  private readonly engine: Engine;
+  private readonly held: HeldRun;
+  private readonly points: readonly { readonly hook: Hook; readonly vectors?: Tensor }[];
+  /** By column, how many columns a row that starts there needs. */
+  private readonly reach: readonly number[];
+  private rows: Row[] = [];
+  private waiting: Row[];
+  private count = 0;
+  /** Cotangents (time, hidden_size) of visual features added after a block, by row. */
+  private readonly injected = new Map<InjectionPoint, Map<number, Float32Array>>();
+
+  constructor(
+    model: Model,
+    private readonly frozen: FrozenRun,
+    private readonly options: PullOptions,
+  ) {
+    this.engine = model.engine;
+    this.held = frozen.held;
+    this.points = options.at.flatMap(({ hook, vectors }) =>
+      matchHooks(this.engine.hooks, hook).map((found) => ({
+        hook: found,
+        vectors: vectors && columnsLast(vectors),
+      })),
+    );
+    if (this.points.some(({ hook }) => isVisual(hook)) && !frozen.batch.images) {
+      throw new ModalscopeError(
+        "Cotangents are asked for in the vision tower.",
+        "The prompt has no image.",
+        "Give a prompt with an image, or leave the hooks of the tower and the projector out.",
+      );
+    }
+    this.reach = reachOfColumns(this.held, frozen.batch.seqLength);
+    this.waiting = options.targets.map((target) => this.rowOf(target));
+    this.checkMemory();
+  }
+
+  async run(): Promise<void> {
+    const { signal, onProgress, join } = this.options;
+    const layers = this.engine.config.num_hidden_layers;
+    await this.piece(HEAD, `blocks.${layers - 1}.hook_resid_post`);
+    for (let l = layers - 1; l >= 0; l--) {
+      signal?.throwIfAborted();
+      onProgress?.(layers - 1 - l, layers, `block ${l}`);
+      this.stream(`blocks.${l}.hook_resid_post`);
+      this.stream(`blocks.${l}.hook_deepstack`);
+      this.keepInjected(l);
+      for (const target of join?.(l) ?? []) this.waiting.push(this.rowOf(target));
+      await this.piece(l, `blocks.${l}.hook_resid_pre`);
+    }
+    this.stream("hook_pos_embed");
+    this.stream("hook_embed");
+    this.keepInjected("hook_embed");
+    if (this.points.some(({ hook }) => isVisual(hook))) await this.vision();
+    onProgress?.(layers, layers, "blocks");
+  }
+
+  private rowOf(start: PullTarget): Row {
+    const { hooks } = this.engine;
+    const [hook] = matchHooks(hooks, start.hook);
+    const { seqLength } = this.frozen.batch;
+    const width = sizeOf(hook.shape.slice(2).map(Number));
+    if (isVisual(hook) || axesOf(hook).time !== 1 || Number.isNaN(width)) {
+      throw new ModalscopeError(
+        `"${start.hook}" cannot be pulled back from.`,
+        "It has no vector at each token.",
+      );
+    }
+    if (!(Number.isInteger(start.column) && start.column >= 0 && start.column < seqLength)) {
+      throw new ModalscopeError(`There is no column ${start.column}.`, `The prompt has ${seqLength}.`);
+    }
+    if (start.vector.length !== width) {
+      throw new ModalscopeError(
+        `A vector for "${start.hook}" has ${start.vector.length} elements.`,
+        `The hook has ${width} at each token.`,
+      );
+    }
+    return { id: this.count++, time: this.reach[start.column], start: { ...start, hook: hook.name } };
+  }
+
+  private checkMemory(): void {
+    const { targets, atOnce = 64, most = targets.length } = this.options;
+    const { engine, held } = this;
+    const { seqLength } = held.pass;
+    const row = seqLength * engine.config.hidden_size * ELEMENT_BYTES[engine.float];
+    checkMemory(engine, {
+      [`cotangents of ${most} rows`]: Math.max(most, targets.length) * row,
+      "values inside a block": backwardBytes(engine, held.pass, Math.min(atOnce, Math.max(1, most))),
+    });
+  }
+
+  /** Rows that start at a hook of the stream join, and the cotangents there are handed over. */
+  private stream(name: string): void {
+    const hook = this.engine.hooks.find((h) => h.name === name);
+    if (!hook) return;
+    const width = this.engine.config.hidden_size;
+    for (const row of this.startingAt((h) => h === name)) {
+      const g = floats(this.engine, row.time * width);
+      g.set(row.start!.vector, row.start!.column * width);
+      this.rows.push({ id: row.id, time: row.time, g });
+    }
+    if (!this.points.some((p) => p.hook === hook)) return;
+    for (const chunk of this.chunks(this.rows)) this.handOverStream(hook, chunk, this.gather(chunk));
+  }
+
+  /** Takes the waiting rows that start at hooks of which `at` is true. */
+  private startingAt(at: (hook: string) => boolean): Row[] {
+    const found = this.waiting.filter((row) => at(row.start!.hook));
+    this.waiting = this.waiting.filter((row) => !found.includes(row));
+    return found;
+  }
+
+  /** Pulls all rows through a piece. */
+  private async piece(id: PieceId, before: string): Promise<void> {
+    const { engine } = this;
+    const own = engine.hooks.filter((h) => h.piece === id);
+    const inside = new Map(own.filter((h) => h.inside).map((h) => [h.name, h]));
+    const all = [...this.rows, ...this.startingAt((hook) => inside.has(hook))];
+    this.rows = [];
+    for (const chunk of this.chunks(all)) {
+      this.options.signal?.throwIfAborted();
+      for (const hook of own) {
+        if (isAfterGraph(hook) && this.points.some((p) => p.hook === hook)) {
+          const arrived = chunk.filter((row) => row.g);
+          if (arrived.length > 0) this.handOverStream(hook, arrived, this.gather(arrived));
+        }
+      }
+      await this.pullChunk(id, chunk, inside);
+      await nextTurn();
+    }
+    if (id !== HEAD) this.stream(before);
+  }
+
+  private async pullChunk(
+    id: PieceId,
+    chunk: readonly Row[],
+    inside: ReadonlyMap<string, Hook>,
+  ): Promise<void> {
+    const { engine, held } = this;
+    const time = chunk[chunk.length - 1].time;
+    const arriving: Record<string, Tensor> = {};
+    if (chunk.some((row) => row.g)) arriving.out = this.gather(chunk);
+    for (const hook of new Set(chunk.flatMap((row) => row.start?.hook ?? []))) {
+      const found = inside.get(hook)!;
+      arriving[found.local] = this.startsAt(chunk, found, time);
+    }
+    const points = this.points.filter((p) => inside.get(p.hook.name) === p.hook);
+    const projections = new Map(points.flatMap((p) => (p.vectors ? [[p.hook.name, p.vectors]] : [])));
+    const wrt = points.map((p) => p.hook);
+    const d = await vjpHeld(held, id, { arriving, wrt, projections, biases: this.options.biases ?? false });
+    const rows = chunk.map((row) => row.id);
+    for (const { hook, vectors } of points) {
+      const g = d[hook.local];
+      if (g) this.options.take({ hook: hook.name, rows, values: withoutBatch(g, vectors ? 0 : 1) });
+    }
+    if (d[BIASES]) this.options.take({ hook: biasesOf(id), rows, values: flat(d[BIASES]) });
+    const width = engine.config.hidden_size;
+    const x = d.x?.data ?? floats(engine, chunk.length * time * width);
+    chunk.forEach((row, i) => {
+      const from = i * time * width;
+      this.rows.push({ id: row.id, time: row.time, g: x.subarray(from, from + row.time * width) });
+    });
+  }
+
+  /** Rows below each other, sorted by their columns, some at once. */
+  private chunks(rows: readonly Row[]): Row[][] {
+    const { atOnce = 64 } = this.options;
+    const order = [...rows].sort((a, b) => a.time - b.time);
+    const count = Math.ceil(order.length / atOnce);
+    return Array.from({ length: count }, (_, i) => order.slice(i * atOnce, (i + 1) * atOnce));
+  }
+
+  /** Cotangents of a chunk's stream, (rows, 1, time, hidden_size); zero of rows that start inside the piece. */
+  private gather(chunk: readonly Row[], time = chunk[chunk.length - 1].time): Tensor {
+    const width = this.engine.config.hidden_size;
+    const data = floats(this.engine, chunk.length * time * width);
+    chunk.forEach((row, i) => {
+      if (row.g) data.set(row.g, i * time * width);
+    });
+    return { data, shape: [chunk.length, 1, time, width] };
+  }
+
+  /** The vectors of the rows that start at a hook, each at its column: (rows, 1, time, …). */
+  private startsAt(chunk: readonly Row[], hook: Hook, time: number): Tensor {
+    const rest = hook.shape.slice(2).map(Number);
+    const width = sizeOf(rest);
+    const data = floats(this.engine, chunk.length * time * width);
+    chunk.forEach(({ start }, i) => {
+      if (start?.hook === hook.name) data.set(start.vector, (i * time + start.column) * width);
+    });
+    return { data, shape: [chunk.length, 1, time, ...rest] };
+  }
+
+  private handOverStream(hook: Hook, chunk: readonly Row[], g: Tensor): void {
+    const rows = chunk.map((row) => row.id);
+    for (const point of this.points) {
+      if (point.hook !== hook) continue;
+      const values = point.vectors ? projectStream(g, point.vectors) : withoutBatch(g, 1);
+      this.options.take({ hook: hook.name, rows, values });
+    }
+  }
+
+  /** Keeps the cotangents where visual features are added, for the tower. */
+  private keepInjected(at: InjectionPoint): void {
+    const { vision_config } = this.engine.config;
+    if (!vision_config || !this.points.some(({ hook }) => isVisual(hook))) return;
+    if (!vision_config.readouts.some(({ toLayer }) => (toLayer ?? "hook_embed") === at)) return;
+    this.injected.set(at, new Map(this.rows.map((row) => [row.id, row.g!])));
+  }
+
+  /** On through the projector and the tower, whose activation functions keep their gates. */
+  private async vision(): Promise<void> {
+    const { engine, held, frozen, options } = this;
+    const wrt = this.points.map((p) => p.hook).filter(isVisual);
+    const constant = engine.hooks.filter((h) => isVisual(h) && isHeld(h));
+    for (const chunk of this.chunks(this.rows)) {
+      const context = { engine, plan: new Map(), signal: options.signal };
+      const back = backwardContext(context, held.pass, {
+        wrt,
+        frozen: constant,
+        constantGates: true,
+        biases: options.biases,
+      });
+      const arriving = new Map(
+        [...this.injected].map(([at, byRow]) => {
+          const rows = chunk.map((row) => ({ ...row, g: byRow.get(row.id) }));
+          return [at, this.gather(rows, held.pass.seqLength)] as const;
+        }),
+      );
+      await vjpVision(back, frozen.batch.images!, arriving);
+      const rows = chunk.map((row) => row.id);
+      for (const hook of back.gradients.names) options.take({ hook, rows, values: back.gradients.get(hook) });
+    }
+  }
+}
+
+/** For each column, the number of columns from the first on outside which its cotangents stay zero. */
+function reachOfColumns({ values }: HeldRun, time: number): number[] {
+  const closed = new Array<boolean>(time + 1).fill(true);
+  for (const [name, { data, shape }] of values) {
+    if (!name.endsWith("attn.hook_pattern")) continue;
+    for (let row = 0; row < sizeOf(shape.slice(0, -1)); row++) {
+      const query = row % time;
+      for (let key = time - 1; key > query; key--) {
+        if (data[row * time + key] === 0) continue;
+        closed.fill(false, query + 1, key + 1);
+        break;
+      }
+    }
+  }
+  return Array.from({ length: time }, (_, column) => {
+    let n = column + 1;
+    while (!closed[n]) n++;
+    return n;
+  });
+}
+
+/** (time, K, width) → (1, time, width, K). */
+function columnsLast({ data, shape: [time, count, width] }: Tensor): Tensor {
+  const out = new (data.constructor as new (n: number) => Float32Array)(data.length);
+  for (let t = 0; t < time; t++) {
+    for (let k = 0; k < count; k++) {
+      for (let j = 0; j < width; j++) out[(t * width + j) * count + k] = data[(t * count + k) * width + j];
+    }
+  }
+  return { data: out, shape: [1, time, width, count] };
+}
+
+/** (rows, 1, time, width) by (1, time, width, K): (time, rows, K). */
+function projectStream(g: Tensor, vectors: Tensor): Tensor {
+  const [rows, , time, width] = g.shape;
+  const count = vectors.shape[3];
+  const data = new (g.data.constructor as new (n: number) => Float32Array)(time * rows * count);
+  for (let t = 0; t < time; t++) {
+    for (let r = 0; r < rows; r++) {
+      const to = (t * rows + r) * count;
+      for (let j = 0; j < width; j++) {
+        const value = g.data[(r * time + t) * width + j];
+        if (value === 0) continue;
+        const from = (t * width + j) * count;
+        for (let k = 0; k < count; k++) data[to + k] += value * vectors.data[from + k];
+      }
+    }
+  }
+  return { data, shape: [time, rows, count] };
+}
+
+const withoutBatch = ({ data, shape }: Tensor, axis: number): Tensor => ({
+  data,
+  shape: shape.filter((_, i) => i !== axis),
+});
+
+const flat = ({ data }: Tensor): Tensor => ({ data, shape: [data.length] });
