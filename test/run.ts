@@ -37,7 +37,9 @@ if (unknown.length > 0 || chosen.length === 0) {
   process.exitCode = 2;
 } else {
   // Node leaves one core free by default: on two cores the files would run one after the other.
-  const flags = ["--test", `--test-concurrency=${availableParallelism()}`];
+  // A test that hangs says so, and does not hang CI.
+  const limitMs = (slow ? 30 : 10) * 60_000;
+  const flags = ["--test", `--test-concurrency=${availableParallelism()}`, `--test-timeout=${limitMs}`];
   const { status, signal } = spawnSync(
     process.execPath,
     [...flags, ...chosen.map((file) => join(root, file))],

@@ -1,55 +1,10 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { type Notebook, type Parameters, readNotebook } from "../../kernels/runner/index.js";
-import { embeddedModels, initialWeights, saveCheckpoint } from "../../lib/model/index.js";
+import { type Notebook, readNotebook } from "../../kernels/runner/index.js";
 import { joined } from "../../lib/notebook/index.js";
 import { loadStudy } from "../../lib/studies/index.js";
-import { temporaryFolder } from "../kernels/temporary.js";
-import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
-
-const path = shipped("05-knowledge-evolution");
-const fixture = fileURLToPath(new URL("../../../test/fixtures/vision/llava-default", import.meta.url));
-const folder = temporaryFolder();
-
-/** Sizes at which every part of the study runs, in seconds. */
-const small = {
-  captionCount: 6,
-  maxNewTokens: 40,
-  answerCount: 8,
-  perplexities: [4],
-  tsneSteps: 60,
-  nullCount: 4,
-  rowsPerCall: 8,
-  draws: 99,
-};
-
-/** A checkpoint of LLaVA's layout with random weights, deep enough for stages. */
-function untrained(): string {
-  const model = join(folder, "untrained");
-  cpSync(fixture, model, {
-    recursive: true,
-    filter: (file) => !/safetensors|golden|hub|nested/.test(file.slice(fixture.length)),
-  });
-  const config = JSON.parse(readFileSync(join(fixture, "config.json"), "utf8"));
-  const deep = { ...config, text_config: { ...config.text_config, num_hidden_layers: 6 } };
-  saveCheckpoint(model, deep, initialWeights(deep, 1));
-  return model;
-}
-
-function run(name: string, parameters: Parameters): Promise<Notebook> {
-  return executed(path, join(folder, `${name}.ipynb`), { ...small, ...parameters });
-}
-
-/** Decoding is greedy, and one pass over a text must give what decoding gave. */
-function checkInstruments(notebook: Notebook): void {
-  const [, first, all] = shown(notebook, "exit-run").match(/Rank 1 at the last state: (\d+) of (\d+)/)!;
-  assert.equal(first, all);
-  const drift = Number(shown(notebook, "priors-run").match(/states to (\S+) of their/)![1]);
-  assert.ok(drift < 1e-5, `drift ${drift}`);
-}
+import { checkFigures, itIsTidy, shown } from "./executed.js";
+import { checkInstruments, path, run, small, untrained } from "./knowledge-evolution.js";
 
 describe("notebook 05-knowledge-evolution", () => {
   const notebook = readNotebook(path);
@@ -93,17 +48,5 @@ describe("notebook 05-knowledge-evolution", () => {
         "paths-run": 1,
       });
     });
-  });
-
-  const trained = "tiny-llava-1.5";
-  it("finds entities, hallucinations and a planted mutation on the trained checkpoint", {
-    skip: embeddedModels().includes(trained) ? false : `${trained} is not there`,
-  }, async () => {
-    const done = await run("trained", { model: trained, captionCount: 16, nullCount: 16 });
-    checkInstruments(done);
-    assert.doesNotMatch(shown(done, "verdict-table"), /nothing was hallucinated|no entities/);
-    assert.match(shown(done, "verdict-text"), /planted as built; random weights as built/);
-    assert.match(shown(done, "llm-run"), /language model before visual training/);
-    assert.equal(shown(done, "skips-show").match(/^skip\.[123] {2,}/gm)?.length, 6);
   });
 });

@@ -1,51 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { type Notebook, readNotebook } from "../../kernels/runner/index.js";
-import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/index.js";
 import { loadStudy } from "../../lib/studies/index.js";
-import { type PlantedMechanism, plantedMaths } from "../../lib/tasks/planted/maths.js";
-import { temporaryFolder } from "../kernels/temporary.js";
-import { checkFigures, executed, itIsTidy, shipped, shown } from "./executed.js";
-
-const path = shipped("03-phase3-z");
-const folder = temporaryFolder();
-
-/** Sizes at which every part of the study runs, in seconds. */
-const small = {
-  problemCount: 16,
-  pairCount: 26,
-  maxNewTokens: 4,
-  layers: [3, 4],
-  ks: [13, 5],
-  ardSteps: 30,
-  ardComparisons: 12,
-  nullCount: 8,
-  draws: 199,
-  frame: "bare",
-};
-
-/** Writes a planted checkpoint, or its like with random weights, and the riddles; gives the notebook's parameters. */
-function write(mechanism: PlantedMechanism, random = false): { model: string; data: string } {
-  const made = plantedMaths(mechanism);
-  const model = join(folder, random ? "random" : mechanism);
-  mkdirSync(model, { recursive: true });
-  const weights: Weights = random
-    ? initialWeights({ ...made.config, initializer_range: 0.2 }, 3)
-    : made.weights;
-  saveCheckpoint(model, made.config, weights);
-  writeFileSync(join(model, "tokenizer.json"), JSON.stringify(made.tokenizer));
-  writeFileSync(join(model, "tokenizer_config.json"), JSON.stringify(made.tokenizerConfig));
-  const data = join(folder, "riddles.json");
-  writeFileSync(data, JSON.stringify({ problems: made.problems }));
-  return { model, data };
-}
-
-function run(mechanism: PlantedMechanism, random = false): Promise<Notebook> {
-  const output = join(folder, `${random ? "random" : mechanism}.ipynb`);
-  return executed(path, output, { ...small, ...write(mechanism, random) });
-}
+import { checkFigures, itIsTidy, shown } from "./executed.js";
+import { path, run, small } from "./phase3-z.js";
 
 describe("notebook 03-phase3-z", () => {
   const notebook = readNotebook(path);
@@ -109,20 +67,5 @@ describe("notebook 03-phase3-z", () => {
         "bridge-run": 1,
       });
     });
-  });
-
-  it("finds the document's double dissociation, and no content, where Z is only damaged", async () => {
-    const done = await run("separate");
-    const verdict = shown(done, "verdict-text");
-    assert.match(verdict, /: double dissociation \(document's rule\); no content moved/);
-    assert.match(verdict, /Z carries the content across languages\*: \*\*not supported\*\*/);
-    assert.match(shown(done, "verdict-lists"), /Strong +✓ +Double dissociation/);
-  });
-
-  it("finds nothing in random weights", async () => {
-    const done = await run("shared", true);
-    const verdict = shown(done, "verdict-text");
-    assert.match(verdict, /: (null|reversed) \(document's rule\); no content moved/);
-    assert.match(shown(done, "depth-show"), /Not measured/);
   });
 });

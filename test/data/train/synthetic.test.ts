@@ -5,6 +5,7 @@ import type { Conversation } from "../../../data/train/common/recipe.js";
 import { recipeNamed } from "../../../data/train/recipes.js";
 import { seeded } from "../../../lib/random.js";
 import { syntheticTaskNamed } from "../../../lib/tasks/index.js";
+import { rounds } from "../../rounds.js";
 import { SOLVERS } from "../../tasks/synthetic/solve.js";
 
 const options = { seed: 3, easyVqa: "" };
@@ -31,9 +32,11 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
     it("are conversations about one image: questions, and accounts of what it shows", async () => {
       const stage = recipe.stages(options).find(({ part }) => part === "whole")!;
       const sources = await stage.sources(seeded(5), 1);
-      const rows = sources.flatMap(({ draw }) => Array.from({ length: 20 }, draw)) as Conversation[];
+      const rows = sources.flatMap(({ draw }) =>
+        Array.from({ length: rounds(8, 20) }, draw),
+      ) as Conversation[];
       const talks = rows.filter(([first]) => first.images.length > 0);
-      assert.ok(talks.length > 20);
+      assert.ok(talks.length > rounds(8, 20));
       for (const turns of talks) {
         const [{ dataset, annotation }] = turns;
         const { passage, told } = truthOf(dataset, annotation);
@@ -57,7 +60,9 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
     it("never shows what is held out for the study", async () => {
       for (const stage of recipe.stages(options)) {
         const sources = await stage.sources(seeded(6), 1);
-        const rows = sources.flatMap(({ draw }) => Array.from({ length: 60 }, draw)) as Conversation[];
+        const rows = sources.flatMap(({ draw }) =>
+          Array.from({ length: rounds(8, 60) }, draw),
+        ) as Conversation[];
         for (const [{ dataset, annotation }] of rows) {
           const { counted, count } = annotation as { counted?: string; count?: number };
           if (dataset === "hands" && counted === "fingers") assert.equal(count, 5);
@@ -70,7 +75,7 @@ for (const name of ["tiny-gemma3", "tiny-qwen3-vl-moe"]) {
       const sources = await stage.sources(seeded(7), 1);
       const learnt = new Set(
         sources.flatMap(({ draw }) =>
-          Array.from({ length: 40 }, () => JSON.stringify((draw() as Conversation)[0].annotation)),
+          Array.from({ length: rounds(8, 40) }, () => JSON.stringify((draw() as Conversation)[0].annotation)),
         ),
       );
       for (const { tasks } of await recipe.trials(options))

@@ -142,7 +142,7 @@ describe("an output", () => {
 
 describe("two runs to one output", () => {
   test("the second is refused, and the first goes on", async () => {
-    const slow = writeNotebook(file("slow.ipynb"), ["print begun\nsleep 4000\nprint done"], "stub");
+    const slow = writeNotebook(file("slow.ipynb"), ["print begun\nuntil second-ended\nprint done"], "stub");
     const output = file("shared.ipynb");
     let second: Promise<{ code: number | null; stderr: string }> | undefined;
     const first = await command(["run", slow, output], {
@@ -151,6 +151,7 @@ describe("two runs to one output", () => {
       onStart(child) {
         second = saved(output, '"begun\\n"').then(async () => {
           const result = await command(["run", good, output], { cwd: folder, env });
+          writeFileSync(file("second-ended"), "");
           assert.match(
             result.stderr,
             new RegExp(`Another run is writing to .*It is process ${child.pid}\\.`),

@@ -1,10 +1,10 @@
 /**
  * A stand-in for a Jupyter kernel, which starts quickly and does what its cells say, one thing each line:
  * `print TEXT`, `sleep MS`, `fail TEXT`, `die`, `stuck` (never answers, ignores interrupts), `bundle JSON`,
- * `append FILE TEXT`, `hold MB` (of memory). `name = value` sets a variable, as Python does; `show NAME` prints it,
+ * `append FILE TEXT`, `hold MB` (of memory), `until FILE` (is there). `name = value` sets a variable, as Python does; `show NAME` prints it,
  * `fail-if NAME VALUE` fails when it has this value.
  */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Publisher, Reply, Router } from "zeromq";
 import {
@@ -68,6 +68,7 @@ async function execute(code: string, parent: Header): Promise<Record<string, unk
     else if (word === "fail-if") {
       if (variables.get(rest[0]) === rest[1]) return failure("StubError", argument);
     } else if (word === "append") appendFileSync(rest[0], `${rest[1]}\n`);
+    else if (word === "until") while (!existsSync(argument)) await delay(20);
     else if (word === "hold") held.push(Buffer.alloc(Number(argument) * 1e6, 1));
     else if (word === "print") await publish("stream", { name: "stdout", text: `${argument}\n` }, parent);
     else if (word === "bundle")

@@ -72,5 +72,5 @@ test("history patterns: stars and question marks, in time that does not explode"
     assert.equal(matchesGlob(pattern, text), expected, `${pattern} on ${text}`);
   const begun = performance.now();
   assert.equal(matchesGlob(`${"*a".repeat(50)}b`, "a".repeat(10_000)), false);
-  assert.ok(performance.now() - begun < 2000);
+  assert.ok(performance.now() - begun < 10_000);
 });

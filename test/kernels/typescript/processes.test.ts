@@ -24,7 +24,7 @@ async function gone(pid: number): Promise<void> {
   const waiting = async (): Promise<void> => {
     while (isAlive(pid)) await delay(20);
   };
-  await within(waiting(), `process ${pid} to end`, 10_000);
+  await within(waiting(), `process ${pid} to end`);
 }
 
 test("an interrupt ends what the cell waits for", async () => {
@@ -34,18 +34,18 @@ test("an interrupt ends what the cell waits for", async () => {
       "import { execSync, spawnSync } from 'node:child_process'; import { promisify } from 'node:util'; import cp from 'node:child_process'; const kept = 3;",
     );
     for (const code of [
-      "execSync('sleep 15');",
-      "execSync('sleep 15; sleep 15');",
-      "spawnSync('sleep', ['15']); spawnSync('sleep', ['15']);",
-      "execSync('sh -c \"sleep 15 & wait\"');",
-      "await promisify(cp.exec)('sleep 15');",
+      "execSync('sleep 120');",
+      "execSync('sleep 120; sleep 120');",
+      "spawnSync('sleep', ['120']); spawnSync('sleep', ['120']);",
+      "execSync('sh -c \"sleep 120 & wait\"');",
+      "await promisify(cp.exec)('sleep 120');",
     ]) {
       const begun = performance.now();
       const { outcome } = await cells.run(`console.log('begun');\n${code}`, () =>
         setTimeout(() => cells.session.interrupt(), 100),
       );
       assert.equal(outcome.error?.ename, "KeyboardInterrupt", `${code}: ${JSON.stringify(outcome)}`);
-      assert.ok(performance.now() - begun < 8000, code);
+      assert.ok(performance.now() - begun < 60_000, code);
       assert.equal(await cells.value("kept"), "3");
     }
   } finally {

@@ -208,12 +208,14 @@ describe("an interrupt", () => {
 
   test("waits for a native call to return", async () => {
     const lock = new URL("../../../lib/native-lock.js", import.meta.url).href;
-    await value(`const { lockNative, unlockNative } = await import('${lock}' as string); let native = 0;`);
+    await value(
+      `const { lockNative, unlockNative } = await import('${lock}' as string); let [native, begun] = [0, 0];`,
+    );
     // As native code holds the thread, which onnxruntime's run does.
     await interrupted(
-      "for (;;) { lockNative(); try { const end = Date.now() + 300; while (Date.now() < end); native++ } finally { unlockNative() } }",
+      "for (;;) { lockNative(); try { begun++; const end = Date.now() + 300; while (Date.now() < end); native++ } finally { unlockNative() } }",
     );
-    assert.equal(await value("native"), "1");
+    assert.equal(await value("native > 0 && native === begun"), "true");
   });
 });
 

@@ -7,6 +7,7 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Random, seeded } from "../../../lib/random.js";
+import { rounds } from "../../rounds.js";
 import { type GgufParts, ggufBytes } from "./build-files.js";
 import { fixture, temporaryFolder } from "./fixtures.js";
 
@@ -226,13 +227,13 @@ function subjects(): Subject[] {
   cpSync(fixture("hf-bf16"), single, { recursive: true });
   writeFileSync(join(single, "model.safetensors"), readFileSync(fixture("dtypes.safetensors")));
   return [
-    { name: "GGUF", path: gguf, file: gguf, count: 5500, opening: 0.05 },
+    { name: "GGUF", path: gguf, file: gguf, count: rounds(1100, 5500), opening: 0.05 },
     {
       name: "safetensors",
       path: single,
       file: join(single, "model.safetensors"),
       text: "safetensors",
-      count: 4000,
+      count: rounds(800, 4000),
       opening: 0.02,
     },
     {
@@ -240,7 +241,7 @@ function subjects(): Subject[] {
       path: sharded,
       file: join(sharded, "model-00002-of-00002.safetensors"),
       text: "safetensors",
-      count: 500,
+      count: rounds(100, 500),
       opening: 0.01,
     },
     {
@@ -248,7 +249,7 @@ function subjects(): Subject[] {
       path: sharded,
       file: join(sharded, "model.safetensors.index.json"),
       text: "json",
-      count: 500,
+      count: rounds(100, 500),
       opening: 0.01,
     },
     {
@@ -256,7 +257,7 @@ function subjects(): Subject[] {
       path: sharded,
       file: join(sharded, "config.json"),
       text: "json",
-      count: 500,
+      count: rounds(100, 500),
       opening: 0.05,
     },
   ];

@@ -20,6 +20,7 @@ import { view } from "../../../lib/plot/show/content.js";
 import { bundleOf } from "../../../lib/plot/show/show.js";
 import { table, tableHtml } from "../../../lib/plot/show/table.js";
 import { type Random, seeded } from "../../../lib/random.js";
+import { rounds } from "../../rounds.js";
 
 const code = (source: string, outputs: object[] = [], more: object = {}) => ({
   cell_type: "code",
@@ -393,7 +394,7 @@ test("one odd cell or output takes no other with it: the reason stands in its pl
 });
 
 test("mutants of a notebook each give a page", () => {
-  const rounds = Number(process.env.MODALSCOPE_ROUNDS ?? 20);
+  const count = rounds(20, 200);
   const random = seeded(13);
   const odd: unknown[] = [
     null,
@@ -411,7 +412,7 @@ test("mutants of a notebook each give a page", () => {
     1e308,
     [[[]]],
   ];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < count; round++) {
     const mutant = JSON.parse(random.uniform() < 0.5 ? first : second) as Record<string, unknown>;
     for (let i = 0; i < 1 + 3 * random.uniform(); i++) mutate(mutant, random, odd);
     let json = JSON.stringify(mutant);

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { runNotebook } from "../../../../kernels/runner/index.js";
 import { joined } from "../../../../lib/notebook/index.js";
+import { rounds } from "../../../rounds.js";
 import { temporaryFolder } from "../../temporary.js";
 import { command, load, writeNotebook } from "../support.js";
 
 const folder = temporaryFolder();
 /** 100 kB each; 20,000 make the 2 GB that no string holds. */
-const prints = Number(process.env.MODALSCOPE_ROUNDS ?? 50);
+const prints = rounds(50, 20_000);
 
 function writeText(path: string, text: string): string {
   writeFileSync(path, text);

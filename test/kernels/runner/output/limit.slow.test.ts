@@ -1,0 +1,1 @@
+import "./limit.test.js";

@@ -1,0 +1,1 @@
+import "./mutation.test.js";

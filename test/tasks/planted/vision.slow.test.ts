@@ -1,0 +1,1 @@
+import "./vision.test.js";
