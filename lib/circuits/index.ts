@@ -2,6 +2,17 @@
  * Circuits: transcoders that take MLPs apart into features.
  * @packageDocumentation
  */
+export { activationAt, encodeFeatures, type FeatureRun, type TokenPlace } from "./encode-run.js";
+export { type FeatureEdit, type FeaturePatch, featureEdits, patchedFeatures } from "./interventions.js";
+export { type LayerQuality, transcoderQuality } from "./training/evaluate.js";
+export type { TranscoderSpec } from "./training/graph.js";
+export {
+  type Activations,
+  type TranscoderBatch,
+  TranscoderTrainer,
+  type TranscoderTrainerOptions,
+} from "./training/trainer.js";
+export { initialTranscoderWeights, type SetNames, transcodersFrom, varianceOf } from "./training/weights.js";
 export { checkTranscoders } from "./transcoders/check.js";
 export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read.js";
 export { type Encoded, reconstruct } from "./transcoders/reconstruct.js";

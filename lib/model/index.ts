@@ -19,7 +19,16 @@ export {
   type WeightInfo,
   writeSafetensors,
 } from "./checkpoint/index.js";
-export { type Edit, type Edits, type EditValue, edit, type Knockout, type Placement } from "./edits/index.js";
+export {
+  type Edit,
+  type Edits,
+  type EditValue,
+  edit,
+  type FeatureChange,
+  type FeatureSource,
+  type Knockout,
+  type Placement,
+} from "./edits/index.js";
 export { anonymousBytes } from "./engine/index.js";
 export type { TextConfig } from "./families/index.js";
 export type { Generated, GenerateOptions, RunOptions, RunResult } from "./forward/index.js";

@@ -36,7 +36,8 @@ async function drawBucket(stage: Stage, random: Random, progress: number): Promi
   return random.shuffle(batches);
 }
 
-function pick(sources: readonly Source[], random: Random): Source {
+/** One source, by their shares. */
+export function pick(sources: readonly Source[], random: Random): Source {
   let left = random.uniform() * sources.reduce((sum, { share }) => sum + share, 0);
   for (const source of sources) {
     left -= source.share;

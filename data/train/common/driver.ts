@@ -170,7 +170,7 @@ async function runStage(
 }
 
 /** A save that fails on the way stops nothing: the one of before stays, and the next may succeed. */
-function saveOrReport(work: string, plan: Plan, state: TrainingState): void {
+export function saveOrReport(work: string, plan: Plan, state: TrainingState): void {
   try {
     saveState(work, plan, state);
   } catch (error) {
@@ -179,7 +179,8 @@ function saveOrReport(work: string, plan: Plan, state: TrainingState): void {
   }
 }
 
-function rateAt(step: number, steps: number, largest: number): number {
+/** Learning rate at a step: it warms up, then falls along a cosine. */
+export function rateAt(step: number, steps: number, largest: number): number {
   const warmUp = Math.min(WARM_UP, steps / 10);
   if (step < warmUp) return (largest * (step + 1)) / warmUp;
   const done = (step - warmUp) / Math.max(1, steps - warmUp);

@@ -99,7 +99,10 @@ export function applyEdits(
   return out;
 }
 
-/** Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it is. */
+/**
+ * Calls `take` with each element of scores or a pattern whose key is padding: what an edit must leave as it
+ * is.
+ */
 export function atPaddedKeys(
   hook: Hook,
   { keyMask }: Pass,
@@ -142,7 +145,9 @@ function applyFunction(x: Tensor, hook: Hook, placed: BoundEdit, pass: Pass): Te
 
 /** True for edits that the graph can apply itself, x · scale + shift, without the value. */
 export function isAffine(edits: readonly BoundEdit[]): boolean {
-  return edits.every(({ edit }) => ["fill", "add", "scale", "noise", "blockAttention"].includes(edit.kind));
+  return edits.every(({ edit }) =>
+    ["fill", "add", "scale", "noise", "features", "blockAttention"].includes(edit.kind),
+  );
 }
 
 /** Affine edits of one hook as the inputs x · scale + shift of its graph. */

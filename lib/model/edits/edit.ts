@@ -16,6 +16,7 @@ import {
   type OptionChecks,
   oneOf,
   positions,
+  record,
   required,
   tensorLike,
 } from "../../options.js";
@@ -33,7 +34,9 @@ export interface Placement {
   readonly phase?: "prompt" | "decoding" | "both";
 }
 
-/** A number, or a tensor that broadcasts to the hook's shape: (width), (time, width), (batch, time, width) … */
+/**
+ * A number, or a tensor that broadcasts to the hook's shape: (width), (time, width), (batch, time, width) …
+ */
 export type EditValue = number | Tensor;
 
 /** One change of one hook's value, as data. */
@@ -48,8 +51,43 @@ export type Edit = Placement &
     | ({ readonly kind: "projectOnto" } & Projection)
     | ({ readonly kind: "ablate" } & Projection)
     | { readonly kind: "blockAttention"; readonly to: Positions }
+    | ({ readonly kind: "features" } & Features)
     | { readonly kind: "apply"; readonly change: (x: Tensor) => Tensor }
   );
+
+export type FeaturesEdit = Placement & { readonly kind: "features" } & Features;
+
+/** Features that are changed. */
+interface Features {
+  readonly source: FeatureSource;
+  readonly changes: readonly FeatureChange[];
+}
+
+/** A feature's activation z after the change: one of `set`, `scale` (scale · z) and `add` (z + add). */
+export interface FeatureChange {
+  readonly feature: number;
+  readonly set?: number;
+  readonly scale?: number;
+  readonly add?: number;
+}
+
+/** What reads features from one hook of a block, and what they write: a layer of a transcoder set. */
+export interface FeatureSource {
+  readonly layer: number;
+  readonly features: number;
+  /** Hook that is read, such as `blocks.3.mlp.hook_in`. */
+  readonly hookIn: string;
+  /** Layers that features write to, their own among them. */
+  readonly targets: readonly number[];
+  /** Active features of (tokens, width), as compressed sparse rows. */
+  encode(x: Tensor): Promise<{
+    readonly offsets: Int32Array;
+    readonly ids: Int32Array;
+    readonly values: Float32Array;
+  }>;
+  /** What one unit of each feature adds in `target`: (ids.length, width). */
+  decoderRows(ids: readonly number[], target: number): Tensor;
+}
 
 /** The subspace of a projection, and what is added afterwards. */
 interface Projection {
@@ -82,7 +120,8 @@ export function scale(factor: EditValue, placement: Placement = {}): Edit {
 }
 
 /**
- * x ← its mean over the chosen tokens of the row, in this run. The tokens keep what they share: for the mean over
+ * x ← its mean over the chosen tokens of the row, in this run. The tokens keep what they share: for the
+ * mean over
  * other prompts, which takes that away too, fill with `meanOf`.
  */
 export function mean(placement: Placement = {}): Edit {
@@ -110,7 +149,8 @@ export function ablate(basis: Tensor, options: Placement & Plus = {}): Edit {
 }
 
 /**
- * Attention knockout (Geva et al. 2023), at `attn.hook_attn_scores`: the queries at `from` (default: all) no longer
+ * Attention knockout (Geva et al. 2023), at `attn.hook_attn_scores`: the queries at `from` (default: all)
+ * no longer
  * attend to the keys at `to`.
  */
 export function blockAttention({ from, to, ...placement }: Knockout): Edit {
@@ -119,8 +159,25 @@ export function blockAttention({ from, to, ...placement }: Knockout): Edit {
 }
 
 /**
- * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's whole
- * tensor of the batch, zero at padding, whatever rows, positions and heads the edit is limited to; while tokens are
+ * x ← x + Σ Δz · d at a hook that a transcoder's features write to: Δz is the change of a feature's
+ * activation, d its
+ * decoder row. Activations are those of the pass itself, after the activation function (TopK too).
+ * Derivatives take
+ * Δz as a constant.
+ */
+export function features(
+  source: FeatureSource,
+  changes: readonly FeatureChange[],
+  placement: Placement = {},
+): Edit {
+  return made("edit.features", { kind: "features", source, changes, ...placement });
+}
+
+/**
+ * x ← change(x), the escape hatch: the block runs again with what comes back. `change` is given the hook's
+ * whole
+ * tensor of the batch, zero at padding, whatever rows, positions and heads the edit is limited to; while
+ * tokens are
  * generated, that of the newest column. In a sweep it is called for each point with that point's own batch.
  */
 export function apply(change: (x: Tensor) => Tensor, placement: Placement = {}): Edit {
@@ -172,9 +229,16 @@ function change(edit: Edit): string {
       return `x ← (1−P)x${plus(edit.plus)}, P of rank ${edit.basis.shape[0]}`;
     case "blockAttention":
       return `no attention to ${JSON.stringify(edit.to)}`;
+    case "features":
+      return `x ← x + Σ Δz·d, features ${edit.changes.map(shownChange).join(", ")} of layer ${edit.source.layer}`;
     case "apply":
       return "x ← f(x)";
   }
+}
+
+function shownChange({ feature, set, scale, add }: FeatureChange): string {
+  if (set !== undefined) return `${feature} = ${set}`;
+  return scale === undefined ? `${feature} + ${add}` : `${scale} · ${feature}`;
 }
 
 function shown(value: EditValue): string {
@@ -209,6 +273,23 @@ const value: OptionCheck = (given) =>
   (typeof given === "number" && !Number.isNaN(given)) || tensorLike(given) === undefined
     ? undefined
     : "a number or a tensor { data, shape }";
+const changes: OptionCheck = (given) =>
+  Array.isArray(given) && given.length > 0 && given.every(isFeatureChange)
+    ? undefined
+    : "a list of { feature, set }, { feature, scale } or { feature, add }";
+
+function isFeatureChange(given: unknown): boolean {
+  if (typeof given !== "object" || given === null) return false;
+  const { feature, ...values } = given as Record<string, unknown>;
+  const named = Object.entries(values).filter(([, v]) => v !== undefined);
+  const [[kind, number] = ["", 0]] = named;
+  return (
+    Number.isInteger(feature) &&
+    named.length === 1 &&
+    ["set", "scale", "add"].includes(kind) &&
+    Number.isFinite(number)
+  );
+}
 const basis: OptionCheck = required(tensorLike, "a tensor (k, width)");
 
 /** Fields of each kind of edit, beside where it holds. */
@@ -222,6 +303,10 @@ const FIELDS: Readonly<Record<Edit["kind"], Readonly<Record<string, OptionCheck>
   projectOnto: { basis, plus: value },
   ablate: { basis, plus: value },
   blockAttention: { to: required(positions, "positions of keys") },
+  features: {
+    source: required(record, "a layer of a transcoder set"),
+    changes: required(changes, "changes"),
+  },
   apply: { change: required(callback, "a function from a tensor to a tensor of its shape") },
 };
 

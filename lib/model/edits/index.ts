@@ -8,11 +8,14 @@ export {
   type Edit,
   type Edits,
   type EditValue,
+  type FeatureChange,
+  type FeatureSource,
   fill,
   type Knockout,
   type Placement,
   patch,
 } from "./edit.js";
+export { withFeatureDeltas } from "./features.js";
 export {
   atRows,
   checkPlan,

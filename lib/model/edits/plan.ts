@@ -5,20 +5,23 @@ import type { Pass, Positions } from "../batch/index.js";
 import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
 import { EXPERT_INDICES } from "../nn/index.js";
 import { checkEdit, type Edit, type Edits } from "./edit.js";
+import { checkFeatures, type FeatureMemory } from "./features.js";
 import { type BoundEdit, checkWidth } from "./values.js";
 
 /** Hook name → edits in order. */
 export type Plan = ReadonlyMap<string, readonly BoundEdit[]>;
 
 /** An edit of the batch's own rows. */
-function bound(edit: Edit): BoundEdit {
-  return { edit, valueRowOf: (b) => (!edit.rows || edit.rows.includes(b) ? b : undefined) };
+function bound(edit: Edit, memory: FeatureMemory): BoundEdit {
+  const valueRowOf = (b: number): number | undefined => (!edit.rows || edit.rows.includes(b) ? b : undefined);
+  return { edit, valueRowOf, ...(edit.kind === "features" && { memory }) };
 }
 
 /**
  * Resolves the hook patterns of edits.
  * @param runs whether a hook runs
- * @throws ModalscopeError for an unknown hook, one that does not run, a value or basis that does not fit, heads that
+ * @throws ModalscopeError for an unknown hook, one that does not run, a value or basis that does not fit,
+ *   heads that
  * are not there, or a mask that is not at `attn.hook_attn_scores`
  */
 export function planEdits(
@@ -27,13 +30,14 @@ export function planEdits(
   runs: (hook: Hook) => boolean = () => true,
 ): Map<string, BoundEdit[]> {
   const plan = new Map<string, BoundEdit[]>();
+  const memory: FeatureMemory = new Map();
   for (const [pattern, given] of Object.entries(edits)) {
     for (const hook of matchRunning(hooks, pattern, runs)) {
       const list = plan.get(hook.name) ?? [];
       for (const edit of Array.isArray(given) ? (given as readonly Edit[]) : [given as Edit]) {
         checkEdit(`The hook "${hook.name}"`, edit);
         checkAtHook(hook, edit);
-        list.push(bound(edit));
+        list.push(bound(edit, memory));
       }
       plan.set(hook.name, list);
     }
@@ -92,7 +96,8 @@ export function checkPlan(
 
 /**
  * @param length columns of the batch, with the tokens that follow the prompt
- * @throws ModalscopeError for a column that is not there, padding in a row's own list, or a list that names nothing else
+ * @throws ModalscopeError for a column that is not there, padding in a row's own list, or a list that names
+ *   nothing else
  */
 function checkPositions(
   { name }: Hook,
@@ -146,8 +151,9 @@ function atPadding(hook: string, position: number, where: string): ModalscopeErr
 
 /** A plan whose batch is `size` rows of a larger one, from row `from` on. */
 export function atRows(plan: Plan, from: number, size: number): Plan {
-  const placed = ({ edit, valueRowOf }: BoundEdit): BoundEdit => ({
+  const placed = ({ edit, valueRowOf, memory }: BoundEdit): BoundEdit => ({
     edit,
+    memory,
     rowRange: { from, to: from + size },
     valueRowOf: (b) => (b >= from && b < from + size ? valueRowOf(b - from) : undefined),
   });
@@ -189,10 +195,12 @@ function checkAtHook(hook: Hook, edit: Edit): void {
   }
   const width = hook.shape[hook.shape.length - 1];
   if (typeof width === "number") checkWidth(edit, width);
+  if (edit.kind === "features") checkFeatures(hook, edit);
 }
 
 /**
- * True for a hook whose edits read or change several queries at once, or keys that a part of the queries would not reach;
+ * True for a hook whose edits read or change several queries at once, or keys that a part of the queries
+ * would not reach;
  * or rows, of which a part of the queries may have fewer.
  */
 export function needsAllQueries(hook: Hook, plan: Plan): boolean {
@@ -210,8 +218,9 @@ export function readsOtherRows({ kind }: Edit): boolean {
 
 /** The edits of some hooks, for a part of the batch whose rows begin at `from`. */
 export function planFromRow(plan: Plan, hooks: readonly Hook[], from: number): Plan {
-  const placed = ({ edit, valueRowOf }: BoundEdit): BoundEdit => ({
+  const placed = ({ edit, valueRowOf, memory }: BoundEdit): BoundEdit => ({
     edit,
+    memory,
     valueRowOf: (b) => valueRowOf(b + from),
   });
   return new Map(hooks.flatMap(({ name }) => (plan.has(name) ? [[name, plan.get(name)!.map(placed)]] : [])));

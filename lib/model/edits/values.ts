@@ -3,6 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { Edit, EditValue } from "./edit.js";
+import type { FeatureMemory } from "./features.js";
 
 /** An edit in one pass, whose rows may be those of several batches: which rows it concerns. */
 export interface BoundEdit {
@@ -11,6 +12,10 @@ export interface BoundEdit {
   readonly valueRowOf: (b: number) => number | undefined;
   /** The rows of the pass that make up the edit's batch; all of them unless it says otherwise. */
   readonly rowRange?: { readonly from: number; readonly to: number };
+  /** Of an edit of features: what was changed in this run, by all of its edits. */
+  readonly memory?: FeatureMemory;
+  /** Of an edit of features: what it adds in this pass, in the layout of the hook's tensor. */
+  readonly delta?: Float64Array;
 }
 
 /** One vector of a hook's value: its row, absolute column and head, and where its elements lie. */
@@ -33,7 +38,7 @@ export interface Affine {
 }
 
 /** The affine form of an edit, or undefined where the edit depends on x. */
-export function affineOf({ edit, valueRowOf }: BoundEdit, width: number): Affine | undefined {
+export function affineOf({ edit, valueRowOf, delta }: BoundEdit, width: number): Affine | undefined {
   switch (edit.kind) {
     case "fill":
       return { factor: 0, shift: valueAdder(edit.value, valueRowOf, width) };
@@ -45,6 +50,8 @@ export function affineOf({ edit, valueRowOf }: BoundEdit, width: number): Affine
       };
     case "noise":
       return { factor: 1, shift: noiseAdder(edit.std, edit.seed, valueRowOf, width) };
+    case "features":
+      return { factor: 1, shift: delta && deltaAdder(delta, width) };
     default:
       return undefined;
   }
@@ -193,6 +200,12 @@ function valueAdder(value: EditValue, valueRow: BoundEdit["valueRowOf"], width: 
     const coordinates = [valueRow(cell.row)!, ...cell.lead.slice(1)];
     const start = leadIndex(lead, coordinates, value) * own;
     for (let i = 0; i < width; i++) into[cell.offset + i] += data[start + (own === 1 ? 0 : i)];
+  };
+}
+
+function deltaAdder(delta: Float64Array, width: number): AddCell {
+  return ({ offset }, into) => {
+    for (let i = offset; i < offset + width; i++) into[i] += delta[i];
   };
 }
 

@@ -18,7 +18,8 @@ export function withoutPaddedKeys(g: Tensor, hook: Hook, pass: Pass): Tensor {
 }
 
 /**
- * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them. Nothing passes
+ * The cotangent (targets, …the hook's shape) of a hook's value before its edits, from that after them.
+ * Nothing passes
  * `apply` and `resample`.
  */
 export function vjpEdits(g: Tensor, hook: Hook, edits: readonly BoundEdit[], pass: Pass): Tensor {

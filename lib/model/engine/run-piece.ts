@@ -2,7 +2,7 @@
 import { own } from "../../own.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/index.js";
-import { affineInputs, applyEdits, isAffine, replacementInputs } from "../edits/index.js";
+import { affineInputs, applyEdits, isAffine, replacementInputs, withFeatureDeltas } from "../edits/index.js";
 import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
 import { scaleOf, shiftOf } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
@@ -75,12 +75,14 @@ export async function resolveInnerEdits(
   let variant = base;
   const inputs: Record<string, Tensor> = {};
   for (const hook of touched) {
-    const edits = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "blockAttention");
-    const computed = async (): Promise<Tensor> =>
-      (await runVariant(engine, id, variant, { ...feeds, ...inputs }, [hook.local]))[hook.local];
+    const shape = shapeOf(hook, pass, feeds.x);
+    const read = async (local: string): Promise<Tensor> =>
+      (await runVariant(engine, id, variant, { ...feeds, ...inputs }, [local]))[local];
+    const given = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "blockAttention");
+    const edits = await withFeatureDeltas(given, { hook, shape, pass, read });
     const made = isAffine(edits)
-      ? affineInputs(hook, shapeOf(hook, pass, feeds.x), edits, pass, (n) => floats(engine, n))
-      : replacementInputs(applyEdits(await computed(), hook, edits, pass));
+      ? affineInputs(hook, shape, edits, pass, (n) => floats(engine, n))
+      : replacementInputs(applyEdits(await read(hook.local), hook, edits, pass));
     inputs[scaleOf(hook.local)] = made.scale;
     inputs[shiftOf(hook.local)] = made.shift;
     variant = { ...variant, edited: [...(variant.edited ?? []), hook.local] };

@@ -227,11 +227,11 @@ class Emitter {
       return this.emit("Cast", [positive], { to: this.elementType("float") });
     },
     TopKMask: (n, of) => {
-      const places = this.largestPlaces(of(n.inputs[0]), n.attributes.k as number);
-      const length = this.integers([n.shape[n.shape.length - 1] as number]);
-      const marks = this.emit("OneHot", [places, length, this.integers([0, 1])]);
-      const marked = this.emit("ReduceSum", [marks, this.integers([-2])], { keepdims: 0 });
-      return this.emit("Cast", [marked], { to: this.elementType("float") });
+      const x = of(n.inputs[0]);
+      const places = this.largestPlaces(x, n.attributes.k as number);
+      const spread = (value: number, like: string): string =>
+        this.emit("Expand", [this.float(value), this.emit("Shape", [like])]);
+      return this.emit("ScatterElements", [spread(0, x), places, spread(1, places)], { axis: -1 });
     },
     Linear: (n, of) => {
       const [x, w] = n.inputs;

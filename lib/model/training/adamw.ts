@@ -13,7 +13,7 @@ import {
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { TrainingBatch } from "./feeds.js";
-import type { Trainer, Weights } from "./trainer.js";
+import type { WeightGradients, Weights } from "./trainer.js";
 
 export interface TrainOptions extends TaskOptions {
   /** The step after the last. */
@@ -55,11 +55,16 @@ export function createAdamState(): AdamState {
   return { step: 0, first: new Map(), second: new Map() };
 }
 
+/** A loss with its derivatives: a model's `Trainer`, or that of anything else that has weights. */
+export interface GradientSource<Batch> {
+  gradients(weights: Weights, batch: Batch): Promise<WeightGradients>;
+}
+
 /** Trains with AdamW, changing `weights` in place. */
-export async function train(
-  trainer: Trainer,
+export async function train<Batch = TrainingBatch>(
+  trainer: GradientSource<Batch>,
   weights: Weights,
-  batches: (step: number) => TrainingBatch | Promise<TrainingBatch>,
+  batches: (step: number) => Batch | Promise<Batch>,
   options: TrainOptions,
 ): Promise<void> {
   checkOptions("train", options, TRAIN_OPTIONS);

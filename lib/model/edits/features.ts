@@ -1,0 +1,148 @@
+/**
+ * Edits of a transcoder's features: what is added where they write, from their activations in the same pass.
+ */
+import { ModalscopeError } from "../../errors.js";
+import type { Tensor } from "../../tensor.js";
+import type { Pass } from "../batch/index.js";
+import type { Hook } from "../hooks/index.js";
+import { cellsOf } from "./apply.js";
+import type { FeatureChange, FeaturesEdit } from "./edit.js";
+import type { BoundEdit, Cell } from "./values.js";
+
+/**
+ * What was changed in a run: for the changes of an edit, each token's Δz (changes), by row and column.
+ * Features that
+ * write to several blocks are read in the first, and their change is added in each.
+ */
+export type FeatureMemory = Map<readonly FeatureChange[], Map<string, Float64Array>>;
+
+/** A pass through a block: its hook that is edited, and how values of other hooks in it are found. */
+interface FeatureSite {
+  readonly hook: Hook;
+  readonly shape: readonly number[];
+  readonly pass: Pass;
+  /** The value of a hook of the same block, by its name in it, with the edits so far. */
+  read(local: string): Promise<Tensor>;
+}
+
+/** Edits with what features add, Δz · d, worked out from their activations; other edits stay as they are. */
+export function withFeatureDeltas(edits: readonly BoundEdit[], site: FeatureSite): Promise<BoundEdit[]> {
+  return Promise.all(
+    edits.map(async (placed) =>
+      placed.edit.kind === "features"
+        ? { ...placed, delta: await deltaOf(placed, placed.edit, site) }
+        : placed,
+    ),
+  );
+}
+
+async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite): Promise<Float64Array> {
+  const { hook, shape, pass } = site;
+  const { source, changes } = edit;
+  const width = shape[shape.length - 1];
+  const delta = new Float64Array(shape.reduce((a, b) => a * b, 1));
+  const cells = cellsOf(hook, shape, placed, pass);
+  if (cells.length === 0) return delta;
+  const target = hook.piece as number;
+  const known = memoryOf(placed, changes);
+  const key = ({ row, column }: Cell): string => `${placed.valueRowOf(row)} ${column}`;
+  if (target === source.layer) {
+    const found = await changesAt(edit, cells, await site.read(localName(source.hookIn)));
+    cells.forEach((cell, i) => {
+      known.set(key(cell), found[i]);
+    });
+  }
+  const rows = source.decoderRows(
+    changes.map(({ feature }) => feature),
+    target,
+  ).data;
+  for (const cell of cells) {
+    const dz = known.get(key(cell));
+    if (!dz) throw notRead(hook, edit);
+    dz.forEach((by, c) => {
+      for (let j = 0; j < width; j++) delta[cell.offset + j] += by * rows[c * width + j];
+    });
+  }
+  return delta;
+}
+
+/**
+ * Δz of each change at each cell: z is what the transcoder makes of `x`, its activation function included.
+ */
+async function changesAt(
+  { source, changes }: FeaturesEdit,
+  cells: readonly Cell[],
+  x: Tensor,
+): Promise<Float64Array[]> {
+  const width = x.shape[x.shape.length - 1];
+  const data = new Float32Array(cells.length * width);
+  cells.forEach(({ offset }, i) => {
+    data.set(x.data.subarray(offset, offset + width), i * width);
+  });
+  const { offsets, ids, values } = await source.encode({ data, shape: [cells.length, width] });
+  return cells.map((_, t) =>
+    Float64Array.from(changes, (change) => {
+      const at = ids.subarray(offsets[t], offsets[t + 1]).indexOf(change.feature);
+      const z = at < 0 ? 0 : values[offsets[t] + at];
+      return changedValue(change, z) - z;
+    }),
+  );
+}
+
+function changedValue({ set, scale, add }: FeatureChange, z: number): number {
+  if (set !== undefined) return set;
+  return scale === undefined ? z + (add ?? 0) : z * scale;
+}
+
+function memoryOf({ memory }: BoundEdit, changes: readonly FeatureChange[]): Map<string, Float64Array> {
+  if (!memory) throw new TypeError("An edit of features needs the memory of its run.");
+  const known = memory.get(changes) ?? new Map<string, Float64Array>();
+  memory.set(changes, known);
+  return known;
+}
+
+/** `mlp.hook_in` of `blocks.3.mlp.hook_in`. */
+const localName = (hook: string): string => hook.replace(/^blocks\.\d+\./, "");
+
+/**
+ * @throws ModalscopeError for features that do not exist or write elsewhere, and for hooks that no block
+ *   computes inside
+ */
+export function checkFeatures(hook: Hook, { source, changes }: FeaturesEdit): void {
+  const { piece, inside, name } = hook;
+  if (typeof piece !== "number" || !inside) {
+    throw new ModalscopeError(
+      `Features cannot be edited at "${name}".`,
+      "They are where a block of the language model computes its MLP; a mixture of experts is added outside.",
+    );
+  }
+  if (!source.targets.includes(piece)) {
+    throw new ModalscopeError(
+      `Features of layer ${source.layer} do not write to "${name}".`,
+      `They write to layers ${source.targets.join(", ")}.`,
+      "featureEdits of modalscope/circuits puts each edit where its features write.",
+    );
+  }
+  const missing = changes.find(
+    ({ feature }) => !(Number.isInteger(feature) && feature >= 0 && feature < source.features),
+  );
+  if (missing) {
+    throw new ModalscopeError(
+      `Layer ${source.layer} has no feature ${missing.feature}.`,
+      `Its features are 0 … ${source.features - 1}.`,
+    );
+  }
+  const twice = changes.find(({ feature }, i) => changes.findIndex((c) => c.feature === feature) !== i);
+  if (twice)
+    throw new ModalscopeError(
+      `Feature ${twice.feature} of layer ${source.layer} is changed twice in one edit.`,
+    );
+}
+
+function notRead({ name }: Hook, { source }: FeaturesEdit): ModalscopeError {
+  return new ModalscopeError(
+    `The edit at "${name}" needs its features' activations at ${source.hookIn},`,
+    "which no edit of the same changes holds at.",
+    "featureEdits of modalscope/circuits makes the edits of all blocks that features write to.",
+  );
+}
