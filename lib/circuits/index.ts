@@ -4,6 +4,15 @@
  */
 export { activationAt, encodeFeatures, type FeatureRun, type TokenPlace } from "./encode-run.js";
 export { type FeatureEdit, type FeaturePatch, featureEdits, patchedFeatures } from "./interventions.js";
+export {
+  featureRollout,
+  type Rollout,
+  type RolloutForm,
+  type RolloutOptions,
+  rollout,
+  tokenMaps,
+  visionRollout,
+} from "./rollout.js";
 export { type LayerQuality, transcoderQuality } from "./training/evaluate.js";
 export type { TranscoderSpec } from "./training/graph.js";
 export {

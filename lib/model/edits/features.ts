@@ -9,13 +9,6 @@ import { cellsOf } from "./apply.js";
 import type { FeatureChange, FeaturesEdit } from "./edit.js";
 import type { BoundEdit, Cell } from "./values.js";
 
-/**
- * What was changed in a run: for the changes of an edit, each token's Δz (changes), by row and column.
- * Features that
- * write to several blocks are read in the first, and their change is added in each.
- */
-export type FeatureMemory = Map<readonly FeatureChange[], Map<string, Float64Array>>;
-
 /** A pass through a block: its hook that is edited, and how values of other hooks in it are found. */
 interface FeatureSite {
   readonly hook: Hook;

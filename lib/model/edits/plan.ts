@@ -5,8 +5,8 @@ import type { Pass, Positions } from "../batch/index.js";
 import { axesOf, type Hook, isVisual, matchRunning, overKeys } from "../hooks/index.js";
 import { EXPERT_INDICES } from "../nn/index.js";
 import { checkEdit, type Edit, type Edits } from "./edit.js";
-import { checkFeatures, type FeatureMemory } from "./features.js";
-import { type BoundEdit, checkWidth } from "./values.js";
+import { checkFeatures } from "./features.js";
+import { type BoundEdit, checkWidth, type FeatureMemory } from "./values.js";
 
 /** Hook name → edits in order. */
 export type Plan = ReadonlyMap<string, readonly BoundEdit[]>;

@@ -2,8 +2,14 @@
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { Edit, EditValue } from "./edit.js";
-import type { FeatureMemory } from "./features.js";
+import type { Edit, EditValue, FeatureChange } from "./edit.js";
+
+/**
+ * What was changed in a run: for the changes of an edit, each token's Δz (changes), by row and column.
+ * Features that
+ * write to several blocks are read in the first, and their change is added in each.
+ */
+export type FeatureMemory = Map<readonly FeatureChange[], Map<string, Float64Array>>;
 
 /** An edit in one pass, whose rows may be those of several batches: which rows it concerns. */
 export interface BoundEdit {
