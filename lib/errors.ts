@@ -16,11 +16,18 @@ export class ModalscopeError extends Error {
   }
 }
 
-/** The `count` candidates nearest to `name` by edit distance, nearest first; none that shares too little. */
+/**
+ * The `count` candidates nearest to `name` by edit distance, nearest first; none that shares too little. One that begins
+ * with the name counts as far as a candidate may be: "skip" is not far from "skipLayers".
+ */
 export function nearest(name: string, candidates: Iterable<string>, count = 3): string[] {
   const limit = Math.max(3, Math.ceil(name.length * 0.5));
+  const distanceTo = (candidate: string): number => {
+    const distance = editDistance(name, candidate);
+    return name.length >= 3 && candidate.startsWith(name) ? Math.min(distance, limit) : distance;
+  };
   return [...candidates]
-    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .map((candidate) => ({ candidate, distance: distanceTo(candidate) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, count)

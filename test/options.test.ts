@@ -94,7 +94,7 @@ describe("options of any origin", async () => {
     [
       "gradients at an edit's misspelt option",
       () => gradients(model, batch, [metric], given({ wrt: ["hook_embed"], skip: [0] })),
-      /Its options are .*skipLayers/,
+      /has no option "skip"\. Did you mean "skipLayers"\?/,
     ],
     [
       "patching without a hook",

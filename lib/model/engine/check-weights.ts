@@ -121,11 +121,21 @@ export function checkWeights(
   return bytes;
 }
 
+/** transformers draws a random head and says so; nothing that is measured at it would mean anything. */
+function noHead(path: string): ModalscopeError {
+  return new ModalscopeError(
+    `${path} has no language head: it lacks the weight "${HEAD_WEIGHT}".`,
+    'Its config does not tie the head to the embedding ("tie_word_embeddings").',
+    'Take the folder of the whole model, or set "tie_word_embeddings": true in config.json if its head is the embedding.',
+  );
+}
+
 function checkAll(checkpoint: Checkpoint, needed: ReadonlyMap<string, readonly number[]>): number {
   let bytes = 0;
   for (const [name, shape] of needed) {
     const found = checkpoint.weights.get(name);
     if (!found) {
+      if (name === HEAD_WEIGHT) throw noHead(checkpoint.path);
       throw new ModalscopeError(
         `${checkpoint.path} lacks the weight "${name}".`,
         `Its config asks for one of shape (${shape.join(", ")}).`,

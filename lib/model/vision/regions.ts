@@ -1,5 +1,6 @@
 /** Parts of images as positions: the columns of a hook that stand for them. */
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, integers, type OptionChecks } from "../../options.js";
 import type { Batch, BatchImage } from "../batch/index.js";
 import { at, type Edit, type Edits } from "../edits/index.js";
 import type { TextConfig, VisionConfig } from "../families/index.js";
@@ -101,11 +102,19 @@ export function patchPositions(
   });
 }
 
+export interface VisualEditOptions {
+  /** Of the images; all of them when left out. */
+  readonly region?: ImageRegion;
+  /** The block before which the stream is edited; where it is embedded when left out. */
+  readonly from?: number;
+}
+
+const VISUAL_EDIT_OPTIONS: OptionChecks<VisualEditOptions> = { region: anything, from: integer(0) };
+
 /**
  * Edits of visual tokens: of the residual stream at one point, and of all that DeepStack adds later, which would bring
  * clean features back.
- * @param region of the images (default: all of them)
- * @param from the block before which the stream is edited (default: where it is embedded)
+ * @throws ModalscopeError when the batch has no images, the region has no token, or an option is unknown
  * @example
  * await model.run(batch, { edits: visualEdits(model, batch, edit.zero()) }); // blind
  */
@@ -113,8 +122,10 @@ export function visualEdits(
   { config }: { readonly config: TextConfig },
   batch: Batch,
   edit: Edit,
-  { region = {}, from }: { readonly region?: ImageRegion; readonly from?: number } = {},
+  options: VisualEditOptions = {},
 ): Edits {
+  checkOptions("visualEdits", options, VISUAL_EDIT_OPTIONS);
+  const { region = {}, from } = options;
   const hooks = [from === undefined ? "hook_embed" : `blocks.${from}.hook_resid_pre`];
   const later = injectionLayers({ config }).filter((l) => l >= (from ?? 0));
   hooks.push(...later.map((l) => `blocks.${l}.hook_deepstack`));
@@ -199,7 +210,20 @@ function overlaps(own: VisualToken["box"], box: NonNullable<RegionSpec["box"]>, 
   return width * height >= (minOverlap - 1e-9) * (own[2] - own[0]) * (own[3] - own[1]);
 }
 
-function checkRegion({ box, minOverlap }: RegionSpec): void {
+const REGION: OptionChecks<RegionSpec> = {
+  batchRows: integers,
+  image: anything,
+  tile: anything,
+  row: anything,
+  column: anything,
+  box: anything,
+  minOverlap: anything,
+  kind: anything,
+};
+
+function checkRegion(region: RegionSpec): void {
+  checkOptions("An image region", region, REGION);
+  const { box, minOverlap } = region;
   if (box && !(box.length === 4 && box.every(Number.isFinite) && box[0] < box[2] && box[1] < box[3])) {
     throw new ModalscopeError(
       `Invalid box [${box.join(", ")}].`,

@@ -1,5 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
+import { anything, checkOptions, type OptionChecks, oneOf, text } from "../../options.js";
 import type { Figure, Placed } from "../plotly.js";
 import { colour, quiet, translucent } from "../theme.js";
 import { listOf } from "../values.js";
@@ -32,12 +33,28 @@ export interface Region {
   readonly color?: string;
 }
 
+const RULE: OptionChecks<Rule> = {
+  x: anything,
+  y: anything,
+  label: text,
+  color: text,
+  dash: oneOf("solid", "dash", "dot"),
+};
+const REGION: OptionChecks<Region> = {
+  from: anything,
+  to: anything,
+  axis: oneOf("x", "y"),
+  label: text,
+  color: text,
+};
+
 /**
  * Draws rules over a figure. On a logarithmic axis a place is given as its value, like the data.
  * @throws when a rule has neither place, both, or one that is not finite
  */
 export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
   const all = listOf(list);
+  for (const rule of all) checkOptions("A rule", rule, RULE);
   const shapes = all.map((rule) => {
     const { vertical, at } = placeOf(rule);
     return {
@@ -67,6 +84,7 @@ export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
  */
 export function regions(figure: Figure, list: Region | readonly Region[]): Figure {
   const all = listOf(list);
+  for (const region of all) checkOptions("A region", region, REGION);
   const shapes = all.map((region, i) => {
     if (!(region.from <= region.to) || !Number.isFinite(region.to - region.from))
       throw new ModalscopeError(

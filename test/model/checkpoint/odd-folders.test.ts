@@ -89,6 +89,18 @@ describe("the same logits come of a checkpoint", () => {
   });
 });
 
+it("a checkpoint without a language head, which its config does not tie, is refused with the ways out", async () => {
+  const headless = copyOf("qwen2-untied", (weights) => {
+    const others = new Map(weights);
+    others.delete("lm_head.weight");
+    return others;
+  });
+  await assert.rejects(
+    loadModel(headless, { cache: false }),
+    says(/has no language head.*lm_head\.weight.*tie_word_embeddings.*Take the folder of the whole model/),
+  );
+});
+
 describe("a weight in two shards", () => {
   const first = "model-00001-of-00002.safetensors";
   const second = "model-00002-of-00002.safetensors";
