@@ -2,10 +2,10 @@ import { add, frozenInput, input, mul, type Node, scaleOf, shiftOf, sorted, weig
 import {
   ADDED,
   type BlockInputs,
-  denseMixture,
   EXPERT_INPUT,
   MLP_OUT,
   type ModuleContext,
+  trainedMixture,
 } from "../nn/index.js";
 import type { ReadoutId, TextConfig, VisionConfig } from "./config.js";
 import type { Family } from "./family.js";
@@ -28,8 +28,8 @@ export interface GraphVariant {
   readonly withoutPast?: boolean;
   /** Put before the names of the angles and the mask, where pieces of one graph have different ones. */
   readonly inputPrefix?: string;
-  /** Computes every expert on every token inside the graph: for training. */
-  readonly dense?: boolean;
+  /** For training: experts are computed inside the graph, and what is inside norms, attention and experts is no hook. */
+  readonly training?: boolean;
 }
 
 /** A piece of the model as a graph: what goes in, what comes out, and every named point between. */
@@ -99,9 +99,12 @@ export function buildPiece(
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
     uncapped: variant.uncapped,
+    training: variant.training
+      ? { causal: typeof id === "number" && !family.vision?.bidirectional }
+      : undefined,
     mixture(stream, x, weights, experts) {
-      if (variant.dense) {
-        const out = ctx.hook(MLP_OUT, denseMixture(ctx, x, weights, experts));
+      if (variant.training) {
+        const out = ctx.hook(MLP_OUT, trainedMixture(ctx, x, weights, experts));
         return add(stream, ctx.hook(ADDED, out));
       }
       hookPoints.set(EXPERT_INPUT, x);

@@ -1,4 +1,5 @@
 import onnxProto from "onnx-proto";
+import { type Attributes, type OnnxWriter, trainingForms } from "./emit-training.js";
 import { doubleErf, doubleGelu } from "./erf-float64.js";
 import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
 import { fromEnd } from "./ops.js";
@@ -15,6 +16,11 @@ export type WeightBinding =
 export interface EmitOptions {
   readonly float: "float32" | "float64";
   readonly bind: (name: string) => WeightBinding;
+  /**
+   * For a graph that is large and whose weights are inputs: names the lengths of all values, without which the runtime
+   * compares each with all that are free to plan its memory, and takes products by weights without reshaping.
+   */
+  readonly training?: boolean;
 }
 
 const FLOAT = 1;
@@ -29,11 +35,11 @@ const DOUBLE = 11;
 export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitOptions): Uint8Array {
   const emitter = new Emitter(options);
   const names = new Map<Node, string>();
-  for (const n of sorted(Object.values(outputs)))
-    names.set(
-      n,
-      emitter.lower(n, (x) => names.get(x)!),
-    );
+  for (const n of sorted(Object.values(outputs))) {
+    const name = emitter.lower(n, (x) => names.get(x)!);
+    names.set(n, name);
+    if (options.training) emitter.describe(name, n);
+  }
   for (const [name, n] of Object.entries(outputs)) emitter.output(name, names.get(n)!, n);
   return emitter.finish();
 }
@@ -47,22 +53,22 @@ interface OnnxNode {
   readonly attribute?: object[];
 }
 
-type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
-
 /** ONNX's numbers of the kinds of attribute. */
 const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
 
 /** For reshaping to lengths of another value: 0 among them is a length, and not that of the same axis before. */
 const LITERALLY = { allowzero: 1 };
 
-/** Domain of onnxruntime's own operators. */
+/** Domain of onnxruntime's own operators, and those that are used. */
 const CONTRIBUTED = "com.microsoft";
+const contributed = new Set(["MultiHeadAttention", "RotaryEmbedding", "FusedMatMul"]);
 
-class Emitter {
+class Emitter implements OnnxWriter {
   private readonly nodes: OnnxNode[] = [];
   private readonly initializers: object[] = [];
   private readonly inputs: object[] = [];
   private readonly outputs: object[] = [];
+  private readonly described = new Map<string, object>();
   private readonly memo = new Map<string, string>();
   /** Values that nodes make, and the outputs that some of them are. */
   private readonly made = new Set<string>();
@@ -75,7 +81,9 @@ class Emitter {
     const { initializers: initializer, inputs: input, outputs: output } = this;
     const named = (names: readonly string[]): string[] => names.map((name) => this.renamed.get(name) ?? name);
     const node = this.nodes.map((n) => ({ ...n, input: named(n.input), output: named(n.output) }));
-    const graph = { name: "modalscope", node, initializer, input, output };
+    for (const name of this.renamed.keys()) this.described.delete(name);
+    const valueInfo = [...this.described.values()];
+    const graph = { name: "modalscope", node, initializer, input, output, valueInfo };
     const model = onnx.ModelProto.create({
       irVersion: 10,
       opsetImport: [
@@ -94,33 +102,53 @@ class Emitter {
     this.outputs.push(this.valueInfo(name, n.shape, n.type));
   }
 
+  /** Names the lengths of a value that a node makes. */
+  describe(name: string, n: Node): void {
+    if (this.made.has(name) && n.shape.length > 0)
+      this.described.set(name, this.valueInfo(name, n.shape, n.type));
+  }
+
   /** Emits one node and returns the name of its value. */
   lower(n: Node, of: (operand: Node) => string): string {
     const special = this.special[n.op];
     if (special) return special(n, of);
+    const training = trainingForms[n.op];
+    if (training) return training(this, n, n.inputs.map(of));
     const type = plain[n.op];
     if (!type) throw new TypeError(`The operation ${n.op} has no ONNX form.`);
     return this.emit(type, n.inputs.map(of), softmaxes.has(n.op) ? { axis: -1 } : {});
   }
 
   /** The same operation on the same operands is emitted once. */
-  private emit(opType: string, input: string[], attributes: Attributes = {}): string {
-    const key = JSON.stringify([opType, input, attributes]);
-    const known = this.memo.get(key);
-    if (known) return known;
-    const name = `v${this.count++}`;
-    const attribute = Object.entries(attributes).map(([key, value]) => {
-      if (typeof value === "number") return { name: key, type: INT, i: value };
-      if (typeof value === "string") return { name: key, type: STRING, s: Buffer.from(value) };
-      return { name: key, type: INTS, ints: [...value] };
-    });
-    this.nodes.push({ opType, name, input, output: [name], attribute });
-    this.memo.set(key, name);
-    this.made.add(name);
-    return name;
+  emit(opType: string, input: readonly string[], attributes: Attributes = {}): string {
+    return this.emitAll(opType, input, 1, attributes)[0];
   }
 
-  private integers(values: readonly number[], dims: number[] = [values.length]): string {
+  /** The names of an operation's first `outputs` results. */
+  emitAll(
+    opType: string,
+    input: readonly string[],
+    outputs: number,
+    attributes: Attributes = {},
+  ): readonly string[] {
+    const key = JSON.stringify([opType, input, attributes]);
+    const known = this.memo.get(key) ?? `v${this.count++}`;
+    const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? known : `${known}.${i}`));
+    if (this.memo.has(key)) return names;
+    this.memo.set(key, known);
+    for (const name of names) this.made.add(name);
+    this.nodes.push({
+      opType,
+      name: known,
+      input: [...input],
+      output: names,
+      attribute: Object.entries(attributes).map(([name, value]) => attributeOf(name, value)),
+      ...(contributed.has(opType) && { domain: CONTRIBUTED }),
+    });
+    return names;
+  }
+
+  integers(values: readonly number[], dims: number[] = [values.length]): string {
     const key = `int ${dims} ${values}`;
     const known = this.memo.get(key);
     if (known) return known;
@@ -131,7 +159,7 @@ class Emitter {
     return name;
   }
 
-  private float(value: number): string {
+  float(value: number): string {
     const key = `float ${value}`;
     const known = this.memo.get(key);
     if (known) return known;
@@ -142,7 +170,7 @@ class Emitter {
     return name;
   }
 
-  private elementType(type: NodeType): number {
+  elementType(type: NodeType): number {
     if (type === "float") return this.options.float === "float32" ? FLOAT : DOUBLE;
     return type === "int64" ? INT64 : BOOL;
   }
@@ -179,7 +207,7 @@ class Emitter {
   }
 
   /** (tokens, features): every leading axis in one. */
-  private flat(name: string, shape: Shape): string {
+  flat(name: string, shape: Shape): string {
     if (shape.length === 2) return name;
     const last = shape[shape.length - 1];
     if (typeof last === "string") throw new TypeError(`${showShape(shape)} has no known last length.`);
@@ -194,7 +222,7 @@ class Emitter {
     return this.emit("Reshape", [name, whole], LITERALLY);
   }
 
-  private lengthOf(name: string, axis: number): string {
+  lengthOf(name: string, axis: number): string {
     return this.emit("Shape", [name], { start: axis, end: axis + 1 });
   }
 
@@ -234,13 +262,18 @@ class Emitter {
       return this.emit("ScatterElements", [spread(0, x), places, spread(1, places)], { axis: -1 });
     },
     Linear: (n, of) => {
-      const [x, w] = n.inputs;
+      const [x, w, b] = n.inputs;
+      if (this.options.training && x.shape.length > 2) {
+        const y = this.emit("FusedMatMul", [of(x), of(w)], { transB: 1 });
+        return b ? this.emit("Add", [y, of(b)]) : y;
+      }
       const operands = [this.flat(of(x), x.shape), of(w), ...n.inputs.slice(2).map(of)];
       const y = this.emit("Gemm", operands, { transB: 1 });
       return this.unflat(y, of(x), x.shape, w.shape[0] as number);
     },
     LinearTransposed: (n, of) => {
       const [g, w] = n.inputs;
+      if (this.options.training && g.shape.length > 2) return this.emit("MatMul", [of(g), of(w)]);
       const y = this.emit("Gemm", [this.flat(of(g), g.shape), of(w)]);
       return this.unflat(y, of(g), g.shape, w.shape[1] as number);
     },
@@ -248,7 +281,11 @@ class Emitter {
       const [g, x] = n.inputs.map((i) => this.flat(of(i), i.shape));
       return this.emit("Gemm", [g, x], { transA: 1 });
     },
-    Attention: (n, of) => this.attention(n, of),
+    Attention: (n, of) => {
+      const { heads, scale } = n.attributes as { heads: number; scale: number };
+      return this.emit("MultiHeadAttention", n.inputs.map(of), { num_heads: heads, scale: { float: scale } });
+    },
+    WithPullback: (n, of) => of(n.inputs[n.inputs.length - 1]),
     ReduceSum: (n, of) => this.reduce(n, of),
     ReduceMean: (n, of) => this.reduce(n, of),
     ReduceMax: (n, of) => this.reduce(n, of),
@@ -294,7 +331,7 @@ class Emitter {
     SplitPart: (n, of) => {
       const [x, counts] = n.inputs;
       const { axis, index } = n.attributes as { axis: number; index: number };
-      return `${this.split(of(x), of(counts), axis, counts.shape[0] as number)}.${index}`;
+      return this.emitAll("Split", [of(x), of(counts)], counts.shape[0] as number, { axis })[index];
     },
     Pad: (n, of) => {
       const { axis, before, after } = n.attributes as { axis: number; before: number; after: number };
@@ -316,51 +353,9 @@ class Emitter {
     ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
   };
 
-  /** All groups by one operation: their common name, to which `.0`, `.1` … are added. */
-  private split(x: string, counts: string, axis: number, groups: number): string {
-    const key = `split ${x} ${counts} ${axis}`;
-    const known = this.memo.get(key);
-    if (known) return known;
-    const name = `v${this.count++}`;
-    this.nodes.push({
-      opType: "Split",
-      name,
-      input: [x, counts],
-      output: Array.from({ length: groups }, (_, i) => `${name}.${i}`),
-      attribute: [{ name: "axis", type: INT, i: axis }],
-    });
-    this.memo.set(key, name);
-    return name;
-  }
-
-  /** Indices of the k largest elements of the last axis: the second result of TopK. */
+  /** Indices of the k largest elements of the last axis. */
   private largestPlaces(x: string, k: number): string {
-    const name = `v${this.count++}`;
-    this.nodes.push({
-      opType: "TopK",
-      name,
-      input: [x, this.integers([k])],
-      output: [`${name}.values`, name],
-    });
-    return name;
-  }
-
-  private attention(n: Node, of: (operand: Node) => string): string {
-    const { heads, scale } = n.attributes as { heads: number; scale: number };
-    const name = `v${this.count++}`;
-    this.nodes.push({
-      opType: "MultiHeadAttention",
-      domain: CONTRIBUTED,
-      name,
-      input: n.inputs.map(of),
-      output: [name],
-      attribute: [
-        { name: "num_heads", type: INT, i: heads },
-        { name: "scale", type: FLOATING, f: scale },
-      ],
-    });
-    this.made.add(name);
-    return name;
+    return this.emitAll("TopK", [x, this.integers([k])], 2)[1];
   }
 
   private reduce(n: Node, of: (operand: Node) => string): string {
@@ -378,6 +373,13 @@ const plain: Record<string, string> = Object.fromEntries(
     ...["Softmax", "LogSoftmax", "MatMul", "Where", "Max"],
   ].map((op) => [op, op]),
 );
+
+function attributeOf(name: string, value: Attributes[string]): object {
+  if (typeof value === "number") return { name, type: INT, i: value };
+  if (typeof value === "string") return { name, type: STRING, s: Buffer.from(value) };
+  if ("float" in value) return { name, type: FLOATING, f: value.float };
+  return { name, type: INTS, ints: [...value] };
+}
 
 function bytesOf(data: BigInt64Array | Float32Array | Float64Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

@@ -19,7 +19,12 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
   readonly shape: Shape;
   readonly type: NodeType;
+  /** Of a node made by `withPullback`. */
+  readonly pull?: Pull;
 }
+
+/** Cotangents by the operands of a value, from the cotangent at it; none where an operand is a constant. */
+export type Pull = (cotangent: Node) => readonly (Node | undefined)[];
 
 let nextId = 0;
 
@@ -46,6 +51,14 @@ export function weight(name: string, shape: readonly number[]): Node {
 /** A scalar that is part of the graph. */
 export function scalar(value: number): Node {
   return node("Scalar", [], [], { value });
+}
+
+/**
+ * `value`, whose derivatives by `operands` are written out, where that costs less than what follows from how it is
+ * computed. Not for several targets at once.
+ */
+export function withPullback(value: Node, operands: readonly Node[], pull: Pull): Node {
+  return { ...node("WithPullback", [...operands, value], value.shape, {}, value.type), pull };
 }
 
 /** The name of an input or a weight. */

@@ -1,6 +1,7 @@
 import { own } from "../../own.js";
-import { type Node, type Shape, sorted } from "./node.js";
+import { type Node, type Pull, type Shape, sorted } from "./node.js";
 import * as ops from "./ops.js";
+import { groupedLinearTransposed, groupedOuterSum } from "./training-ops.js";
 
 const { add, mul, neg, sub } = ops;
 
@@ -46,7 +47,9 @@ export function pullback(
   for (const n of [...order].reverse()) {
     const g = total.get(n);
     if (!g || options.frozen?.has(n) || !n.inputs.some((i) => live.has(i))) continue;
-    const rule = (options.constantGates && own(constantGates, n.op)) || own(rules, n.op);
+    const rule = n.pull
+      ? writtenOut(n.pull, g)
+      : (options.constantGates && own(constantGates, n.op)) || own(rules, n.op);
     if (!rule) throw new TypeError(`The operation ${n.op} has no derivative.`);
     n.inputs.forEach((operand, i) => {
       if (!live.has(operand)) return;
@@ -59,6 +62,15 @@ export function pullback(
 
 /** The cotangent of operand `i` of node `n`, from the cotangent `g` of `n`. */
 type Rule = (n: Node, g: Node, i: number, lead: number) => Node | undefined;
+
+/** The rule of a node that has its own, whose operands' cotangents are made together. */
+function writtenOut(pull: Pull, g: Node): Rule {
+  const found = pull(g);
+  return (_, __, i, lead) => {
+    if (lead > 0) throw new TypeError(perTarget("a value with derivatives of its own"));
+    return found[i];
+  };
+}
 
 /** Sums a cotangent over the axes along which an operand of shape `shape` was repeated. */
 function unbroadcast(g: Node, shape: Shape, lead: number): Node {
@@ -155,6 +167,12 @@ const rules: Record<string, Rule> = {
   LinearTransposed: (n, g, i, lead) => {
     const [x, w] = n.inputs;
     return i === 0 ? ops.linear(g, w) : weightCotangent(x, g, lead);
+  },
+  GroupedLinear: (n, g, i, lead) => {
+    if (lead > 0) throw new TypeError(perTarget("products by a weight"));
+    const [x, w, counts] = n.inputs;
+    if (i === 2) return undefined;
+    return i === 0 ? groupedLinearTransposed(g, w, counts) : groupedOuterSum(g, x, counts);
   },
   ReduceSum: (n, g, _, lead) => expanded(n, g, lead),
   ReduceMean: (n, g, _, lead) => {

@@ -1,6 +1,16 @@
-import { derivativeBy, input, type Node, ops, pullback, type Shape } from "../graph/index.js";
+import {
+  chosen,
+  derivativeBy,
+  groupedLinear,
+  input,
+  type Node,
+  ops,
+  pullback,
+  type Shape,
+} from "../graph/index.js";
 import type { Experts } from "./layers.js";
 import { activation, MLP_IN, MLP_OUT, type ModuleContext, projection } from "./layers.js";
+import { combined, dispatched } from "./training.js";
 
 /** Inner points that the experts outside the block's graph need; not hooks. */
 export const EXPERT_INPUT = "experts.input";
@@ -162,22 +172,25 @@ function product(x: Node, matrix: Node, form: MatrixForm): Node {
 }
 
 /**
- * Every expert on every token, as one wide MLP whose inner values are multiplied by their expert's weight:
- * for training, where all experts are in memory and the graph must be one. The weights have the names and shapes
- * under which transformers saves them.
+ * Chosen experts on their tokens, inside one graph, for training, where all experts are in memory. The rows of an expert
+ * lie together; a token has one for each of its experts, whose sum goes back to it. The weights have the names and
+ * shapes under which transformers saves them.
  */
-export function denseMixture(ctx: ModuleContext, x: Node, weights: Node, experts: Experts): Node {
-  const { count, expertDim } = experts;
+export function trainedMixture(ctx: ModuleContext, x: Node, weights: Node, experts: Experts): Node {
+  const { count, topK } = experts;
   const hidden = x.shape[2] as number;
-  const [batch, time] = x.shape;
+  const flat = ops.reshape(weights, ["tokens", count]);
+  const routes = chosen(ops.topKMask(flat, topK), topK, "routes");
   const all = expertWeights[experts.checkpointLayout](ctx, experts, hidden);
-  const post = ops.mul(activation(experts.hidden_act)(ops.linear(x, all.gate)), ops.linear(x, all.up));
-  const byExpert = ops.reshape(post, [batch, time, count, expertDim]);
-  const weighted = ops.mul(byExpert, ops.reshape(weights, [batch, time, count, 1]));
-  return ops.linearTransposed(ops.reshape(weighted, [batch, time, count * expertDim]), all.down);
+  const product = (rows: Node, matrix: Node): Node => groupedLinear(rows, matrix, routes.counts);
+  const rows = dispatched(ops.rows(x, "tokens"), routes);
+  const post = ops.mul(activation(experts.hidden_act)(product(rows, all.gate)), product(rows, all.up));
+  const byExpert = ops.reshape(ops.transpose(flat, [1, 0]), ["cells", 1]);
+  const weighted = ops.mul(post, ops.gather(byExpert, routes.cells));
+  return ops.reshapeLike(combined(product(weighted, all.down), routes), x);
 }
 
-/** All experts below each other, (count · inner, hidden) each. */
+/** All experts' matrices: gate and up (count, inner, hidden), down (count, hidden, inner). */
 interface AllExperts {
   readonly gate: Node;
   readonly up: Node;
@@ -188,18 +201,26 @@ const expertWeights: Readonly<
   Record<Experts["checkpointLayout"], (ctx: ModuleContext, experts: Experts, hidden: number) => AllExperts>
 > = {
   separate(ctx, { count, expertDim }, hidden) {
-    const each = (name: string, shape: readonly number[]): Node[] =>
-      Array.from({ length: count }, (_, e) => ctx.weight(`mlp.experts.${e}.${name}.weight`, shape));
-    const below = (name: string): Node => ops.concat(each(name, [expertDim, hidden]), -2);
-    const down = ops.concat(each("down_proj", [hidden, expertDim]), -1);
-    return { gate: below("gate_proj"), up: below("up_proj"), down: ops.transpose(down, [1, 0]) };
+    const all = (name: string, [out, inner]: readonly [number, number]): Node => {
+      const each = Array.from({ length: count }, (_, e) =>
+        ops.reshape(ctx.weight(`mlp.experts.${e}.${name}.weight`, [out, inner]), [1, out, inner]),
+      );
+      return ops.concat(each, -3);
+    };
+    return {
+      gate: all("gate_proj", [expertDim, hidden]),
+      up: all("up_proj", [expertDim, hidden]),
+      down: all("down_proj", [hidden, expertDim]),
+    };
   },
   linear(ctx, { count, expertDim }, hidden) {
     const both = ctx.weight("mlp.experts.gate_up_proj", [count, 2 * expertDim, hidden]);
-    const below = (x: Node): Node => ops.reshape(x, [count * expertDim, hidden]);
-    const half = (start: number): Node => below(ops.slice(both, -2, start, start + expertDim));
-    const down = ctx.weight("mlp.experts.down_proj", [count, hidden, expertDim]);
-    return { gate: half(0), up: half(expertDim), down: below(ops.transpose(down, [0, 2, 1])) };
+    const half = (start: number): Node => ops.slice(both, -2, start, start + expertDim);
+    return {
+      gate: half(0),
+      up: half(expertDim),
+      down: ctx.weight("mlp.experts.down_proj", [count, hidden, expertDim]),
+    };
   },
 };
 

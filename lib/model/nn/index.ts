@@ -1,7 +1,6 @@
 /** Layers that architectures are written with: norms, attention, MLPs, rotary positions, mixtures of experts. */
 export {
   ADDED,
-  denseMixture,
   EXPERT_INDICES,
   EXPERT_INPUT,
   EXPERT_POST,
@@ -15,6 +14,7 @@ export {
   type MatrixForm,
   matrixShapes,
   mixture,
+  trainedMixture,
 } from "./experts.js";
 export {
   activation,

@@ -1,6 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { own } from "../../own.js";
 import { type Dim, type Node, ops } from "../graph/index.js";
+import { trainedAttention, trainedLayerNorm, trainedRmsNorm, trainedRotary } from "./training.js";
 
 /** Context that a family's blocks and head are built in. */
 export interface ModuleContext {
@@ -17,6 +18,8 @@ export interface ModuleContext {
   readonly fused?: boolean;
   /** Logits before a soft cap. */
   readonly uncapped?: boolean;
+  /** In a graph for training the values inside norms, rotations, attention and experts are not hooks. */
+  readonly training?: { readonly causal: boolean };
 }
 
 /** Inputs of a block: the residual stream, rotary angles, mask, and keys and values of earlier positions. */
@@ -52,6 +55,7 @@ export function rmsNorm(
   x: Node,
   { gain, eps }: Omit<NormWeights, "bias">,
 ): Node {
+  if (ctx.training) return trainedRmsNorm(x, gain, eps);
   const power = ops.mean(ops.mul(x, x), [-1], true); // (…, 1)
   const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(power, eps)));
   return ops.mul(ctx.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
@@ -59,6 +63,7 @@ export function rmsNorm(
 
 /** (x − mean) / √(variance + ε) · gain + bias. The scale and the normalised value before the gain are hooks. */
 export function layerNorm(ctx: ModuleContext, name: string, x: Node, { gain, bias, eps }: NormWeights): Node {
+  if (ctx.training) return trainedLayerNorm(x, gain, bias, eps);
   const centred = ops.sub(x, ops.mean(x, [-1], true));
   const variance = ops.mean(ops.mul(centred, centred), [-1], true); // (…, 1)
   const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(variance, eps)));
@@ -113,7 +118,8 @@ export function rotateHeads(
   x: Node,
   angles: Pick<BlockInputs, "cos" | "sin">,
 ): Node {
-  return ctx.hook(`attn.hook_rot_${name}`, rotary(x, angles));
+  const turn = ctx.training ? trainedRotary : rotary;
+  return ctx.hook(`attn.hook_rot_${name}`, turn(x, angles));
 }
 
 /** x · cos + (−x₂, x₁) · sin for the halves x₁, x₂ of each head of (batch, time, heads, head_dim). */
@@ -141,6 +147,11 @@ export function attention(
     const [query, key, value] = [q, k, v].map(joinHeads);
     const z = splitHeads(ops.fusedAttention(query, key, value, { heads, scale }), { heads, headDim });
     return joinHeads(ctx.hook("attn.hook_z", z));
+  }
+  if (ctx.training) {
+    return joinHeads(
+      ctx.hook("attn.hook_z", trainedAttention({ q, k, v }, { ...ctx.training, mask, scale })),
+    );
   }
   const kvHeads = k.shape[2] as number;
   const keys = past || precomputed ? "keys" : time;

@@ -111,7 +111,7 @@ function withDerivatives(
   };
 }
 
-const trainingVariant: GraphVariant = { withoutPast: true, dense: true };
+const trainingVariant: GraphVariant = { withoutPast: true, training: true };
 
 /** `d <weight>` of each weight that is learnt; one that is used twice gets the sum. */
 function derivatives(
@@ -171,7 +171,7 @@ function visionGraph(family: Family, config: TextConfig): VisionGraph {
   return { features, injections };
 }
 
-const visionVariant: GraphVariant = { inputPrefix: "vision." };
+const visionVariant: GraphVariant = { inputPrefix: "vision.", training: true };
 
 /** Adds to a stream what is seen, at the columns that show it; row 0 of what may be added is nothing. */
 function injected(stream: Node, seen: Node | undefined): Node {
@@ -188,7 +188,7 @@ function predictionLoss(family: Family, config: TextConfig, stream: Node): Node 
     family,
     config,
     HEAD,
-    {},
+    trainingVariant,
     ops.reshape(chosen, [1, "predictions", config.hidden_size]),
   );
   return ops.neg(ops.sum(ops.mul(input("targets", out.shape), ops.logSoftmax(out)), [-1, -2, -3]));

@@ -58,7 +58,7 @@ export class Trainer {
     return this.model.config;
   }
 
-  /** @param raw a config.json; mixtures of experts are computed densely, every expert on every token */
+  /** @param raw a config.json */
   static async open(raw: Readonly<Record<string, unknown>>, options: TrainerOptions = {}): Promise<Trainer> {
     checkOptions("Trainer.open", options, TRAINER_OPTIONS);
     const { threads, routerAuxLossCoef = 0, frozen = [], labels } = options;
@@ -67,7 +67,7 @@ export class Trainer {
     const still = frozen.map(globExpression);
     const isTrainable = (name: string): boolean => !still.some((pattern) => pattern.test(name));
     const { outputs, trainable } = trainingGraph(family, config, { routerAuxLossCoef, labels }, isTrainable);
-    const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }) });
+    const model = emitOnnx(outputs, { float: "float32", bind: () => ({ kind: "input" }), training: true });
     const session = await createSession(model, { threads, arena: true });
     return new Trainer({ family, config, float: "float32" }, session, trainable, labels);
   }
