@@ -47,6 +47,12 @@ const CHECKS: Readonly<Record<string, (printed: string) => void>> = {
     assert.equal(readings[layers - 1], /^the model: "(.*)"$/m.exec(printed)![1]);
     assert.equal(readings[layers - 1], "14");
   },
+  overlay: (printed) => {
+    const [shape, tokens] = /visual tokens: \[ (\d+, \d+, (\d+)) \]/.exec(printed)!.slice(1);
+    const page = readFileSync(join(folder, "overlay.html"), "utf8");
+    assert.ok(page.includes(`for each of ${tokens} visual tokens`), shape);
+    assert.match(page, /<img src="data:image\/png;base64,.*<iframe sandbox="allow-scripts"/s);
+  },
   image: (printed) => {
     const [own, other] = [...printed.matchAll(/: (\d+) of 24 right/g)].map(([, n]) => Number(n));
     assert.ok(own >= 22 && other <= 12, printed);

@@ -19,6 +19,10 @@ export type { Series, SeriesInput } from "./marks/series.js";
 export { type SpectrumOptions, spectrum } from "./marks/spectrum.js";
 export { type Category, type Tile, type TilesOptions, tiles } from "./marks/tiles.js";
 export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
+export type { ImageLayout } from "./overlay/cells.js";
+export { imageOverlay, type OverlayOptions } from "./overlay/image-overlay.js";
+export type { OverlaySource, RgbImage } from "./overlay/pixels.js";
+export type { OverlayScale, OverlayValues } from "./overlay/slices.js";
 export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
 export { type ReportOptions, writeReport } from "./report/write.js";
 export {

@@ -25,6 +25,7 @@ export { type AttentionFlow, attentionFlow, type FlowOptions } from "./flow.js";
 export { type FreezeOptions, type FrozenRun, freeze } from "./freeze.js";
 export { type GradientOptions, type Gradients, gradients } from "./gradients.js";
 export { type AttentionRoute, type RouteEnds, routeEnds, type TokenGroup } from "./groups.js";
+export { type ImageAttentionOptions, imageAttention } from "./image-attention.js";
 export {
   attentionKnockouts,
   blockAsMany,

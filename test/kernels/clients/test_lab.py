@@ -13,10 +13,25 @@ from lab import Lab
 from nbformat import from_dict
 from nbformat.v4 import new_output
 from notebooks import notebook, plotly, problems_of, small_study, study, write
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 lines = 20_000
 figure = "import { heatmap, show } from 'modalscope';\nshow(heatmap([[1, 2], [3, 4]], { title: 'a heatmap' }));"
+
+overlay = """
+import { show } from 'modalscope';
+import { imageOverlay } from 'modalscope/plot';
+const image = { width: 60, height: 40, data: new Uint8Array(60 * 40 * 3).fill(200) };
+const tokens = [0, 1, 2, 3, 4, 5].map((i) => {
+  const [row, column] = [Math.floor(i / 3), i % 3];
+  return { kind: 'patch', tile: 0, row, column, box: [20 * column, 20 * row, 20 * column + 20, 20 * row + 20] } as const;
+});
+const layout = { width: 60, height: 40, tiles: [{ kind: 'whole' }], tokens } as const;
+const values = { data: Float32Array.from({ length: 18 }, (_, i) => i / 100), shape: [3, 6] };
+show(imageOverlay(image, layout, values, { title: 'an overlay', axes: [{ name: 'layer' }], unit: 'attention' }));
+"""
 
 # How many images and drawings of figures are there to be seen in a cell.
 seen = """
@@ -39,6 +54,7 @@ class InLab(unittest.TestCase):
         write(notebook(f"for (let i = 0; i < {lines}; i++) console.log(i);"), cls.folder / "lines.ipynb")
         write(notebook("import * as ms from 'modalscope';", "ms.heatm"), cls.folder / "deeper" / "complete.ipynb")
         write(notebook("const name = await input('Name? ');\nname"), cls.folder / "input.ipynb")
+        write(notebook(overlay), cls.folder / "overlay.ipynb")
         small_study(cls.folder)
         cls.lab = Lab(cls.folder, os.environ.get("SCREENSHOTS"))
 
@@ -70,6 +86,32 @@ class InLab(unittest.TestCase):
         self.assertFalse(lab.js("return panel.content.model.cells.get(0).trusted"))
         lab.wait("the untrusted figure", lambda: (f := lab.js(seen, 0)) and f["images"] + f["drawings"] > 0)
         lab.screenshot("figure-untrusted")
+
+    def test_1_an_overlay_works_in_its_frame_and_untrusted_is_a_still_image(self):
+        lab = self.lab
+        lab.open("overlay.ipynb")
+        lab.run_all()
+        frame = lab.wait("the frame", lambda: lab.browser.find_element(By.CSS_SELECTOR, ".jp-OutputArea iframe"))
+        lab.browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", frame)
+        lab.browser.switch_to.frame(frame)
+        slider = lab.browser.find_element(By.CSS_SELECTOR, "input[data-axis]")
+        slider.send_keys(Keys.ARROW_RIGHT)
+        ActionChains(lab.browser).move_to_element(lab.browser.find_elements(By.TAG_NAME, "rect")[4]).perform()
+        said = lab.browser.find_element(By.ID, "readout").text
+        lab.browser.find_element(By.TAG_NAME, "svg").send_keys(Keys.ARROW_UP)
+        above = lab.browser.find_element(By.ID, "readout").text
+        lab.browser.switch_to.default_content()
+        lab.screenshot("overlay")
+        self.assertEqual(said, "row 1, column 1: attention 0.1")
+        self.assertEqual(above, "row 0, column 1: attention 0.07")
+
+        nb = notebook(overlay)
+        nb.cells[0].outputs = [new_output("display_data", data=o["data"], metadata={}) for o in self.outputs(0)]
+        write(nb, self.folder / "overlay-untrusted.ipynb")
+        lab.open("overlay-untrusted.ipynb")
+        lab.wait("the still image", lambda: (f := lab.js(seen, 0)) and f["images"] == 1)
+        self.assertEqual(lab.browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea iframe[srcdoc]"), [])
+        lab.screenshot("overlay-untrusted")
 
     def test_2_completion_and_tooltips_know_the_package(self):
         lab = self.lab

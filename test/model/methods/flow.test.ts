@@ -1,7 +1,7 @@
 /** Attention flow, beside the attention that was planted. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { attentionFlow } from "../../../lib/model/methods/index.js";
+import { attentionFlow, imageAttention } from "../../../lib/model/methods/index.js";
 import { withPlanted } from "./planted-trial.js";
 
 describe("attention flow between groups of tokens", () => {
@@ -56,6 +56,32 @@ describe("attention flow between groups of tokens", () => {
     await withPlanted("none", async ({ model }) => {
       const blind = await model.prepare("what is it ?");
       await assert.rejects(attentionFlow(model, blind), /Row 0 has no tokens of the group Image/);
+    });
+  });
+});
+
+describe("attention to an image's tokens", () => {
+  it("is the pattern's, and adds up to the flow", async () => {
+    await withPlanted("late", async ({ model, batch }) => {
+      const image = 2;
+      const { byHead } = await attentionFlow(model, batch, { routes: ["Image→Last"] });
+      const last = await imageAttention(model, batch, { image });
+      const [layers, heads, tokens] = last.shape;
+      for (let i = 0; i < layers * heads; i++) {
+        const sum = last.data.subarray(i * tokens, (i + 1) * tokens).reduce((a, b) => a + b, 0);
+        assert.ok(Math.abs(sum - byHead.data[i * batch.size + image]) < 1e-5);
+      }
+      const query = batch.question[image][1];
+      const { cache } = await model.run(batch, { capture: ["blocks.3.attn.hook_pattern"], logits: "none" });
+      const { data: pattern, shape } = cache.get("blocks.3.attn.hook_pattern");
+      const { data } = await imageAttention(model, batch, { image, query, layers: [3] });
+      batch.visual[image].forEach((key, t) => {
+        for (let h = 0; h < heads; h++) {
+          const want = pattern[((image * heads + h) * shape[2] + query) * shape[3] + key];
+          assert.equal(data[h * tokens + t], want);
+        }
+      });
+      await assert.rejects(imageAttention(model, batch, { image: 6 }), /no image 6/);
     });
   });
 });
