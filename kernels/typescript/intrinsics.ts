@@ -32,6 +32,9 @@ export const defineProperty: typeof Object.defineProperty = Object.definePropert
 export const defineProperties: typeof Object.defineProperties = Object.defineProperties;
 export const getOwnPropertyDescriptors: typeof Object.getOwnPropertyDescriptors =
   Object.getOwnPropertyDescriptors;
+export const getOwnPropertyDescriptor: typeof Object.getOwnPropertyDescriptor =
+  Object.getOwnPropertyDescriptor;
+export const deleteProperty: typeof Reflect.deleteProperty = Reflect.deleteProperty;
 export const toObject: ObjectConstructor = Object;
 export const objectPrototype: object = Object.prototype;
 export const apply: typeof Reflect.apply = Reflect.apply;

@@ -114,9 +114,8 @@ const head = (async: boolean): string => `(${async ? "async " : ""}function (exp
 
 function compile(cell: CompiledCell): CellFunction {
   const prefix = head(cell.awaits);
-  const script = new vm.Script(`${prefix}${cell.javascript}\n})`, {
-    filename: cell.name,
-    columnOffset: -prefix.length,
-  });
+  // Without a prototype: Node reads further options, which cells may have put on `Object.prototype`.
+  const options = { __proto__: null, filename: cell.name, columnOffset: -prefix.length };
+  const script = new vm.Script(`${prefix}${cell.javascript}\n})`, options as vm.ScriptOptions);
   return script.runInThisContext() as CellFunction;
 }

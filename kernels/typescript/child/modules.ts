@@ -6,6 +6,7 @@ import { packageRoot } from "../../../lib/package-root.js";
 import { hasOwn, keys, NativeSyntaxError, regExpExec, stringIncludes, toObject } from "../intrinsics.js";
 import { commonJsView, type Namespace } from "./interop.js";
 import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
+import { packageView } from "./package-imports.js";
 import { requireFrom } from "./require.js";
 import { connectTslab } from "./tslab.js";
 
@@ -69,21 +70,32 @@ export function notebookModules(folder: string): Modules {
     return false;
   }
 
+  function asChecked(namespace: Namespace, specifier: string): Namespace {
+    return isJson(specifier) || isCommonJs(namespace, specifier) ? commonJsView(namespace) : namespace;
+  }
+
+  function checkNames(namespace: Namespace, specifier: string, names: readonly string[]): Namespace {
+    for (let i = 0; i < names.length; i++) {
+      if (!(names[i] in namespace))
+        throw new NativeSyntaxError(`The module '${specifier}' has no export named '${names[i]}'.`);
+    }
+    return namespace;
+  }
+
+  const forFiles = (namespace: Namespace, specifier: string, names: readonly string[]): Namespace =>
+    checkNames(asChecked(namespace, specifier), specifier, names);
+  Object.defineProperty(globalThis, Symbol.for(packageView), { value: forFiles });
+
   async function importAny(specifier: string, attributes?: Attributes): Promise<Namespace> {
     const namespace = await load(specifier, attributes);
     if (specifier === "tslab") await connectTslab();
-    return isJson(specifier) || isCommonJs(namespace, specifier) ? commonJsView(namespace) : namespace;
+    return asChecked(namespace, specifier);
   }
 
   return {
     import: importAny,
     async importNames(specifier, names, attributes) {
-      const namespace = await importAny(specifier, attributes);
-      for (let i = 0; i < names.length; i++) {
-        if (!(names[i] in namespace))
-          throw new NativeSyntaxError(`The module '${specifier}' has no export named '${names[i]}'.`);
-      }
-      return namespace;
+      return checkNames(await importAny(specifier, attributes), specifier, names);
     },
     require: requireFrom(filename),
     meta: {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { packageImports } from "./package-imports.js";
 
 type TypeScript = typeof import("typescript");
 
@@ -20,6 +21,7 @@ export function transpile(path: string, module: "esm" | "commonjs"): string {
       jsx: JsxEmit.React,
       inlineSourceMap: true,
     },
+    transformers: module === "esm" ? { after: [packageImports(typescript)] } : {},
   });
   return outputText;
 }

@@ -13,6 +13,16 @@ const folder = temporaryFolder({
     "import { far } from './deeper/far.js';\nexport enum Kind { One = 1 }\nexport const near = 'near ' + far;\nexport default Kind.One;",
   "deeper/far.ts":
     "import data from '../data.json' with { type: 'json' };\nexport const far = 'far ' + data.name;",
+  "lists.ts": `import * as _ from "whole";
+import whole, { chunk as cut, zip } from "whole";
+import was, { named } from "was-esm";
+import * as box from "instance";
+import { join } from "node:path";
+import type { Nothing } from "not-installed";
+export const lists = [_.chunk([1], 1), cut([1, 2], 2), zip([], 3), whole(), was(), named, box.open(), join("a", "b")];
+export let typed: Nothing | undefined;`,
+  "missing.ts": 'import { nowhere } from "whole";\nexport const found = nowhere;',
+  "node_modules/not-installed/index.d.ts": "export interface Nothing { a: number }",
   "view.tsx":
     "const React = { createElement: (...all: unknown[]) => all };\nexport const view = <b>text</b>;",
   "plain.js": "export const plain = 'plain';",
@@ -70,6 +80,11 @@ const imports: [code: string, value: string, expected: string][] = [
   ["const viaRequire = require('./helper.ts');", "viaRequire.near", "'near far data'"],
   ["const viaRequire2 = require('./helper');", "viaRequire2.near", "'near far data'"],
   ["import one, { near } from './helper.ts';", "[near, one]", "[ 'near far data', 1 ]"],
+  [
+    "import { lists } from './lists';",
+    "JSON.stringify(lists)",
+    `'[["chunk",1,1],["chunk",2,2],["zip",0,3],"called","default","named",5,"a/b"]'`,
+  ],
   ["import { plain } from './plain';", "plain", "'plain'"],
   ["import { inside } from './folder';", "inside", "'inside'"],
   ["import { inside2 } from './folder2';", "inside2", "'inside2'"],
@@ -111,6 +126,10 @@ test("what is not there is still an error", async () => {
   assert.match((await cells.error("// @ts-nocheck\nimport x from './nowhere'; x")).evalue, /nowhere/);
   assert.match(
     (await cells.error("// @ts-nocheck\nimport { nowhere } from 'whole'; nowhere")).evalue,
+    /no export named 'nowhere'/,
+  );
+  assert.match(
+    (await cells.error("// @ts-nocheck\nimport { found } from './missing'; found")).evalue,
     /no export named 'nowhere'/,
   );
   assert.match((await cells.error("require('./nowhere.ts')")).evalue, /nowhere/);

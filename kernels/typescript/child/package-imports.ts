@@ -1,0 +1,82 @@
+import { isBuiltin } from "node:module";
+import type ts from "typescript";
+
+type TypeScript = typeof import("typescript");
+
+/** Name of the function (modules.ts) that gives a package's namespace as the checker sees it. */
+export const packageView = "modalscope.packageView";
+
+/**
+ * Has a file's imports of packages go through {@link packageView}, as those of cells do: Node knows of a CommonJS
+ * package only the names that it finds by reading its source. It runs after types are dropped, so that what is
+ * imported for its types alone is not loaded.
+ */
+export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts.SourceFile> {
+  const { factory, isImportDeclaration, isStringLiteral, visitEachChild } = typescript;
+  return (context) => (file) => {
+    let count = 0;
+    const statements = (node: ts.Node): ts.Node | ts.Node[] => {
+      if (!isImportDeclaration(node) || !node.importClause || !isStringLiteral(node.moduleSpecifier))
+        return node;
+      if (!isPackage(node.moduleSpecifier.text)) return node;
+      const namespace = factory.createIdentifier(`__package${count++}`);
+      return [imported(node, namespace), bound(node.importClause, node.moduleSpecifier, namespace)];
+    };
+    return visitEachChild(file, statements, context);
+  };
+
+  function imported(node: ts.ImportDeclaration, namespace: ts.Identifier): ts.ImportDeclaration {
+    const clause = factory.createImportClause(undefined, undefined, factory.createNamespaceImport(namespace));
+    return factory.updateImportDeclaration(node, undefined, clause, node.moduleSpecifier, node.attributes);
+  }
+
+  /** `const { default: a, b: c } = view(namespace, specifier, names)`, or the view itself for `import * as`. */
+  function bound(
+    { name, namedBindings }: ts.ImportClause,
+    specifier: ts.StringLiteral,
+    namespace: ts.Identifier,
+  ): ts.VariableStatement {
+    const all = namedBindings !== undefined && typescript.isNamespaceImport(namedBindings);
+    const named = namedBindings === undefined || all ? [] : [...(namedBindings as ts.NamedImports).elements];
+    const names: [imported: string, local: ts.Identifier][] = named.map((one) => [
+      (one.propertyName ?? one.name).text,
+      one.name,
+    ]);
+    if (name !== undefined) names.push(["default", name]);
+    const symbol = factory.createCallExpression(
+      factory.createPropertyAccessExpression(factory.createIdentifier("Symbol"), "for"),
+      undefined,
+      [factory.createStringLiteral(packageView)],
+    );
+    const view = factory.createCallExpression(
+      factory.createElementAccessExpression(factory.createIdentifier("globalThis"), symbol),
+      undefined,
+      [
+        namespace,
+        specifier,
+        factory.createArrayLiteralExpression(names.map(([text]) => factory.createStringLiteral(text))),
+      ],
+    );
+    const elements = names.map(([text, local]) =>
+      factory.createBindingElement(undefined, factory.createStringLiteral(text), local),
+    );
+    const pattern = factory.createObjectBindingPattern(elements);
+    const declarations = all
+      ? [
+          factory.createVariableDeclaration(namedBindings.name, undefined, undefined, view),
+          ...(names.length === 0
+            ? []
+            : [factory.createVariableDeclaration(pattern, undefined, undefined, namedBindings.name)]),
+        ]
+      : [factory.createVariableDeclaration(pattern, undefined, undefined, view)];
+    return factory.createVariableStatement(
+      undefined,
+      factory.createVariableDeclarationList(declarations, typescript.NodeFlags.Const),
+    );
+  }
+}
+
+/** Neither a file, nor a URL, nor one of Node's modules. */
+function isPackage(specifier: string): boolean {
+  return !/^(\.{0,2}\/|#|[a-z][a-z+.-]*:)/.test(specifier) && !isBuiltin(specifier);
+}
