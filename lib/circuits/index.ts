@@ -2,6 +2,16 @@
  * Circuits: transcoders that take MLPs apart into features.
  * @packageDocumentation
  */
+export {
+  activeTokens,
+  type CorpusOptions,
+  type CorpusPrompt,
+  type FeatureCorpus,
+  featureCorpus,
+} from "./dashboard/corpus.js";
+export { type DashboardOptions, type FeatureDashboard, featureDashboard } from "./dashboard/dashboard.js";
+export { type FeatureLabel, type LabelIndex, labelFeature, labelIndex } from "./dashboard/labels.js";
+export { featureLogits, type LogitEffects } from "./dashboard/logits.js";
 export { activationAt, encodeFeatures, type FeatureRun, type TokenPlace } from "./encode-run.js";
 export { type FeatureEdit, type FeaturePatch, featureEdits, patchedFeatures } from "./interventions.js";
 export {
@@ -28,3 +38,7 @@ export { type Encoded, reconstruct } from "./transcoders/reconstruct.js";
 export { atTokens, toDense } from "./transcoders/sparse.js";
 export type { Activation, SparseFeatures, Transcoder, TranscoderSet } from "./transcoders/types.js";
 export { writeTranscoders } from "./transcoders/write.js";
+export { type DashboardViewOptions, dashboardView } from "./view/dashboard-view.js";
+export type { GraphJson, GraphJsonLink, GraphJsonNode } from "./view/graph-json.js";
+export { graphView } from "./view/graph-view.js";
+export type { GraphViewOptions } from "./view/page.js";

@@ -4,7 +4,7 @@
  */
 
 export { type Concept, concepts } from "./concepts.js";
-export { type ImageOptions, toPng, toSvg } from "./draw/draw.js";
+export { type ImageOptions, rasterise, toPng, toSvg } from "./draw/draw.js";
 export { type Axes, themed } from "./figure.js";
 export { type BarsOptions, bars } from "./marks/bars.js";
 export { type FacetsOptions, facets } from "./marks/facets.js";
@@ -26,6 +26,7 @@ export type { OverlayScale, OverlayValues } from "./overlay/slices.js";
 export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
 export { type ReportOptions, writeReport } from "./report/write.js";
 export {
+  dataUri,
   type Html,
   html,
   type Image,

@@ -1,0 +1,24 @@
+/**
+ * An interactive attribution graph: click a node for what enters it, what it writes to, and what it is about.
+ */
+import { type Html, image as imageFile, view } from "../../plot/index.js";
+import { checkGraph, featureOf, type GraphJson } from "./graph-json.js";
+import { layoutOf } from "./layout.js";
+import { type GraphViewOptions, graphPage } from "./page.js";
+import { graphStill } from "./still.js";
+
+/**
+ * A graph in circuit-tracer's JSON as a page of its own, which needs no network; a still image where
+ * scripts do not run.
+ * @throws ModalscopeError when a link names no node
+ * @example show(graphView(graph, { title: "Which planet?", dashboards, corpus }));
+ */
+export function graphView(graph: GraphJson, options: GraphViewOptions): Html {
+  checkGraph(graph);
+  const { title, height = 680 } = options;
+  const layout = layoutOf(graph);
+  const features = graph.nodes.filter((node) => featureOf(node)).length;
+  const alt = `${title}: an attribution graph of ${graph.nodes.length} nodes, ${features} of them features, and ${graph.links.length} edges`;
+  const fallback = imageFile(graphStill(graph, layout, title), { alt, width: 760 });
+  return view(graphPage(graph, layout, options), { height, alt, fallback });
+}

@@ -1,0 +1,141 @@
+/** Page of a graph, with its script. */
+import { escapeHtml, jsonForScript } from "../../escape.js";
+import type { FeatureCorpus } from "../dashboard/corpus.js";
+import type { FeatureDashboard } from "../dashboard/dashboard.js";
+import { client, panelClient } from "./client.js";
+import { dashboardsData } from "./examples-data.js";
+import { featureOf, type GraphJson } from "./graph-json.js";
+import type { GraphLayout } from "./layout.js";
+
+export interface GraphViewOptions {
+  readonly title: string;
+  readonly subtitle?: string;
+  /** Dashboards of features, shown with the nodes of theirs, and the corpus that their examples are of. */
+  readonly dashboards?: readonly FeatureDashboard[];
+  readonly corpus?: FeatureCorpus;
+  /** In pixels; 680 when left out. */
+  readonly height?: number;
+}
+
+const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphViewOptions): string {
+  const { title, subtitle = "", dashboards = [], corpus } = options;
+  const numberOf = new Map(graph.nodes.map(({ node_id }, i) => [node_id, i]));
+  const placeOf = new Map(layout.nodes.map((placed) => [placed.node.node_id, placed]));
+  const nodes = graph.nodes.map((node) => {
+    const { kind, x, y } = placeOf.get(node.node_id)!;
+    const own = featureOf(node);
+    return {
+      ...{ kind, x, y, id: node.node_id, layer: node.layer, position: node.ctx_idx, type: node.feature_type },
+      token: graph.metadata.prompt_tokens[node.ctx_idx] ?? "",
+      label: node.clerp ?? "",
+      activation: node.activation ?? null,
+      influence: node.influence ?? null,
+      verification: node.verification ?? "",
+      dashboard: own ? `${own.layer}_${own.feature}` : "",
+    };
+  });
+  const links = graph.links.map(({ source, target, weight }) => [
+    numberOf.get(source)!,
+    numberOf.get(target)!,
+    Number(weight.toPrecision(5)),
+  ]);
+  const data = { nodes, links, ...dashboardsData(dashboards, corpus) };
+  return page(title, subtitle, {
+    body: `<div class="controls"><label>influence followed <input type="range" id="share" min="0.05" max="1" step="0.01" value="1">
+<b id="kept"></b></label><label>find <input type="search" id="find" placeholder="token, label or id"></label></div>
+<main><div class="graph" id="graph">${graphSvg(layout)}</div><aside id="panel" aria-live="polite"></aside></main>`,
+    script: `const data = ${jsonForScript(data)};\n${panelClient}\n${client}`,
+  });
+}
+
+/** A page that needs nothing from outside. */
+export function page(
+  title: string,
+  subtitle: string,
+  { body, script }: { readonly body: string; readonly script: string },
+): string {
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<title>${escapeHtml(title)}</title>
+<style>${css}</style>
+</head>
+<body>
+<header><h1>${escapeHtml(title)}</h1>${subtitle === "" ? "" : `<p>${escapeHtml(subtitle)}</p>`}</header>
+${body}
+<script>
+"use strict";
+${script}
+</script>
+</body>
+</html>
+`;
+}
+
+function graphSvg({ width, height, columns, lines }: GraphLayout): string {
+  const bottom = height - 58;
+  return (
+    `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="group" aria-label="graph">` +
+    lines
+      .map(
+        ({ label, y }) =>
+          `<text class="axis" x="34" y="${y + 4}" text-anchor="end">${escapeHtml(label)}</text>`,
+      )
+      .join("") +
+    columns
+      .map(
+        ({ label, x }) =>
+          `<text class="axis" transform="translate(${x + 4} ${bottom}) rotate(-60)" text-anchor="end">${escapeHtml(label)}</text>`,
+      )
+      .join("") +
+    '<g id="edges"></g><g id="nodes"></g></svg>'
+  );
+}
+
+const css = `
+:root { color-scheme: light dark; font: 13px/1.4 Inter, Segoe UI, Helvetica, Arial, sans-serif;
+  --quiet: light-dark(#59636e, #a3adb8); --line: light-dark(#d1d9e0, #3d444d); --up: light-dark(#0072b2, #56b4e9);
+  --down: light-dark(#d55e00, #e69f00); }
+body { box-sizing: border-box; margin: 0; padding: 10px 14px; height: 100vh; display: flex; flex-direction: column; gap: 8px;
+  background: light-dark(#ffffff, #15191f); color: light-dark(#1f2328, #e2e7ed); }
+h1 { font-size: 17px; font-weight: 400; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: 14px; margin: 0 0 2px; overflow-wrap: anywhere; }
+h3 { font-size: 12px; font-weight: 600; margin: 10px 0 3px; color: var(--quiet); }
+p { margin: 0 0 4px; overflow-wrap: anywhere; }
+header p, .axis, .quiet { color: var(--quiet); fill: var(--quiet); }
+.axis { font-size: 11px; }
+.controls { display: flex; flex-wrap: wrap; gap: 4px 22px; }
+.controls label { display: flex; align-items: center; gap: 6px; }
+main { flex: 1; min-height: 0; display: flex; gap: 12px; }
+.graph { flex: 1; min-width: 0; overflow: auto; border: 1px solid var(--line); border-radius: 6px; }
+aside { flex: 0 0 330px; overflow: auto; }
+.node { cursor: pointer; fill: light-dark(#ffffff, #15191f); stroke: light-dark(#1f2328, #e2e7ed); stroke-width: 1.2; }
+.node.logit { fill: light-dark(#1f2328, #e2e7ed); }
+.node.token { fill: light-dark(#d1d9e0, #59636e); }
+.node.error, .node.other { stroke-dasharray: 2 2; }
+.node.away { opacity: 0.15; }
+.node.near { stroke-width: 2.4; }
+.node.current { stroke: var(--down); stroke-width: 3; }
+.node:focus-visible { outline: 2px solid var(--up); }
+.edge { fill: none; pointer-events: none; }
+.edge.positive { stroke: var(--up); } .edge.negative { stroke: var(--down); stroke-dasharray: 4 2; }
+ol { list-style: none; margin: 0; padding: 0; }
+li button { display: flex; gap: 6px; width: 100%; text-align: left; font: inherit; color: inherit; background: none; border: 0;
+  padding: 1px 2px; cursor: pointer; border-radius: 4px; }
+li button:hover, li button:focus-visible { background: light-dark(#eef1f4, #262c36); }
+li button span { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+li button b { font-variant-numeric: tabular-nums; font-weight: 400; }
+.example { border-top: 1px solid var(--line); padding: 5px 0; display: flex; gap: 8px; }
+.example div { flex: 1; min-width: 0; overflow-wrap: anywhere; }
+.example svg { flex: 0 0 96px; width: 96px; height: 96px; }
+.example image { image-rendering: pixelated; }
+mark { color: inherit; border-radius: 2px; }
+.bars { display: flex; align-items: flex-end; gap: 1px; height: 36px; }
+.bars i { flex: 1; background: var(--up); min-height: 1px; }
+.ends { display: flex; gap: 12px; } .ends div { flex: 1; min-width: 0; }
+.ends span { display: flex; justify-content: space-between; gap: 6px; }
+`;

@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { JSDOM } from "jsdom";
+import {
+  dashboardView,
+  type FeatureCorpus,
+  featureDashboard,
+  type GraphJson,
+  graphView,
+} from "../../lib/circuits/index.js";
+import type { Html } from "../../lib/plot/index.js";
+import { encodePng } from "../../lib/tasks/index.js";
+
+const HOSTILE = "</script><img src=x onerror=alert(1)>";
+
+const graph: GraphJson = {
+  metadata: { slug: "g", scan: "s", prompt: "p", prompt_tokens: ["<bos>", HOSTILE, "star"] },
+  nodes: [
+    { node_id: "E_2_0", layer: "E", ctx_idx: 0, feature_type: "embedding" },
+    { node_id: "E_7_1", layer: "E", ctx_idx: 1, feature_type: "embedding" },
+    {
+      node_id: "0_3_1",
+      layer: "0",
+      ctx_idx: 1,
+      feature_type: "cross layer transcoder",
+      activation: 2,
+      influence: 0.4,
+      clerp: HOSTILE,
+    },
+    { node_id: "0_-1_2", layer: "0", ctx_idx: 2, feature_type: "mlp reconstruction error", influence: 0.9 },
+    {
+      ...{
+        node_id: "1_5_2",
+        layer: "1",
+        ctx_idx: 2,
+        feature_type: "cross layer transcoder",
+        activation: 1,
+        influence: 0.6,
+      },
+      verification: "0.5 predicted, 0.5 measured",
+    },
+    {
+      node_id: "3_9_2",
+      layer: "3",
+      ctx_idx: 2,
+      feature_type: "logit",
+      clerp: 'Output "x" (p=0.9)',
+      token_prob: 0.9,
+    },
+  ],
+  links: [
+    { source: "E_7_1", target: "0_3_1", weight: 1.5 },
+    { source: "0_3_1", target: "1_5_2", weight: -0.5 },
+    { source: "0_-1_2", target: "1_5_2", weight: 0.25 },
+    { source: "1_5_2", target: "3_9_2", weight: 2 },
+  ],
+};
+
+const corpus: FeatureCorpus = {
+  rows: [
+    {
+      first: 0,
+      tokens: [
+        { text: "▦", kind: "image", visual: 0 },
+        { text: HOSTILE, kind: "text" },
+      ],
+      image: encodePng({ width: 2, height: 2, data: new Uint8Array(12) }),
+      layout: {
+        width: 2,
+        height: 2,
+        tokens: [{ kind: "patch", tile: 0, row: 0, column: 0, box: [0, 0, 2, 2] }],
+      },
+    },
+  ],
+  tokens: 2,
+  layers: [
+    { offsets: Int32Array.of(0, 0, 0, 0, 2), tokens: Int32Array.of(0, 1), values: Float32Array.of(2, 1) },
+  ],
+};
+
+/** The page in a view's frame, with its scripts run. */
+function opened({ html }: Html): Document {
+  const outer = new JSDOM(html).window.document;
+  const { srcdoc } = outer.querySelector("iframe")!;
+  assert.ok(outer.querySelector("img")?.src.startsWith("data:image/png"), "a still lies under it");
+  return new JSDOM(srcdoc, { runScripts: "dangerously" }).window.document;
+}
+
+const click = (node: Element): boolean =>
+  node.dispatchEvent(
+    new (node.ownerDocument.defaultView as unknown as { MouseEvent: typeof MouseEvent }).MouseEvent("click", {
+      bubbles: true,
+    }),
+  );
+
+describe("the view of a graph", () => {
+  const dashboards = [featureDashboard(corpus, 0, 3)];
+  const page = opened(graphView(graph, { title: HOSTILE, dashboards, corpus }));
+  const panel = page.querySelector("#panel")!;
+  const nodeOf = (id: string): Element =>
+    page.querySelector(`[data-node="${graph.nodes.findIndex((n) => n.node_id === id)}"]`)!;
+
+  it("has a shape for each node, and asks for nothing from outside", () => {
+    assert.equal(page.querySelectorAll("[data-node]").length, graph.nodes.length);
+    assert.match(page.querySelector("meta[http-equiv]")!.getAttribute("content")!, /default-src 'none'/);
+    assert.equal(page.querySelectorAll("#edges path").length, graph.links.length);
+  });
+
+  it("a chosen node shows its inputs and outputs, its share of them, and what was measured", () => {
+    click(nodeOf("1_5_2"));
+    const lists = [...panel.querySelectorAll("ol")].map((list) =>
+      [...list.querySelectorAll("b")].map((b) => b.textContent),
+    );
+    assert.deepEqual(lists, [["-0.5  67 %", "0.25  33 %"], ["2  100 %"]]);
+    assert.match(panel.textContent!, /verified: 0.5 predicted, 0.5 measured/);
+    assert.equal(page.querySelectorAll("#edges path").length, 3);
+    assert.equal(page.querySelectorAll("#edges .negative").length, 1);
+  });
+
+  it("a feature's panel has its examples, with the image's patches", () => {
+    click(nodeOf("0_3_1"));
+    assert.equal(panel.querySelectorAll(".example").length, 1);
+    assert.equal(panel.querySelectorAll(".example rect").length, 1);
+    assert.ok(panel.querySelector(".example image")!.getAttribute("href")!.startsWith("data:image/png"));
+  });
+
+  it("text from models stays text", () => {
+    click(nodeOf("0_3_1"));
+    assert.equal(page.querySelectorAll("img").length, 0);
+    assert.equal(panel.querySelector("h2")!.textContent, HOSTILE);
+  });
+
+  it("the slider hides what lies beyond the share of influence, tokens and logits never", () => {
+    const slider = page.querySelector<HTMLInputElement>("#share")!;
+    slider.value = "0.5";
+    slider.dispatchEvent(new (page.defaultView as unknown as { Event: typeof Event }).Event("input"));
+    const shown = graph.nodes.filter(
+      ({ node_id }) => (nodeOf(node_id) as SVGElement).style.display !== "none",
+    );
+    assert.deepEqual(
+      shown.map(({ node_id }) => node_id),
+      ["E_2_0", "E_7_1", "0_3_1", "3_9_2"],
+    );
+    assert.equal(page.querySelector("#kept")!.textContent, "4 of 6 nodes");
+  });
+
+  it("refuses graphs that hang loose", () => {
+    const loose = { ...graph, links: [{ source: "E_2_0", target: "nowhere", weight: 1 }] };
+    assert.throws(() => graphView(loose, { title: "x" }), /to "nowhere" ends at no node/);
+    const twice = { ...graph, nodes: [...graph.nodes, graph.nodes[0]] };
+    assert.throws(() => graphView(twice, { title: "x" }), /Two nodes are called "E_2_0"/);
+  });
+});
+
+describe("the view of dashboards", () => {
+  it("has a section for each feature; one that never acts says so", () => {
+    const two = [featureDashboard(corpus, 0, 3), featureDashboard(corpus, 0, 1)];
+    const page = opened(dashboardView(two, corpus, { title: "Features" }));
+    const sections = [...page.querySelectorAll("section")];
+    assert.deepEqual(
+      sections.map((s) => s.querySelector("h2")!.textContent),
+      ["layer 0, feature 3", "layer 0, feature 1"],
+    );
+    assert.match(sections[0].textContent!, /active at 100 % of tokens; 67 % of it on images/);
+    assert.match(sections[1].textContent!, /active nowhere in the corpus/);
+  });
+});
