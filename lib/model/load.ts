@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { homedir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
@@ -156,13 +157,31 @@ export function embeddedModels(): string[] {
   );
 }
 
-function resolveModel(nameOrPath: string): string {
+function resolveModel(given: string): string {
+  if (typeof given !== "string" || given === "") {
+    const shown = given === "" ? "an empty text" : String(given);
+    throw new ModalscopeError(`loadModel was given ${shown}.`, "", "Give a folder, a .gguf file, or a name.");
+  }
+  const nameOrPath = pathOf(given);
   if (existsSync(nameOrPath)) return nameOrPath;
   const embedded = join(EMBEDDED_MODELS, nameOrPath);
   if (embeddedModels().includes(nameOrPath)) return embedded;
   throw new ModalscopeError(
     `There is no model "${nameOrPath}".`,
     `${resolve(nameOrPath)} is no folder or .gguf file, and no embedded model has this name (${embeddedModels().join(", ") || "none here"}).`,
-    didYouMean(nameOrPath, embeddedModels()),
+    didYouMean(nameOrPath, embeddedModels()) || downloadAdvice(nameOrPath),
   );
+}
+
+/** As a shell and a browser write paths. */
+function pathOf(given: string): string {
+  if (given.startsWith("file:")) return fileURLToPath(given);
+  return /^~[\\/]/.test(given) ? join(homedir(), given.slice(2)) : given;
+}
+
+/** For what looks like a model's name on the Hugging Face Hub. */
+function downloadAdvice(name: string): string {
+  const id = /^(?:https:\/\/huggingface\.co\/)?([\w-]+\/[\w.-]+)$/.exec(name)?.[1];
+  if (id === undefined) return "";
+  return `Nothing is downloaded here: hf download ${id} --local-dir ${basename(id)}, then give that folder.`;
 }

@@ -193,7 +193,7 @@ export class Model {
     throw new ModalscopeError(
       `${this.path} has no tokenizer.`,
       "There is no tokenizer.json beside the weights.",
-      "Give token ids: model.batch([[1, 2, 3]]).",
+      "Give token ids, model.batch([[1, 2, 3]]), or make it from older files in Python: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).",
     );
   }
 }

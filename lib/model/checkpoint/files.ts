@@ -27,6 +27,10 @@ export function openFile(path: string): OpenFile {
     closeSync(fd);
     throw new ModalscopeError(`${path} is not a file.`);
   }
+  if (stat.size < mostPointerBytes && isLfsPointer(readFileSync(fd, "utf8"))) {
+    closeSync(fd);
+    throw lfsPointer(path);
+  }
   let closed = false;
   return {
     path,
@@ -121,10 +125,28 @@ export function readText(path: string): string {
     if (size > mostJsonBytes) {
       throw new ModalscopeError(`${path} has ${size} bytes,`, `more than the ${mostJsonBytes} allowed here.`);
     }
-    return readFileSync(path, "utf8");
+    const text = readFileSync(path, "utf8");
+    if (isLfsPointer(text)) throw lfsPointer(path);
+    // Editors of Windows put a byte order mark before it.
+    return text.startsWith("\uFEFF") ? text.slice(1) : text;
   } catch (error) {
     throw error instanceof ModalscopeError ? error : cannotRead(path, error);
   }
+}
+
+const mostPointerBytes = 1024;
+
+/** Whether it is what Git leaves of a large file where Git LFS was not installed. */
+function isLfsPointer(text: string): boolean {
+  return text.startsWith("version https://git-lfs.github.com/");
+}
+
+function lfsPointer(path: string): ModalscopeError {
+  return new ModalscopeError(
+    `${path} is not the file itself, but Git LFS' pointer to it.`,
+    "Its repository was cloned without large files.",
+    "Run git lfs pull in its folder, or download the file.",
+  );
 }
 
 /** Whether `value` is a JSON object, not an array and not null. */

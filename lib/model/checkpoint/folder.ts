@@ -1,4 +1,3 @@
-import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { warn } from "../../warnings.js";
@@ -6,6 +5,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { isFile, isObject, type OpenFile, openFile, readJsonObject, readText, repeatedKey } from "./files.js";
 import { contentHash } from "./hash.js";
 import { canonicalName } from "./names.js";
+import { noConfig, noWeights } from "./not-a-checkpoint.js";
 import { headerBytes, readHeader } from "./safetensors/header.js";
 import { checkpointOf, type StoredWeight, sameBytes } from "./store.js";
 
@@ -32,13 +32,7 @@ export function openFolder(path: string): Checkpoint {
 
 function readConfig(path: string): Record<string, unknown> {
   const file = join(path, "config.json");
-  if (!isFile(file)) {
-    throw new ModalscopeError(
-      `${path} is not a Hugging Face checkpoint:`,
-      "it has no config.json.",
-      "Give the folder that holds config.json and model.safetensors, or a .gguf file.",
-    );
-  }
+  if (!isFile(file)) throw noConfig(path);
   const config = readJsonObject(file);
   if (typeof config.model_type !== "string") {
     throw new ModalscopeError(
@@ -164,17 +158,4 @@ function checkIndex(
       );
     }
   }
-}
-
-function noWeights(path: string): ModalscopeError {
-  const names = readdirSync(path);
-  const pickled = names.find((name) => /\.(bin|pt|pth)$/.test(name));
-  const found = pickled ? ` It has ${pickled}, a format that can run code when read.` : "";
-  return new ModalscopeError(
-    `${path} has no weights:`,
-    `neither model.safetensors nor model.safetensors.index.json is there.${found}`,
-    pickled
-      ? "Convert it in Python: AutoModel….from_pretrained(folder).save_pretrained(folder)."
-      : "Download the missing files.",
-  );
 }

@@ -3,6 +3,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { statOf } from "./files.js";
 import { openFolder } from "./folder.js";
 import { openGguf } from "./gguf/checkpoint.js";
+import { oneFileOf } from "./not-a-checkpoint.js";
 
 /**
  * Opens a checkpoint: a Hugging Face folder (config.json with model.safetensors, one file or sharded; float32,
@@ -25,5 +26,7 @@ export function openCheckpoint(path: string): Checkpoint {
       "Give the folder that holds config.json, or a .gguf file.",
     );
   }
-  return stat.isDirectory() ? openFolder(path) : openGguf(path);
+  if (stat.isDirectory()) return openFolder(path);
+  if (/\.(safetensors|json|bin)$/.test(path)) throw oneFileOf(path);
+  return openGguf(path);
 }

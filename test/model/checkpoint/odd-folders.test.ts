@@ -1,8 +1,9 @@
 /** Folders as they are in the wild: other names of weights, a head that the config denies, a weight in two shards. */
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { openCheckpoint, readSafetensors, writeSafetensors } from "../../../lib/model/checkpoint/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { saveCheckpoint } from "../../../lib/model/training/index.js";
@@ -184,4 +185,94 @@ it("a weight of the tower that its architecture does not have is refused, and no
     loadModel(folder, { cache: false }),
     says(/holds the weight ".*patch_embedding\.bias"/),
   );
+});
+
+describe("what is no checkpoint, or not yet one, is refused with the way to one:", () => {
+  /** A folder with these files, a copy of a whole checkpoint's where their text is undefined. */
+  function folderOf(files: Readonly<Record<string, string | undefined>>): string {
+    const folder = join(temporaryFolder(), "odd");
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(folder, name);
+      mkdirSync(dirname(path), { recursive: true });
+      if (text === undefined) cpSync(join(fixture("qwen2-tied"), basename(name)), path);
+      else writeFileSync(path, text);
+    }
+    return folder;
+  }
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 12345\n`;
+  const cases: readonly [what: string, path: () => string, says: RegExp][] = [
+    [
+      "an adapter",
+      () => folderOf({ "adapter_config.json": "{}", "adapter_model.safetensors": "" }),
+      /no config\.json but adapter_config\.json.*merge_and_unload/,
+    ],
+    [
+      "a trainer's folder",
+      () => folderOf({ "checkpoint-500/config.json": undefined }),
+      /Give .*odd\/checkpoint-500\.$/,
+    ],
+    [
+      "a model's folder in the Hub's cache",
+      () => folderOf({ "refs/main": "abc", "snapshots/abc/config.json": undefined }),
+      /Give .*odd\/snapshots\/abc\.$/,
+    ],
+    ["a folder of GGUF files", () => folderOf({ "q4.gguf": "", "q8.gguf": "" }), /q4\.gguf or .*q8\.gguf\.$/],
+    ["an empty folder", () => folderOf({ "notes.txt": "" }), /Give the folder that holds config\.json/],
+    [
+      "an unfinished download",
+      () => folderOf({ "config.json": undefined, "model.safetensors.incomplete": "" }),
+      /download of model\.safetensors\.incomplete has not ended/,
+    ],
+    [
+      "weights of another name",
+      () => folderOf({ "config.json": undefined, "mine.safetensors": "" }),
+      /It has mine\.safetensors\. .*rename it to model\.safetensors/,
+    ],
+    [
+      "pickled weights",
+      () => folderOf({ "config.json": undefined, "pytorch_model.bin": "" }),
+      /pytorch_model\.bin.*save_pretrained/,
+    ],
+    [
+      "a pointer of Git LFS",
+      () => folderOf({ "config.json": undefined, "model.safetensors": pointer }),
+      /model\.safetensors is not the file itself.*git lfs pull/,
+    ],
+    [
+      "a tokenizer that is one",
+      () => folderOf({ "config.json": undefined, "model.safetensors": undefined, "tokenizer.json": pointer }),
+      /tokenizer\.json is not the file itself.*git lfs pull/,
+    ],
+    [
+      "one file of a folder",
+      () => join(folderOf({ "config.json": undefined }), "config.json"),
+      /one file of a checkpoint\. Give its folder: .*odd\.$/,
+    ],
+    [
+      "a name of the Hub",
+      () => "Qwen/Qwen2.5-0.5B",
+      /hf download Qwen\/Qwen2\.5-0\.5B --local-dir Qwen2\.5-0\.5B/,
+    ],
+    ["its address", () => "https://huggingface.co/Qwen/Qwen3-0.6B", /hf download Qwen\/Qwen3-0\.6B/],
+    ["nothing", () => "", /given an empty text/],
+    ["no text", () => undefined as unknown as string, /given undefined/],
+  ];
+  for (const [what, path, message] of cases)
+    it(what, async () => {
+      await assert.rejects(loadModel(path(), { cache: false }), says(message));
+    });
+
+  it("a path is read as shells and browsers write it, and JSON as Windows' editors do", async () => {
+    const folder = copyOf("qwen2-tied");
+    const config = join(folder, "config.json");
+    writeFileSync(config, `\uFEFF${readFileSync(config, "utf8")}`);
+    const { HOME } = process.env;
+    process.env.HOME = dirname(folder);
+    try {
+      for (const path of [pathToFileURL(folder).href, `~/${basename(folder)}`, `${folder}/`])
+        assert.deepEqual(await logitsOf(path), await silent("qwen2-tied"), path);
+    } finally {
+      process.env.HOME = HOME;
+    }
+  });
 });
