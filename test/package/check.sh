@@ -53,6 +53,11 @@ bash -c "$(grep '^npm pkg set' node_modules/modalscope/environment.md)"
 npm install --silent --no-audit --no-fund --ignore-scripts danfojs-node
 npx --no-install modalscope run tables.ipynb tabled.ipynb
 test "$(grep -c '&lt;a&gt;' tabled.ipynb)" = 2
+# A copy in a folder that knows nothing of the project finds what the kernel's own package has beside it.
+mkdir "$folder/elsewhere"
+cp tables.ipynb "$folder/elsewhere/"
+npx --no-install modalscope run "$folder/elsewhere/tables.ipynb" "$folder/elsewhere/tabled.ipynb"
+test "$(grep -c '&lt;a&gt;' "$folder/elsewhere/tabled.ipynb")" = 2
 
 npx --no-install modalscope kernel install --prefix "$folder/jupyter"
 grep -q "$folder/project/node_modules/modalscope" "$folder/jupyter/share/jupyter/kernels/modalscope/kernel.json"

@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { packageRoot } from "../../../lib/package-root.js";
 import { hasOwn, keys, NativeSyntaxError, regExpExec, stringIncludes, toObject } from "../intrinsics.js";
+import { kernelPackage } from "../kernel-packages.js";
 import { commonJsView, type Namespace } from "./interop.js";
 import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
 import { packageView } from "./package-imports.js";
@@ -117,7 +118,7 @@ function importer(filename: string): (specifier: string, attributes?: Attributes
 
 /** True where one of the kernel's own packages, which resolve from anywhere, was not found. */
 function isMissingKernelPackage(error: unknown, specifier: string): boolean {
-  const name = regExpExec(/^(modalscope|tslab)($|\/)/, specifier)?.[1];
+  const name = regExpExec(kernelPackage, specifier)?.[1];
   const { code, message } = toObject(error) as { code?: string; message?: string };
   return name !== undefined && code === "ERR_MODULE_NOT_FOUND" && stringIncludes(message ?? "", `'${name}'`);
 }

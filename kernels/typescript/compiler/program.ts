@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import ts = require("typescript");
 
 import { packageRoot } from "../../../lib/package-root.js";
+import { kernelPackage } from "../kernel-packages.js";
 
 /** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
 export interface CellProgram {
@@ -97,8 +98,7 @@ export function cellProgram(folder: string): CellProgram {
     // Files near the notebook come and go; only packages are worth remembering.
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);
-    if (found.resolvedModule !== undefined || !/^(modalscope|tslab)($|\/)/.test(name)) return found;
-    // A notebook far from any package.json still finds the kernel's own library.
+    if (found.resolvedModule !== undefined || !kernelPackage.test(name)) return found;
     return ts.resolveModuleName(name, join(root, "__cell__.ts"), settings, host);
   }
 

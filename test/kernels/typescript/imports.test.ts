@@ -21,6 +21,8 @@ import { join } from "node:path";
 import type { Nothing } from "not-installed";
 export const lists = [_.chunk([1], 1), cut([1, 2], 2), zip([], 3), whole(), was(), named, box.open(), join("a", "b")];
 export let typed: Nothing | undefined;`,
+  "tables.ts":
+    'import { DataFrame } from "danfojs-node";\nimport { seeded } from "modalscope";\nexport const shape = new DataFrame([{ a: seeded(1).int(1) }]).shape;',
   "missing.ts": 'import { nowhere } from "whole";\nexport const found = nowhere;',
   "node_modules/not-installed/index.d.ts": "export interface Nothing { a: number }",
   "view.tsx":
@@ -104,6 +106,14 @@ for (const [code, expression, expected] of imports)
     assert.equal(await cells.value(`${code}\n${expression}`), expected);
     assert.equal(await cells.value(expression), expected);
   });
+
+test("far from any package.json the kernel's own packages are there, data frames too, and so they are for files", async () => {
+  assert.equal(
+    await cells.value("import { DataFrame } from 'danfojs-node';\nnew DataFrame([{ a: 1 }, { a: 2 }]).shape"),
+    "[ 2, 1 ]",
+  );
+  assert.equal(await cells.value("import { shape } from './tables'; shape"), "[ 1, 1 ]");
+});
 
 test("a file: URL is the file that it names, typed", async () => {
   const url = pathToFileURL(join(folder, "helper.ts")).href;
