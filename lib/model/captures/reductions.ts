@@ -19,9 +19,14 @@ export interface CaptureSpec {
   readonly heads?: readonly number[];
   /**
    * The mean over the chosen tokens (padding left out), kept as `<hook>/mean`; the norm of each vector, `<hook>/norm`;
-   * or the largest elements and where they are, `<hook>/values` and `<hook>/indices`.
+   * the largest elements and where they are, `<hook>/values` and `<hook>/indices`; or, of scores and patterns, sums over
+   * groups of keys, `<hook>/keys`: a vector has one element for each group, whose columns are given by row.
    */
-  readonly reduce?: "mean" | "norm" | { readonly top: number };
+  readonly reduce?:
+    | "mean"
+    | "norm"
+    | { readonly top: number }
+    | { readonly keys: readonly (readonly (readonly number[])[])[] };
   /** Kept as `<hook>/<as>` instead: for several captures of one hook, such as means over different tokens. */
   readonly as?: string;
 }
@@ -44,6 +49,7 @@ export function captureShapes(hook: Hook, request: CaptureSpec, pass: Extent): [
   if (reduce === "mean") return [["", shape.filter((_, i) => i !== time)]];
   if (reduce === "norm") return [["", shape.slice(0, -1)]];
   if (!reduce) return [["", shape]];
+  if ("keys" in reduce) return [["/keys", [...shape.slice(0, -1), reduce.keys.length]]];
   const top = [...shape.slice(0, -1), Math.min(reduce.top, shape[shape.length - 1])];
   return [
     ["/values", top],
@@ -79,7 +85,8 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
   if (missing !== undefined) {
     throw new ModalscopeError(`"${hook.name}" has no head ${missing}.`, `It has ${count}.`);
   }
-  if (typeof reduce === "object" && !(Number.isInteger(reduce.top) && reduce.top > 0)) {
+  if (typeof reduce === "object" && "keys" in reduce) checkKeyGroups(hook, reduce.keys, pass);
+  else if (typeof reduce === "object" && !(Number.isInteger(reduce.top) && reduce.top > 0)) {
     throw new ModalscopeError(
       `The capture of "${hook.name}" asks for the ${reduce.top} largest elements.`,
       "It must be a positive integer.",
@@ -101,6 +108,27 @@ export function checkRequest(hook: Hook, request: CaptureSpec, pass: Pass): void
       "The rows name different numbers of positions.",
       "A captured tensor has one length for all rows.",
       'Say padRows: true to have the shorter ones end in zeros, use reduce: "mean", or capture everything.',
+    );
+  }
+}
+
+function checkKeyGroups(hook: Hook, groups: readonly (readonly (readonly number[])[])[], pass: Pass): void {
+  if (hook.shape[hook.shape.length - 1] !== "keys") {
+    throw new ModalscopeError(
+      `"${hook.name}" has no keys to sum over.`,
+      "",
+      "Scores and patterns have: attn.hook_attn_scores and attn.hook_pattern.",
+    );
+  }
+  const keys = pass.start + pass.seqLength;
+  for (const rows of groups) {
+    const bad = rows.flat().find((key) => !(Number.isInteger(key) && key >= 0 && key < keys));
+    if (rows.length === pass.size && bad === undefined) continue;
+    throw new ModalscopeError(
+      bad === undefined
+        ? `A group of keys has columns for ${rows.length} rows.`
+        : `A group of keys names the column ${bad}.`,
+      `The batch has ${pass.size} rows of ${keys} columns.`,
     );
   }
 }
@@ -155,7 +183,7 @@ export class CaptureBuffer {
           const to = headsFirst
             ? (b * heads.length + j) * places + place
             : (b * places + place) * heads.length + j;
-          this.write(this.padKeys(vectorAt(from)), to, row.length);
+          this.write(this.padKeys(vectorAt(from)), to, b);
         });
       }
     });
@@ -182,14 +210,19 @@ export class CaptureBuffer {
     return out;
   }
 
-  private write(vector: Float32Array, index: number, count: number): void {
+  private write(vector: Float32Array, index: number, row: number): void {
     const [[, { data }], indices] = this.tensors;
     const { reduce } = this.request;
+    const count = this.columns[row].length;
     const from = index * vector.length;
     if (!reduce) data.set(vector, from);
     else if (reduce === "norm") data[index] = Math.sqrt(vector.reduce((sum, v) => sum + v * v, 0));
     else if (reduce === "mean") for (let i = 0; i < vector.length; i++) data[from + i] += vector[i] / count;
-    else {
+    else if ("keys" in reduce) {
+      reduce.keys.forEach((rows, group) => {
+        data[index * reduce.keys.length + group] = rows[row].reduce((sum, key) => sum + vector[key], 0);
+      });
+    } else {
       const order = Array.from(vector.keys()).sort((a, b) => vector[b] - vector[a]);
       const top = Math.min(reduce.top, vector.length);
       for (let i = 0; i < top; i++) {

@@ -3,7 +3,7 @@ import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Prompt } from "../batch/index.js";
-import { type Edit, type Edits, edit, fill, patch } from "../edits/index.js";
+import { type Edit, type Edits, edit, fill } from "../edits/index.js";
 import type { Model } from "../model.js";
 import { injectionLayers, visualPositions } from "../vision/index.js";
 import { meansOf } from "./means.js";
@@ -36,6 +36,8 @@ export interface CorruptionOptions extends TaskOptions {
   readonly injections?: Injections;
   /** The tokens (default: visual ones). `({ passage }) => passage` are those of a text in an image's place. */
   readonly tokens?: TokensOf;
+  /** Whether `before` will be asked for, which takes the clean values at every block (default true). */
+  readonly restores?: boolean;
 }
 
 /** The edits of a corruption. */
@@ -54,16 +56,34 @@ export async function corruptionEdits(
   model: Model,
   batch: Batch,
   corruption: Corruption,
-  { layers = model.layers, injections = "corrupted", tokens = visualTokens, signal }: CorruptionOptions = {},
+  options: CorruptionOptions = {},
 ): Promise<CorruptionEdits> {
+  const {
+    layers = model.layers,
+    injections = "corrupted",
+    tokens = visualTokens,
+    restores = true,
+    signal,
+  } = options;
   const positions = tokens(batch);
   checkTokens(positions);
   if (corruption.kind === "hidden") return hidingEdits(model, positions);
   const deepstack = injections === "corrupted" && batch.images?.length ? injectionLayers(model) : [];
   const streams = [...new Set([0, ...layers])].map(streamHook);
   const hooks = [...streams, ...deepstack.map(injectionHook)];
-  const clean = await model.run(batch, { capture: hooks, logits: "none", signal });
-  const corrupt = await editsByHook({ model, batch, tokens, hooks, clean: clean.cache, signal }, corruption);
+  const corrupt = await editsByHook({ model, batch, tokens, hooks, signal }, corruption);
+  const clean = restores
+    ? await valuesAt({ model, batch, hooks: layers.filter((l) => l > 0).map(streamHook), tokens, signal })
+    : undefined;
+  const cleanAt = (layer: number): Tensor => {
+    const value = clean?.get(streamHook(layer));
+    if (value) return spreadOut(value, batch, positions);
+    throw new ModalscopeError(
+      `Block ${layer} is not among those that edits were made for.`,
+      "Restoring takes its clean values.",
+      "Name it in layers, and leave restores as it is.",
+    );
+  };
   const injected = (some: readonly number[]): [string, Edit][] =>
     some.map((l) => [injectionHook(l), corrupt(injectionHook(l))]);
   return {
@@ -78,7 +98,7 @@ export async function corruptionEdits(
         : Object.fromEntries([
             [streamHook(0), corrupt(streamHook(0))],
             ...injected(deepstack.filter((l) => l < layer)),
-            [streamHook(layer), patch(clean.cache, streamHook(layer), { positions })],
+            [streamHook(layer), fill(cleanAt(layer), { positions })],
           ]),
   };
 }
@@ -112,44 +132,55 @@ interface Values {
   readonly batch: Batch;
   readonly tokens: TokensOf;
   readonly hooks: readonly string[];
-  /** The clean run's values at the hooks. */
-  readonly clean: { get(hook: string): Tensor };
   readonly signal?: AbortSignal;
+}
+
+/** Values of a run without edits at some tokens, (batch, tokens, width) by hook; rows with fewer tokens end in zeros. */
+async function valuesAt({
+  model,
+  batch,
+  hooks,
+  tokens,
+  signal,
+}: Values): Promise<ReadonlyMap<string, Tensor>> {
+  if (hooks.length === 0) return new Map();
+  const capture = hooks.map((hook) => ({ hook, positions: tokens(batch), padRows: true }));
+  const { cache } = await model.run(batch, { capture, logits: "none", signal });
+  return new Map(hooks.map((hook) => [hook, cache.get(hook)]));
 }
 
 /** The edit that replaces the tokens at a hook. */
 async function editsByHook(
-  { model, batch, tokens, hooks, clean, signal }: Values,
+  values: Values,
   corruption: Exclude<Corruption, { kind: "hidden" }>,
 ): Promise<(hook: string) => Edit> {
+  const { model, batch, tokens, hooks, signal } = values;
   const positions = tokens(batch);
   switch (corruption.kind) {
     case "zero":
       return () => edit.zero({ positions });
     case "noise": {
       const { times, seed = 0 } = corruption;
+      const clean = await valuesAt(values);
+      const spreads = new Map(hooks.map((hook) => [hook, spread(clean.get(hook)!, positions)]));
       return (hook) =>
-        edit.noise(times * spread(clean.get(hook), positions), {
-          seed: seed + hooks.indexOf(hook),
-          positions,
-        });
+        edit.noise(times * spreads.get(hook)!, { seed: seed + hooks.indexOf(hook), positions });
     }
     case "mean": {
       const means = await meansOf(model, corruption.prompts, hooks, { positions: tokens, signal });
       return (hook) => fill(means.get(hook)!, { positions });
     }
     case "image": {
-      const from = tokens(corruption.from);
-      checkCounts(from, positions);
-      const { cache } = await model.run(corruption.from, { capture: [...hooks], logits: "none", signal });
-      return (hook) => fill(moved(cache.get(hook), from, batch, positions), { positions });
+      checkCounts(tokens(corruption.from), positions);
+      const others = await valuesAt({ ...values, batch: corruption.from });
+      return (hook) => fill(spreadOut(others.get(hook)!, batch, positions), { positions });
     }
   }
 }
 
 /** Standard deviation of a coordinate about its mean over the tokens, in the root mean square of all coordinates. */
-function spread({ data, shape: [, time, width] }: Tensor, positions: ReturnType<TokensOf>): number {
-  const offsets = positions.flatMap((columns, b) => columns.map((t) => (b * time + t) * width));
+function spread({ data, shape: [, most, width] }: Tensor, positions: ReturnType<TokensOf>): number {
+  const offsets = positions.flatMap((columns, b) => columns.map((_, i) => (b * most + i) * width));
   const mean = new Float64Array(width);
   for (const offset of offsets) for (let j = 0; j < width; j++) mean[j] += data[offset + j] / offsets.length;
   let sum = 0;
@@ -157,10 +188,9 @@ function spread({ data, shape: [, time, width] }: Tensor, positions: ReturnType<
   return Math.sqrt(sum / (offsets.length * width));
 }
 
-/** Tokens of another batch (batch, time, width) at this batch's columns of them; zero elsewhere. */
-function moved(
-  { data, shape: [, otherTime, width] }: Tensor,
-  from: ReturnType<TokensOf>,
+/** Tokens (batch, tokens, width) at their columns, (batch, time, width); zero elsewhere. */
+function spreadOut(
+  { data, shape: [, most, width] }: Tensor,
   { size, seqLength }: Batch,
   to: ReturnType<TokensOf>,
 ): Tensor {
@@ -168,7 +198,7 @@ function moved(
   const out = zerosLike(data, sizeOf(shape));
   to.forEach((columns, b) => {
     columns.forEach((t, i) => {
-      const source = (b * otherTime + from[b][i]) * width;
+      const source = (b * most + i) * width;
       out.set(data.subarray(source, source + width), (b * seqLength + t) * width);
     });
   });

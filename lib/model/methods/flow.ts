@@ -9,7 +9,7 @@ import { type AttentionRoute, type RouteEnds, routeEnds } from "./groups.js";
 export interface FlowOptions extends TaskOptions {
   /** Keys→queries (default: "Image→Text" and "Text→Image"). */
   readonly routes?: readonly AttentionRoute[];
-  /** Blocks (default: all); their patterns are held in memory together. */
+  /** Blocks (default: all). */
   readonly layers?: readonly number[];
 }
 
@@ -44,13 +44,21 @@ export async function attentionFlow(
   const { routes = ["Image→Text", "Text→Image"], layers = model.layers, onProgress, signal } = options;
   const ends = routes.map((route) => seeing(routeEnds(batch, route)));
   const hooks = layers.map((l) => `blocks.${l}.attn.hook_pattern`);
-  const { cache } = await model.run(batch, { capture: hooks, logits: "none", onProgress, signal });
+  // Whole patterns of long prompts would not fit: of each query the sums over the routes' keys are kept.
+  const positions = batch.tokenPositions.map((columns, b) => {
+    const asked = new Set(ends.flatMap(({ queries }) => queries[b]));
+    return columns.filter((c) => asked.has(c));
+  });
+  const reduce = { keys: ends.map(({ keys }) => keys) };
+  const capture = hooks.map((hook) => ({ hook, positions, padRows: true, reduce }));
+  const { cache } = await model.run(batch, { capture, logits: "none", onProgress, signal });
   const heads = model.config.num_attention_heads;
   const byHead = new Float64Array(routes.length * layers.length * heads * batch.size);
   const share = new Float64Array(routes.length * layers.length * batch.size);
-  ends.forEach((route, r) => {
+  ends.forEach(({ queries }, r) => {
+    const places = queries.map((columns, b) => columns.map((q) => positions[b].indexOf(q)));
     hooks.forEach((hook, l) => {
-      const shares = sharesOf(cache.get(hook), route);
+      const shares = sharesOf(cache.get(`${hook}/keys`), places, r);
       const at = r * layers.length + l;
       byHead.set(shares, at * heads * batch.size);
       shares.forEach((value, i) => {
@@ -75,17 +83,18 @@ function seeing({ keys, queries }: RouteEnds): RouteEnds {
   return { keys, queries: queries.map((columns, b) => columns.filter((q) => q >= Math.min(...keys[b]))) };
 }
 
-/** (heads, batch) of a pattern (batch, heads, query, key); NaN in rows where no query sees a key. */
-function sharesOf({ data, shape }: Tensor, { keys, queries }: RouteEnds): Float64Array {
-  const [batch, heads, time, width] = shape;
+/** (heads, batch) of sums (batch, heads, query, route) at some queries; NaN in rows where no query sees a key. */
+function sharesOf(
+  { data, shape }: Tensor,
+  queries: readonly (readonly number[])[],
+  route: number,
+): Float64Array {
+  const [batch, heads, places, routes] = shape;
   const out = new Float64Array(sizeOf([heads, batch]));
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      let sum = 0;
-      for (const q of queries[b]) {
-        const row = ((b * heads + h) * time + q) * width;
-        for (const key of keys[b]) sum += data[row + key];
-      }
+      const from = (b * heads + h) * places;
+      const sum = queries[b].reduce((total, q) => total + data[(from + q) * routes + route], 0);
       out[h * batch + b] = sum / queries[b].length;
     }
   }

@@ -52,8 +52,8 @@ export async function runGroup(
     active.push(...joining);
     const copies = active.map((p) => embedded.get(p)?.pass ?? clean.pass);
     const pass = tileFrom(clean.pass, copies, column, l, clean.keyValues[l]);
-    const before = clean.cache.get(l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`);
-    const rows = joining.map((p) => sliceTime(embedded.get(p)?.x ?? before, column, batch.seqLength));
+    const before = (): Tensor => clean.cache.get(l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`);
+    const rows = joining.map((p) => sliceTime(embedded.get(p)?.x ?? before(), column, batch.seqLength));
     if (rows.length > 0) x = concatBatch(x ? [x, ...rows] : rows);
     if (l === 0) x = enterStream(context, x!, pass);
     const firstPosition = l === layers - 1 ? clean.firstPosition : undefined;

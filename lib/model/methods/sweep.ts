@@ -132,10 +132,10 @@ export async function sweep<const G extends Grid>(
 /** Captures of the clean run: the streams that points start from, and DeepStack's features. */
 function cleanRequest(engine: Engine, batch: Batch, points: readonly Point[]): RunOptions {
   const layers = engine.config.num_hidden_layers;
+  const starts = new Set(points.map((p) => p.layer).filter((l) => l < layers));
   return {
     capture: [
-      "hook_embed",
-      "blocks.*.hook_resid_pre",
+      ...[...starts].map((l) => (l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`)),
       ...deepstackHooks(engine, batch).map(({ name }) => name),
       ...(points.some((p) => p.layer === layers) ? [finalStream(engine)] : []),
     ],

@@ -14,14 +14,9 @@ import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/index.js";
 import type { Edits } from "../edits/index.js";
+import { ELEMENT_BYTES } from "../engine/index.js";
 import type { Model } from "../model.js";
-import {
-  type Corruption,
-  type CorruptionEdits,
-  corruptionEdits,
-  type Injections,
-  type TokensOf,
-} from "./corruptions.js";
+import { type Corruption, corruptionEdits, type Injections, type TokensOf } from "./corruptions.js";
 import { lessClean } from "./delta.js";
 import type { Metric } from "./metrics.js";
 import { sweep } from "./sweep.js";
@@ -70,7 +65,7 @@ export interface LayerCurves {
  */
 export async function truncation(model: Model, batch: Batch, options: TracingOptions): Promise<LayerCurves> {
   checkOptions("truncation", options, TRACING_OPTIONS);
-  return curves(model, batch, options, (edits, layer) => edits.from(layer));
+  return curves(model, batch, options, "truncated");
 }
 
 /**
@@ -81,24 +76,67 @@ export async function truncation(model: Model, batch: Batch, options: TracingOpt
  */
 export async function restoration(model: Model, batch: Batch, options: TracingOptions): Promise<LayerCurves> {
   checkOptions("restoration", options, TRACING_OPTIONS);
-  return curves(model, batch, options, (edits, layer) => edits.before(layer));
+  return curves(model, batch, options, "restored");
 }
 
 async function curves(
   model: Model,
   batch: Batch,
-  { corruption, metric, layers = model.layers, injections, tokens, onProgress, signal }: TracingOptions,
-  pick: (edits: CorruptionEdits, layer: number) => Edits,
+  options: TracingOptions,
+  kind: "truncated" | "restored",
 ): Promise<LayerCurves> {
-  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, tokens, signal });
-  const { values, clean } = await sweep(model, batch, {
-    over: { layer: layers },
-    edit: ({ layer }) => pick(edits, layer),
-    metric,
-    onProgress,
-    signal,
+  const { corruption, metric, layers = model.layers, injections, tokens, onProgress, signal } = options;
+  const restores = kind === "restored";
+  const parts: LayerCurves[] = [];
+  for (const some of partsThatFit(model, batch, layers)) {
+    const edits = await corruptionEdits(model, batch, corruption, {
+      ...{ layers: some, injections, tokens, restores, signal },
+    });
+    const before = parts.flatMap((part) => part.layers).length;
+    const { values, clean } = await sweep(model, batch, {
+      over: { layer: some },
+      edit: ({ layer }) => (restores ? edits.before(layer) : edits.from(layer)),
+      metric,
+      onProgress: (done, total, label) => {
+        const share = (before + (some.length * done) / total) / layers.length;
+        onProgress?.(Math.round(share * 1000), 1000, label);
+      },
+      signal,
+    });
+    parts.push({ layers: some, values, delta: lessClean(values, clean), clean });
+  }
+  return joined(parts, batch.size);
+}
+
+/** Copies of the stream that a block of a curve holds: of the clean run, of its edit, and of the values that it is made from. */
+const STREAM_COPIES = 3;
+
+/**
+ * Blocks in parts whose streams fit into the memory for captures together; each part takes the clean run once more.
+ */
+function partsThatFit(
+  { engine, config }: Model,
+  { size, seqLength }: Batch,
+  layers: readonly number[],
+): number[][] {
+  const bytes = STREAM_COPIES * size * seqLength * config.hidden_size * ELEMENT_BYTES[engine.float];
+  const most = Math.max(1, Math.floor(engine.captureBytes / 2 / bytes));
+  const count = Math.max(1, Math.ceil(layers.length / most));
+  return Array.from({ length: count }, (_, i) => layers.slice(i * most, (i + 1) * most));
+}
+
+function joined(parts: readonly LayerCurves[], size: number): LayerCurves {
+  const layers = parts.flatMap((part) => part.layers);
+  const all = (of: (part: LayerCurves) => Tensor<Float64Array>): Tensor<Float64Array> => ({
+    data: Float64Array.from(parts.flatMap((part) => [...of(part).data])),
+    shape: [layers.length, size],
   });
-  return { layers, values, delta: lessClean(values, clean), clean };
+  return {
+    layers,
+    values: all(({ values }) => values),
+    delta: all(({ delta }) => delta),
+    clean: parts[0]?.clean ?? new Float64Array(),
+  };
 }
 
 export interface TruncatedAnswersOptions extends Omit<TracingOptions, "metric"> {
@@ -124,7 +162,10 @@ export async function truncatedAnswers(
   });
   const { corruption, score, maxNewTokens, layers = model.layers, onProgress, signal } = options;
   const { injections, tokens } = options;
-  const edits = await corruptionEdits(model, batch, corruption, { layers, injections, tokens, signal });
+  const edits = await corruptionEdits(model, batch, corruption, {
+    ...{ layers, injections, tokens, signal },
+    restores: false,
+  });
   const scores = async (under: Edits): Promise<number[]> => {
     const answers = await model.generate(batch, { maxNewTokens, edits: under, signal });
     return answers.map(({ text }, row) => score(text, row));

@@ -60,6 +60,41 @@ describe("attention flow between groups of tokens", () => {
   });
 });
 
+describe("sums of a pattern over groups of keys", () => {
+  it("are kept instead of the pattern, of some queries and rows of other lengths too", async () => {
+    await withPlanted("late", async ({ model, batch }) => {
+      const hook = "blocks.5.attn.hook_pattern";
+      const keys = [batch.visual, batch.question];
+      const positions = batch.question.map((columns, b) => columns.slice(b % 2));
+      const { cache } = await model.run(batch, {
+        capture: [{ hook, positions, padRows: true, reduce: { keys } }],
+        logits: "none",
+      });
+      const whole = await model.run(batch, { capture: [hook], logits: "none" });
+      const { data, shape } = cache.get(`${hook}/keys`);
+      const [rows, heads, places, groups] = shape;
+      assert.deepEqual([rows, heads, groups], [batch.size, 4, 2]);
+      const pattern = whole.cache.get(hook);
+      const time = batch.seqLength;
+      positions.forEach((queries, b) => {
+        queries.forEach((q, i) => {
+          for (let h = 0; h < heads; h++)
+            keys.forEach((group, g) => {
+              const row = ((b * heads + h) * time + q) * time;
+              const want = group[b].reduce((sum, key) => sum + pattern.data[row + key], 0);
+              assert.ok(Math.abs(data[((b * heads + h) * places + i) * groups + g] - want) < 1e-6);
+            });
+        });
+      });
+      const bad = (capture: object): Promise<unknown> =>
+        model.run(batch, { capture: [capture as { hook: string }], logits: "none" });
+      await assert.rejects(bad({ hook: "blocks.5.hook_resid_pre", reduce: { keys } }), /no keys to sum over/);
+      await assert.rejects(bad({ hook, reduce: { keys: [[[0]]] } }), /columns for 1 rows/);
+      await assert.rejects(bad({ hook, reduce: { keys: [batch.visual.map(() => [99])] } }), /the column 99/);
+    });
+  });
+});
+
 describe("attention to an image's tokens", () => {
   it("is the pattern's, and adds up to the flow", async () => {
     await withPlanted("late", async ({ model, batch }) => {

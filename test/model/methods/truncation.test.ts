@@ -1,7 +1,7 @@
 /** Truncation and restoration on checkpoints whose mechanism is known. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { edit, logProb } from "../../../lib/model/index.js";
+import { edit, logProb, type Model } from "../../../lib/model/index.js";
 import {
   type Corruption,
   firstTokenRight,
@@ -101,6 +101,26 @@ describe("truncation of visual tokens", () => {
       });
       assert.deepEqual(byLayer(values), [BLIND, BLIND, ALL]);
       assert.deepEqual([...clean], Array(6).fill(1));
+    });
+  });
+
+  it("takes the blocks in parts where not all fit into the memory", async () => {
+    await withPlanted("leak", async ({ model, batch, others, tokens }) => {
+      const stream = 4 * batch.size * batch.seqLength * model.config.hidden_size;
+      const engine = { ...model.engine, captureBytes: 2 * 3 * 4 * stream, workBytes: stream / 4 };
+      const small: Model = Object.assign(Object.create(Object.getPrototypeOf(model)), model, { engine });
+      const corruption = { kind: "image", from: others } as const;
+      for (const curve of [truncation, restoration]) {
+        const shares: number[] = [];
+        const onProgress = (done: number, total: number) => void shares.push(done / total);
+        const whole = await curve(model, batch, { corruption, metric: logProb(tokens) });
+        const parts = await curve(small, batch, { corruption, metric: logProb(tokens), onProgress });
+        whole.values.data.forEach((want, i) => {
+          assert.ok(Math.abs(parts.values.data[i] - want) < 1e-5);
+        });
+        assert.deepEqual([parts.layers, parts.clean], [whole.layers, whole.clean]);
+        assert.ok(shares.every((share, i) => share >= (shares[i - 1] ?? 0)) && shares.at(-1) === 1);
+      }
     });
   });
 
