@@ -33,6 +33,7 @@ export {
 } from "./training/trainer.js";
 export { initialTranscoderWeights, type SetNames, transcodersFrom, varianceOf } from "./training/weights.js";
 export { checkTranscoders } from "./transcoders/check.js";
+export { embeddedTranscoders } from "./transcoders/embedded.js";
 export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read.js";
 export { type Encoded, reconstruct } from "./transcoders/reconstruct.js";
 export { atTokens, toDense } from "./transcoders/sparse.js";

@@ -100,6 +100,42 @@ describe("transcoders from circuit-tracer's files", () => {
   });
 });
 
+describe("a set that is too large to hold", () => {
+  it("is encoded in parts, and gives single rows of its decoder, from the file", async () => {
+    const [features, width] = [70_000, 64];
+    const folder = mkdtempSync(join(scratch, "large-"));
+    // Feature f reads element 0 with the weight f mod 1009, and writes f to each element.
+    const encoder = new Float32Array(features * width);
+    const decoder = new Float32Array(features * width);
+    for (let f = 0; f < features; f++) {
+      encoder[f * width] = f % 1009;
+      decoder.fill(f, f * width, (f + 1) * width);
+    }
+    const shape = [features, width];
+    writeSafetensors(join(folder, "layer_0.safetensors"), {
+      W_enc: { data: encoder, shape },
+      W_dec: { data: decoder, shape },
+      b_enc: { data: new Float32Array(features), shape: [features] },
+      b_dec: { data: new Float32Array(width), shape: [width] },
+    });
+    cpSync(join(fixtures, "topk/config.yaml"), join(folder, "config.yaml"));
+    const set = readTranscoders(folder);
+    const x = new Float32Array(width);
+    x[0] = 1;
+    const { ids, values } = await set.layers[0].encode({ data: x, shape: [1, width] });
+    // Of the 69 features with the largest weight, 1008, those of the lowest numbers.
+    assert.deepEqual([...ids], [1008, 2017, 3026, 4035]);
+    assert.deepEqual([...values], [1008, 1008, 1008, 1008]);
+    const rows = set.layers[0].decoderRows([69_999, 3, 4, 0]).data;
+    assert.deepEqual(
+      [0, 1, 2, 3].map((i) => rows[i * width + 63]),
+      [69_999, 3, 4, 0],
+    );
+    set.close();
+    assert.throws(() => set.layers[0].decoderRows([1]), /was closed/);
+  });
+});
+
 /** A changed copy of a fixture; `change` is given its folder. */
 function spoiled(folder: string, change: (folder: string) => unknown): string {
   const copy = mkdtempSync(join(scratch, "bad-"));

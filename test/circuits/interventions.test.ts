@@ -88,6 +88,13 @@ describe("edits of features", () => {
     });
   }
 
+  it("hold in the last block, of which a run computes the last column alone", async () => {
+    const feature = await activeFeature(perLayer, 11);
+    const got = await logitsWith(featureEdits(perLayer, [{ layer: 11, feature, set: 3 }]));
+    assert.ok(apart(got, await logitsWith(await byHand(perLayer, 11, feature, 3))) < 1e-4);
+    assert.ok(apart(got, await logitsWith({})) > 0.1, "it changes something");
+  });
+
   it("suppressing what is not active, and scaling by 1, change nothing", async () => {
     const clean = await logitsWith({});
     const run = await encodeFeatures(model, batch, perLayer);

@@ -11,8 +11,6 @@ import type { Row, Source } from "../common/recipe.js";
 import { trainingBatch } from "../common/rows.js";
 import { isTranscript } from "../common/transcripts.js";
 
-/** Tokens of a step. */
-export const STEP_TOKENS = 1024;
 /** Steps whose tokens are captured at once and mixed. */
 const STEPS_AT_ONCE = 16;
 const ROWS_AT_ONCE = 16;
@@ -25,6 +23,8 @@ export interface TokenSource {
   readonly hookIn: string;
   readonly hookOut: string;
   readonly seed: number;
+  /** Tokens of a step. */
+  readonly stepTokens: number;
 }
 
 /** Tokens in random order, and of which kind each is: "image" for an image's soft tokens, else "text". */
@@ -34,16 +34,17 @@ export interface CapturedTokens extends Activations {
 
 /** The activations of a step: equal seeds give equal steps, wherever one begins. */
 export function activationsOf(from: TokenSource): (step: number) => Promise<Activations> {
+  const { stepTokens } = from;
   let at = -1;
   let chunk: Activations | undefined;
   return async (step) => {
     const wanted = Math.floor(step / STEPS_AT_ONCE);
-    if (wanted !== at) chunk = await captureTokens(from, wanted, STEPS_AT_ONCE * STEP_TOKENS);
+    if (wanted !== at) chunk = await captureTokens(from, wanted, STEPS_AT_ONCE * stepTokens);
     at = wanted;
-    const first = (step % STEPS_AT_ONCE) * STEP_TOKENS;
+    const first = (step % STEPS_AT_ONCE) * stepTokens;
     const part = ({ data, shape: [, width] }: Tensor): Tensor => ({
-      data: data.subarray(first * width, (first + STEP_TOKENS) * width),
-      shape: [STEP_TOKENS, width],
+      data: data.subarray(first * width, (first + stepTokens) * width),
+      shape: [stepTokens, width],
     });
     return { inputs: chunk!.inputs.map(part), outputs: chunk!.outputs.map(part) };
   };

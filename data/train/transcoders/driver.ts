@@ -17,8 +17,8 @@ import { writeWhole } from "../../../lib/write-file.js";
 import { rateAt, saveOrReport } from "../common/driver.js";
 import { asJson } from "../common/folder.js";
 import type { Recipe } from "../common/recipe.js";
-import { loadState, saveState, type TrainingState } from "../common/state.js";
-import { activationsOf, captureTokens, STEP_TOKENS, type TokenSource } from "./activations.js";
+import { loadState, type StageCurve, saveState, type TrainingState } from "../common/state.js";
+import { activationsOf, captureTokens, type TokenSource } from "./activations.js";
 import type { TranscoderRecipe } from "./sets.js";
 
 export interface TranscoderOptions {
@@ -35,11 +35,12 @@ export interface TranscoderOptions {
   readonly scale: number;
   /** Seconds between two saves. */
   readonly every: number;
+  readonly signal?: AbortSignal;
 }
 
 const HOOKS = { hookIn: "mlp.hook_in", hookOut: "mlp.hook_out" } as const;
-/** Tokens on which a set is measured; drawn as those of training are, from another seed. */
-const MEASURED_TOKENS = 8192;
+/** Steps' worth of tokens on which a set is measured; drawn as those of training are, from another seed. */
+const MEASURED_STEPS = 8;
 const SMOOTHED = 20;
 
 /**
@@ -53,16 +54,19 @@ export async function trainTranscoders(
 ): Promise<readonly LayerQuality[]> {
   const model = await loadModel(options.model, { threads: options.threads });
   const { num_hidden_layers: layers, hidden_size: width } = model.config;
-  const { kind, expansion, k, rate } = set;
+  const { kind, expansion, k, rate, stepTokens } = set;
   const spec = { kind, layers, width, features: expansion * width, k };
   const steps = Math.max(1, Math.round(set.steps * options.scale));
   const stage = recipe.stages(options).find(({ part }) => part === "whole");
   if (!stage) throw new ModalscopeError(`${recipe.name} has no stage that trains the whole model.`);
   const from: TokenSource = {
-    ...{ model, images: set.images, seed: options.seed, ...HOOKS },
+    ...{ model, images: set.images, seed: options.seed, stepTokens, ...HOOKS },
     sources: (random) => stage.sources(random, 1),
   };
-  const plan = { ...{ set: set.name, checkpoint: model.hash, seed: options.seed, steps, rate }, spec };
+  const plan = {
+    ...{ set: set.name, checkpoint: model.hash, seed: options.seed, steps, rate, stepTokens },
+    spec,
+  };
   const next = activationsOf(from);
   const sample = await next(0);
   const variance = sample.outputs.map(varianceOf);
@@ -75,10 +79,10 @@ export async function trainTranscoders(
   const trainer = new TranscoderTrainer(spec, { threads: options.threads });
   const { weights, optimizer } = state;
   const bar = progressBar(`${recipe.name} ${set.name}`);
-  const record = recorder(state, { name: set.name, steps, rate });
+  const record = recorder(state, { name: set.name, steps, rate, rows: stepTokens });
   let saved = performance.now();
   await train(trainer, weights, async (step) => ({ ...(await next(step)), variance }), {
-    ...{ steps, betas: [0.9, 0.999], state: optimizer, onProgress: bar },
+    ...{ steps, betas: [0.9, 0.999], state: optimizer, onProgress: bar, signal: options.signal },
     learningRate: (step) => rateAt(step, steps, rate),
     onStep(step, loss) {
       record(step, loss);
@@ -94,14 +98,14 @@ export async function trainTranscoders(
   const { kinds, ...fresh } = await captureTokens(
     { ...from, images: true, seed: options.seed + 1 },
     0,
-    MEASURED_TOKENS,
+    MEASURED_STEPS * stepTokens,
   );
   const quality = await transcoderQuality(made, fresh, kinds);
   writeTranscoders(options.out, made);
   const [curve] = state.curves.stages;
   writeWhole(
     join(options.out, "training.json"),
-    asJson({ ...plan, tokens: steps * STEP_TOKENS, curve, quality }),
+    asJson({ ...plan, tokens: steps * stepTokens, curve, quality }),
   );
   made.close();
   await model.close();
@@ -111,9 +115,9 @@ export async function trainTranscoders(
 /** Notes a training's course in its curves. */
 function recorder(
   { curves }: TrainingState,
-  { name, steps, rate }: { readonly name: string; readonly steps: number; readonly rate: number },
+  { steps, ...of }: Pick<StageCurve, "name" | "steps" | "rate" | "rows">,
 ): (step: number, loss: number) => void {
-  curves.stages[0] ??= { name, steps, rows: STEP_TOKENS, rate, seconds: 0, loss: [] };
+  curves.stages[0] ??= { steps, ...of, seconds: 0, loss: [] };
   const [curve] = curves.stages;
   let recent: number[] = [];
   let before = performance.now();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import type { LayerQuality } from "../../../lib/circuits/index.js";
 import { recipeNamed } from "../recipes.js";
+import { writeTranscoderCard } from "./card.js";
 import { trainTranscoders } from "./driver.js";
 import { transcoderRecipes } from "./sets.js";
 
@@ -20,15 +21,17 @@ interface Options {
 
 async function main(name: string, options: Options): Promise<void> {
   const recipe = recipeNamed(name);
+  const out = options.out ?? join("data/transcoders", name);
   for (const set of transcoderRecipes(options.set)) {
     const folders = {
-      out: join(options.out ?? join("data/transcoders", name), set.name),
+      out: join(out, set.name),
       work: join(options.work ?? join("dist/training/transcoders", name), set.name),
     };
     const model = options.model ?? join("data/models", name);
     const quality = await trainTranscoders(recipe, set, { ...options, ...folders, model });
     console.log(`${set.name}: ${set.about}\n${qualityTable(quality)}\n`);
   }
+  writeTranscoderCard(out, name);
 }
 
 /** FVU by layer and kind of token, dead features, active features of a token. */

@@ -14,7 +14,11 @@ export interface TranscoderRecipe {
   readonly k: number;
   readonly steps: number;
   readonly rate: number;
+  /** Tokens of a step. */
+  readonly stepTokens: number;
 }
+
+const COMMON = { k: 8, rate: 2e-3, stepTokens: 1024 } as const;
 
 const RECIPES: readonly TranscoderRecipe[] = [
   {
@@ -22,21 +26,21 @@ const RECIPES: readonly TranscoderRecipe[] = [
     about: "per layer, on words alone",
     kind: "per-layer",
     images: false,
-    ...{ expansion: 8, k: 8, steps: 160, rate: 2e-3 },
+    ...{ ...COMMON, expansion: 8, steps: 160 },
   },
   {
     name: "text-images",
     about: "per layer, on words and images",
     kind: "per-layer",
     images: true,
-    ...{ expansion: 8, k: 8, steps: 160, rate: 2e-3 },
+    ...{ ...COMMON, expansion: 8, steps: 160 },
   },
   {
     name: "cross-layer",
     about: "cross-layer, on words and images",
     kind: "cross-layer",
     images: true,
-    ...{ expansion: 4, k: 8, steps: 120, rate: 2e-3 },
+    ...{ ...COMMON, expansion: 4, steps: 80 },
   },
 ];
 

@@ -8,6 +8,7 @@ import { anything, checkOptions, type OptionChecks } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import { checkTranscoders } from "./check.js";
 import { CONFIG_FILE, readConfig, type TranscoderConfig } from "./config.js";
+import { transcoderFolder } from "./embedded.js";
 import { createTranscoder, products, type TranscoderParts } from "./layer.js";
 import { readNpz } from "./npz.js";
 import { matrixIn, matrixOf, type RowMatrix, transposed } from "./rows.js";
@@ -21,7 +22,8 @@ export interface ReadTranscodersOptions {
 const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: anything };
 
 /**
- * Opens a folder of transcoders: config.yaml beside `layer_{i}.safetensors`, or beside `W_enc_{i}` and
+ * Opens a folder of transcoders, or an embedded set by its name (`tiny-gemma3/text-images`): config.yaml
+ * beside `layer_{i}.safetensors`, or beside `W_enc_{i}` and
  * `W_dec_{i}.safetensors` of a cross-layer one, or beside what the config lists. Rows of large matrices
  * stay in
  * their files until they are asked for; Gemma Scope's encoders, which lie transposed, are read whole.
@@ -29,8 +31,9 @@ const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: anything };
  * @throws ModalscopeError when files are missing, damaged or of shapes that do not fit each other or the
  *   model
  */
-export function readTranscoders(folder: string, options: ReadTranscodersOptions = {}): TranscoderSet {
+export function readTranscoders(nameOrPath: string, options: ReadTranscodersOptions = {}): TranscoderSet {
   checkOptions("readTranscoders", options, READ_OPTIONS);
+  const folder = transcoderFolder(nameOrPath);
   const config = readConfig(folder);
   const open: SafetensorsReader[] = [];
   const file = (path: string): SafetensorsReader => {

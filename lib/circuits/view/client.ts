@@ -183,5 +183,7 @@ find.addEventListener("input", () => select(current));
 select(-1);
 // The logits stand at the last token.
 const frame = document.getElementById("graph");
-frame.scrollLeft = frame.scrollWidth;
+const toLogits = () => { frame.scrollLeft = frame.scrollWidth; };
+toLogits();
+addEventListener("load", toLogits);
 `;

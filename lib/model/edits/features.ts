@@ -5,6 +5,7 @@ import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/index.js";
 import type { Hook } from "../hooks/index.js";
+import { ADDED, MLP_OUT } from "../nn/index.js";
 import { cellsOf } from "./apply.js";
 import type { FeatureChange, FeaturesEdit } from "./edit.js";
 import type { BoundEdit, Cell } from "./values.js";
@@ -102,11 +103,11 @@ const localName = (hook: string): string => hook.replace(/^blocks\.\d+\./, "");
  *   computes inside
  */
 export function checkFeatures(hook: Hook, { source, changes }: FeaturesEdit): void {
-  const { piece, inside, name } = hook;
-  if (typeof piece !== "number" || !inside) {
+  const { piece, inside, name, local } = hook;
+  if (typeof piece !== "number" || !inside || ![MLP_OUT, ADDED].includes(local)) {
     throw new ModalscopeError(
       `Features cannot be edited at "${name}".`,
-      "They are where a block of the language model computes its MLP; a mixture of experts is added outside.",
+      `They write to ${MLP_OUT} or ${ADDED}, where a block computes them; a mixture of experts is added outside.`,
     );
   }
   if (!source.targets.includes(piece)) {

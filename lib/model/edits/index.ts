@@ -26,4 +26,5 @@ export {
   planFromRow,
   readsOtherRows,
 } from "./plan.js";
+export type { BoundEdit } from "./values.js";
 export { vjpEdits, withoutPaddedKeys } from "./vjp.js";

@@ -2,7 +2,14 @@
 import { own } from "../../own.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/index.js";
-import { affineInputs, applyEdits, isAffine, replacementInputs, withFeatureDeltas } from "../edits/index.js";
+import {
+  affineInputs,
+  applyEdits,
+  type BoundEdit,
+  isAffine,
+  replacementInputs,
+  withFeatureDeltas,
+} from "../edits/index.js";
 import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
 import { scaleOf, shiftOf } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
@@ -69,16 +76,17 @@ export async function resolveInnerEdits(
   pass: Pass,
   base: GraphVariant = {},
 ): Promise<{ variant: GraphVariant; inputs: Record<string, Tensor> }> {
-  const touched = engine.hooks.filter(
-    (h) => h.piece === id && h.inside && plan.get(h.name)?.some(({ edit }) => edit.kind !== "blockAttention"),
-  );
+  // Features write after a block's keys and values: a graph of those alone has neither what they read nor what they change.
+  const applies = ({ edit: { kind } }: BoundEdit): boolean =>
+    kind !== "blockAttention" && !(kind === "features" && base.only === "keys");
+  const touched = engine.hooks.filter((h) => h.piece === id && h.inside && plan.get(h.name)?.some(applies));
   let variant = base;
   const inputs: Record<string, Tensor> = {};
   for (const hook of touched) {
     const shape = shapeOf(hook, pass, feeds.x);
     const read = async (local: string): Promise<Tensor> =>
       (await runVariant(engine, id, variant, { ...feeds, ...inputs }, [local]))[local];
-    const given = plan.get(hook.name)!.filter(({ edit }) => edit.kind !== "blockAttention");
+    const given = plan.get(hook.name)!.filter(applies);
     const edits = await withFeatureDeltas(given, { hook, shape, pass, read });
     const made = isAffine(edits)
       ? affineInputs(hook, shape, edits, pass, (n) => floats(engine, n))
