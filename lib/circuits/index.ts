@@ -32,6 +32,18 @@ export {
   type TranscoderTrainerOptions,
 } from "./training/trainer.js";
 export { initialTranscoderWeights, type SetNames, transcodersFrom, varianceOf } from "./training/weights.js";
+export { type AttributeOptions, attribute, type Direction } from "./graph/attribute.js";
+export {
+  type GraphScores,
+  graphScores,
+  nodeInfluence,
+  type PrunedGraph,
+  type PruneOptions,
+  pruneGraph,
+} from "./graph/influence.js";
+export { type AttributionGraph, edgeRow, type GraphNode, type PatchEdges, rowOf } from "./graph/nodes.js";
+export type { FirstPosition } from "./graph/sources.js";
+export { sumCheck, type Verification, type VerifyOptions, verifyEdges } from "./graph/verify.js";
 export { checkTranscoders } from "./transcoders/check.js";
 export { embeddedTranscoders } from "./transcoders/embedded.js";
 export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read.js";

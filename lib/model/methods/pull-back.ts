@@ -74,7 +74,10 @@ export interface Pulled {
 export interface PullOptions extends TaskOptions {
   /** Rows to pull back; those that start nearer to the head come first. */
   readonly targets: readonly PullTarget[];
-  /** Further rows that start inside a block, asked for when all that lies above it has been handed over. */
+  /**
+   * Further rows that start inside a block, asked for when the rows so far have been pulled through it. They reach what
+   * lies before their hook.
+   */
   readonly join?: (layer: number) => readonly PullTarget[];
   readonly at: readonly PullPoint[];
   /** Receives cotangents as they come; nothing of them is kept. */
@@ -204,15 +207,22 @@ class Pull {
   async run(): Promise<void> {
     const { signal, onProgress, join } = this.options;
     const layers = this.engine.config.num_hidden_layers;
-    await this.piece(HEAD, `blocks.${layers - 1}.hook_resid_post`);
+    await this.piece(HEAD);
     for (let l = layers - 1; l >= 0; l--) {
       signal?.throwIfAborted();
       onProgress?.(layers - 1 - l, layers, `block ${l}`);
       this.stream(`blocks.${l}.hook_resid_post`);
       this.stream(`blocks.${l}.hook_deepstack`);
       this.keepInjected(l);
-      for (const target of join?.(l) ?? []) this.waiting.push(this.rowOf(target));
-      await this.piece(l, `blocks.${l}.hook_resid_pre`);
+      await this.piece(l);
+      if (join) {
+        const pulled = this.rows;
+        this.rows = [];
+        for (const target of join(l)) this.waiting.push(this.rowOf(target));
+        await this.piece(l);
+        this.rows = [...pulled, ...this.rows];
+      }
+      this.stream(`blocks.${l}.hook_resid_pre`);
     }
     this.stream("hook_pos_embed");
     this.stream("hook_embed");
@@ -277,7 +287,7 @@ class Pull {
   }
 
   /** Pulls all rows through a piece. */
-  private async piece(id: PieceId, before: string): Promise<void> {
+  private async piece(id: PieceId): Promise<void> {
     const { engine } = this;
     const own = engine.hooks.filter((h) => h.piece === id);
     const inside = new Map(own.filter((h) => h.inside).map((h) => [h.name, h]));
@@ -294,7 +304,6 @@ class Pull {
       await this.pullChunk(id, chunk, inside);
       await nextTurn();
     }
-    if (id !== HEAD) this.stream(before);
   }
 
   private async pullChunk(

@@ -1,0 +1,324 @@
+/** Attribution graphs: one sweep through a frozen run, from the logits down to tokens and patches. */
+import { ModalscopeError } from "../../errors.js";
+import { checkMemory } from "../../model/engine/index.js";
+import type { Batch, Model } from "../../model/index.js";
+import {
+  type FrozenRun,
+  freeze,
+  logitTargets,
+  type Pulled,
+  type PullTarget,
+  pullBack,
+} from "../../model/methods/index.js";
+import {
+  checkOptions,
+  flag,
+  integer,
+  list,
+  number,
+  type OptionChecks,
+  oneOf,
+  TASK_OPTIONS,
+} from "../../options.js";
+import type { TaskOptions } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import { checkTranscoders } from "../transcoders/check.js";
+import type { TranscoderSet } from "../transcoders/types.js";
+import { chooseFeatures, RowStore } from "./choose.js";
+import type { AttributionGraph, GraphNode, PatchEdges } from "./nodes.js";
+import { type FirstPosition, findSources, type Sources, sourceHooks } from "./sources.js";
+
+/** A direction to explain: what `ln_final.hook_normalized` is read with, or a combination of logits. */
+export interface Direction {
+  readonly name: string;
+  /** Share in the influence (default 1). */
+  readonly weight?: number;
+  /** By token id: the direction is Σ coefficient · (logit − mean logit). */
+  readonly logits: ReadonlyMap<number, number>;
+}
+
+export interface AttributeOptions extends TaskOptions {
+  /** Tokens whose logits are explained (default: the most likely ones, up to a probability of 0.95 together, at most 10). */
+  readonly logits?: readonly number[];
+  readonly directions?: readonly Direction[];
+  readonly logitProbability?: number;
+  readonly maxLogits?: number;
+  /** Share of the influence that must be followed (default 1: every active feature is). */
+  readonly threshold?: number;
+  /** Most features that are followed: each layer's share of the active ones, the most influential first. */
+  readonly maxFeatures?: number;
+  readonly firstPosition?: FirstPosition;
+  /** Goes on through the projector and the tower to the image's patches. */
+  readonly patches?: boolean;
+  /** Rows in one call (default 64). */
+  readonly atOnce?: number;
+}
+
+const ATTRIBUTE_OPTIONS: OptionChecks<AttributeOptions> = {
+  ...TASK_OPTIONS,
+  logits: list,
+  directions: list,
+  logitProbability: number(0, 1),
+  maxLogits: integer(1),
+  threshold: number(0, 1),
+  maxFeatures: integer(1),
+  firstPosition: oneOf("whole", "features", "none"),
+  patches: flag,
+  atOnce: integer(1),
+};
+
+/**
+ * The attribution graph of a prompt: direct effects between features, what transcoders leave unexplained, tokens, biases
+ * and logits, with attention patterns, norm scales and feature gates held. Each target's edges add up to its value.
+ * The rows of a layer's features start when all above it is done; `threshold` then bounds the influence of those that are
+ * left out from above, since what is not yet seen of a row counts as one further source.
+ * @throws ModalscopeError for transcoders of another model, more than one prompt, patches without an image, an unknown
+ * token, or more nodes than the memory holds
+ */
+export async function attribute(
+  model: Model,
+  batch: Batch,
+  set: TranscoderSet,
+  options: AttributeOptions = {},
+): Promise<AttributionGraph> {
+  checkOptions("attribute", options, ATTRIBUTE_OPTIONS);
+  checkTranscoders(set, model);
+  checkRequest(model, batch, options);
+  const { firstPosition = "whole", patches = false, signal } = options;
+  const towerHooks = patches ? [PATCHES] : [];
+  const run = await freeze(model, batch, { capture: [...sourceHooks(model, set), ...towerHooks], signal });
+  const sources = await findSources(model, set, run, firstPosition);
+  const outputs = await outputsOf(run, options);
+  const graph = new GraphBuilder(model, set, run, { sources, outputs, options });
+  await pullBack(model, run, graph.pull());
+  return graph.finish();
+}
+
+const PATCHES = "vision.hook_patches";
+
+function checkRequest(
+  model: Model,
+  batch: Batch,
+  { logits, threshold, patches, directions }: AttributeOptions,
+): void {
+  if (patches && !batch.images?.length) {
+    throw new ModalscopeError(
+      "Patches are asked for, and the prompt has no image.",
+      "",
+      "Give a prompt with an image.",
+    );
+  }
+  if (threshold !== undefined && !(threshold > 0 && threshold <= 1))
+    throw new ModalscopeError(`The threshold ${threshold} is no share.`, "It lies above 0 and up to 1.");
+  const ids = [...(logits ?? []), ...(directions ?? []).flatMap((d) => [...d.logits.keys()])];
+  const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < model.config.vocab_size));
+  if (bad !== undefined)
+    throw new ModalscopeError(`There is no token ${bad}.`, `The vocabulary has ${model.config.vocab_size}.`);
+}
+
+/** Output nodes, and the rows that start from them. */
+interface Outputs {
+  readonly nodes: readonly GraphNode[];
+  readonly targets: readonly PullTarget[];
+  /** What the head's biases add to each. */
+  readonly constants: Float32Array;
+  readonly values: Float64Array;
+}
+
+/** The most likely tokens, or those asked for, and directions, as vectors that the last norm's output is read with. */
+async function outputsOf(run: FrozenRun, options: AttributeOptions): Promise<Outputs> {
+  const { logitProbability = 0.95, maxLogits = 10, directions = [] } = options;
+  const probabilities = softmax(run.logits.data);
+  const ids =
+    options.logits ?? (directions.length > 0 ? [] : mostLikely(probabilities, logitProbability, maxLogits));
+  const vocabulary = probabilities.length;
+  const wanted = [...ids.map((id) => new Map([[id, 1]])), ...directions.map((d) => d.logits)];
+  const cotangents = {
+    data: new Float32Array(wanted.length * vocabulary),
+    shape: [wanted.length, vocabulary],
+  };
+  wanted.forEach((coefficients, i) => {
+    const total = [...coefficients.values()].reduce((a, b) => a + b, 0);
+    const row = cotangents.data.subarray(i * vocabulary, (i + 1) * vocabulary).fill(-total / vocabulary);
+    for (const [id, coefficient] of coefficients) row[id] += coefficient;
+  });
+  const { targets, constants } = await logitTargets(run, cotangents);
+  const read = run.held.values.get(targets[0].hook)!;
+  const values = Float64Array.from(targets, ({ column, vector }, i) => {
+    const x = read.data.subarray(column * vector.length, (column + 1) * vector.length);
+    return x.reduce((sum, v, j) => sum + v * vector[j], constants[i]);
+  });
+  const nodes: GraphNode[] = [
+    ...ids.map((token): GraphNode => ({ kind: "logit", token, probability: probabilities[token] })),
+    ...directions.map(({ name, weight = 1 }): GraphNode => ({ kind: "direction", name, weight })),
+  ];
+  return { nodes, targets, constants, values };
+}
+
+function softmax(logits: Float32Array): Float64Array {
+  const most = logits.reduce((m, v) => Math.max(m, v), Number.NEGATIVE_INFINITY);
+  const e = Float64Array.from(logits, (v) => Math.exp(v - most));
+  const sum = e.reduce((a, b) => a + b, 0);
+  return e.map((v) => v / sum);
+}
+
+/** The smallest set of most likely tokens that reaches a probability, or the first `most` of it. */
+function mostLikely(probabilities: Float64Array, least: number, most: number): number[] {
+  const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
+  const ids: number[] = [];
+  for (let sum = 0; ids.length < most && sum < least; sum += probabilities[ids[ids.length - 1]])
+    ids.push(order[ids.length]);
+  return ids;
+}
+
+/** Receives what is pulled back and makes edges of it. */
+class GraphBuilder {
+  private readonly nodes: readonly GraphNode[];
+  private readonly store: RowStore;
+  private readonly firstBias: number;
+  private readonly patchRows: { edges: Float32Array; constants: number }[] = [];
+  private readonly mostRows: number;
+
+  constructor(
+    private readonly model: Model,
+    private readonly set: TranscoderSet,
+    private readonly run: FrozenRun,
+    private readonly made: { sources: Sources; outputs: Outputs; options: AttributeOptions },
+  ) {
+    const { sources, outputs, options } = made;
+    this.nodes = [...sources.nodes, ...outputs.nodes];
+    this.firstBias = sources.nodes.findIndex(({ kind }) => kind === "bias");
+    const active = sources.features.reduce((n, { ids }) => n + ids.length, 0);
+    this.mostRows = Math.min(active, options.maxFeatures ?? active) + outputs.nodes.length;
+    checkMemory(model.engine, {
+      [`edges from ${this.nodes.length} to ${this.mostRows} nodes`]: 4 * this.mostRows * this.nodes.length,
+    });
+    this.store = new RowStore(this.nodes.length);
+    outputs.nodes.forEach((node, i) => {
+      const weight = node.kind === "direction" ? node.weight : node.kind === "logit" ? node.probability : 0;
+      const row = this.store.add(sources.nodes.length + i, outputs.values[i], weight);
+      this.store.edges(row)[this.firstBias + this.model.layers.length] += outputs.constants[i];
+    });
+  }
+
+  pull(): Parameters<typeof pullBack>[2] {
+    const { sources, outputs, options } = this.made;
+    return {
+      targets: outputs.targets,
+      join: (layer) => this.join(layer),
+      at: [...sources.points, ...(options.patches ? [{ hook: PATCHES }] : [])],
+      biases: true,
+      take: (pulled) => this.take(pulled),
+      atOnce: options.atOnce,
+      most: this.mostRows,
+      signal: options.signal,
+      onProgress: options.onProgress,
+    };
+  }
+
+  /** The features of a layer that are followed, now that everything that they lead to is known. */
+  private join(layer: number): PullTarget[] {
+    const { sources, options } = this.made;
+    const { offsets, ids, values, tokens } = sources.features[layer];
+    const first = sources.firstFeature[layer];
+    const layers = this.set.layers.length;
+    const chosen = chooseFeatures(
+      this.store,
+      { first, count: ids.length },
+      { ...options, layers, all: this.mostRows },
+    );
+    const own = this.set.layers[layer];
+    const picked = chosen.map((i) => ids[i]);
+    const encoder = own.encoderRows(picked).data;
+    const biases = own.encoderBias(picked);
+    const position = new Int32Array(ids.length);
+    for (let t = 0; t < tokens; t++) position.fill(t, offsets[t], offsets[t + 1]);
+    return chosen.map((i, n) => {
+      const row = this.store.add(first + i, values[i], 0);
+      this.store.edges(row)[this.firstBias + layers + 1] = biases[n];
+      const vector = encoder.subarray(n * own.width, (n + 1) * own.width);
+      return { hook: own.hookIn, column: position[i], vector };
+    });
+  }
+
+  private take({ hook, rows, values }: Pulled): void {
+    if (hook === PATCHES) this.takePatches(rows, values);
+    else if (hook.startsWith("biases of ")) this.takeBiases(hook.slice("biases of ".length), rows, values);
+    else this.takeEdges(hook, rows, values);
+  }
+
+  private takeEdges(hook: string, rows: readonly number[], { data, shape: [time, count, k] }: Tensor): void {
+    const { nodes } = this.made.sources.points.find((p) => p.hook === hook)!;
+    rows.forEach((row, r) => {
+      const edges = this.store.edges(row);
+      for (let t = 0; t < time; t++) {
+        const from = (t * count + r) * k;
+        for (let i = 0; i < k; i++) {
+          const node = nodes[t * k + i];
+          if (node >= 0) edges[node] += data[from + i];
+        }
+      }
+    });
+  }
+
+  private takeBiases(piece: string, rows: readonly number[], { data }: Tensor): void {
+    const layer = Number(piece);
+    rows.forEach((row, r) => {
+      if (Number.isInteger(layer)) this.store.edges(row)[this.firstBias + layer] += data[r];
+      else if (piece === "head") this.store.edges(row)[this.firstBias + this.model.layers.length] += data[r];
+    });
+  }
+
+  private takePatches(rows: readonly number[], values: Tensor): void {
+    const pixels = this.run.cache.get(PATCHES);
+    const [images, perImage, width] = pixels.shape;
+    const size = images * perImage * width;
+    rows.forEach((row, r) => {
+      const edges = new Float32Array(images * perImage);
+      for (let i = 0; i < size; i++)
+        edges[Math.floor(i / width)] += values.data[r * size + i] * pixels.data[i];
+      this.patchRows[row] = { edges, constants: 0 };
+    });
+  }
+
+  finish(): AttributionGraph {
+    const { model, set, run, nodes, store } = this;
+    const { sources } = this.made;
+    const tokens = Array.from(run.batch.inputIds, Number);
+    return {
+      model: model.hash,
+      transcoders: set.model,
+      tokens,
+      text: tokens.map((id) =>
+        model.tokenizer ? model.decode([id], { skipSpecialTokens: false }) : String(id),
+      ),
+      layers: model.layers.length,
+      nodes,
+      targets: store.nodes,
+      edges: store.all(),
+      values: Float64Array.from(store.values),
+      followed: store.followed(sources.firstFeature[0], sources.features),
+      active: sources.features.reduce((n, { ids }) => n + ids.length, 0),
+      patches: this.made.options.patches ? this.patchEdges() : undefined,
+    };
+  }
+
+  private patchEdges(): PatchEdges {
+    const [images, perImage] = this.run.cache.get(PATCHES).shape;
+    const size = images * perImage;
+    const edges = new Float32Array(this.store.nodes.length * size);
+    const constants = new Float64Array(this.store.nodes.length);
+    this.patchRows.forEach((row, r) => {
+      edges.set(row.edges, r * size);
+      const total = row.edges.reduce((a, b) => a + b, 0);
+      constants[r] = this.imageShare(r) - total;
+    });
+    return { images, perImage, edges, constants };
+  }
+
+  /** Sum of a row's edges from image tokens. */
+  private imageShare(row: number): number {
+    const edges = this.store.edges(row);
+    return this.nodes.reduce((sum, { kind }, i) => (kind === "image token" ? sum + edges[i] : sum), 0);
+  }
+}
