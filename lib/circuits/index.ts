@@ -13,6 +13,41 @@ export { type DashboardOptions, type FeatureDashboard, featureDashboard } from "
 export { type FeatureLabel, type LabelIndex, labelFeature, labelIndex } from "./dashboard/labels.js";
 export { featureLogits, type LogitEffects } from "./dashboard/logits.js";
 export { activationAt, encodeFeatures, type FeatureRun, type TokenPlace } from "./encode-run.js";
+export { type AttributeOptions, attribute, type Direction } from "./graph/attribute.js";
+export {
+  type ComparedFeature,
+  type CompareOptions,
+  compareGraphs,
+  type GraphComparison,
+} from "./graph/compare.js";
+export { type Ablation, type AblationOptions, ablateFeatures, totalEffects } from "./graph/effects.js";
+export { type HeadLoadings, headLoadings } from "./graph/heads.js";
+export {
+  type GraphScores,
+  graphScores,
+  nodeInfluence,
+  type PrunedGraph,
+  type PruneOptions,
+  pruneGraph,
+} from "./graph/influence.js";
+export { type GraphFileOptions, type GraphJson, graphJson, writeGraphFiles } from "./graph/json.js";
+export {
+  type AttributionGraph,
+  edgeRow,
+  type GraphNode,
+  nodeId,
+  type PatchEdges,
+  rowOf,
+} from "./graph/nodes.js";
+export type { FirstPosition } from "./graph/sources.js";
+export {
+  type ProposedSupernode,
+  type ProposeOptions,
+  proposeSupernodes,
+  readSupernodes,
+  type Supernode,
+} from "./graph/supernodes.js";
+export { sumCheck, type Verification, type VerifyOptions, verifyEdges } from "./graph/verify.js";
 export { type FeatureEdit, type FeaturePatch, featureEdits, patchedFeatures } from "./interventions.js";
 export {
   featureRollout,
@@ -32,18 +67,6 @@ export {
   type TranscoderTrainerOptions,
 } from "./training/trainer.js";
 export { initialTranscoderWeights, type SetNames, transcodersFrom, varianceOf } from "./training/weights.js";
-export { type AttributeOptions, attribute, type Direction } from "./graph/attribute.js";
-export {
-  type GraphScores,
-  graphScores,
-  nodeInfluence,
-  type PrunedGraph,
-  type PruneOptions,
-  pruneGraph,
-} from "./graph/influence.js";
-export { type AttributionGraph, edgeRow, type GraphNode, type PatchEdges, rowOf } from "./graph/nodes.js";
-export type { FirstPosition } from "./graph/sources.js";
-export { sumCheck, type Verification, type VerifyOptions, verifyEdges } from "./graph/verify.js";
 export { checkTranscoders } from "./transcoders/check.js";
 export { embeddedTranscoders } from "./transcoders/embedded.js";
 export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read.js";

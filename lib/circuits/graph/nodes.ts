@@ -81,3 +81,20 @@ export function outputWeights({ nodes }: AttributionGraph): Float64Array {
     n.kind === "logit" ? n.probability : n.kind === "direction" ? n.weight : 0,
   );
 }
+
+/** A node's id in circuit-tracer's files; undefined for one that has no place there. */
+export function nodeId({ layers, tokens }: AttributionGraph, node: GraphNode): string | undefined {
+  switch (node.kind) {
+    case "feature":
+      return `${node.layer}_${node.feature}_${node.position}`;
+    case "error":
+      return `${node.layer}_-1_${node.position}`;
+    case "token":
+    case "image token":
+      return `E_${tokens[node.position]}_${node.position}`;
+    case "logit":
+      return `${layers + 1}_${node.token}_${tokens.length - 1}`;
+    default:
+      return undefined;
+  }
+}

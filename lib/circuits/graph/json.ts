@@ -1,0 +1,207 @@
+/**
+ * Pruned graphs as circuit-tracer's JSON, which its viewer and Neuronpedia's open. Biases have no place in it and are
+ * left out; image tokens are embeddings.
+ */
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ModalscopeError } from "../../errors.js";
+import { replaceFile } from "../../replace-file.js";
+import { graphScores, type PrunedGraph } from "./influence.js";
+import { edgeRow, type GraphNode, nodeId } from "./nodes.js";
+import type { Supernode } from "./supernodes.js";
+import type { Verification } from "./verify.js";
+
+export interface GraphFileOptions {
+  /** Name of the graph, and of its file. */
+  readonly slug: string;
+  /** Where a viewer finds feature examples: a path that begins with `/` or `./`, or a set's name. */
+  readonly scan?: string;
+  readonly prompt?: string;
+  readonly nodeThreshold?: number;
+  /** A feature's label. */
+  readonly label?: (node: Extract<GraphNode, { kind: "feature" }>) => string | undefined;
+  readonly supernodes?: readonly Supernode[];
+  /** What `verifyEdges` found: it stands in the file. */
+  readonly verification?: Verification;
+}
+
+interface JsonNode {
+  readonly node_id: string;
+  readonly feature: number;
+  readonly layer: string;
+  readonly ctx_idx: number;
+  readonly feature_type: "cross layer transcoder" | "mlp reconstruction error" | "embedding" | "logit";
+  readonly token_prob: number;
+  readonly is_target_logit: boolean;
+  readonly run_idx: 0;
+  readonly reverse_ctx_idx: 0;
+  readonly jsNodeId: string;
+  readonly clerp: string;
+  /** The share of all influence that nodes at least as influential have together. */
+  readonly influence: number | null;
+  readonly activation: number | null;
+}
+
+/** A graph in circuit-tracer's schema, version 1. */
+export interface GraphJson {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly qParams: Readonly<Record<string, unknown>>;
+  readonly nodes: readonly JsonNode[];
+  readonly links: readonly { readonly source: string; readonly target: string; readonly weight: number }[];
+}
+
+/** A pruned graph as circuit-tracer writes it. */
+export function graphJson(
+  pruned: PrunedGraph,
+  options: GraphFileOptions,
+  decode: (token: number) => string,
+): GraphJson {
+  const { graph, nodes: kept, edges: keptEdges } = pruned;
+  const { slug, scan = graph.transcoders, prompt = graph.text.join(""), nodeThreshold = 0.8 } = options;
+  const ids = graph.nodes.map((node, i) => (kept[i] ? nodeId(graph, node) : undefined));
+  const links = graph.targets.flatMap((target, row) => {
+    const id = ids[target];
+    if (id === undefined) return [];
+    return Array.from(edgeRow(graph, row)).flatMap((weight, s) => {
+      const source = keptEdges[row * graph.nodes.length + s] ? ids[s] : undefined;
+      return source === undefined ? [] : [{ source, target: id, weight }];
+    });
+  });
+  const linked = new Set(links.flatMap(({ source, target }) => [source, target]));
+  const nodes = graph.nodes.flatMap((node, i) => {
+    const id = ids[i];
+    const always = node.kind !== "feature" && node.kind !== "error";
+    return id === undefined || !(always || linked.has(id)) ? [] : [jsonNode(pruned, i, id, options, decode)];
+  });
+  const scores = graphScores(graph);
+  return {
+    metadata: {
+      slug,
+      scan,
+      transcoder_list: [],
+      prompt_tokens: graph.text,
+      prompt,
+      node_threshold: nodeThreshold,
+      schema_version: 1,
+      info: { generator: { name: "modalscope" }, description: `checkpoint ${graph.model}` },
+      generation_settings: { active_features: graph.active, influence_followed: graph.followed },
+      graph_scores: { replacement_score: scores.replacement, completeness_score: scores.completeness },
+      ...(options.verification && { verification: verificationJson(options.verification) }),
+    },
+    qParams: {
+      pinnedIds: [],
+      supernodes: (options.supernodes ?? []).map(({ label, members }) => [label, ...members]),
+      linkType: "both",
+      clickedId: "",
+      sg_pos: "",
+    },
+    nodes,
+    links,
+  };
+}
+
+function verificationJson({ nodes: _, ...found }: Verification): Record<string, unknown> {
+  return { ...found, method: "source raised, all else held" };
+}
+
+function jsonNode(
+  { graph, cumulative }: PrunedGraph,
+  i: number,
+  node_id: string,
+  { label }: GraphFileOptions,
+  decode: (token: number) => string,
+): JsonNode {
+  const node = graph.nodes[i];
+  const common = {
+    node_id,
+    run_idx: 0,
+    reverse_ctx_idx: 0,
+    is_target_logit: false,
+    token_prob: 0,
+    activation: null,
+  } as const;
+  const influence = cumulative[i];
+  if (node.kind === "feature") {
+    const { layer: l, feature: f, position, activation } = node;
+    const feature = ((l + f) * (l + f + 1)) / 2 + f;
+    const own = {
+      feature,
+      layer: String(l),
+      ctx_idx: position,
+      jsNodeId: `${l}_${f}-0`,
+      activation,
+      influence,
+    };
+    return { ...common, ...own, feature_type: "cross layer transcoder", clerp: label?.(node) ?? "" };
+  }
+  if (node.kind === "error") {
+    const own = { feature: -1, layer: String(node.layer), ctx_idx: node.position, influence, clerp: "" };
+    return {
+      ...common,
+      ...own,
+      jsNodeId: `${node.layer}_${node.position}-0`,
+      feature_type: "mlp reconstruction error",
+    };
+  }
+  if (node.kind === "logit") {
+    const { token, probability } = node;
+    const last = graph.tokens.length - 1;
+    // The viewer reads "(p=…)" from the text.
+    const clerp = `Output "${decode(token)}" (p=${probability.toFixed(3)})`;
+    const own = {
+      feature: token,
+      layer: String(graph.layers + 1),
+      ctx_idx: last,
+      jsNodeId: `L_${token}-${last}`,
+      clerp,
+    };
+    const target = graph.nodes.findIndex(({ kind }) => kind === "logit") === i;
+    return {
+      ...common,
+      ...own,
+      token_prob: probability,
+      is_target_logit: target,
+      influence: null,
+      feature_type: "logit",
+    };
+  }
+  if (node.kind !== "token" && node.kind !== "image token")
+    throw new TypeError(`A ${node.kind} has no place in the file.`);
+  const { position } = node;
+  const own = {
+    feature: position,
+    layer: "E",
+    ctx_idx: position,
+    jsNodeId: `E_${graph.tokens[position]}-${position}`,
+  };
+  return { ...common, ...own, influence, clerp: "", feature_type: "embedding" };
+}
+
+/**
+ * Writes `<slug>.json` and enters it in the folder's `graph-metadata.json`, in the place of one of that name.
+ * @throws ModalscopeError when the slug is no file's name, or the folder's list is damaged
+ */
+export function writeGraphFiles(folder: string, json: GraphJson): void {
+  const slug = String(json.metadata.slug);
+  if (!/^[\w][\w.-]*$/.test(slug))
+    throw new ModalscopeError(
+      `The slug ${JSON.stringify(slug)} is no file's name.`,
+      "Letters, digits, - . and _ are.",
+    );
+  mkdirSync(folder, { recursive: true });
+  const list = join(folder, "graph-metadata.json");
+  const others = existsSync(list) ? readList(list) : [];
+  replaceFile(join(folder, `${slug}.json`), [JSON.stringify(json)]);
+  const graphs = [...others.filter((m) => m.slug !== slug), json.metadata];
+  replaceFile(list, [JSON.stringify({ graphs }, null, 2)]);
+}
+
+function readList(path: string): { slug?: unknown }[] {
+  try {
+    const { graphs } = JSON.parse(readFileSync(path, "utf8"));
+    if (Array.isArray(graphs) && graphs.every((g) => typeof g === "object" && g !== null)) return graphs;
+  } catch {
+    // Reported below: what is not JSON is no list either.
+  }
+  throw new ModalscopeError(`${path} is no list of graphs.`, 'It has {"graphs": [ … ]}.', "Move it away.");
+}
