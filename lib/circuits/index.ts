@@ -30,7 +30,13 @@ export {
   type PruneOptions,
   pruneGraph,
 } from "./graph/influence.js";
-export { type GraphFileOptions, type GraphJson, graphJson, writeGraphFiles } from "./graph/json.js";
+export {
+  type CircuitTracerGraph,
+  type CircuitTracerNode,
+  type GraphFileOptions,
+  graphJson,
+  writeGraphFiles,
+} from "./graph/json.js";
 export {
   type AttributionGraph,
   edgeRow,

@@ -40,6 +40,7 @@ export {
   splitOf,
 } from "./maths/synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
+export { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "./planted/circuit.js";
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
 export {
   PLANTED_SOURCES_KINDS,

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { replaceFile } from "../../replace-file.js";
+import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
 import { graphScores, type PrunedGraph } from "./influence.js";
 import { edgeRow, type GraphNode, nodeId } from "./nodes.js";
 import type { Supernode } from "./supernodes.js";
@@ -25,7 +26,8 @@ export interface GraphFileOptions {
   readonly verification?: Verification;
 }
 
-interface JsonNode {
+/** A node with all fields that circuit-tracer writes. */
+export interface CircuitTracerNode extends GraphJsonNode {
   readonly node_id: string;
   readonly feature: number;
   readonly layer: string;
@@ -43,11 +45,8 @@ interface JsonNode {
 }
 
 /** A graph in circuit-tracer's schema, version 1. */
-export interface GraphJson {
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly qParams: Readonly<Record<string, unknown>>;
-  readonly nodes: readonly JsonNode[];
-  readonly links: readonly { readonly source: string; readonly target: string; readonly weight: number }[];
+export interface CircuitTracerGraph extends GraphJson {
+  readonly nodes: readonly CircuitTracerNode[];
 }
 
 /** A pruned graph as circuit-tracer writes it. */
@@ -55,7 +54,7 @@ export function graphJson(
   pruned: PrunedGraph,
   options: GraphFileOptions,
   decode: (token: number) => string,
-): GraphJson {
+): CircuitTracerGraph {
   const { graph, nodes: kept, edges: keptEdges } = pruned;
   const { slug, scan = graph.transcoders, prompt = graph.text.join(""), nodeThreshold = 0.8 } = options;
   const ids = graph.nodes.map((node, i) => (kept[i] ? nodeId(graph, node) : undefined));
@@ -71,7 +70,9 @@ export function graphJson(
   const nodes = graph.nodes.flatMap((node, i) => {
     const id = ids[i];
     const always = node.kind !== "feature" && node.kind !== "error";
-    return id === undefined || !(always || linked.has(id)) ? [] : [jsonNode(pruned, i, id, options, decode)];
+    return id === undefined || !(always || linked.has(id))
+      ? []
+      : [{ ...jsonNode(pruned, i, id, options, decode), ...verified(i, options) }];
   });
   const scores = graphScores(graph);
   return {
@@ -100,6 +101,14 @@ export function graphJson(
   };
 }
 
+/** What a view says of a node whose edges were held against an intervention. */
+function verified(i: number, { verification }: GraphFileOptions): Pick<GraphJsonNode, "verification"> {
+  if (!verification?.nodes.includes(i)) return {};
+  const { beyond, worst } = verification;
+  const outcome = beyond === 0 ? "each edge from it agrees" : `${beyond} edges of the graph do not agree`;
+  return { verification: `raised with all else held: ${outcome}, to ${worst.features.toExponential(0)}` };
+}
+
 function verificationJson({ nodes: _, ...found }: Verification): Record<string, unknown> {
   return { ...found, method: "source raised, all else held" };
 }
@@ -110,7 +119,7 @@ function jsonNode(
   node_id: string,
   { label }: GraphFileOptions,
   decode: (token: number) => string,
-): JsonNode {
+): CircuitTracerNode {
   const node = graph.nodes[i];
   const common = {
     node_id,
