@@ -49,6 +49,7 @@ export {
   informationBias,
 } from "./mutual-information.js";
 export {
+  joinPidBootstraps,
   type PidBootstrap,
   type PidBootstrapOptions,
   type PidIntervalOptions,
@@ -56,6 +57,7 @@ export {
   pidBootstrap,
   pidInterval,
   sameSpectrumDraws,
+  sameSpectrumSamples,
 } from "./pid-bootstrap.js";
 export { type PidAtSize, pidBySampleSize, type SampleSizeOptions } from "./sample-size.js";
 export { type PidSamples, type SamplePid, samplePid, type Variables } from "./samples.js";

@@ -2,14 +2,22 @@ import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
-import { checkSame, takeRows } from "../linalg/matrix.js";
+import { checkSame, type Matrix, takeRows, zeros } from "../linalg/matrix.js";
+import { multiplyTransposed } from "../linalg/products.js";
 import type { Estimate } from "../statistics/intervals.js";
-import { channelsFromCovariance, type PidInformation } from "./channels.js";
+import { channelsFromCovariance, type PidDimensions, type PidInformation } from "./channels.js";
 import type { PidAtoms } from "./gaussian-pid.js";
 import { clusterMembers } from "./halves.js";
 import { covarianceOf } from "./mutual-information.js";
 import { equalChannelsNull } from "./null-channels.js";
-import { checkCount, type PidSamples, pidOfCovariance, readSamples, type SamplePid } from "./samples.js";
+import {
+  checkCount,
+  type PidSamples,
+  pidOfCovariance,
+  readSamples,
+  type SamplePid,
+  type Variables,
+} from "./samples.js";
 import { drawCovariance } from "./wishart.js";
 
 /** What a statistic reads of a decomposition. */
@@ -79,6 +87,21 @@ export function pidBootstrap(
   return { observed, drawn, units: members.length };
 }
 
+/**
+ * Bootstraps of different questions side by side, draw by draw: for statistics over tasks, each resampled by itself.
+ * @throws ModalscopeError for none, and for unequal numbers of draws.
+ */
+export function joinPidBootstraps(parts: readonly PidBootstrap[]): PidBootstrap {
+  if (parts.length === 0) throw new ModalscopeError("joinPidBootstraps is given no bootstraps.");
+  for (const { drawn } of parts)
+    checkSame("joinPidBootstraps", drawn.length, parts[0].drawn.length, "draws in each");
+  return {
+    observed: parts.flatMap(({ observed }) => observed),
+    drawn: parts[0].drawn.map((_, i) => parts.flatMap(({ drawn }) => drawn[i])),
+    units: parts.reduce((sum, { units }) => sum + units, 0),
+  };
+}
+
 export interface PidIntervalOptions {
   /**
    * `"basic"` also takes off the bias that the bootstrap sees (Davison and Hinkley 1997, §5.2): for atoms, informations and
@@ -124,6 +147,23 @@ export function pidInterval(
   };
 }
 
+/** What the null of equal channels is drawn by. */
+interface SameSpectrum {
+  /** Cholesky factor of the covariance of (M, X, Y). */
+  readonly factor: Matrix;
+  readonly dimensions: PidDimensions;
+  readonly n: number;
+}
+
+function sameSpectrum(samples: PidSamples): SameSpectrum {
+  const { rows, dimensions } = readSamples(samples);
+  const n = rows.shape[0];
+  const covariance = covarianceOf([rows]);
+  const { x, y } = pidOfCovariance(covariance, dimensions, n).information;
+  const model = equalChannelsNull(channelsFromCovariance(covariance, dimensions), dimensions, mean([x, y]));
+  return { factor: cholesky(model.covariance), dimensions, n };
+}
+
 /**
  * Decompositions, by the same estimator at the same n and dimensions, of two sources with one and the same channel: the
  * channel has the mean spectrum of the samples' sources and carries the mean of their corrected informations. Their true
@@ -133,14 +173,26 @@ export function sameSpectrumDraws(
   samples: PidSamples,
   { draws = 20, seed = 0 }: { readonly draws?: number; readonly seed?: number } = {},
 ): PidReading[] {
-  const { rows, dimensions } = readSamples(samples);
-  const n = rows.shape[0];
-  const covariance = covarianceOf([rows]);
-  const { x, y } = pidOfCovariance(covariance, dimensions, n).information;
-  const null_ = equalChannelsNull(channelsFromCovariance(covariance, dimensions), dimensions, mean([x, y]));
-  const factor = cholesky(null_.covariance);
+  const { factor, dimensions, n } = sameSpectrum(samples);
   const random = seeded(seed);
   return Array.from({ length: draws }, () =>
     pidOfCovariance(drawCovariance(random, factor, n), dimensions, n, { tolerance: RESAMPLED_TOLERANCE }),
   );
+}
+
+/** As many rows of that null as there are samples. */
+export function sameSpectrumSamples(samples: PidSamples, seed = 0): Variables<Matrix> {
+  const { factor, dimensions, n } = sameSpectrum(samples);
+  const random = seeded(seed);
+  const width = factor.shape[0];
+  const normal = { data: Float64Array.from({ length: n * width }, () => random.normal()), shape: [n, width] };
+  const rows = multiplyTransposed(normal as Matrix, factor);
+  const columns = (from: number, count: number): Matrix => {
+    const out = zeros(n, count);
+    for (let i = 0; i < n; i++)
+      out.data.set(rows.data.subarray(i * width + from, i * width + from + count), i * count);
+    return out;
+  };
+  const { target, x, y } = dimensions;
+  return { target: columns(0, target), x: columns(target, x), y: columns(target + x, y) };
 }
