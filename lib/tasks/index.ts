@@ -7,7 +7,7 @@ export { type ChartQaAnnotation, gradeChartQa, loadChartQa } from "./datasets/ch
 export { type DocVqaAnnotation, gradeDocVqa, loadDocVqa } from "./datasets/docvqa.js";
 export { type EasyVqaAnnotation, easyVqaAnswers, loadEasyVqa } from "./datasets/easy-vqa.js";
 export type { DatasetOptions } from "./datasets/files.js";
-export { GQA_TASK_TYPES, type GqaAnnotation, loadGqa } from "./datasets/gqa.js";
+export { GQA_TASK_TYPES, type GqaAnnotation, type GqaOptions, loadGqa } from "./datasets/gqa.js";
 export { gradeTextVqa, loadTextVqa, type TextVqaAnnotation } from "./datasets/textvqa.js";
 export {
   CHINESE_AT_LEAST,

@@ -15,6 +15,7 @@ import {
   evidenceOf,
   type Study,
   type Test,
+  type Untestable,
 } from "../index.js";
 import {
   acceptedAt,
@@ -38,7 +39,7 @@ const [CLEAN, CUT, CONTROL] = [0, 1, 2];
 const NULLS = 20;
 
 type TestOf = (name: string) => Test;
-type Rule = (found: Decomposition, test: TestOf) => Readonly<Record<string, Evidence>>;
+type Rule = (found: Decomposition, test: TestOf) => Readonly<Record<string, Evidence | Untestable>>;
 
 /** Evidence for every claim; where its part was not or could not be measured, the reason. */
 export function pidEvidence(study: Study, found: Decomposition): Record<string, ClaimEvidence> {
@@ -174,12 +175,16 @@ const RULES: Readonly<Record<string, Rule>> = {
         fine ? [{ cut: !right.cut[i], control: !right.control[i], cluster: clusters[i] }] : [],
       ),
     );
+    const answered = new Set(rows.map(({ cluster }) => cluster)).size;
     return {
-      matters: evidenceOf(test("matters"), {
-        measured: rows.map(({ cut }) => cut),
-        control: rows.map(({ control }) => control),
-        clusters: rows.map(({ cluster }) => cluster),
-      }),
+      matters:
+        answered < 2
+          ? { untestable: `${answered} images were answered about rightly, so no answers can be lost` }
+          : evidenceOf(test("matters"), {
+              measured: rows.map(({ cut }) => cut),
+              control: rows.map(({ control }) => control),
+              clusters: rows.map(({ cluster }) => cluster),
+            }),
       trapped: changed(test("trapped"), knockouts, "uniqueX"),
       gaussian: gaussian(test("gaussian"), knockouts.flatMap(accepted)),
     };

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import type { VisualTask } from "../visual-task.js";
@@ -28,6 +28,13 @@ export const GQA_TASK_TYPES: readonly string[] = [
   "QueryAttr",
 ];
 
+export interface GqaOptions extends DatasetOptions {
+  /** Keeps only questions of these types; the six task types unless given, `"all"` for every question. */
+  readonly types?: readonly string[] | "all";
+  /** Folder of CSV files with a column `question_id`: keeps only those questions, such as the lists of arXiv 2411.18620. */
+  readonly lists?: string;
+}
+
 const FROM =
   "<split>_balanced_questions.json and images/ of https://cs.stanford.edu/people/dorarad/gqa/download.html, or the folders " +
   "<split>_balanced_instructions and <split>_balanced_images of parquet files from Hugging Face.";
@@ -35,19 +42,17 @@ const FROM =
 /**
  * GQA (https://arxiv.org/abs/1902.09506): a folder with `<split>_balanced_questions.json` (or in `questions/`) and
  * `images/`; or one with the parquet folders `<split>_balanced_instructions/` and `<split>_balanced_images/`.
- * @param options `split` is `val` unless given (`train`, `testdev`); `types` keeps only questions of these types, the six
- * task types unless given, `"all"` for every question; `start` and `limit` count what is kept.
- * @throws ModalscopeError when files or fields are missing
+ * @param options `split` is `val` unless given (`train`, `testdev`); `start` and `limit` count what is kept.
+ * @throws ModalscopeError when files or fields are missing, and for lists without questions
  */
-export async function loadGqa(
-  path: string,
-  options: DatasetOptions & { readonly types?: readonly string[] | "all" } = {},
-): Promise<VisualTask<GqaAnnotation>[]> {
-  const { split = "val", types = GQA_TASK_TYPES } = options;
+export async function loadGqa(path: string, options: GqaOptions = {}): Promise<VisualTask<GqaAnnotation>[]> {
+  const { split = "val", types = GQA_TASK_TYPES, lists } = options;
+  const listed = lists === undefined ? undefined : questionLists(lists);
+  const wanted = (entries: readonly Entry[]): Entry[] => wantedOf(entries, types, listed);
   const instructions = join(path, `${split}_balanced_instructions`);
   if (existsSync(instructions)) {
     const rows = (await parquetRows(parquetIn(instructions), {})).map((row) => ({ id: row.text("id"), row }));
-    const kept = range(wanted(rows, types), options);
+    const kept = range(wanted(rows), options);
     const images = await imagesOf(
       join(path, `${split}_balanced_images`),
       new Set(kept.map(({ row }) => row.text("imageId"))),
@@ -60,7 +65,7 @@ export async function loadGqa(
   const rows = Object.entries(readJson(questions) as Record<string, Record<string, unknown>>).map(
     ([id, fields]) => ({ id, row: new Row(fields, `"${questions}", question ${id}`) }),
   );
-  return range(wanted(rows, types), options).map(({ id, row }) =>
+  return range(wanted(rows), options).map(({ id, row }) =>
     taskOf(id, row, join(images, `${row.text("imageId")}.jpg`)),
   );
 }
@@ -76,8 +81,42 @@ const parquetIn = (folder: string): string[] =>
     .sort()
     .map((name) => join(folder, name));
 
-function wanted(entries: readonly Entry[], types: readonly string[] | "all"): Entry[] {
-  return types === "all" ? [...entries] : entries.filter(({ row }) => types.includes(typeOf(row)));
+function wantedOf(
+  entries: readonly Entry[],
+  types: readonly string[] | "all",
+  listed: ReadonlySet<string> | undefined,
+): Entry[] {
+  const typed = types === "all" ? [...entries] : entries.filter(({ row }) => types.includes(typeOf(row)));
+  return listed ? typed.filter(({ id }) => listed.has(id)) : typed;
+}
+
+/** Ids in the column `question_id` of a folder's CSV files. */
+function questionLists(folder: string): Set<string> {
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".csv")) : [];
+  const ids = files.flatMap((name) => {
+    const [header = [], ...rows] = csvRows(readFileSync(join(folder, name), "utf8"));
+    const column = header.indexOf("question_id");
+    return column < 0 ? [] : rows.flatMap((row) => (row[column] ? [row[column]] : []));
+  });
+  if (ids.length === 0)
+    throw new ModalscopeError(
+      `No question is listed in "${folder}".`,
+      files.length === 0
+        ? "There is no CSV file in it."
+        : `Its ${files.length} CSV files have no column question_id with entries.`,
+      "Give the folder datasets/ of https://github.com/FightingFighting/cross-modal-information-flow-in-MLLM.",
+    );
+  return new Set(ids);
+}
+
+/** Records of a CSV file (RFC 4180): fields in quotes may hold commas, line ends and doubled quotes. */
+function csvRows(text: string): string[][] {
+  const rows: string[][] = [[]];
+  for (const [, quoted, plain = "", end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^,\r\n]*))(,|\r?\n|$)/g)) {
+    rows[rows.length - 1].push(quoted?.replaceAll('""', '"') ?? plain);
+    if (end !== ",") rows.push([]);
+  }
+  return rows.filter((row) => row.some((field) => field !== ""));
 }
 
 /** Reads the images of some ids, each once however many questions it has. */

@@ -1,0 +1,289 @@
+/** From a checkpoint and questions to measurements. */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Matrix, principalComponents } from "../../analysis/index.js";
+import { ModalscopeError } from "../../errors.js";
+import type { Batch, Edits, Model } from "../../model/index.js";
+import { blockAsMany, blockRoute, pooledStates } from "../../model/methods/index.js";
+import type { TaskOptions } from "../../progress.js";
+import { replaceFile } from "../../replace-file.js";
+import { asMessage, blind, type VisualTask, withImageOf } from "../../tasks/index.js";
+import type { Tensor } from "../../tensor.js";
+import { type Gate, gate } from "../gate.js";
+import type { Measurements, TaskMeasurement, TaskRun } from "./measurements.js";
+import { imageOf, type Questions } from "./questions.js";
+
+export interface MeasureOptions extends TaskOptions {
+  /** Principal components of each of the three variables. Default 2. */
+  readonly components?: number;
+  /** Every how many blocks a state is kept; the first and the last always are. Default 1. */
+  readonly stateStep?: number;
+  /** Prompts that run together. Default 16. */
+  readonly batchSize?: number;
+  /** Folder in which finished parts are kept: a run that is started again goes on from them. */
+  readonly keep?: string;
+}
+
+const ROUTE = "Image→Question";
+
+/** What is done to a run. */
+interface Condition {
+  readonly name: string;
+  /** The last state alone is kept. */
+  readonly lastOnly: boolean;
+  readonly edits?: (batch: Batch, from: number) => Edits;
+}
+
+const CLEAN: Condition = { name: "clean", lastOnly: false };
+
+const cutIn = (layers: readonly number[]): Condition => ({
+  name: `cut ${layers.join()}`,
+  lastOnly: true,
+  edits: (batch) => blockRoute(batch, ROUTE, layers),
+});
+
+const controlIn = (layers: readonly number[]): Condition => ({
+  name: `control ${layers.join()}`,
+  lastOnly: true,
+  edits: (batch, from) => blockAsMany(batch, ROUTE, layers, { seed: from }),
+});
+
+/** States that are kept of so many blocks. */
+export function statesKept(layers: number, step = 1): number[] {
+  const states = Array.from({ length: layers + 1 }, (_, s) => s);
+  return states.filter((s) => s % step === 0 || s === layers);
+}
+
+/**
+ * Runs every task's questions, clean and unless `knockouts` is false with the route from image to question cut in all blocks
+ * and with a control of equal size.
+ */
+export async function measureTasks(
+  model: Model,
+  questions: Questions,
+  { knockouts = true, ...options }: MeasureOptions & { readonly knockouts?: boolean } = {},
+): Promise<Measurements> {
+  const tasks: TaskMeasurement[] = [];
+  for (const [task, own] of questions) {
+    const run = (condition: Condition): Promise<TaskRun> => keptRun(model, own, condition, options);
+    const clean = await run(CLEAN);
+    const edited = knockouts
+      ? { cut: await run(cutIn(model.layers)), control: await run(controlIn(model.layers)) }
+      : {};
+    tasks.push({ task, clusters: own.map(imageOf), clean, ...edited });
+    options.onProgress?.(tasks.length, questions.size, "tasks");
+  }
+  return { tasks, depths: depthsOf(model, options) };
+}
+
+/**
+ * The same questions asked of another question's image: the null in which image and prediction do not belong together. The
+ * visual tokens are those of the question's own image, from `own`.
+ */
+export async function measureOtherImages(
+  model: Model,
+  questions: Questions,
+  own: Measurements,
+  options: MeasureOptions = {},
+): Promise<Measurements> {
+  const others = new Map(
+    [...questions].map(([task, all]) => [
+      task,
+      all.map((one, i) => withImageOf(one, all[(i + 1) % all.length])),
+    ]),
+  );
+  const { tasks, depths } = await measureTasks(model, others, options);
+  const seenBy = ({ vision }: TaskRun, run: TaskRun): TaskRun => ({
+    ...run,
+    vision: run.vision.length === 1 ? vision.slice(-1) : vision,
+  });
+  return {
+    depths,
+    tasks: tasks.map(({ clean, cut, control, ...rest }, t) => {
+      const own_ = own.tasks[t].clean;
+      return {
+        ...rest,
+        clean: seenBy(own_, clean),
+        ...(cut && { cut: seenBy(own_, cut) }),
+        ...(control && { control: seenBy(own_, control) }),
+      };
+    }),
+  };
+}
+
+/** Runs with the route cut in some blocks only, by window and task. */
+export async function measureWindows(
+  model: Model,
+  questions: Questions,
+  windows: readonly (readonly number[])[],
+  options: MeasureOptions = {},
+): Promise<readonly { readonly layers: readonly number[]; readonly runs: readonly TaskRun[] }[]> {
+  const out: { layers: readonly number[]; runs: TaskRun[] }[] = [];
+  for (const layers of windows) {
+    const runs: TaskRun[] = [];
+    for (const own of questions.values()) runs.push(await keptRun(model, own, cutIn(layers), options));
+    out.push({ layers, runs });
+    options.onProgress?.(out.length, windows.length, "windows");
+  }
+  return out;
+}
+
+/** Accuracy of each task with its image and without. */
+export async function taskGate(
+  model: Model,
+  questions: Questions,
+  { tasks }: Measurements,
+  { batchSize = 16, signal }: MeasureOptions = {},
+): Promise<Gate> {
+  const kinds = [];
+  for (const { task, clean, clusters } of tasks) {
+    const own = questions.get(task)!.map(blind);
+    const without: boolean[] = [];
+    for (let from = 0; from < own.length; from += batchSize) {
+      const part = own.slice(from, from + batchSize);
+      const run = await model.run(await model.prepare(part.map((one) => [asMessage(one)])), {
+        logits: "last",
+        signal,
+      });
+      without.push(...rightIn(model, part, run.logits!));
+    }
+    kinds.push({ kind: task, correct: clean.right, blind: without, clusters });
+  }
+  return gate(kinds);
+}
+
+/** Cost of the study on this machine, from a few prompts that are run. */
+export interface Cost {
+  /** Prompts times conditions. */
+  readonly prompts: number;
+  readonly secondsEach: number;
+  /** Pooled states and logits that are held for one task, bytes. */
+  readonly bytes: number;
+}
+
+/** Runs one small batch twice, and reckons from the second. @param runs conditions times seeds. */
+export async function costOf(
+  model: Model,
+  questions: Questions,
+  runs: number,
+  { batchSize = 16 }: MeasureOptions = {},
+): Promise<Cost> {
+  const [own] = [...questions.values()];
+  const few = own.slice(0, Math.min(batchSize, own.length)).map((one) => [asMessage(one)]);
+  let secondsEach = 0;
+  for (let round = 0; round < 2; round++) {
+    const from = performance.now();
+    await pooledStates(model, few, { groups: GROUPS, batchSize });
+    secondsEach = (performance.now() - from) / 1000 / few.length;
+  }
+  const { hidden_size, vocab_size } = model.config;
+  const states = 2 * (model.layers.length + 1) * hidden_size;
+  return {
+    prompts: questions.size * own.length * runs,
+    secondsEach,
+    bytes: 4 * own.length * (states + vocab_size),
+  };
+}
+
+/** "4320 prompts at 3 ms: about 0.2 min, 2 MB at a time." */
+export function costText({ prompts, secondsEach, bytes }: Cost): string {
+  const minutes = (prompts * secondsEach) / 60;
+  const time = minutes < 90 ? `${minutes.toFixed(1)} min` : `${(minutes / 60).toFixed(1)} h`;
+  return (
+    `${prompts} prompts at ${(1000 * secondsEach).toFixed(0)} ms: about ${time}, ` +
+    `and ${(bytes / 1e6).toFixed(0)} MB at a time.`
+  );
+}
+
+const depthsOf = (model: Model, { stateStep }: MeasureOptions): number[] =>
+  statesKept(model.layers.length, stateStep).map((s) => s / model.layers.length);
+
+const GROUPS = {
+  vision: (batch: Batch) => batch.visual,
+  language: (batch: Batch) => batch.question,
+};
+
+async function keptRun(
+  model: Model,
+  tasks: readonly VisualTask[],
+  condition: Condition,
+  options: MeasureOptions,
+): Promise<TaskRun> {
+  const { keep, components, stateStep } = options;
+  const compute = (): Promise<TaskRun> => runOf(model, tasks, condition, options);
+  if (!keep) return compute();
+  const key = createHash("sha256")
+    .update(JSON.stringify([filesOf(model), tasks.map(({ id, prompt }) => [id, prompt])]))
+    .update(JSON.stringify([condition.name, components, stateStep]))
+    .digest("hex");
+  const path = join(keep, `${key.slice(0, 32)}.json`);
+  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")) as TaskRun;
+  const run = await compute();
+  mkdirSync(keep, { recursive: true });
+  const plain = (_: string, value: unknown): unknown =>
+    value instanceof Float64Array ? Array.from(value) : value;
+  replaceFile(path, [JSON.stringify(run, plain)]);
+  return run;
+}
+
+/** A checkpoint's files by name, size and time. */
+function filesOf({ path }: Model): (string | number)[][] {
+  return readdirSync(path)
+    .filter((name) => /\.(safetensors|json|gguf|jinja)$/.test(name))
+    .sort()
+    .map((name) => [join(path, name), statSync(join(path, name)).size, statSync(join(path, name)).mtimeMs]);
+}
+
+async function runOf(
+  model: Model,
+  tasks: readonly VisualTask[],
+  { edits, lastOnly }: Condition,
+  { components = 2, stateStep = 1, batchSize = 16, signal }: MeasureOptions,
+): Promise<TaskRun> {
+  const missing = tasks.find(({ images }) => images.length === 0);
+  if (missing)
+    throw new ModalscopeError(
+      `The question "${missing.id}" has no image.`,
+      "One of the two sources is missing.",
+    );
+  const prompts = tasks.map((task) => [asMessage(task)]);
+  const { states, logits } = await pooledStates(model, prompts, { groups: GROUPS, edits, batchSize, signal });
+  const all = statesKept(model.layers.length, stateStep);
+  const kept = lastOnly ? all.slice(-1) : all;
+  return {
+    vision: kept.map((s) => reduced(states.vision, s, components)),
+    language: kept.map((s) => reduced(states.language, s, components)),
+    prediction: predictionOf(logits, components),
+    right: rightIn(model, tasks, logits),
+  };
+}
+
+/** Principal components of one state. */
+function reduced({ data, shape: [, n, width] }: Tensor, state: number, k: number): Matrix {
+  const rows = Float64Array.from(data.subarray(state * n * width, (state + 1) * n * width));
+  return principalComponents({ data: rows, shape: [n, width] }, k).scores;
+}
+
+/** The final prediction: principal components of the logits less their mean over the vocabulary. */
+function predictionOf({ data, shape: [n, width] }: Tensor, k: number): Matrix {
+  const rows = Float64Array.from(data);
+  for (let i = 0; i < n; i++) {
+    const row = rows.subarray(i * width, (i + 1) * width);
+    const mean = row.reduce((sum, x) => sum + x, 0) / width;
+    for (let j = 0; j < width; j++) row[j] -= mean;
+  }
+  return principalComponents({ data: rows, shape: [n, width] }, k).scores;
+}
+
+/** Whether the most likely next token begins an accepted answer, in any case of letters. */
+function rightIn(model: Model, tasks: readonly VisualTask[], { data, shape }: Tensor): boolean[] {
+  const width = shape[shape.length - 1];
+  return tasks.map(({ answers }, i) => {
+    const row = data.subarray(i * width, (i + 1) * width);
+    let best = 0;
+    for (let j = 1; j < width; j++) if (row[j] > row[best]) best = j;
+    const text = model.decode([best]).trim().toLowerCase();
+    return text !== "" && answers.some((answer) => answer.toLowerCase().startsWith(text));
+  });
+}
