@@ -23,7 +23,7 @@ describe("notebook 04-pid-flow", () => {
     assert.match(shown(done, "open"), /prompts at \d+ ms: about/);
     const known = shown(done, "validation");
     // ~G and MMI of the Gaussian source; the exclusive-or that only the joint test sees.
-    assert.match(known, /Gaussian \(E0\) +1\.00 · 0\.29 · 0\.29 · 0\.42/);
+    assert.match(known, /Gaussian \(E0\) +1\.00\s+\.29\s+\.29\s+\.42/);
     assert.match(known, /exclusive or [^\n]+ refuses, p < \.001/);
     assert.match(shown(done, "provenance"), /checkpoint, studied[^\n]+[0-9a-f]{64}/);
     checkFigures(done, {

@@ -1,6 +1,6 @@
 /** The study's answer in words and tables. */
-import { estimatePid, type PidFigure } from "../../analysis/index.js";
-import { formatInterval, formatPercent, type Rows } from "../../plot/index.js";
+import { type Estimate, estimatePid, type PidFigure } from "../../analysis/index.js";
+import { formatPercent, type Rows } from "../../plot/index.js";
 import { type ClaimsMatrix, modelCells, tallyText } from "../index.js";
 import { joined, shareOf, total } from "./curves.js";
 import type { Decomposition } from "./decompose.js";
@@ -73,11 +73,15 @@ export function nullTable({ tasks }: Decomposition, seed = 0): Rows {
       "vision-unique, null": beside(broja.uniqueX),
       "language-unique, null": beside(broja.uniqueY),
       "synergy, null": beside(broja.synergy),
-      "synergy by MMI": formatInterval(mmi.synergy),
+      "synergy by MMI": bits(mmi.synergy),
       "joint test": normality[normality.length - 1].accepted ? "passes" : "refuses: not testable",
     };
   });
 }
 
 const beside = (figure: PidFigure): string =>
-  `${formatInterval(figure)}, ${figure.null.low.toFixed(2)} to ${figure.null.high.toFixed(2)}`;
+  `${bits(figure)}, ${figure.null.low.toFixed(2)} to ${figure.null.high.toFixed(2)}`;
+
+/** "0.52 [0.08, 0.93]" */
+const bits = ({ estimate, low, high }: Estimate): string =>
+  `${estimate.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;

@@ -1,5 +1,12 @@
 /** Figures of the study; titles say what was found. */
-import { type Estimate, type PidReading, pidBootstrap, pidInterval } from "../../analysis/index.js";
+import {
+  type Estimate,
+  type PidBootstrap,
+  type PidReading,
+  pidBootstrap,
+  pidInterval,
+} from "../../analysis/index.js";
+import { ModalscopeError } from "../../errors.js";
 import {
   bars,
   concepts,
@@ -173,15 +180,25 @@ export interface WindowEffect {
   readonly lost: number;
 }
 
-/** Effects of knockouts in windows of blocks. */
+/** The last state without and with a knockout; nothing where the samples are refused. */
+function decomposed(clean: TaskRun, cut: TaskRun, clusters: readonly string[]): { pids: PidBootstrap }[] {
+  const sets = [samplesAt(clean, clean.vision.length - 1), samplesAt(cut, 0)];
+  try {
+    return [{ pids: pidBootstrap(sets, { draws: 40, clusters }) }];
+  } catch (error) {
+    if (error instanceof ModalscopeError) return [];
+    throw error;
+  }
+}
+
+/** Effects of knockouts in windows of blocks, over the tasks that can be decomposed. */
 export function windowEffects(
   tasks: readonly TaskMeasurement[],
   windows: readonly { readonly layers: readonly number[]; readonly runs: readonly TaskRun[] }[],
 ): WindowEffect[] {
-  return windows.map(({ layers, runs }) => {
-    const boots = tasks.map(({ clean }, t) => ({
-      pids: pidBootstrap([samplesAt(clean, clean.vision.length - 1), samplesAt(runs[t], 0)], { draws: 40 }),
-    }));
+  return windows.flatMap(({ layers, runs }) => {
+    const boots = tasks.flatMap(({ clean, clusters }, t) => decomposed(clean, runs[t], clusters));
+    if (boots.length === 0) return [];
     const { boot, grid } = joined(boots);
     const trapped = pidInterval(boot, (pids) => {
       const rows = grid(pids);
@@ -195,6 +212,12 @@ export function windowEffects(
 }
 
 export function windowsFigure(effects: readonly WindowEffect[]): Figure {
+  if (effects.length === 0)
+    throw new ModalscopeError(
+      "No window could be decomposed.",
+      "",
+      "Use more questions or fewer components.",
+    );
   const worst = effects.reduce((most, own) => (own.lost > most.lost ? own : most));
   const named = ({ layers }: WindowEffect): string => `${layers[0]}–${layers[layers.length - 1]}`;
   return forest(

@@ -192,7 +192,7 @@ export function costText({ prompts, secondsEach, bytes }: Cost): string {
   const time = minutes < 90 ? `${minutes.toFixed(1)} min` : `${(minutes / 60).toFixed(1)} h`;
   return (
     `${prompts} prompts at ${(1000 * secondsEach).toFixed(0)} ms: about ${time}, ` +
-    `and ${(bytes / 1e6).toFixed(0)} MB at a time.`
+    `and ${Math.ceil(bytes / 1e6)} MB at a time.`
   );
 }
 

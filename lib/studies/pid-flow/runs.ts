@@ -1,13 +1,14 @@
 /** The study's runs: what `claimsMatrix` asks for, measured once and kept for the figures. */
+import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import type { TaskOptions } from "../../progress.js";
-import type { Checkpoint, Measured, Study } from "../index.js";
+import type { Checkpoint, Gate, Measured, Study } from "../index.js";
 import { withRandomTwin } from "../random-twin.js";
 import { type DecomposeOptions, type Decomposition, decompose } from "./decompose.js";
 import { pidEvidence } from "./evidence.js";
 import { madeByHand, sameSpectrumOf } from "./made-by-hand.js";
 import { type MeasureOptions, measureOtherImages, measureTasks, taskGate } from "./measure.js";
-import type { Measurements } from "./measurements.js";
+import type { Measurements, TaskMeasurement } from "./measurements.js";
 import type { Questions } from "./questions.js";
 
 export interface PidFlowOptions extends TaskOptions {
@@ -25,6 +26,7 @@ export interface PidFlowOptions extends TaskOptions {
 /** Measures checkpoints of the study; what was found of the model with its first seed stays. */
 export class PidFlow {
   readonly found: Map<string, Decomposition> = new Map();
+  private readonly gates: Gate[] = [];
   private first?: { readonly questions: Questions; readonly measured: Measurements };
 
   constructor(private readonly options: PidFlowOptions) {}
@@ -33,19 +35,23 @@ export class PidFlow {
   async measure({ id, role }: Checkpoint, seed: number): Promise<Measured> {
     const { study, model, questions, measure } = this.options;
     const planted = role === "planted" || id === "exclusiveOr";
-    const measured = planted ? madeByHand(id, seed) : await this.measured(id, seed);
+    const all = planted ? madeByHand(id, seed) : await this.measured(id, seed);
+    const passed = id === "model" ? await taskGate(model, questions(seed), all, measure) : undefined;
+    const measured = passed ? withTasks(all, passed) : all;
     const flow = planted || id === "sameSpectrum" ? ({ flow: "none" } as const) : {};
     const found = await decompose(measured, { ...this.options.decompose, ...flow, seed });
     if (!this.found.has(id)) this.found.set(id, found);
     const evidence = pidEvidence(study, found);
-    if (id !== "model") return { evidence };
-    return { evidence, gate: await taskGate(model, questions(seed), measured, measure) };
+    if (!passed) return { evidence };
+    this.gates.push(passed);
+    return { evidence, gate: passed };
   }
 
-  /** The model's measurements with the first seed. @throws before the model was measured */
-  get clean(): { readonly questions: Questions; readonly measured: Measurements } {
-    if (!this.first) throw new Error("The model was not measured yet.");
-    return this.first;
+  /** The model's measurements with the first seed. @throws ModalscopeError before the model was measured */
+  get clean(): { readonly questions: Questions; readonly measured: Measurements; readonly gate: Gate } {
+    if (!this.first || this.gates.length === 0)
+      throw new ModalscopeError("The model was not measured yet.", "", "Run claimsMatrix first.");
+    return { ...this.first, gate: this.gates[0] };
   }
 
   private async measured(id: string, seed: number): Promise<Measurements> {
@@ -55,8 +61,10 @@ export class PidFlow {
       const { tasks, depths } = this.found.get("model")!;
       return sameSpectrumOf(tasks, depths, seed);
     }
-    const own = this.clean;
-    if (id === "otherImage") return measureOtherImages(model, own.questions, own.measured, measure);
+    if (id === "otherImage") {
+      const own = this.clean;
+      return measureOtherImages(model, own.questions, own.measured, measure);
+    }
     // Random weights have a variant too: the same architecture drawn once more.
     const [first, second] = [seed, seed + 1].map(
       (drawn, i) => () =>
@@ -81,4 +89,16 @@ export class PidFlow {
       twins: others,
     };
   }
+}
+
+/** The tasks that the model does; all where it does none, whose verdicts the gate stops. */
+function withTasks({ tasks, variant, twins, depths }: Measurements, { passed }: Gate): Measurements {
+  const done = (all: readonly TaskMeasurement[]): TaskMeasurement[] =>
+    passed.size === 0 ? [...all] : all.filter(({ task }) => passed.has(task));
+  return {
+    depths,
+    tasks: done(tasks),
+    ...(variant && { variant: done(variant) }),
+    ...(twins && { twins: twins.map(done) }),
+  };
 }

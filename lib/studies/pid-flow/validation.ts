@@ -28,7 +28,9 @@ export type Validation = {
 };
 
 const text = ({ redundancy, uniqueX, uniqueY, synergy }: PidAtoms): string =>
-  [redundancy, uniqueX, uniqueY, synergy].map((bits) => bits.toFixed(2)).join(" · ");
+  [redundancy, uniqueX, uniqueY, synergy]
+    .map((bits) => bits.toFixed(2).replace(/^0/, ""))
+    .join("\u00a0\u00a0");
 
 const atoms = (redundancy: number, uniqueX: number, uniqueY: number, synergy: number): PidAtoms => ({
   redundancy,
@@ -101,7 +103,7 @@ export function validateEstimators(n: number, seed = 0): Validation[] {
     }),
     {
       ...rowOf("exclusive or of signs", atoms(0, 0, 0, 0.759), crossed),
-      source: `exclusive or of signs (its signs alone, discrete: ${text(signsOf(crossed))})`,
+      source: `exclusive or of signs; discrete: ${text(signsOf(crossed))}`,
     },
   ];
 }
