@@ -109,6 +109,8 @@ export interface PidIntervalOptions {
    * `"basic"`.
    */
   readonly kind?: "basic" | "percentile";
+  /** Ends that the statistic cannot pass, such as `[0, 1]` of a share: basic intervals are cut there. Default none. */
+  readonly range?: readonly [low: number, high: number];
   /** Default 0.95. */
   readonly level?: number;
 }
@@ -121,7 +123,11 @@ export interface PidIntervalOptions {
 export function pidInterval(
   { observed, drawn, units }: PidBootstrap,
   statistic: (pids: readonly PidReading[]) => number,
-  { kind = "basic", level = 0.95 }: PidIntervalOptions = {},
+  {
+    kind = "basic",
+    level = 0.95,
+    range = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  }: PidIntervalOptions = {},
 ): Estimate {
   const estimate = statistic(observed);
   const values = drawn
@@ -140,8 +146,8 @@ export function pidInterval(
   const turned = kind === "basic" ? estimate + statistic(observed.map(({ plugIn }) => plugIn)) : Number.NaN;
   return {
     estimate,
-    low: Math.min(kind === "basic" ? turned - high : low, estimate),
-    high: Math.max(kind === "basic" ? turned - low : high, estimate),
+    low: Math.min(Math.max(kind === "basic" ? turned - high : low, range[0]), estimate),
+    high: Math.max(Math.min(kind === "basic" ? turned - low : high, range[1]), estimate),
     n: units,
     level,
   };

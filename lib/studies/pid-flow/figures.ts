@@ -28,6 +28,10 @@ const COLOURS: Readonly<Record<Atom, string>> = {
   synergy: concepts.synergy,
 };
 
+/** Ends of an atom's range, and of a share's. */
+const BITS = [0, Number.POSITIVE_INFINITY] as const;
+const SHARE = [0, 1] as const;
+
 /** Mark of states at which the joint test refuses more than half of the tasks. */
 const REFUSED = "*";
 
@@ -51,7 +55,7 @@ function atomsPanel(tasks: readonly TaskDecomposition[], depths: readonly number
   const { boot, grid } = joined(tasks);
   const series = ATOMS.map(({ atom, name }) => {
     const estimates = depths.map((_, s) =>
-      pidInterval(boot, (pids) => total(grid(pids), s, atom) / tasks.length),
+      pidInterval(boot, (pids) => total(grid(pids), s, atom) / tasks.length, { range: BITS }),
     );
     return {
       name,
@@ -98,7 +102,7 @@ export function fingerprintFigure({ tasks }: Decomposition): Figure {
   const rows = ATOMS.flatMap(({ atom, name }) =>
     tasks.map(({ task, pids }): ForestRow => {
       const last = pids.observed.length - 1;
-      const found = pidInterval(pids, (states) => shareOf([states], last, atom));
+      const found = pidInterval(pids, (states) => shareOf([states], last, atom), { range: SHARE });
       return { name: `${task}, ${name}`, ...found, group: name, color: COLOURS[atom] };
     }),
   );
@@ -122,7 +126,9 @@ export function variantsFigure(
 ): Figure {
   const curve = (own: readonly TaskDecomposition[], atom: Atom, v: number) => {
     const { boot, grid } = joined(own);
-    const found = depths.map((_, s) => pidInterval(boot, (pids) => shareOf(grid(pids), s, atom)));
+    const found = depths.map((_, s) =>
+      pidInterval(boot, (pids) => shareOf(grid(pids), s, atom), { range: SHARE }),
+    );
     return {
       name: `${ATOMS.find((one) => one.atom === atom)!.name}, ${names[v]}`,
       x: depths,
