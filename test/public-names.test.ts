@@ -34,6 +34,7 @@ describe("the public names", () => {
       "/plot",
       "/runner",
       "/studies",
+      "/studies/pid-flow",
       "/tasks",
       "/tfjs",
     ]);

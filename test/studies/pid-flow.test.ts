@@ -1,14 +1,23 @@
 /** Every claim of the study both ways, on sources whose atoms are known at every state. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { asMatrix, type MatrixLike, takeRows } from "../../lib/analysis/index.js";
 import { claimsMatrix, loadClaims, type Measured, modelCells } from "../../lib/studies/index.js";
 import {
   decompose,
   type Measurements,
   madeByHand,
+  measureTasks,
   pidEvidence,
+  type Questions,
   sameSpectrumOf,
+  type TaskRun,
 } from "../../lib/studies/pid-flow/index.js";
+import { withCheckpoint } from "../../lib/studies/random-twin.js";
+import { plantedSources } from "../../lib/tasks/index.js";
+import { temporaryFolder } from "../kernels/temporary.js";
 import { assertBothWays } from "./assert-both-ways.js";
 
 const study = loadClaims("pid-flow");
@@ -68,5 +77,74 @@ describe("the study of information decomposition", () => {
       verdicts.filter((own) => !own.includes(": supported")),
       [],
     );
+  });
+});
+
+describe("measurements of a checkpoint", () => {
+  const folder = temporaryFolder();
+  const questions = (count: number): Questions =>
+    new Map([["transduced", plantedSources("transduced").draw(count, 0)]]);
+
+  it("see what is planted, keep finished parts, and go on from them", async () => {
+    await withCheckpoint(plantedSources("transduced"), async (model) => {
+      const options = { stateStep: 4, batchSize: 30, keep: join(folder, "kept"), components: 2 };
+      const found = await measureTasks(model, questions(60), options);
+      assert.deepEqual(found.depths, [0, 0.5, 1]);
+      const files = readdirSync(options.keep);
+      assert.equal(files.length, 3);
+      const again = await measureTasks(model, questions(60), options);
+      assert.deepEqual(JSON.stringify(again.tasks[0].control), JSON.stringify(found.tasks[0].control));
+      assert.deepEqual(readdirSync(options.keep).sort(), files.sort());
+      // The image's own bit at the first state is the question's too at the last one, unless the route is cut.
+      const { tasks, knockouts } = await decompose(found, { draws: 20 });
+      const unique = tasks[0].pids.observed.map(({ broja }) => broja.uniqueX);
+      assert.ok(unique[0] > 0.6 && unique[2] < 0.3, unique.join());
+      const [clean, cut, control] = knockouts[0].pids.observed.map(({ broja }) => broja.uniqueX);
+      assert.ok(cut > clean + 0.4 && control < cut - 0.4, `${clean}, ${cut}, ${control}`);
+      assert.ok(found.tasks[0].cut!.right.filter(Boolean).length > 54);
+    });
+  });
+
+  it("name what is refused, with what would suffice", async () => {
+    const made = madeByHand("likeDocument", 0);
+    const few = (rows: number): Measurements => ({
+      depths: made.depths,
+      tasks: made.tasks.slice(0, 1).map(({ task, clean }) => {
+        const first = (part: MatrixLike): MatrixLike =>
+          takeRows(
+            asMatrix(part),
+            Array.from({ length: rows }, (_, i) => i),
+          );
+        const run = {
+          vision: clean.vision.map(first),
+          language: clean.language.map(first),
+          prediction: first(clean.prediction),
+          right: clean.right.slice(0, rows),
+        };
+        return { task, clusters: run.right.map((_, i) => String(i)), clean: run };
+      }),
+    });
+    const whyOf = async (measured: Measurements): Promise<string> =>
+      (await decompose(measured)).refused[0].why;
+    assert.match(await whyOf(few(6)), /rows are too few for 3 \+ 2 \+ 2 dimensions[\s\S]*at least 8 rows/);
+    const [own] = few(200).tasks;
+    const changed = (clean: Partial<TaskRun>): Measurements => ({
+      depths: made.depths,
+      tasks: [{ ...own, clean: { ...own.clean, ...clean } }],
+    });
+    const constant = { data: new Float64Array(400).fill(1), shape: [200, 2] };
+    assert.match(
+      await whyOf(changed({ vision: own.clean.vision.map(() => constant) })),
+      /constant|singular|positive/,
+    );
+    const holed = { data: new Float64Array(400).fill(Number.NaN), shape: [200, 2] };
+    assert.match(
+      await whyOf(changed({ language: own.clean.language.map(() => holed) })),
+      /holds NaN at row 0/,
+    );
+    const short = { data: new Float64Array(20), shape: [10, 2] };
+    assert.match(await whyOf(changed({ vision: own.clean.vision.map(() => short) })), /10 and 200 rows/);
+    const evidence = pidEvidence(study, await decompose(few(6)));
+    assert.match(JSON.stringify(evidence.languageAtEnd), /no task could be decomposed: ChooseAttr: 6 rows/);
   });
 });

@@ -218,7 +218,9 @@ async function keptRun(
     .update(JSON.stringify([condition.name, components, stateStep]))
     .digest("hex");
   const path = join(keep, `${key.slice(0, 32)}.json`);
-  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")) as TaskRun;
+  const packed = (name: string, value: unknown): unknown =>
+    name === "data" ? Float64Array.from(value as number[]) : value;
+  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8"), packed) as TaskRun;
   const run = await compute();
   mkdirSync(keep, { recursive: true });
   const plain = (_: string, value: unknown): unknown =>

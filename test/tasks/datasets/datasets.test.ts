@@ -162,6 +162,22 @@ describe("TextVQA", () => {
 });
 
 describe("GQA", () => {
+  it("keeps the questions of lists, whose fields may hold commas, quotes and line ends", async () => {
+    const [first, second] = await loadGqa(data("gqa"));
+    const folder = mkdtempSync(join(tmpdir(), "modalscope lists "));
+    writeFileSync(
+      join(folder, "a_ChooseAttr.csv"),
+      `img_id,question_id,captions\n1,${second.id},"a, ""b""\n${first.id},c"\n2,unknown,d\n`,
+    );
+    assert.deepEqual(
+      (await loadGqa(data("gqa"), { lists: folder })).map(({ id }) => id),
+      [second.id],
+    );
+    rmSync(join(folder, "a_ChooseAttr.csv"));
+    await assert.rejects(loadGqa(data("gqa"), { lists: folder }), /There is no CSV file in it/);
+    rmSync(folder, { recursive: true });
+  });
+
   it("keeps the six task types", async () => {
     const tasks = await loadGqa(data("gqa"));
     assert.deepEqual(
