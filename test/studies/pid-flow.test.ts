@@ -98,9 +98,10 @@ describe("measurements of a checkpoint", () => {
       // The image's own bit at the first state is the question's too at the last one, unless the route is cut.
       const { tasks, knockouts } = await decompose(found, { draws: 20 });
       const unique = tasks[0].pids.observed.map(({ broja }) => broja.uniqueX);
-      assert.ok(unique[0] > 0.6 && unique[2] < 0.3, unique.join());
+      // Two of the words' four dimensions are their own values, so the other two pass only half of it on.
+      assert.ok(unique[0] > 0.8 && unique[2] < unique[0] - 0.4, unique.join());
       const [clean, cut, control] = knockouts[0].pids.observed.map(({ broja }) => broja.uniqueX);
-      assert.ok(cut > clean + 0.4 && control < cut - 0.4, `${clean}, ${cut}, ${control}`);
+      assert.ok(cut > clean + 0.3 && control < cut - 0.3, `${clean}, ${cut}, ${control}`);
       assert.ok(found.tasks[0].cut!.right.filter(Boolean).length > 54);
     });
   });
