@@ -22,7 +22,7 @@ import {
 } from "../../lib/tasks/index.js";
 import { randomTranscoders } from "./random-set.js";
 
-const SETS = ["tiny-gemma3/text", "tiny-gemma3/text-images"];
+const SETS = ["tiny-gemma3/cross-layer", "tiny-gemma3/text", "tiny-gemma3/text-images"];
 const MOST_BYTES = 15e6;
 
 let model: Model;
@@ -57,7 +57,7 @@ const meanOf = (name: string, kind: string): number => {
 };
 
 describe("the embedded transcoders", () => {
-  it("are sets of this checkpoint, under 15 MB together", () => {
+  it("are three sets of this checkpoint, under 15 MB together", () => {
     assert.deepEqual(embeddedTranscoders().sort(), SETS);
     const folder = join(packageRoot(), "data/transcoders");
     const bytes = readdirSync(folder, { recursive: true, encoding: "utf8" })

@@ -13,6 +13,7 @@ import {
   type Batch,
   type Edits,
   edit,
+  gradients,
   loadModel,
   logProb,
   type Model,
@@ -142,6 +143,19 @@ describe("edits of features", () => {
       const alone = metric.value(await logitsWith(editsOf(layer)));
       for (let b = 0; b < 2; b++) assert.ok(Math.abs(values.data[i * 2 + b] - alone[b]) < 1e-4);
     }
+  });
+
+  it("gradients are those of the run with what was added, taken as a constant", async () => {
+    const feature = await activeFeature(crossLayer, 5);
+    const metric = [logProb(5)];
+    const by = async (edits: Edits): Promise<Tensor> => {
+      const hook = "blocks.3.hook_resid_pre";
+      return (await gradients(model, batch, metric, { wrt: [hook], edits })).gradients.get(hook);
+    };
+    const got = await by(featureEdits(crossLayer, [{ layer: 5, feature, set: 3, positions: "last" }]));
+    const wanted = await by(await byHand(crossLayer, 5, feature, 3));
+    assert.ok(apart(got, wanted) < 1e-4, `${apart(got, wanted)}`);
+    assert.ok(apart(got, await by({})) > 1e-3, "it changes something");
   });
 
   it("hold while tokens are generated as they do when the whole text is read at once", async () => {
