@@ -32,7 +32,14 @@ export {
 export { anonymousBytes } from "./engine/index.js";
 export type { TextConfig } from "./families/index.js";
 export type { Generated, GenerateOptions, RunOptions, RunResult } from "./forward/index.js";
-export { EMBEDDED_MODELS, embeddedModels, type LoadOptions, loadModel } from "./load.js";
+export {
+  EMBEDDED_MODELS,
+  embeddedModels,
+  type LoadCost,
+  type LoadOptions,
+  loadCost,
+  loadModel,
+} from "./load.js";
 export {
   type Attribution,
   activationPatching,

@@ -15,19 +15,15 @@ import {
   openCheckpoint,
 } from "./checkpoint/index.js";
 import {
-  checkBlocks,
-  checkWeights,
   defaultBudget,
   ELEMENT_BYTES,
   ExpertStore,
   type FloatType,
-  isExpert,
+  planLoad,
   SessionPool,
   tokensInCache,
   withExpertParts,
-  withOwnHead,
 } from "./engine/index.js";
-import { familyOf } from "./families/index.js";
 import { emitOnnx, input, neg } from "./graph/index.js";
 import { listHooks } from "./hooks/index.js";
 import { Model } from "./model.js";
@@ -55,10 +51,8 @@ const LOAD_OPTIONS: OptionChecks<LoadOptions> = {
   cache: (value) => (value === false ? undefined : text(value)),
 };
 
-/** Shares of the memory budget: for sessions, for captures; the rest is for what passes through. */
-const SESSION_SHARE = 0.7;
+/** Share of the memory for captures. */
 const CAPTURE_SHARE = 0.25;
-const PREPACK_OVERHEAD = 1.06;
 /** Of the share for sessions: for experts that were just used, where not all fit. */
 const EXPERT_SHARE = 0.5;
 /** A block works no faster on more at once. */
@@ -95,18 +89,11 @@ async function assemble(
   device: Device,
   options: LoadOptions,
 ): Promise<Model> {
-  const family = familyOf(stored.config);
-  checkBlocks(family, stored);
-  const config = withOwnHead(family, family.parse(stored.config), stored);
-  const bytes = checkWeights(family, config, stored);
   const float = options.float ?? "float32";
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
-  const budget = memory * SESSION_SHARE;
+  const plan = planLoad(stored, { float, memory, cache: options.cache !== false });
+  const { family, config, bytes, budget, resident, mapped, keepAsStored } = plan;
   const wide = ELEMENT_BYTES[float] / ELEMENT_BYTES.float32;
-  const resident = wide * (bytes.blocks + bytes.head + bytes.experts) * PREPACK_OVERHEAD <= budget;
-  const mapped = options.cache !== false && float === "float32";
-  // Experts that are read one by one are never mapped.
-  const keepAsStored = (name: string): boolean => !resident && isExpert(name);
   const checkpoint = mapped
     ? await float32Checkpoint(stored, options.cache || undefined, { ...options, keepAsStored })
     : stored;
@@ -130,12 +117,43 @@ async function assemble(
     experts: new ExpertStore(checkpoint, float, forExperts),
     float,
     resident,
+    memory,
     captureBytes: memory * CAPTURE_SHARE,
     workBytes: Math.min(MAX_WORK_BYTES, memory * WORK_SHARE),
     chunkTokens: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
     fusedAttention: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);
+}
+
+/** What loading a checkpoint will take. */
+export interface LoadCost {
+  /** Bytes of the weights' files. */
+  readonly stored: number;
+  /** Bytes of disk for a float32 copy, once, in the cache folder; 0 where none is needed. */
+  readonly disk: number;
+  /** Whether all blocks will stay in memory; otherwise they are read anew for every run. */
+  readonly resident: boolean;
+  /** Bytes of anonymous memory that the model will keep to. */
+  readonly memory: number;
+}
+
+/**
+ * What `loadModel` with the same options would take, from the headers of the files alone.
+ * @throws ModalscopeError as `loadModel` does
+ */
+export function loadCost(nameOrPath: string, options: LoadOptions = {}): LoadCost {
+  checkOptions("loadCost", options, LOAD_OPTIONS);
+  const stored = openCheckpoint(resolveModel(nameOrPath));
+  try {
+    const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
+    const float = options.float ?? "float32";
+    const { resident, copyBytes } = planLoad(stored, { float, memory, cache: options.cache !== false });
+    const bytes = [...stored.weights.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return { stored: bytes, disk: copyBytes, resident, memory };
+  } finally {
+    stored.close();
+  }
 }
 
 /** Opens the smallest of graphs, so that a missing driver shows before a checkpoint is read. */

@@ -26,6 +26,8 @@ export interface Engine {
   readonly float: FloatType;
   /** True where all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
   readonly resident: boolean;
+  /** Bytes of anonymous memory that all of it keeps to. */
+  readonly memory: number;
   /** Bytes that the captures of one run may take. */
   readonly captureBytes: number;
   /** Bytes that one call of a block may work with before its rows or queries are taken in parts. */

@@ -24,8 +24,10 @@ export {
   withExpertParts,
 } from "./expert-layout.js";
 export { ExpertStore } from "./expert-store.js";
+export { planLoad } from "./load-plan.js";
 export { anonymousBytes, defaultBudget } from "./memory.js";
 export { type PieceOperations, pieceOperations } from "./operations.js";
+export { pieceBytes } from "./piece-bytes.js";
 export { ELEMENT_BYTES, type FloatType, type GraphRequest, SessionPool } from "./pool.js";
 export type { RunContext } from "./run-context.js";
 export {

@@ -11,6 +11,7 @@ export {
   type Injections,
   type TokensOf,
 } from "./corruptions.js";
+export { type Cost, type CostOptions, estimateCost, type PlannedWork, type WorkCost } from "./cost.js";
 export type { FrozenHook } from "./differentiable.js";
 export {
   type ChoiceOptions,

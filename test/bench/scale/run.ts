@@ -5,7 +5,8 @@ import { Worker } from "node:worker_threads";
 import { Command } from "commander";
 import { formatBytes } from "../../../lib/bytes.js";
 import type { Batch } from "../../../lib/model/batch/batch.js";
-import { loadModel } from "../../../lib/model/load.js";
+import { loadCost, loadModel } from "../../../lib/model/load.js";
+import { attentionFlow, estimateCost, logProb, truncation } from "../../../lib/model/methods/index.js";
 import type { Model } from "../../../lib/model/model.js";
 import { imageBatch } from "../image-batch.js";
 import { writeRandomCheckpoint } from "./random-checkpoint.js";
@@ -20,6 +21,7 @@ interface Options {
   readonly image: string;
   readonly folder: string;
   readonly keep: boolean;
+  readonly study: boolean;
 }
 
 /** Watches this process's anonymous memory from another thread: the main one is inside native code most of the time. */
@@ -52,7 +54,7 @@ class MemoryWatch {
 }
 
 /** Bytes that this process has asked files for. */
-function bytesRead(): number {
+function bytesReadSoFar(): number {
   return Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))![1]);
 }
 
@@ -72,7 +74,7 @@ class Ledger {
   private label = "";
   private at = performance.now();
   private cpu = process.cpuUsage();
-  private read = bytesRead();
+  private read = bytesReadSoFar();
 
   constructor(private readonly watch: MemoryWatch) {}
 
@@ -80,7 +82,7 @@ class Ledger {
   turn(label: string): void {
     const before = this.stretches.get(this.label) ?? { blocks: 0, seconds: 0, cpu: 0, read: 0, peak: 0 };
     const { user, system } = process.cpuUsage(this.cpu);
-    const read = bytesRead();
+    const read = bytesReadSoFar();
     this.stretches.set(this.label, {
       blocks: before.blocks + 1,
       seconds: before.seconds + (performance.now() - this.at) / 1000,
@@ -118,6 +120,27 @@ async function decode(model: Model, batch: Batch, maxNewTokens: number, watch: M
   ledger.print();
 }
 
+/** A study's parts, beside what is said of them before they start. */
+async function study(model: Model, batch: Batch, watch: MemoryWatch): Promise<void> {
+  const options = { corruption: { kind: "zero" }, metric: logProb(0) } as const;
+  const work = [
+    { name: "attention flow", runs: 1 },
+    { name: "truncation", layers: model.layers },
+  ];
+  const estimate = await estimateCost(model, { batch, work });
+  console.log(`  one block was timed: ${(estimate.speed / 1e9).toFixed(0)} GFLOP/s`);
+  for (const { name, seconds, bytesRead, operations } of estimate.work) {
+    watch.take();
+    const [from, read] = [performance.now(), bytesReadSoFar()];
+    await (name === "truncation" ? truncation(model, batch, options) : attentionFlow(model, batch));
+    console.log(
+      `  ${name.padEnd(16)} ${((performance.now() - from) / 1000).toFixed(0)} s, said ${seconds.toFixed(0)} s; ` +
+        `read ${formatBytes(bytesReadSoFar() - read)}, said ${formatBytes(bytesRead)}; ` +
+        `${(operations / 1e12).toFixed(2)} TFLOP; peak anonymous ${formatBytes(watch.take())}`,
+    );
+  }
+}
+
 /** The shape with fewer blocks; a tower's readouts follow its last ones. */
 function cutShape(
   shape: Readonly<Record<string, unknown>>,
@@ -143,6 +166,11 @@ async function main(name: string, options: Options): Promise<void> {
   const watch = new MemoryWatch();
   try {
     const loading = performance.now();
+    const { stored, disk, resident } = loadCost(folder, { memory: options.memory });
+    console.log(
+      `said before: ${formatBytes(stored)} of weights, ${resident ? "resident" : "streamed"}; ` +
+        `a float32 copy would take ${formatBytes(disk)}`,
+    );
     const model = await loadModel(folder, { memory: options.memory, cache: false });
     console.log(
       `${name}: ${formatBytes(size)} in bfloat16, opened in ${((performance.now() - loading) / 1000).toFixed(1)} s`,
@@ -177,6 +205,7 @@ async function main(name: string, options: Options): Promise<void> {
     prompt.print();
     const maxNewTokens = Number(options.tokens);
     if (maxNewTokens > 0) await decode(model, batch, maxNewTokens, watch);
+    if (options.study) await study(model, batch, watch);
     await model.close();
   } finally {
     await watch.stop();
@@ -196,6 +225,7 @@ await new Command("bench:scale")
   .option("--image <size>", "each image's width and height in pixels", "640x480")
   .option("--tokens <n>", "tokens to generate; 0: the prompt alone", "4")
   .option("--folder <path>", "where the checkpoint is written", join(process.cwd(), ".scale"))
+  .option("--study", "attention flow and a truncation curve, beside what is said of them before", false)
   .option("--keep", "leave the checkpoint there", false)
   .action(main)
   .parseAsync();
