@@ -35,6 +35,25 @@ function memoryOf(supervisor: number): { supervisor: number; compiler: number } 
   return { supervisor: statusOf(supervisor).megabytes, compiler: compiler.megabytes };
 }
 
+const lookMs = 2000;
+const looks = 60;
+/** Looks in a row at which it must be the same. */
+const quietLooks = 3;
+const sameMegabytes = 2;
+
+/** Memory once it no longer changes: the compiler collects its garbage when it has been idle for a while. */
+async function settled(pid: number): Promise<ReturnType<typeof memoryOf>> {
+  let before = memoryOf(pid);
+  for (let [look, quiet] = [0, 0]; look < looks; look++) {
+    await delay(lookMs);
+    const now = memoryOf(pid);
+    quiet = Math.abs(now.compiler - before.compiler) <= sameMegabytes ? quiet + 1 : 0;
+    before = now;
+    if (quiet === quietLooks) return now;
+  }
+  throw new Error(`The compiler's memory still changes after ${(looks * lookMs) / 1000} s.`);
+}
+
 /** Runs many small cells and compares memory with that at the start. */
 export async function growthOver(
   folder: string,
@@ -47,9 +66,8 @@ export async function growthOver(
       kernel.execute("1 + 1", () => {}),
       "the first cell",
     );
-    // The compiler warms up meanwhile.
-    await delay(5000);
-    const begin = memoryOf(pid);
+    // The compiler warms up meanwhile, for as long as this machine takes.
+    const begin = await settled(pid);
     for (let i = 1; i <= cells; i++) {
       const code =
         i % 3 === 0
@@ -61,9 +79,7 @@ export async function growthOver(
       );
       assert.equal(error, undefined);
     }
-    // Both times the compiler has been idle, when it collects its garbage.
-    await delay(5000);
-    const end = memoryOf(pid);
+    const end = await settled(pid);
     return { supervisor: end.supervisor - begin.supervisor, compiler: end.compiler - begin.compiler };
   } finally {
     await kernel.close();
