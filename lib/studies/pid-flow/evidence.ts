@@ -8,6 +8,8 @@ import {
   sameSpectrumDraws,
   trend,
 } from "../../analysis/index.js";
+import { ModalscopeError } from "../../errors.js";
+import { own } from "../../own.js";
 import {
   type ClaimEvidence,
   type Evidence,
@@ -45,9 +47,11 @@ type Rule = (found: Decomposition, test: TestOf) => Readonly<Record<string, Evid
 export function pidEvidence(study: Study, found: Decomposition): Record<string, ClaimEvidence> {
   return Object.fromEntries(
     study.claims.map(({ id, tests }): [string, ClaimEvidence] => {
-      const missing = NEEDS[id](found);
+      const [needs, rule] = [own(NEEDS, id), own(RULES, id)];
+      if (!needs || !rule) throw new ModalscopeError(`Nothing is measured for the claim "${id}".`);
+      const missing = needs(found);
       if (missing) return [id, { untestable: missing }];
-      return [id, RULES[id](found, (name) => tests.get(name)!)];
+      return [id, rule(found, (name) => tests.get(name)!)];
     }),
   );
 }
