@@ -48,5 +48,5 @@ export {
   type TableOptions,
   table,
 } from "./show/table.js";
-export type { Theme } from "./theme.js";
+export { palette, type Theme } from "./theme.js";
 export type { Matrix, Values } from "./values.js";

@@ -144,6 +144,32 @@ describe("the view of a graph", () => {
     assert.equal(page.querySelector("#kept")!.textContent, "4 of 6 nodes");
   });
 
+  it("says what was followed and verified, and names the groups", () => {
+    const told = opened(
+      graphView(
+        {
+          ...graph,
+          metadata: {
+            ...graph.metadata,
+            generation_settings: { influence_followed: 0.983 },
+            verification: { edges: 40, coverage: 0.8, beyond: 0 },
+          },
+          qParams: { supernodes: [["stars", "1_5_2", "0_3_1"], "nothing"] },
+        },
+        { title: "x" },
+      ),
+    );
+    const header = told.querySelector("header")!.textContent!;
+    assert.match(header, /98.3 % of influence followed/);
+    assert.match(
+      header,
+      /40 edges held against interventions: all agree; their sources have 80.0 % of influence/,
+    );
+    assert.match(page.querySelector("header")!.textContent!, /no edge verified/);
+    click(told.querySelector('[data-node="4"]')!);
+    assert.match(told.querySelector("#panel")!.textContent!, /group stars/);
+  });
+
   it("refuses graphs that hang loose", () => {
     const loose = { ...graph, links: [{ source: "E_2_0", target: "nowhere", weight: 1 }] };
     assert.throws(() => graphView(loose, { title: "x" }), /to "nowhere" ends at no node/);

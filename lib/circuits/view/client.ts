@@ -95,6 +95,7 @@ const drawn = nodes.map((node, i) => {
   const title = element("svg:title", nameOf(node) + ", layer " + node.layer + ", token " + node.position + " " + visible(node.token));
   const made = element(shape, title, { ...attributes, class: "node " + node.kind, tabindex: 0, role: "button",
     transform: "translate(" + node.x + " " + node.y + ")", "data-node": i });
+  if (node.group >= 0) made.style.stroke = data.colours[node.group % data.colours.length];
   nodeLayer.append(made);
   return made;
 });
@@ -137,7 +138,7 @@ function select(index, focus) {
   drawn.forEach((shape, i) => {
     const node = nodes[i];
     const hidden = !isKept(node);
-    const text = [node.id, node.label, node.token, dashboards.get(node.dashboard)?.label ?? ""].join(" ").toLowerCase();
+    const text = [node.id, node.label, node.token, data.groups[node.group] ?? "", dashboards.get(node.dashboard)?.label ?? ""].join(" ").toLowerCase();
     const unlike = wanted !== "" && !text.includes(wanted);
     count += hidden ? 0 : 1;
     shape.style.display = hidden ? "none" : "";
@@ -155,6 +156,7 @@ function select(index, focus) {
   drawEdges([...shownLinks(into[index]), ...shownLinks(out[index])].slice(0, 200));
   const node = nodes[index];
   const facts = [node.type, "layer " + node.layer, "token " + node.position + " " + visible(node.token)];
+  if (node.group >= 0) facts.push("group " + data.groups[node.group]);
   if (node.activation !== null) facts.push("activation " + shown(node.activation));
   if (node.influence !== null) facts.push("in at " + percent(node.influence) + " of influence");
   const about = panelOf(node.dashboard);

@@ -1,9 +1,11 @@
 /** Page of a graph, with its script. */
 import { escapeHtml, jsonForScript } from "../../escape.js";
+import { palette } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
 import { client, panelClient } from "./client.js";
 import { dashboardsData } from "./examples-data.js";
+import { graphFacts, supernodesOf } from "./facts.js";
 import { featureOf, type GraphJson } from "./graph-json.js";
 import type { GraphLayout } from "./layout.js";
 
@@ -23,6 +25,8 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
   const { title, subtitle = "", dashboards = [], corpus } = options;
   const numberOf = new Map(graph.nodes.map(({ node_id }, i) => [node_id, i]));
   const placeOf = new Map(layout.nodes.map((placed) => [placed.node.node_id, placed]));
+  const groups = supernodesOf(graph);
+  const groupOf = new Map(groups.flatMap(({ ids }, group) => ids.map((id) => [id, group] as const)));
   const nodes = graph.nodes.map((node) => {
     const { kind, x, y } = placeOf.get(node.node_id)!;
     const own = featureOf(node);
@@ -33,6 +37,7 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
       activation: node.activation ?? null,
       influence: node.influence ?? null,
       verification: node.verification ?? "",
+      group: groupOf.get(node.node_id) ?? -1,
       dashboard: own ? `${own.layer}_${own.feature}` : "",
     };
   });
@@ -41,8 +46,9 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
     numberOf.get(target)!,
     Number(weight.toPrecision(5)),
   ]);
-  const data = { nodes, links, ...dashboardsData(dashboards, corpus) };
-  return page(title, subtitle, {
+  const names = groups.map(({ label }) => label);
+  const data = { nodes, links, groups: names, colours: palette, ...dashboardsData(dashboards, corpus) };
+  return page(title, [subtitle, ...graphFacts(graph)].filter((line) => line !== "").join(" · "), {
     body: `<div class="controls"><label>influence followed <input type="range" id="share" min="0.05" max="1" step="0.01" value="1">
 <b id="kept"></b></label><label>find <input type="search" id="find" placeholder="token, label or id"></label></div>
 <main><div class="graph" id="graph">${graphSvg(layout)}</div><aside id="panel" aria-live="polite"></aside></main>`,
