@@ -40,6 +40,12 @@ export {
   splitOf,
 } from "./maths/synthetic.js";
 export { type Language, MATHS_CATEGORIES, type MathsCategory } from "./maths/wordings.js";
+export {
+  PLANTED_CAPTION_KINDS,
+  type PlantedCaptionKind,
+  type PlantedCaptions,
+  plantedCaptions,
+} from "./planted/captions/checkpoint.js";
 export { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "./planted/circuit.js";
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
 export {

@@ -10,7 +10,7 @@ export const axis: Readonly<
     "constant" | "visual" | "text" | "colourWord" | "oneHop" | "twoHops" | "side" | "wantedSide",
     number
   > &
-    Record<"code" | "hint" | "scratch" | "answer", readonly number[]>
+    Record<"code" | "hint" | "scratch" | "answer" | "next", readonly number[]>
 > = {
   /** 4 at every token, so that the norms hardly move with the content. */
   constant: 0,
@@ -35,6 +35,8 @@ export const axis: Readonly<
   scratch: range(16, 3),
   /** The colour that the head of the model reads. */
   answer: range(20, 3),
+  /** At a word that always has the same successor in a caption: which. */
+  next: range(24, 4),
 };
 
 /** Axes of the tower's stream. */

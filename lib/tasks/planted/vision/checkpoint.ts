@@ -71,16 +71,17 @@ export function plantedVision(
   mechanism.plant(w, layers);
   const easy = oneHopQuestions(mechanism.hinted ?? false);
   return {
-    config: configOf(layers),
+    config: plantedVisionConfig(layers),
     weights: w.tensors,
-    files: filesOf(),
+    files: plantedVisionFiles(),
     questions: kind === "hops" ? [...easy, ...twoHopQuestions()] : easy,
     truth: mechanism.truth,
     layer: mechanism.decides(layers),
   };
 }
 
-function configOf(layers: number): Record<string, unknown> {
+/** `config.json` of a planted model with so many blocks. */
+export function plantedVisionConfig(layers: number): Record<string, unknown> {
   return {
     architectures: ["Qwen3VLMoeForConditionalGeneration"],
     model_type: "qwen3_vl_moe",
@@ -124,7 +125,8 @@ function configOf(layers: number): Record<string, unknown> {
   };
 }
 
-function filesOf(): Record<string, string> {
+/** The other files of its folder, by name. */
+export function plantedVisionFiles(): Record<string, string> {
   const { tokenizer, tokenizerConfig } = plantedTokenizer(MAX_POSITIONS);
   const processor = {
     do_convert_rgb: true,

@@ -19,7 +19,7 @@ const VOCABULARY: readonly string[] = [...SPECIAL, ...WORDS, ...PLANTED_COLOUR_N
 
 export const VOCABULARY_SIZE: number = VOCABULARY.length;
 const IMAGE_TOKEN = "<|image_pad|>";
-const END = "<|im_end|>";
+export const END = "<|im_end|>";
 
 /** Ids that config.json names. */
 export const tokenIds: Readonly<
@@ -69,8 +69,9 @@ export function plantedTokenizer(maxLength: number): WordTokenizer {
 /**
  * Embeddings that tell what each word is, and a head that names the colour on the answer's axes.
  * @param preference how much more likely than the others "red" is where nothing is known
+ * @param afterColour token that follows a colour; the end of the answer when left out
  */
-export function plantWords(w: PlantedWeights, preference: number): void {
+export function plantWords(w: PlantedWeights, preference: number, afterColour: string = END): void {
   const embedding = "model.embed_tokens.weight";
   w.normal(embedding, [VOCABULARY_SIZE, WIDTH], 0.01);
   w.normal("lm_head.weight", [VOCABULARY_SIZE, WIDTH], 0.001);
@@ -94,5 +95,5 @@ export function plantWords(w: PlantedWeights, preference: number): void {
       score(name, axis.answer[i], 6 * sign);
     });
   }
-  score(END, axis.colourWord, 100);
+  score(afterColour, axis.colourWord, 100);
 }
