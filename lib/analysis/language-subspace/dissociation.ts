@@ -160,7 +160,11 @@ export function shiftTest(
   };
 }
 
-function directedShift({ change, own }: ShiftCase, donor: number): number {
+/**
+ * Change of the donor's log-probability less the mean change of the candidates that are neither its nor the own, nats.
+ * @throws ModalscopeError where there is no such candidate, or the donor is the own.
+ */
+export function directedShift({ change, own }: ShiftCase, donor: number): number {
   const others = Array.from(change, (_, c) => c).filter((c) => c !== own && c !== donor);
   if (own === donor || others.length === 0) {
     throw new ModalscopeError(

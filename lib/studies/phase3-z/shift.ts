@@ -1,0 +1,114 @@
+/** Patches read continuously: how far they move the answer towards the donor's, in log-probability. */
+import { directedShift, type ShiftCase } from "../../analysis/index.js";
+import { ModalscopeError } from "../../errors.js";
+import { logSumExp } from "../../model/methods/index.js";
+import type { TaskOptions } from "../../progress.js";
+import type { Tensor } from "../../tensor.js";
+import { type Arm, armEdit, type Case } from "./arms.js";
+import { residPre, type Subject } from "./subject.js";
+
+export interface ShiftOptions extends TaskOptions {
+  /** By problem the tokens before its number in the unpatched answer; undefined where that gives no number. */
+  readonly words: readonly (readonly number[] | undefined)[];
+  /** By problem the first token of its answer. */
+  readonly firstTokens: readonly number[];
+  /** Cases run at once. Default 160. */
+  readonly rowsPerCall?: number;
+}
+
+/** One arm's cases: every problem from every other one with another answer. Own and donor are candidates. */
+export interface ShiftedArm {
+  readonly arm: Omit<Arm, "donors">;
+  readonly cases: readonly (ShiftCase & Pick<Case, "problem">)[];
+}
+
+/**
+ * Each problem, patched from all donors whose answer begins otherwise, is followed by the unpatched answer's own words, and the
+ * log-probability of every problem's first token is read where the number comes. `change` is that less the unpatched one's.
+ */
+export async function allDonorShifts(
+  subject: Subject,
+  arms: readonly Omit<Arm, "donors">[],
+  { words, firstTokens, rowsPerCall = 160, onProgress, signal }: ShiftOptions,
+): Promise<ShiftedArm[]> {
+  const candidates = [...new Set(firstTokens)];
+  const cases = casesOf(subject, words, firstTokens);
+  const found = arms.map((arm) => ({ arm, cases: [] as (ShiftCase & Pick<Case, "problem">)[] }));
+  const candidateOf = (problem: number): number => candidates.indexOf(firstTokens[problem]);
+  for (let start = 0; start < cases.length; start += rowsPerCall) {
+    const some = cases.slice(start, start + rowsPerCall);
+    const batch = subject.model.batch(
+      some.map(({ problem }) => [...subject.ids.en[problem], ...(words[problem] ?? [])]),
+    );
+    const prompt = batch.tokenPositions.map((columns, row) =>
+      columns.slice(0, subject.ids.en[some[row].problem].length),
+    );
+    const layers = [...new Set(arms.map(({ layer }) => layer))];
+    const clean = await subject.model.run(batch, { capture: layers.map(residPre), logits: "last", signal });
+    const before = candidateLogProbs(clean.logits, candidates);
+    const rows = new Map(some.map((one, row) => [row, one] as const));
+    for (const own of found) {
+      const { layer } = own.arm;
+      const { logits } = await subject.model.run(batch, {
+        startAtLayer: layer,
+        residual: clean.cache.get(residPre(layer)),
+        edits: { [residPre(layer)]: [await armEdit(subject, own.arm, batch, { rows, prompt })] },
+        logits: "last",
+        signal,
+      });
+      const after = candidateLogProbs(logits, candidates);
+      some.forEach((one, row) => {
+        const change = after[row].map((value, c) => value - before[row][c]);
+        const [mine, donor] = [one.problem, one.donor].map(candidateOf);
+        own.cases.push({ problem: one.problem, change, own: mine, donor });
+      });
+    }
+    onProgress?.(Math.min(start + rowsPerCall, cases.length), cases.length, "shifts");
+  }
+  return found;
+}
+
+/** Directed shift of each case towards its donor's answer, nats, with the problems as clusters: evidence's values. */
+export function shiftValues({ cases }: ShiftedArm): {
+  readonly values: number[];
+  readonly clusters: number[];
+} {
+  return {
+    values: cases.map((one) => directedShift(one, one.donor)),
+    clusters: cases.map(({ problem }) => problem),
+  };
+}
+
+/** All pairs whose answers begin with other tokens, of problems with words before their number. */
+function casesOf(
+  { answers }: Subject,
+  words: ShiftOptions["words"],
+  firstTokens: readonly number[],
+): readonly Case[] {
+  const all = [...answers.keys()];
+  const cases = all.flatMap((problem) =>
+    words[problem] === undefined
+      ? []
+      : all
+          .filter((donor) => firstTokens[donor] !== firstTokens[problem])
+          .map((donor) => ({ problem, donor })),
+  );
+  if (cases.length === 0 || new Set(firstTokens).size < 3)
+    throw new ModalscopeError(
+      "Shifts need problems with an answer, and three answers that begin with other tokens.",
+      `There are ${cases.length} pairs and ${new Set(firstTokens).size} first tokens.`,
+    );
+  return cases;
+}
+
+/** Log-probabilities of some tokens at the last position, `(rows, candidates)`. */
+function candidateLogProbs(logits: Tensor | undefined, candidates: readonly number[]): number[][] {
+  if (!logits) throw new ModalscopeError("The run gave no logits.");
+  const { data, shape } = logits;
+  const width = shape[shape.length - 1];
+  return Array.from({ length: shape[0] }, (_, row) => {
+    const own = data.subarray(row * width, (row + 1) * width);
+    const total = logSumExp(own);
+    return candidates.map((id) => own[id] - total);
+  });
+}
