@@ -35,9 +35,7 @@ export {
 export {
   type MutationOptions,
   type Mutations,
-  type MutationTest,
   mutations,
-  mutationTest,
 } from "./evolution/mutations.js";
 export { type Dispersion, dispersion, type PathShape, pathShapes } from "./evolution/paths.js";
 export { type MovementToward, movementToward, movementTowardTest } from "./evolution/prior.js";
@@ -109,6 +107,7 @@ export {
 export {
   type CrossPatch,
   type Dissociation,
+  directedShift,
   dissociation,
   type FlipTest,
   flipTest,

@@ -1,6 +1,16 @@
 /** A study's verdicts as a table and as a figure. Both take the whole matrix. */
-import { type Category, type Figure, formatInterval, type Table, table, tiles } from "../plot/index.js";
+import {
+  type Category,
+  type Figure,
+  type ForestRow,
+  forest,
+  formatInterval,
+  type Table,
+  table,
+  tiles,
+} from "../plot/index.js";
 import type { Claim, Verdict } from "./claims.js";
+import type { Gate, GateRow } from "./gate.js";
 import type { TestResult } from "./judge.js";
 import { type Cell, type ClaimsMatrix, modelCells } from "./matrix.js";
 import { ruleText } from "./rules.js";
@@ -53,6 +63,74 @@ export function matrixFigure(matrix: ClaimsMatrix, { title }: { readonly title?:
       categories: Object.entries(verdictStyles).map(([name, style]) => ({ name, ...style })),
     },
   );
+}
+
+/**
+ * What was measured on the model for some claims, as a forest plot: one row for each test, the nulls as a band, the colour
+ * by the test's verdict. Rows of different units lie on one axis: choose claims that share one.
+ */
+export function claimForest(
+  matrix: ClaimsMatrix,
+  ids: readonly string[],
+  options: { readonly title?: string; readonly x?: string } = {},
+): Figure | Table {
+  const cells = modelCells(matrix);
+  const rows = ids.flatMap((id): ForestRow[] => {
+    const cell = cells.find(({ claim }) => claim === id);
+    return (cell?.tests ?? []).flatMap(({ test, evidence, verdict }) => {
+      if (!evidence) return [];
+      const { estimate, low, high } = evidence.contrast;
+      const { nulls = [], reference = 0 } = evidence;
+      const chance = nulls.map((value) => value - reference);
+      return [
+        {
+          name: `${id}, ${test}`,
+          estimate,
+          low,
+          high,
+          ...(chance.length > 0 ? { null: [Math.min(...chance), Math.max(...chance)] as const } : {}),
+          group: verdict,
+          color: verdictStyles[verdict].color,
+        },
+      ];
+    });
+  });
+  if (rows.length === 0) return table([{ claims: ids.join(", "), measured: "nothing" }]);
+  return forest(rows, { x: "measured, or its difference from what it is compared with", ...options });
+}
+
+/** Accuracy by kind of task, with the blind one as a band that it must leave. */
+export function gateFigure({ rows }: Gate, { title }: { readonly title?: string } = {}): Figure {
+  const blindOf = ({ blind }: GateRow): readonly [number, number] =>
+    typeof blind === "number" ? [0, blind] : [blind.low, blind.high];
+  return forest(
+    rows.map((row) => ({
+      name: `${row.kind} (${row.accuracy.n})`,
+      estimate: row.accuracy.estimate,
+      low: row.accuracy.low,
+      high: row.accuracy.high,
+      null: blindOf(row),
+      color: row.passed ? verdictStyles.supported.color : verdictStyles.contradicted.color,
+    })),
+    {
+      title:
+        title ??
+        `The model does ${rows.filter(({ passed }) => passed).length} of ${rows.length} kinds of task`,
+      subtitle: "accuracy with its 95% interval; grey: without the image",
+      x: "accuracy",
+      xRange: [0, 1],
+      xFormat: ".0%",
+    },
+  );
+}
+
+/** The answer in at most five lines: the headline claims with their verdicts, and why. */
+export function answerLines(matrix: ClaimsMatrix): string {
+  const cells = modelCells(matrix);
+  const lines = matrix.claims.flatMap((claim, i) =>
+    claim.headline ? [`- **${verdictText(cells[i])}**: ${claim.says}.`] : [],
+  );
+  return [`Of ${cells.length} claims ${tallyText(cells)}. Headlines:`, "", ...lines.slice(0, 5)].join("\n");
 }
 
 /** "3 supported, 1 contradicted, 2 undecided, 0 not testable" */

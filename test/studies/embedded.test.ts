@@ -7,7 +7,7 @@ import { loadClaims } from "../../lib/studies/read.js";
 import { assertBothWays } from "./assert-both-ways.js";
 import { madeEvidence, type Truth } from "./made-evidence.js";
 
-const STUDIES = ["gap-phase1", "circuit-tracing", "pid-flow"];
+const STUDIES = ["gap-phase1", "circuit-tracing", "knowledge-evolution", "pid-flow"];
 
 /** The truth for a claim that was put into a checkpoint. */
 function truthOf(claim: Claim, { id, role }: Checkpoint, model: Truth): Truth {

@@ -20,6 +20,11 @@ export function distances(points: MatrixLike): Matrix {
 
 /** {@link silhouette} from the distances of all pairs, `(n, n)`. */
 export function silhouetteOf(apart: Matrix, labels: ArrayLike<number | string>): number {
+  return silhouettesOf(apart, labels).reduce((sum, value) => sum + value, 0) / labels.length;
+}
+
+/** Each point's silhouette, `(n)`, from the distances of all pairs. */
+export function silhouettesOf(apart: Matrix, labels: ArrayLike<number | string>): Float64Array {
   const n = apart.shape[0];
   checkSame("silhouette", labels.length, n, "labels and points");
   const names = [...new Set(Array.from(labels))];
@@ -32,7 +37,7 @@ export function silhouetteOf(apart: Matrix, labels: ArrayLike<number | string>):
   const group = Int32Array.from({ length: n }, (_, i) => names.indexOf(labels[i]));
   const sizes = new Float64Array(names.length);
   for (const g of group) sizes[g]++;
-  let sum = 0;
+  const values = new Float64Array(n);
   for (let i = 0; i < n; i++) {
     if (sizes[group[i]] === 1) continue;
     const to = new Float64Array(names.length);
@@ -42,9 +47,9 @@ export function silhouetteOf(apart: Matrix, labels: ArrayLike<number | string>):
       ...to.map((total, g) => (g === group[i] ? Number.POSITIVE_INFINITY : total / sizes[g])),
     );
     const larger = Math.max(own, others);
-    if (larger > 0) sum += (others - own) / larger;
+    if (larger > 0) values[i] = (others - own) / larger;
   }
-  return sum / n;
+  return values;
 }
 
 /**

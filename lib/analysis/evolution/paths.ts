@@ -12,6 +12,7 @@ import {
   zeros,
 } from "../linalg/matrix.js";
 import { gram } from "../linalg/products.js";
+import { median } from "./stages.js";
 import { checkStates, pathOf } from "./states.js";
 
 /** Distances between the tokens at each state. Their norms grow with depth: `distance` grows with them, the others do not. */
@@ -72,6 +73,8 @@ export interface PathShape {
   readonly orderly: number;
   /** The longest step as a share of the path, and its block: large where shallow and deep states fall apart. */
   readonly longest: { readonly block: number; readonly share: number };
+  /** The median step as a share of the path. */
+  readonly medianStep: number;
 }
 
 /** Linearity of each token's path, by token. @param states `(states, tokens, width)`, three states or more. */
@@ -107,6 +110,7 @@ function shapeOf(path: Matrix, t: number): PathShape {
     walk: { linearity: firstShare(walk), straightness: Math.sqrt(dot(lengths, lengths)) / total },
     orderly: orderly / depth,
     longest: { block: longest, share: lengths[longest] / total },
+    medianStep: median(lengths) / total,
   };
 }
 

@@ -1,5 +1,5 @@
 import { at0, type Tensor } from "../../tensor.js";
-import { distances, knnLabelAgreement, silhouette, silhouetteOf } from "../embedding/clusters.js";
+import { distances, knnLabelAgreement, silhouetteOf, silhouettesOf } from "../embedding/clusters.js";
 import { checkSame } from "../linalg/matrix.js";
 import {
   type PermutationOptions,
@@ -12,6 +12,8 @@ import { checkStates } from "./states.js";
 export interface Reclustering {
   /** `(states)`: mean silhouette by the answers. */
   readonly silhouette: Float64Array;
+  /** `(states, items)`: each item's own silhouette. */
+  readonly items: readonly Float64Array[];
   /** `(states)`: see {@link knnLabelAgreement}; needs no answers. */
   readonly labelAgreement: Float64Array;
   /** Rise of the silhouette through the last block; the null gives the answers to other images. */
@@ -31,13 +33,16 @@ export function reclustering(
   const [depth, count] = checkStates(states);
   checkSame("reclustering", answers.length, count, "answers and items");
   const each = Array.from({ length: depth }, (_, s) => at0(states, s));
-  const [before, after] = each.slice(-2).map(distances);
+  const apart = each.map(distances);
+  const [before, after] = apart.slice(-2);
+  const items = apart.map((own) => silhouettesOf(own, answers));
   const rise = (order: readonly number[]): number => {
     const labels = order.map((i) => answers[i]);
     return silhouetteOf(after, labels) - silhouetteOf(before, labels);
   };
   return {
-    silhouette: Float64Array.from(each, (x) => silhouette(x, answers)),
+    silhouette: Float64Array.from(items, (own) => own.reduce((sum, value) => sum + value, 0) / count),
+    items,
     labelAgreement: Float64Array.from(each, (x) => knnLabelAgreement(x)),
     rise: shuffledPairingTest(count, rise, options),
   };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { jsDivergence } from "../../../lib/analysis/distance/divergence.js";
-import { mutations, mutationTest } from "../../../lib/analysis/evolution/mutations.js";
+import { mutations } from "../../../lib/analysis/evolution/mutations.js";
 import { movementToward, movementTowardTest } from "../../../lib/analysis/evolution/prior.js";
 import { controlPlan, skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../../../lib/analysis/evolution/stages.js";
 import { tensor } from "../../../lib/tensor.js";
 import { assertClose } from "../goldens.js";
-import { goldens, uniform } from "./goldens.js";
+import { uniform } from "./goldens.js";
 
 /** 10 blocks, 20 tokens: rapid up to block 3, then calm; every fourth token mutates at block 7, and one at 8. */
 function planted() {
@@ -80,7 +80,7 @@ describe("stages", () => {
 });
 
 describe("mutation layers", () => {
-  it("stand out from the calm stage by the stated deviations", () => {
+  it("are the peaks of the share of tokens that stand out from their own later changes", () => {
     const found = mutations(planted(), { critical: 3 });
     assert.deepEqual(found.layers, [7]);
     assert.deepEqual(
@@ -88,38 +88,25 @@ describe("mutation layers", () => {
       [0, 4, 5, 8, 12, 16],
     );
     assert.equal(found.shares[7], 5 / 20);
-    assert.equal(found.threshold[3], Number.POSITIVE_INFINITY);
-    assert.deepEqual(mutations(planted(), { critical: 3, share: 0.05 }).layers, [7, 8]);
-    assert.deepEqual(mutations(planted(), { critical: 3, share: 0.05, spare: 2 }).layers, [7]);
-    assert.throws(() => mutations(planted(), { critical: 9 }), /No block can mutate/);
+    assert.ok(found.chance < 5 / 20 && found.chance >= 1 / 20);
   });
-  it("have scipy's scaled median absolute deviation in their threshold", () => {
-    const changes = [new Float64Array(40), uniform(6, 40).map((value) => value + 0.5)];
-    const { threshold } = mutations(changes, { critical: 0, deviations: 3 });
-    // scipy's scale for normal noise has more digits than 1.4826.
-    assertClose([threshold[1]], [goldens.outlier], 1e-5, "threshold");
-  });
-  it("are judged within their block when asked: a block that rewrites all tokens is then none", () => {
-    const change = tensor(
-      Float64Array.from({ length: 60 }, (_, i) =>
-        i < 10 ? 0.9 : i >= 50 ? 0.5 + (i === 55 ? 0.4 : 0) : 0.01,
-      ),
-      [6, 10],
+  it("are none where every token mutates at a block of its own", () => {
+    const change = Array.from({ length: 12 }, (_, b) =>
+      Array.from({ length: 40 }, (_, t) => (b <= 3 ? 0.3 : b === 4 + ((5 * t) % 8) ? 0.5 : 0.01)),
     );
-    assert.equal(mutations(change, { critical: 0 }).shares[5], 1);
-    assert.equal(mutations(change, { critical: 0, against: "block" }).shares[5], 0.1);
-  });
-  it("fall on the entities where planted, and not on others", () => {
-    const change = planted();
     const found = mutations(change, { critical: 3 });
-    const entities = Array.from({ length: 20 }, (_, t) => t % 4 === 0);
-    const options = { critical: 3, draws: 1999 };
-    const { share, size } = mutationTest(change, found, entities, options);
-    assert.equal(share.labelled.mean, 1);
-    assert.equal(share.others.mean, 1 / 15);
-    assert.ok(share.p < 0.002 && size.p < 0.002, `p ${share.p}, ${size.p}`);
-    const elsewhere = entities.map((_, t) => t % 4 === 1);
-    assert.ok(mutationTest(change, found, elsewhere, options).share.p > 0.5);
+    assert.ok(found.tokens.every(Boolean));
+    assert.deepEqual(found.layers, []);
+  });
+  it("are none where a token moves at every block, whatever its size, or still calms down", () => {
+    const always = [0.6, 0.4, 0.41, 0.4, 0.41, 0.4].map((level) => [level, level / 10]);
+    assert.deepEqual(mutations(always, { critical: 0 }).tokens, [false, false]);
+    const falling = [0.9, 0.7, 0.4, 0.1, 0.1, 0.1].map((level) => [level]);
+    assert.deepEqual(mutations(falling, { critical: 0 }).tokens, [false]);
+  });
+  it("need a height that can be chosen, and three blocks behind the critical one", () => {
+    assert.deepEqual(mutations(planted(), { critical: 3, prominence: 0.6 }).tokens.includes(true), false);
+    assert.throws(() => mutations(planted(), { critical: 7 }), /behind block 7 of 10/);
   });
 });
 

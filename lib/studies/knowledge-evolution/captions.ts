@@ -1,0 +1,125 @@
+/** Captions with the states that they were generated from, and the same texts read beside other images. */
+import { joinTokens, stackStates, statesOfSteps } from "../../analysis/index.js";
+import { appendTokens, type Model } from "../../model/index.js";
+import type { TaskOptions } from "../../progress.js";
+import { asMessage, type VisualTask } from "../../tasks/index.js";
+import type { Tensor } from "../../tensor.js";
+
+/** A generated text. */
+export interface Caption {
+  readonly text: string;
+  /** Without the token that ended it. */
+  readonly ids: readonly number[];
+  /** Each token's own text: joined they are the whole. */
+  readonly pieces: readonly string[];
+  /** `(states, tokens, width)`: the states of the last position, from which each token was predicted. */
+  readonly states?: Tensor;
+}
+
+export interface DescribeOptions extends TaskOptions {
+  readonly maxNewTokens: number;
+  /** Images described at once. */
+  readonly rowsPerCall: number;
+  readonly skipLayers?: readonly number[];
+  /** Keep the states. */
+  readonly states?: boolean;
+}
+
+/** Hooks of all states, in the order of depth: what enters block 0, then what each block leaves. */
+export function stateHooks(model: Model): string[] {
+  return ["blocks.0.hook_resid_pre", ...model.layers.map((l) => `blocks.${l}.hook_resid_post`)];
+}
+
+/** Describes each image by greedy decoding. */
+export async function describe(
+  model: Model,
+  tasks: readonly VisualTask[],
+  { maxNewTokens, rowsPerCall, skipLayers, states = false, onProgress, signal }: DescribeOptions,
+): Promise<Caption[]> {
+  const hooks = stateHooks(model);
+  const capture = states ? hooks.map((hook) => ({ hook, positions: "last" as const })) : undefined;
+  const captions: Caption[] = [];
+  for (let start = 0; start < tasks.length; start += rowsPerCall) {
+    const some = tasks.slice(start, start + rowsPerCall).map((task) => [asMessage(task)]);
+    const rows = await model.generate(some, { maxNewTokens, skipLayers, capture, signal });
+    rows.forEach(({ text, ids: all, finishReason, steps }, row) => {
+      const ids = finishReason === "token" ? all.slice(0, -1) : all;
+      const kept =
+        states && ids.length > 0 ? statesOfSteps(steps, hooks, { row, tokens: ids.length }) : undefined;
+      captions.push({ text, ids, pieces: piecesOf(model, ids), ...(kept ? { states: kept } : {}) });
+    });
+    onProgress?.(captions.length, tasks.length, "describing");
+  }
+  return captions;
+}
+
+/** What each token adds to the text so far. */
+function piecesOf(model: Model, ids: readonly number[]): string[] {
+  const upTo = ids.map((_, t) => model.decode(ids.slice(0, t + 1)));
+  return upTo.map((text, t) => text.slice(t === 0 ? 0 : upTo[t - 1].length));
+}
+
+/** What the tokens of all texts were predicted from in a forced reading. */
+export interface ForcedReading {
+  /** `(states, Σ tokens, width)` */
+  readonly states: Tensor;
+  /** `(Σ tokens, vocabulary)` */
+  readonly logits: Tensor;
+}
+
+/**
+ * Texts read as if they had been generated after these prompts (teacher forcing): with another image, without one, or by
+ * another model of the same tokens.
+ * @param texts token ids for each task, one or more
+ */
+export async function forcedReading(
+  model: Model,
+  tasks: readonly VisualTask[],
+  texts: readonly (readonly number[])[],
+  { rowsPerCall, onProgress, signal }: Pick<DescribeOptions, "rowsPerCall"> & TaskOptions,
+): Promise<ForcedReading> {
+  const hooks = stateHooks(model);
+  const states: Tensor[] = [];
+  const logits: Tensor[] = [];
+  for (let start = 0; start < tasks.length; start += rowsPerCall) {
+    const ids = texts.slice(start, start + rowsPerCall);
+    const prompts = await model.prepare(
+      tasks.slice(start, start + rowsPerCall).map((task) => [asMessage(task)]),
+    );
+    const batch = appendTokens(prompts, ids);
+    const longest = Math.max(...ids.map((own) => own.length));
+    // What a token is predicted from stands one column before it; shorter rows repeat their last.
+    const positions = batch.answer.map((columns) =>
+      Array.from({ length: longest }, (_, t) => columns[Math.min(t, columns.length - 1)] - 1),
+    );
+    const { logits: read, cache } = await model.run(batch, {
+      capture: hooks.map((hook) => ({ hook, positions })),
+      logits: positions,
+      signal,
+    });
+    ids.forEach((own, row) => {
+      states.push(stackStates(hooks.map((hook) => rowOf(cache.get(hook), row, own.length))));
+      if (read) logits.push(rowOf(read, row, own.length));
+    });
+    onProgress?.(Math.min(start + rowsPerCall, tasks.length), tasks.length, "reading");
+  }
+  return { states: joinTokens(states), logits: joinRows(logits) };
+}
+
+/** The first positions of one row, `(rows, positions, width)` → `(count, width)`. */
+function rowOf({ data, shape }: Tensor, row: number, count: number): Tensor {
+  const [, positions, width] = shape;
+  const start = row * positions * width;
+  return { data: data.slice(start, start + count * width), shape: [count, width] };
+}
+
+function joinRows(parts: readonly Tensor[]): Tensor {
+  const width = parts[0]?.shape[1] ?? 0;
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { data, shape: [width === 0 ? 0 : data.length / width, width] };
+}

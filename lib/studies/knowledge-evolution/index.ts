@@ -1,0 +1,34 @@
+/** The study of `05-knowledge-evolution`: how the words of a caption emerge, mutate and turn out true or not. */
+export {
+  type Caption,
+  type DescribeOptions,
+  describe,
+  type ForcedReading,
+  forcedReading,
+  stateHooks,
+} from "./captions.js";
+export type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
+export { captionCurves, evolutionEvidence, rivalLeads } from "./evidence.js";
+export {
+  changeFigure,
+  encodingFigure,
+  mutationFigure,
+  mutationSensitivity,
+  probabilityFigure,
+  skipFigure,
+} from "./figures.js";
+export { type MadeKind, madeEvolution } from "./made.js";
+export { type EvolutionSettings, type MeasuredEvolution, measureEvolution } from "./measure.js";
+export {
+  type CaptionTask,
+  type CaptionTruth,
+  kindsOf,
+  type Mention,
+  mentionsOf,
+  sceneTruth,
+  type TokenKind,
+  wordOverlap,
+  wrongShare,
+} from "./mentions.js";
+export { type EvolutionRules, evolutionRules } from "./rules.js";
+export { type CaptionSource, captionTasks, questionGroups } from "./tasks.js";

@@ -1,0 +1,272 @@
+/** The study's runs: captions with states, forced readings, skipped blocks, answers to one question. */
+import {
+  controlPlan,
+  earlyExit,
+  joinTokens,
+  type Matrix,
+  mutations,
+  skipPlans,
+  statesOfSteps,
+} from "../../analysis/index.js";
+import { ModalscopeError } from "../../errors.js";
+import type { Model } from "../../model/index.js";
+import { unembedding } from "../../model/methods/index.js";
+import type { TaskOptions } from "../../progress.js";
+import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
+import type { Tensor } from "../../tensor.js";
+import { withRandomTwin } from "../random-twin.js";
+import { type Caption, describe, type ForcedReading, forcedReading, stateHooks } from "./captions.js";
+import type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
+import { captionGate } from "./gate.js";
+import { type CaptionTask, kindsOf, type Mention, mentionsOf, wordOverlap, wrongShare } from "./mentions.js";
+import type { EvolutionRules } from "./rules.js";
+
+export interface ObserveOptions extends TaskOptions {
+  readonly rules: EvolutionRules;
+  readonly maxNewTokens: number;
+  /** Images described at once. */
+  readonly rowsPerCall: number;
+  readonly seed: number;
+  /** The language model from before the visual training. */
+  readonly languageModel?: Model;
+  /** Tasks of one question each, to be answered with a single word. */
+  readonly questions?: readonly (readonly VisualTask[])[];
+}
+
+/** What is measured of one checkpoint, on its own captions. */
+export async function observe(
+  model: Model,
+  tasks: readonly CaptionTask[],
+  options: ObserveOptions,
+): Promise<EvolutionData> {
+  const described = await describe(model, tasks, { ...options, states: true });
+  const said = described.flatMap((caption, i) => (caption.states ? [{ caption, task: tasks[i] }] : []));
+  if (said.length < 2)
+    throw new ModalscopeError(
+      `${said.length} of ${tasks.length} images were described.`,
+      "Two are needed: one is the other's control.",
+    );
+  const states = joinTokens(said.flatMap(({ caption }) => caption.states ?? []));
+  const read = await measure(model, said, states, options);
+  const plain = said.map(({ task }) => blind(task));
+  const without = await describe(model, plain, { ...options, onProgress: undefined });
+  return {
+    ...read,
+    skips: await skipped(model, said, read, options),
+    answers: await answered(model, options),
+    gate: captionGate(
+      said.map(({ task }) => task.truth),
+      said.map(({ caption }) => caption.pieces),
+      without.map(({ pieces }) => pieces),
+    ),
+  };
+}
+
+/** The same captions, read beside another caption's image: all that can be said of them then. */
+export async function observeOtherImage(
+  model: Model,
+  tasks: readonly CaptionTask[],
+  options: ObserveOptions,
+): Promise<EvolutionData> {
+  const described = await describe(model, tasks, { ...options, states: false });
+  return observeForced(model, tasks, described, { ...options, shifted: true });
+}
+
+/** The captions of a model, read by random weights of its architecture. */
+export async function observeRandom(
+  model: Model,
+  tasks: readonly CaptionTask[],
+  options: ObserveOptions,
+): Promise<EvolutionData> {
+  const described = await describe(model, tasks, { ...options, states: false });
+  return withRandomTwin(model, 2 * options.seed + 1, (twin) =>
+    observeForced(twin, tasks, described, options),
+  );
+}
+
+async function observeForced(
+  model: Model,
+  tasks: readonly CaptionTask[],
+  described: readonly Caption[],
+  options: ObserveOptions & { readonly shifted?: boolean },
+): Promise<EvolutionData> {
+  const said = described.flatMap((caption, i) =>
+    caption.ids.length > 0 ? [{ caption, task: tasks[i] }] : [],
+  );
+  const step = options.shifted ? 1 : 0;
+  const seen = said.map(({ task }, i) => ({ ...task, images: said[(i + step) % said.length].task.images }));
+  const { states } = await readAll(model, seen, said, options);
+  const read = await measure(model, said, states, options);
+  return { ...read, skips: [], answers: [], gate: [] };
+}
+
+interface Said {
+  readonly caption: Caption;
+  readonly task: CaptionTask;
+}
+
+function readAll(
+  model: Model,
+  seen: readonly VisualTask[],
+  said: readonly Said[],
+  { rowsPerCall, signal }: ObserveOptions,
+): Promise<ForcedReading> {
+  const texts = said.map(({ caption }) => caption.ids);
+  return forcedReading(model, seen, texts, { rowsPerCall, signal });
+}
+
+/** Early exit and mutations of given states, beside the same texts without an image, with another, by other weights. */
+async function measure(
+  model: Model,
+  said: readonly Said[],
+  states: Tensor,
+  options: ObserveOptions,
+): Promise<Omit<EvolutionData, "skips" | "answers" | "gate">> {
+  const { rules, languageModel, seed } = options;
+  const blocks = model.layers.length;
+  const critical = Math.max(0, Math.round(rules.critical * blocks) - 1);
+  const other = said.map(({ task }, i) => ({ ...task, images: said[(i + 2) % said.length].task.images }));
+  const plain = said.map(({ task }) => blind(task));
+  const references = {
+    "text alone": (await readAll(model, plain, said, options)).logits,
+    "another image": (await readAll(model, other, said, options)).logits,
+  };
+  const { tokens, follow, ids } = tokensOf(model, said);
+  const exit = await earlyExit(states, unembedding(model), {
+    tokens: ids,
+    follow,
+    references,
+    signal: options.signal,
+  });
+  const settings = { critical, prominence: rules.prominence, seed };
+  const changeOf = async (reader: Model, { states: x }: ForcedReading): Promise<Matrix> =>
+    (await earlyExit(x, unembedding(reader), { tokens: ids, runnersUp: 0, signal: options.signal })).change;
+  const twin = await withRandomTwin(model, 2 * seed + 2, async (drawn) => {
+    const reading = await readAll(
+      drawn,
+      said.map(({ task }) => task),
+      said,
+      options,
+    );
+    return { change: await changeOf(drawn, reading), states: reading.states };
+  });
+  const readable = languageModel && said.every(({ caption }) => sameTokens(languageModel, caption));
+  const change =
+    readable && languageModel.layers.length === blocks
+      ? await changeOf(languageModel, await readAll(languageModel, plain, said, options))
+      : undefined;
+  return {
+    blocks,
+    critical,
+    texts: said.map(({ caption }) => caption.text),
+    tokens,
+    exit,
+    mutations: mutations(exit.change, settings),
+    states,
+    twin,
+    ...(change ? { language: { change, mutations: mutations(change, settings) } } : {}),
+    wrong: said.map(({ caption, task }) => wrongShare(mentionsOf(caption.pieces, task.truth))),
+  };
+}
+
+/** A language model of other tokens would not read the same text. */
+function sameTokens(model: Model, { ids, text }: Caption): boolean {
+  return ids.every((id) => id < model.config.vocab_size) && model.decode(ids) === text;
+}
+
+/** The tokens' kinds and mentions, and the ids of the mentions' rivals, which early exit follows. */
+function tokensOf(
+  model: Model,
+  said: readonly Said[],
+): { tokens: Tokens; follow: number[][]; ids: number[] } {
+  const idOf = wordIds(model);
+  const pieces = said.flatMap(({ caption }) => caption.pieces);
+  const mention: (Mention | undefined)[] = [];
+  const kind = said.flatMap(({ caption, task }) => {
+    const own = mentionsOf(caption.pieces, task.truth);
+    caption.pieces.forEach((_, t) => {
+      mention.push(own.find(({ token }) => token === t));
+    });
+    return kindsOf(caption.pieces, own, task.prompt);
+  });
+  const ids = said.flatMap(({ caption }) => caption.ids);
+  const follow = mention.map((own, t) => [
+    ...new Set((own?.rivals ?? []).map(idOf).filter((id) => id !== ids[t])),
+  ]);
+  const caption = said.flatMap(({ caption: own }, c) => own.ids.map(() => c));
+  return { tokens: { pieces, caption, kind, mention, rivals: follow.map((own) => own.length) }, follow, ids };
+}
+
+/** The first token of a word in the middle of a text. */
+function wordIds(model: Model): (word: string) => number {
+  const encode = (text: string): readonly number[] =>
+    model.tokenizer ? model.tokenizer.encode(text, { add_special_tokens: false }) : [];
+  const begin = encode("a").length;
+  const known = new Map<string, number>();
+  return (word) => {
+    const id = known.get(word) ?? encode(`a ${word}`)[begin];
+    known.set(word, id);
+    return id;
+  };
+}
+
+async function skipped(
+  model: Model,
+  said: readonly Said[],
+  {
+    blocks,
+    critical,
+    mutations: { layers },
+    texts,
+  }: Pick<EvolutionData, "blocks" | "critical" | "mutations" | "texts">,
+  options: ObserveOptions,
+): Promise<EvolutionData["skips"]> {
+  const run = async (plan: SkippedCaptions["plan"]): Promise<SkippedCaptions> => {
+    const now = await describe(
+      model,
+      said.map(({ task }) => task),
+      { ...options, skipLayers: plan.skip, onProgress: undefined },
+    );
+    return {
+      plan,
+      texts: now.map(({ text }) => text),
+      overlap: now.map(({ text }, c) => wordOverlap(text, texts[c])),
+      elsewhere: now.map(({ text }, c) => wordOverlap(text, texts[(c + 1) % texts.length])),
+      wrong: now.map(({ pieces }, c) => wrongShare(mentionsOf(pieces, said[c].task.truth))),
+    };
+  };
+  const skips: { own: SkippedCaptions; control?: SkippedCaptions }[] = [];
+  for (const plan of skipPlans({ blocks, critical, mutations: layers, last: options.rules.lastBlocks })) {
+    if (plan.skip.length === 0) continue;
+    const own = await run(plan);
+    const free = (from: number): number[] =>
+      Array.from({ length: blocks - from }, (_, i) => from + i).filter((b) => !plan.skip.includes(b));
+    const candidates = [free(critical + 1), free(1)].find((some) => some.length >= plan.skip.length);
+    const control = candidates && controlPlan(plan, { candidates, blocks, seed: options.seed });
+    skips.push({ own, ...(control ? { control: await run(control) } : {}) });
+  }
+  return skips;
+}
+
+async function answered(
+  model: Model,
+  { questions = [], rowsPerCall, signal }: ObserveOptions,
+): Promise<AnswerGroup[]> {
+  const hooks = stateHooks(model).slice(1);
+  const capture = hooks.map((hook) => ({ hook, positions: "last" as const }));
+  const groups: AnswerGroup[] = [];
+  for (const asks of questions) {
+    const answers: string[] = [];
+    const states: Tensor[] = [];
+    for (let start = 0; start < asks.length; start += rowsPerCall) {
+      const prompts = asks.slice(start, start + rowsPerCall).map((task) => [asMessage(task)]);
+      const rows = await model.generate(prompts, { maxNewTokens: 6, capture, signal });
+      rows.forEach(({ text, steps }, row) => {
+        answers.push(text.trim().toLowerCase());
+        states.push(statesOfSteps(steps.slice(0, 1), hooks, { row }));
+      });
+    }
+    groups.push({ question: asks[0].prompt, answers, states: joinTokens(states) });
+  }
+  return groups;
+}

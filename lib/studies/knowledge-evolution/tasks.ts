@@ -1,0 +1,71 @@
+/** The images that are described, and the questions of which each is asked of several images. */
+import { seeded } from "../../random.js";
+import { captions, drawTasks, loadAmber, loadAmberWords, type VisualTask } from "../../tasks/index.js";
+import { type CaptionTask, sceneTruth } from "./mentions.js";
+
+export interface CaptionSource {
+  /** A folder of AMBER; held-out synthetic images with a known truth where it is empty. */
+  readonly data?: string;
+  /** Images of each data seed. */
+  readonly count: number;
+  /** Side of the synthetic images, in pixels. Default 48. */
+  readonly size?: number;
+  /** What is asked of every image. */
+  readonly prompt: string;
+}
+
+/** Images to describe with what is true of them, other ones for each data seed. */
+export async function captionTasks({
+  data,
+  count,
+  size = 48,
+  prompt,
+}: CaptionSource): Promise<(seed: number) => CaptionTask[]> {
+  if (!data)
+    return (seed) =>
+      drawTasks(captions, { split: "heldout", types: ["detail"], count, size, seed }).map((task) => ({
+        ...task,
+        prompt,
+        truth: sceneTruth(task.annotation),
+      }));
+  const all = await loadAmber(data);
+  const words = loadAmberWords(data);
+  return (seed) =>
+    seeded(seed)
+      .shuffle(all)
+      .slice(0, count)
+      .map((task) => ({ ...task, prompt, truth: { objects: task.annotation, words, things: [] } }));
+}
+
+/** The synthetic images' single-word questions, those with the most images first; of AMBER the given ones, of all images. */
+export function questionGroups(
+  { data, count, size = 48 }: Pick<CaptionSource, "data" | "count" | "size">,
+  images: (seed: number) => readonly VisualTask[],
+  questions: readonly string[],
+): (seed: number) => VisualTask[][] {
+  if (data)
+    return (seed) =>
+      questions.map((question) =>
+        images(seed)
+          .slice(0, count)
+          .map((task) => ({
+            ...task,
+            prompt: `${question} answer the question using a single word or phrase.`,
+          })),
+      );
+  return (seed) => {
+    const drawn = drawTasks(captions, {
+      split: "heldout",
+      types: ["place", "color"],
+      count: 12 * count,
+      size,
+      seed,
+    });
+    const groups = new Map<string, VisualTask[]>();
+    for (const task of drawn) groups.set(task.prompt, [...(groups.get(task.prompt) ?? []), task]);
+    return [...groups.values()]
+      .sort((a, b) => b.length - a.length)
+      .slice(0, questions.length)
+      .map((tasks) => tasks.slice(0, count));
+  };
+}
