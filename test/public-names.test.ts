@@ -35,6 +35,8 @@ describe("the public names", () => {
       "/plot",
       "/runner",
       "/studies",
+      "/studies/knowledge-evolution",
+      "/studies/phase3-z",
       "/studies/pid-flow",
       "/tasks",
       "/tfjs",

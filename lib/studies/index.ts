@@ -26,7 +26,6 @@ export {
 } from "./evidence.js";
 export { type Gate, type GateRow, type GateSamples, gate, gateStops } from "./gate.js";
 export { type Agreement, type ClaimEvidence, type Judgement, judge, type TestResult } from "./judge.js";
-export * from "./knowledge-evolution/index.js";
 export { loadStudy } from "./load.js";
 export {
   type Cell,
@@ -37,7 +36,6 @@ export {
   type Measured,
   modelCells,
 } from "./matrix.js";
-export * from "./phase3-z/index.js";
 export { type UnsavedCheckpoint, withCheckpoint, withRandomTwin } from "./random-twin.js";
 export { loadClaims, readStudy } from "./read.js";
 export {

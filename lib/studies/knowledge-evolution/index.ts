@@ -1,4 +1,7 @@
-/** The study of `05-knowledge-evolution`: how the words of a caption emerge, mutate and turn out true or not. */
+/**
+ * The study of notebook 05: `import { measureEvolution } from "modalscope/studies/knowledge-evolution"`.
+ * @packageDocumentation
+ */
 export {
   type Caption,
   type DescribeOptions,

@@ -1,4 +1,7 @@
-/** The study of `03-phase3-z`: what is patched, by which arms, and what the patches did. */
+/**
+ * The study of notebook 03: `import { patchArms } from "modalscope/studies/phase3-z"`.
+ * @packageDocumentation
+ */
 export { type Arm, type ArmRows, armEdit, armEdits, type Case, donorOf, type Part } from "./arms.js";
 export {
   type PatchedArm,
