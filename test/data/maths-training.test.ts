@@ -16,6 +16,7 @@ import { seeded } from "../../lib/random.js";
 import { heldOutProblems } from "../../lib/tasks/maths/held-out.js";
 import { checkMaths } from "../../lib/tasks/maths/maths.js";
 import { drawProblems } from "../../lib/tasks/maths/synthetic.js";
+import { MATHS_CATEGORIES } from "../../lib/tasks/maths/wordings.js";
 import { testTokenizer } from "./write-tokenizer.js";
 
 const files = testTokenizer();
@@ -142,6 +143,14 @@ describe("heldOutProblems", () => {
     assert.equal(new Set(problems.map(({ en }) => en)).size, problems.length);
     assert.deepEqual(heldOutProblems({ each: 60, seed: 5 }), problems);
     assert.notDeepEqual(heldOutProblems({ each: 60, seed: 6 }), problems);
+  });
+
+  it("from the wider range are enough of every category but multiplication", () => {
+    const problems = heldOutProblems({ each: 40, seed: 5, reach: "wide" });
+    for (const wanted of MATHS_CATEGORIES) {
+      const found = problems.filter(({ category }) => category === wanted).length;
+      assert.ok(found >= (wanted === "multiplication" ? 15 : 25), `${wanted}: ${found}`);
+    }
   });
 
   it("refuses a number of problems that is none", () => {

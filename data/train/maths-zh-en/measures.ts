@@ -7,6 +7,7 @@ import {
   type Language,
   languageOf,
   type MathsProblem,
+  type OperandRange,
 } from "../../../lib/tasks/index.js";
 import type { Finding } from "../common/recipe.js";
 import { exchange } from "./sources.js";
@@ -22,8 +23,13 @@ interface Answer {
 }
 
 /** Accuracy by category and language, then of all, through the chat template too. */
-export async function heldOutAccuracy(model: Model, each: number, seed: number): Promise<Finding> {
-  const problems = heldOutProblems({ each, seed });
+export async function heldOutAccuracy(
+  model: Model,
+  each: number,
+  seed: number,
+  reach: OperandRange,
+): Promise<Finding> {
+  const problems = heldOutProblems({ each, seed, reach });
   const ask = (chat: boolean) =>
     Promise.all(LANGUAGES.map((language) => answersTo(model, problems, language, chat)));
   const plain = await ask(false);
@@ -32,8 +38,8 @@ export async function heldOutAccuracy(model: Model, each: number, seed: number):
     wilson(answers.filter((answer) => answer[of]).length, answers.length);
   const categories = [...new Set(problems.map(({ category }) => category))];
   return {
-    name: "Held-out problems",
-    about: `Of all problems (operands of a kind, in both languages and every wording) a fixed part is never trained on; these are ${problems.length} different questions among them, up to ${each} of each category, with 95 % Wilson intervals.`,
+    name: reach === "usual" ? "Held-out problems" : "Held-out problems from the wider range",
+    about: `${reach === "usual" ? "" : "Operands from the range that half of the training is from: categories with few problems have more. "}Of all problems (operands of a kind, in both languages and every wording) a fixed part is never trained on; these are ${problems.length} different questions among them, up to ${each} of each category, with 95 % Wilson intervals.`,
     columns: ["category", "English", "Chinese"],
     rows: [
       ...categories.map((category) => [

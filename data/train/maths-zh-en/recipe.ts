@@ -81,5 +81,8 @@ export const recipe: Recipe = {
     },
   ],
   trials: async () => [],
-  findings: async (model, { seed }) => [await heldOutAccuracy(model, MEASURED, seed)],
+  findings: async (model, { seed }) => [
+    await heldOutAccuracy(model, MEASURED, seed, "usual"),
+    await heldOutAccuracy(model, MEASURED, seed, "wide"),
+  ],
 };

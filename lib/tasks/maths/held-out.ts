@@ -1,6 +1,6 @@
 import { seeded } from "../../random.js";
 import type { MathsProblem } from "./maths.js";
-import { drawProblems } from "./synthetic.js";
+import { drawProblems, type OperandRange } from "./synthetic.js";
 
 export interface HeldOutOptions {
   /** Problems of each category at most; a category with few held-out ones gives all that it has. */
@@ -8,6 +8,8 @@ export interface HeldOutOptions {
   readonly seed?: number;
   /** No two with the same question (default), or none with the same arithmetic. */
   readonly distinct?: "question" | "arithmetic";
+  /** Range of the operands (default "usual"): the wide one, which half of the training is from, holds more problems. */
+  readonly reach?: OperandRange;
 }
 
 /** Draws from one category for each problem that is wanted of different arithmetic: wordings repeat it. */
@@ -17,12 +19,17 @@ const DRAWS = 20;
  * Held-out problems of the embedded maths checkpoint, in both languages; equal arguments give equal problems.
  * @throws RangeError when `each` is not a whole number from 1
  */
-export function heldOutProblems({ each, seed = 0, distinct = "question" }: HeldOutOptions): MathsProblem[] {
+export function heldOutProblems({
+  each,
+  seed = 0,
+  distinct = "question",
+  reach,
+}: HeldOutOptions): MathsProblem[] {
   if (!(Number.isInteger(each) && each > 0))
     throw new RangeError(`each is ${each}: give a whole number from 1.`);
   const met = new Set<string>();
   const taken = new Map<string, number>();
-  const drawn = drawProblems(seeded(seed), distinct === "question" ? each : DRAWS * each, "heldout");
+  const drawn = drawProblems(seeded(seed), distinct === "question" ? each : DRAWS * each, "heldout", reach);
   return drawn.flatMap(({ key, category, expression, answer, question }) => {
     const number = (taken.get(category) ?? 0) + 1;
     const identity = distinct === "question" ? question.en : key;

@@ -47,12 +47,17 @@ export function drawProblem(
 }
 
 /** `perCategory` problems of each category from a split, no two with the same English question. */
-export function drawProblems(random: Random, perCategory: number, split: Split): SyntheticProblem[] {
+export function drawProblems(
+  random: Random,
+  perCategory: number,
+  split: Split,
+  reach: OperandRange = "usual",
+): SyntheticProblem[] {
   return MATHS_CATEGORIES.flatMap((category) => {
     const drawn = new Map<string, SyntheticProblem>();
     // A small category may hold fewer different problems than were asked for: stop after a fair number of tries.
     for (let tries = 0; drawn.size < perCategory && tries < 200 * perCategory; tries++) {
-      const problem = drawProblem(random, category, split);
+      const problem = drawProblem(random, category, split, reach);
       if (!drawn.has(problem.question.en)) drawn.set(problem.question.en, problem);
     }
     return [...drawn.values()];
