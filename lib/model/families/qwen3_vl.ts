@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { add, matmul, type Node, reshape, slice } from "../graph/index.js";
+import { add, linear, matmul, type Node, reshape, slice } from "../graph/index.js";
 import {
   activation,
   attention,
@@ -130,15 +130,26 @@ function block(config: VisionConfig, _layer: number, ctx: ModuleContext, inputs:
 /** Queries, keys and values come from one weight. */
 function selfAttention(config: VisionConfig, ctx: ModuleContext, x: Node, inputs: BlockInputs): Node {
   const { hidden_size: d, head_dim: headDim, num_attention_heads: heads } = config;
-  const qkv = projection(ctx, "attn.qkv", x, 3 * d, { bias: true });
+  const part = thirds(ctx, x, d);
   const sliceHeads = (name: "q" | "k" | "v", n: number): Node =>
-    ctx.hook(`attn.hook_${name}`, splitHeads(slice(qkv, -1, n * d, (n + 1) * d), { heads, headDim }));
+    ctx.hook(`attn.hook_${name}`, splitHeads(part(n), { heads, headDim }));
   const q = rotateHeads(ctx, "q", sliceHeads("q", 0), inputs);
   const k = rotateHeads(ctx, "k", sliceHeads("k", 1), inputs);
   const v = sliceHeads("v", 2);
   const { mask, precomputed } = inputs;
   const z = attention(ctx, { q, k, v }, { mask, precomputed }, { scale: headDim ** -0.5 });
   return ctx.hook("hook_attn_out", projection(ctx, "attn.proj", z, d, { bias: true }));
+}
+
+/** Queries, keys and values from one weight: for training from its parts, whose derivatives then need no padding. */
+function thirds(ctx: ModuleContext, x: Node, d: number): (n: number) => Node {
+  const cut = (whole: Node, axis: number, n: number): Node => slice(whole, axis, n * d, (n + 1) * d);
+  if (ctx.training) {
+    const [w, b] = [ctx.weight("attn.qkv.weight", [3 * d, d]), ctx.weight("attn.qkv.bias", [3 * d])];
+    return (n) => linear(x, cut(w, -2, n), cut(b, -1, n));
+  }
+  const qkv = projection(ctx, "attn.qkv", x, 3 * d, { bias: true });
+  return (n) => cut(qkv, -1, n);
 }
 
 function feedForward(config: VisionConfig, ctx: ModuleContext, x: Node): Node {
