@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { bootstrap, signFlipTest, tsne } from "../lib/analysis/index.js";
 import * as edit from "../lib/model/edits/edit.js";
 import { loadModel } from "../lib/model/load.js";
 import { directLogitAttribution } from "../lib/model/methods/attribution.js";
@@ -10,6 +11,7 @@ import { activationPatching, steeringVectors } from "../lib/model/methods/patchi
 import { type Grid, type SweepOptions, sweep } from "../lib/model/methods/sweep.js";
 import type { Model } from "../lib/model/model.js";
 import { Trainer, train } from "../lib/model/training/index.js";
+import { visualEdits } from "../lib/model/vision/index.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -126,6 +128,31 @@ describe("options of any origin", async () => {
       "training without steps",
       () => train({} as Trainer, new Map(), () => ({}) as never, given({ learningRate: () => 1 })),
       /train lacks the option steps/,
+    ],
+    [
+      "the old name of a rate",
+      () => tsne([[1], [2], [3], [4]], given({ rate: 10 })),
+      /tsne has no option "rate".*Its options are .*learningRate/,
+    ],
+    [
+      "bootstrap at the old name",
+      () => bootstrap(3, () => 1, given({ iterations: 10 })),
+      /no option "iterations".*draws/,
+    ],
+    [
+      "a level in percent",
+      () => bootstrap(3, () => 1, { level: 95 }),
+      /level of bootstrap is 95\..* from 0 to 1/,
+    ],
+    [
+      "a misspelt number of draws",
+      () => signFlipTest([1, 2], given({ draw: 9 })),
+      /no option "draw".*"draws"/,
+    ],
+    [
+      "an edit of visual tokens at another name",
+      () => visualEdits(model, batch, edit.zero(), given({ layer: 1 })),
+      /visualEdits has no option "layer"/,
     ],
     [
       "training at the old name",

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, number, type OptionChecks, oneOf, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
 import {
@@ -38,6 +39,19 @@ export interface TsneOptions extends TaskOptions {
   readonly components?: number;
 }
 
+const TSNE: OptionChecks<TsneOptions> = {
+  ...TASK_OPTIONS,
+  perplexity: number(1),
+  seed: integer(),
+  start: oneOf("pca", "random"),
+  iterations: integer(0),
+  earlyExaggeration: number(0),
+  earlyExaggerationIterations: integer(0),
+  learningRate: number(0),
+  theta: number(0),
+  components: integer(1),
+};
+
 /** Points in the plane that {@link tsne} found. */
 export interface Embedding {
   /** `(points, 2)`. */
@@ -56,6 +70,7 @@ export interface Embedding {
  * @param points `(n, width)`.
  */
 export async function tsne(points: MatrixLike, options: TsneOptions = {}): Promise<Embedding> {
+  checkOptions("tsne", options, TSNE);
   const { perplexity = 30, components, onProgress, signal } = options;
   const given = asMatrix(points, "The points");
   const x = components === undefined ? given : principalCoordinates(given, components);

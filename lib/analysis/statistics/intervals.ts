@@ -1,5 +1,6 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, number, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import { normalQuantile } from "./distributions.js";
@@ -25,6 +26,8 @@ export interface BootstrapOptions {
   readonly seed?: number;
 }
 
+const BOOTSTRAP: OptionChecks<BootstrapOptions> = { draws: integer(1), level: number(0, 1), seed: integer() };
+
 /**
  * Percentile bootstrap interval (Efron 1979) of any statistic of `n` units drawn with replacement. The unit is what was
  * sampled: the problem, not its tokens. With few units (under 15 or so) it is somewhat too narrow.
@@ -34,8 +37,10 @@ export interface BootstrapOptions {
 export function bootstrap(
   n: number,
   statistic: (indices: Int32Array) => number,
-  { draws = 2000, level = 0.95, seed = 0 }: BootstrapOptions = {},
+  options: BootstrapOptions = {},
 ): Estimate {
+  checkOptions("bootstrap", options, BOOTSTRAP);
+  const { draws = 2000, level = 0.95, seed = 0 } = options;
   if (!(Number.isInteger(n) && n > 0)) throw new ModalscopeError(`The bootstrap got ${n} units.`);
   const random = seeded(seed);
   const indices = new Int32Array(n);

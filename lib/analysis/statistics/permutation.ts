@@ -1,5 +1,6 @@
 import { mean } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import { binomial } from "./distributions.js";
@@ -21,6 +22,8 @@ export interface PermutationOptions {
   readonly seed?: number;
 }
 
+const PERMUTATION: OptionChecks<PermutationOptions> = { draws: integer(1), seed: integer() };
+
 /** Up to this many paired differences all sign patterns are gone through instead of drawn. */
 const exhaustive = 14;
 
@@ -30,8 +33,10 @@ const exhaustive = 14;
  */
 export function signFlipTest(
   differences: ArrayLike<number>,
-  { draws = 9999, seed = 0 }: PermutationOptions = {},
+  options: PermutationOptions = {},
 ): PermutationTest {
+  checkOptions("signFlipTest", options, PERMUTATION);
+  const { draws = 9999, seed = 0 } = options;
   const values = Array.from(differences);
   if (values.length === 0) throw new ModalscopeError("The sign-flip test got no differences.");
   const n = values.length;
@@ -53,8 +58,10 @@ export function signFlipTest(
 export function groupDifferenceTest(
   a: ArrayLike<number>,
   b: ArrayLike<number>,
-  { draws = 9999, seed = 0 }: PermutationOptions = {},
+  options: PermutationOptions = {},
 ): PermutationTest {
+  checkOptions("groupDifferenceTest", options, PERMUTATION);
+  const { draws = 9999, seed = 0 } = options;
   const all = [...Array.from(a), ...Array.from(b)];
   if (a.length === 0 || b.length === 0) throw new ModalscopeError("A group to compare is empty.");
   const difference = (values: readonly number[]): number =>
@@ -72,8 +79,10 @@ export function groupDifferenceTest(
 export function shuffledPairingTest(
   n: number,
   statistic: (order: readonly number[]) => number,
-  { draws = 999, seed = 0 }: PermutationOptions = {},
+  options: PermutationOptions = {},
 ): PermutationTest {
+  checkOptions("shuffledPairingTest", options, PERMUTATION);
+  const { draws = 999, seed = 0 } = options;
   const identity = Array.from({ length: n }, (_, i) => i);
   const random = seeded(seed);
   const observed = statistic(identity);

@@ -180,6 +180,10 @@ describe("parts of images are refused", () => {
     );
     assert.throws(() => visualPositions(batch, { box: [10, 0, 5, 5] }), /Invalid box/);
     assert.throws(() => visualPositions(batch, { box: [0, 0, 5, 5], minOverlap: 2 }), /minOverlap is 2/);
+    assert.throws(
+      () => visualPositions(batch, { rows: [1] } as never),
+      /An image region has no option "rows".*"row"/,
+    );
     await model.close();
   });
 });
