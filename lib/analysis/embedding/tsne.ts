@@ -46,7 +46,8 @@ const TSNE: OptionChecks<TsneOptions> = {
   start: oneOf("pca", "random"),
   iterations: integer(0),
   earlyExaggeration: number(0),
-  earlyExaggerationIterations: integer(0),
+  // Half of an odd number of iterations is as good.
+  earlyExaggerationIterations: number(0),
   learningRate: number(0),
   theta: number(0),
   components: integer(1),
