@@ -84,7 +84,12 @@ for (const list of [...into, ...out]) list.sort(byWeight);
 const AT_FIRST = 60;
 let current = -1;
 
-const nameOf = (node) => node.label || (node.kind === "feature" ? "feature " + node.dashboard.replace("_", " / ") : node.type + " " + visible(node.token));
+function nameOf({ kind, label, type, token, dashboard }) {
+  if (label) return label;
+  if (kind !== "feature") return type + " " + visible(token);
+  const about = dashboards.get(dashboard)?.label;
+  return "feature " + dashboard.replace("_", " / ") + (about ? ": " + about : "");
+}
 const isKept = (node) => node.influence === null || node.influence <= Number(share.value) || node.kind === "token" || node.kind === "logit";
 
 const SHAPES = { feature: ["svg:circle", { r: 5 }], error: ["svg:rect", { x: -4, y: -4, width: 8, height: 8 }],
