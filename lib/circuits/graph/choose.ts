@@ -30,6 +30,11 @@ export class RowStore {
     return edges;
   }
 
+  /** Number of targets that are no features. */
+  private get outputs(): number {
+    return this.weights.filter((w) => w > 0).length;
+  }
+
   /** Sum of the outputs' weights: all influence that there is. */
   get total(): number {
     return this.weights.reduce((a, b) => a + b, 0);
@@ -60,6 +65,7 @@ export class RowStore {
   followed(first: number, features: readonly { readonly ids: ArrayLike<number> }[]): number {
     const count = features.reduce((n, { ids }) => n + ids.length, 0);
     const own = new Set(this.nodes);
+    if (own.size === this.rows.length && this.rows.length >= count + this.outputs) return 1;
     const influence = this.influence();
     let lost = 0;
     for (let i = first; i < first + count; i++) if (!own.has(i)) lost += influence[i];

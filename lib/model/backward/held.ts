@@ -46,10 +46,11 @@ export function isHeld({ local, inside }: Hook): boolean {
 export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promise<Record<string, Tensor>> {
   const { engine, values } = run;
   const { arriving, wrt, projections, biases } = pull;
-  const held = engine.hooks.filter((h) => h.piece === id && isHeld(h));
+  const own = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const held = own.filter(isHeld);
   const request = backwardGraph(engine, id, {
     wrt: wrt.map((h) => h.local),
-    frozen: engine.hooks.filter((h) => h.piece === id && h.inside && h.local === MLP_OUT).map((h) => h.local),
+    frozen: own.filter((h) => h.local === MLP_OUT).map((h) => h.local),
     from: Object.keys(arriving),
     variant: { withoutPast: true, frozen: held.map((h) => h.local) },
     projected: wrt.filter((h) => projections.has(h.name)).map((h) => h.local),

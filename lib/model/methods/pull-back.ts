@@ -171,6 +171,7 @@ class Pull {
   private readonly engine: Engine;
   private readonly held: HeldRun;
   private readonly points: readonly { readonly hook: Hook; readonly vectors?: Tensor }[];
+  private readonly named: ReadonlyMap<string, Hook>;
   /** By column, how many columns a row that starts there needs. */
   private readonly reach: readonly number[];
   private rows: Row[] = [];
@@ -186,6 +187,7 @@ class Pull {
   ) {
     this.engine = model.engine;
     this.held = frozen.held;
+    this.named = new Map(this.engine.hooks.map((h) => [h.name, h]));
     this.points = options.at.flatMap(({ hook, vectors }) =>
       matchHooks(this.engine.hooks, hook).map((found) => ({
         hook: found,
@@ -232,8 +234,7 @@ class Pull {
   }
 
   private rowOf(start: PullTarget): Row {
-    const { hooks } = this.engine;
-    const [hook] = matchHooks(hooks, start.hook);
+    const hook = this.named.get(start.hook) ?? matchHooks(this.engine.hooks, start.hook)[0];
     const { seqLength } = this.frozen.batch;
     const width = sizeOf(hook.shape.slice(2).map(Number));
     if (isVisual(hook) || axesOf(hook).time !== 1 || Number.isNaN(width)) {
@@ -267,7 +268,7 @@ class Pull {
 
   /** Rows that start at a hook of the stream join, and the cotangents there are handed over. */
   private stream(name: string): void {
-    const hook = this.engine.hooks.find((h) => h.name === name);
+    const hook = this.named.get(name);
     if (!hook) return;
     const width = this.engine.config.hidden_size;
     for (const row of this.startingAt((h) => h === name)) {
