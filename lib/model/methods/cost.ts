@@ -42,9 +42,12 @@ export interface WorkCost {
   readonly name: string;
   /** Floating-point operations, two for each multiply–add. */
   readonly operations: number;
-  /** Bytes of weights that are read; 0 where the model stays in memory. */
+  /** Bytes of weights that are read at most; 0 where the model stays in memory. Few experts may be kept between runs. */
   readonly bytesRead: number;
-  /** At the speed of the block that was timed, its weights' reading included. */
+  /**
+   * At the speed of the block that was timed, its weights' reading included: too much for a sweep whose points share one
+   * reading, where prompts are short.
+   */
   readonly seconds: number;
 }
 

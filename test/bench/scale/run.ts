@@ -148,7 +148,8 @@ function cutShape(
 ): Record<string, unknown> {
   const { text_config: text, vision_config: vision } = shape as Record<string, object>;
   const blocks = Number(tower);
-  const readouts = [2, 1, 0].map((n) => Math.max(0, blocks - 2 - n));
+  // DeepStack adds one of them after each of the first blocks.
+  const readouts = [2, 1, 0].slice(0, Number(layers ?? 3)).map((n) => Math.max(0, blocks - 2 - n));
   const fewer = tower && { depth: blocks, num_hidden_layers: blocks, deepstack_visual_indexes: readouts };
   return {
     ...shape,
