@@ -35,6 +35,7 @@ describe("the public names", () => {
       "/plot",
       "/runner",
       "/studies",
+      "/studies/gap-phase1",
       "/studies/knowledge-evolution",
       "/studies/phase3-z",
       "/studies/pid-flow",

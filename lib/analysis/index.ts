@@ -243,5 +243,11 @@ export {
   type SampleSizeOptions,
   sampleSizeCurve,
 } from "./statistics/sample-size-curve.js";
-export { type Segmentation, type SegmentOptions, segment } from "./statistics/segmentation.js";
+export {
+  type PiecewiseLine,
+  piecewiseLine,
+  type Segmentation,
+  type SegmentOptions,
+  segment,
+} from "./statistics/segmentation.js";
 export type { AgainstShuffles } from "./statistics/shuffles.js";

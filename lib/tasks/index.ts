@@ -60,10 +60,11 @@ export {
   PLANTED_VISION_KINDS,
   type PlantedVision,
   type PlantedVisionOptions,
+  plantedTasks,
   plantedVision,
 } from "./planted/vision/checkpoint.js";
 export type { PlantedVisionKind } from "./planted/vision/mechanisms/index.js";
-export type { PlantedScene } from "./planted/vision/questions.js";
+export { type PlantedScene, plantedInWords } from "./planted/vision/questions.js";
 export { COLOUR_NAMES, COLOURS, type ColourName } from "./raster/colours.js";
 export { encodePng } from "./raster/png.js";
 export {

@@ -55,6 +55,66 @@ export function segment(series: ArrayLike<number> | MatrixLike, options: Segment
   return { starts, means, cost: starts.reduce((sum, start, k) => sum + error(start, ends[k]), 0) };
 }
 
+/** A series cut into straight pieces. */
+export interface PiecewiseLine {
+  /** First item of each piece; the first is 0. */
+  readonly starts: readonly number[];
+  /** `(n)`: the pieces' values. */
+  readonly fitted: Float64Array;
+  /** Squared error about the pieces. */
+  readonly cost: number;
+}
+
+/**
+ * The cut into straight pieces with the least squared error about each piece's own least-squares line; they need not
+ * meet. Exact, as {@link segment}.
+ * @param series `(n)`. @param options `segments`, and the fewest items in a piece (default 3: two make no line to err from).
+ * @throws ModalscopeError when the series is too short.
+ */
+export function piecewiseLine(
+  series: ArrayLike<number>,
+  { segments, shortest = 3 }: { readonly segments: number; readonly shortest?: number },
+): PiecewiseLine {
+  const n = series.length;
+  if (!(shortest >= 1 && segments >= 1 && segments * shortest <= n))
+    throw new ModalscopeError(
+      `A series of ${n} cannot be cut into ${segments} straight pieces of ${shortest} or more.`,
+      "",
+      "Ask for fewer pieces.",
+    );
+  const line = lineThrough(series);
+  const starts = cutInto(n, (start, end) => line(start, end).error, segments, shortest);
+  const fitted = new Float64Array(n);
+  let cost = 0;
+  starts.forEach((start, k) => {
+    const end = starts[k + 1] ?? n;
+    const { at, slope, middle, error } = line(start, end);
+    cost += error;
+    for (let i = start; i < end; i++) fitted[i] = at + slope * (i - middle);
+  });
+  return { starts, fitted, cost };
+}
+
+/** Least-squares line through items start … end−1: its value at their middle, slope and squared error. */
+function lineThrough(
+  x: ArrayLike<number>,
+): (start: number, end: number) => { at: number; slope: number; middle: number; error: number } {
+  return (start, end) => {
+    const n = end - start;
+    const middle = (start + end - 1) / 2;
+    let [sum, moment, spread] = [0, 0, 0];
+    for (let i = start; i < end; i++) {
+      sum += x[i];
+      moment += (i - middle) * x[i];
+      spread += (i - middle) ** 2;
+    }
+    const [at, slope] = [sum / n, spread === 0 ? 0 : moment / spread];
+    let error = 0;
+    for (let i = start; i < end; i++) error += (x[i] - at - slope * (i - middle)) ** 2;
+    return { at, slope, middle, error };
+  };
+}
+
 /** Fixed number of segments: best[k][end] over the last segment's start. */
 function cutInto(n: number, error: ErrorOf, segments: number, shortest: number): number[] {
   let best = Float64Array.from({ length: n + 1 }, (_, end) =>

@@ -12,6 +12,8 @@ it("linear probes read the answer off the last token from the block on that brin
     for (const l of model.layers) {
       const { data, shape } = cache.get(`blocks.${l}.hook_resid_post`);
       const features = { data, shape: [shape[0], shape[2]] };
+      // Before a head has brought anything there, the last token is the same in every question.
+      if (l < decides! && data.every((value, i) => value === data[i % shape[2]])) continue;
       const { accuracy, chance, p } = linearProbe(features, answers, { least: 60 });
       assert.equal(accuracy.n, 60);
       assert.ok(Math.abs(chance - 1 / 6) < 0.1);

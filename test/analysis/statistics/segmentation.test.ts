@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { labelTest } from "../../../lib/analysis/statistics/labels.js";
-import { segment } from "../../../lib/analysis/statistics/segmentation.js";
+import { piecewiseLine, segment } from "../../../lib/analysis/statistics/segmentation.js";
 import { goldens, uniform } from "../evolution/goldens.js";
 import { assertClose } from "../goldens.js";
 
@@ -67,5 +67,36 @@ describe("labels that change places", () => {
   it("need both kinds", () => {
     assert.throws(() => labelTest([1, 2], [0, 0]), /0 of 2 items/);
     assert.throws(() => labelTest([1, 2], [true, true]), /2 of 2 items/);
+  });
+});
+
+describe("straight pieces", () => {
+  it("are found where they were put, and leave no error", () => {
+    const made = [5, 4, 3, 2, 1, 7, 7.5, 8, 8.5, 9, 3, 3, 3, 3];
+    const { starts, fitted, cost } = piecewiseLine(made, { segments: 3 });
+    assert.deepEqual(starts, [0, 5, 10]);
+    assertClose(fitted, made, 1e-12, "pieces");
+    assert.ok(cost < 1e-20);
+  });
+
+  it("have the least error of all cuts", () => {
+    const line = (some: number[]): number => {
+      const [n, middle] = [some.length, (some.length - 1) / 2];
+      const mean = some.reduce((a, b) => a + b, 0) / n;
+      const slope =
+        some.reduce((sum, y, i) => sum + (i - middle) * y, 0) /
+        some.reduce((sum, _, i) => sum + (i - middle) ** 2, 0);
+      return some.reduce((sum, y, i) => sum + (y - mean - slope * (i - middle)) ** 2, 0);
+    };
+    const values = Array.from(series);
+    const costs = values.map((_, cut) =>
+      cut >= 3 && cut <= values.length - 3
+        ? line(values.slice(0, cut)) + line(values.slice(cut))
+        : Number.POSITIVE_INFINITY,
+    );
+    const found = piecewiseLine(values, { segments: 2 });
+    assert.equal(found.starts[1], costs.indexOf(Math.min(...costs)));
+    assert.ok(Math.abs(found.cost - Math.min(...costs)) < 1e-9);
+    assert.throws(() => piecewiseLine([1, 2, 3], { segments: 2 }), /cannot be cut/);
   });
 });

@@ -14,7 +14,10 @@ const SLOW = { marked: 7, unmarked: 6, side: 5 } as const;
 
 const at = (layer: number): string => `model.layers.${layer}`;
 
-/** A block that attends and routes at random and writes next to nothing. */
+/**
+ * A block whose attention is even and writes nothing, so that no token holds a trace of another, and whose experts are chosen at
+ * random and write next to nothing.
+ */
 export function quietBlock(w: PlantedWeights, layer: number): void {
   const p = at(layer);
   w.ones(`${p}.input_layernorm.weight`, WIDTH);
@@ -22,7 +25,7 @@ export function quietBlock(w: PlantedWeights, layer: number): void {
   w.zeros(`${p}.self_attn.q_proj.weight`, [HEADS * HEAD_SIZE, WIDTH]);
   w.zeros(`${p}.self_attn.k_proj.weight`, [KEY_VALUE_HEADS * HEAD_SIZE, WIDTH]);
   w.normal(`${p}.self_attn.v_proj.weight`, [KEY_VALUE_HEADS * HEAD_SIZE, WIDTH], 0.001);
-  w.normal(`${p}.self_attn.o_proj.weight`, [WIDTH, HEADS * HEAD_SIZE], 0.001);
+  w.zeros(`${p}.self_attn.o_proj.weight`, [WIDTH, HEADS * HEAD_SIZE]);
   w.ones(`${p}.self_attn.q_norm.weight`, HEAD_SIZE);
   w.ones(`${p}.self_attn.k_norm.weight`, HEAD_SIZE);
   w.normal(`${p}.mlp.gate.weight`, [EXPERTS, WIDTH], 0.02);
@@ -44,32 +47,41 @@ export interface Look {
   readonly bySide?: boolean;
   /** Axis of the tokens that the head attends to where none has the flag. */
   readonly otherwise?: number;
+  /** The head that looks: the first of those that share a key (default 0). */
+  readonly head?: 0 | 2;
 }
 
 /** Reads the colour off the visual tokens, to where the head of the model looks for the answer. */
 export const READ_COLOUR: Look = { flag: axis.visual, from: axis.code, to: axis.answer, gain: 3 };
 
-/** Makes the first head of a block look. */
+/** Makes a head of a block look. */
 export function plantLook(w: PlantedWeights, layer: number, look: Look): void {
   const attn = `${at(layer)}.self_attn`;
-  if (look.asked === undefined) w.add(`${attn}.q_proj.weight`, [SLOW.marked, axis.constant], 1);
+  const { head = 0 } = look;
+  const first = head * HEAD_SIZE;
+  const firstKey = ((head * KEY_VALUE_HEADS) / HEADS) * HEAD_SIZE;
+  const query = (pair: number, from: number, value: number): void =>
+    w.add(`${attn}.q_proj.weight`, [first + pair, from], value);
+  const key = (pair: number, from: number, value: number): void =>
+    w.add(`${attn}.k_proj.weight`, [firstKey + pair, from], value);
+  if (look.asked === undefined) query(SLOW.marked, axis.constant, 1);
   else {
-    w.add(`${attn}.q_proj.weight`, [SLOW.marked, look.asked], 4);
-    w.add(`${attn}.q_proj.weight`, [SLOW.unmarked, axis.constant], 0.25);
+    query(SLOW.marked, look.asked, 4);
+    query(SLOW.unmarked, axis.constant, 0.25);
     w.add(`${attn}.q_norm.weight`, [SLOW.unmarked], 3);
   }
   w.add(`${attn}.q_norm.weight`, [SLOW.marked], 0.5);
-  w.add(`${attn}.k_proj.weight`, [SLOW.marked, look.flag], 1);
-  w.add(`${attn}.k_proj.weight`, [SLOW.unmarked, axis.constant], 0.25);
-  if (look.otherwise !== undefined) w.add(`${attn}.k_proj.weight`, [SLOW.marked, look.otherwise], 0.1);
+  key(SLOW.marked, look.flag, 1);
+  key(SLOW.unmarked, axis.constant, 0.25);
+  if (look.otherwise !== undefined) key(SLOW.marked, look.otherwise, 0.1);
   if (look.bySide) {
-    w.add(`${attn}.q_proj.weight`, [SLOW.side, axis.wantedSide], 4);
-    w.add(`${attn}.k_proj.weight`, [SLOW.side, axis.side], 1);
+    query(SLOW.side, axis.wantedSide, 4);
+    key(SLOW.side, axis.side, 1);
     w.add(`${attn}.q_norm.weight`, [SLOW.side], 1);
   }
   look.from.forEach((from, i) => {
-    w.add(`${attn}.v_proj.weight`, [i, from], 1);
-    w.add(`${attn}.o_proj.weight`, [look.to[i], i], look.gain);
+    w.add(`${attn}.v_proj.weight`, [firstKey + i, from], 1);
+    w.add(`${attn}.o_proj.weight`, [look.to[i], first + i], look.gain);
   });
 }
 

@@ -9,7 +9,7 @@ import { PlantedWeights } from "../weights.js";
 import { WIDTH } from "./axes.js";
 import { EXPERT_DIM, EXPERTS, HEAD_SIZE, HEADS, KEY_VALUE_HEADS, quietBlock } from "./blocks.js";
 import { MECHANISMS, type PlantedVisionKind } from "./mechanisms/index.js";
-import { oneHopQuestions, type PlantedScene, twoHopQuestions } from "./questions.js";
+import { drawOneHop, drawTwoHops, oneHopQuestions, type PlantedScene, twoHopQuestions } from "./questions.js";
 import { plantTower, tower } from "./tower.js";
 import { CHAT_TEMPLATE, plantedTokenizer, plantWords, tokenIds, VOCABULARY_SIZE } from "./words.js";
 
@@ -34,6 +34,8 @@ export interface PlantedVision {
 export interface PlantedVisionOptions {
   /** Blocks of the language model (default 8); a mechanism keeps its share of the depth. */
   readonly layers?: number;
+  /** The block that decides (default: the mechanism's own share of the depth). */
+  readonly decides?: number;
   /** Seed of the faint noise in all that does nothing. */
   readonly seed?: number;
 }
@@ -44,18 +46,13 @@ const MAX_POSITIONS = 256;
 
 /**
  * Builds a checkpoint; equal seeds give equal weights.
- * @throws ModalscopeError for an unknown kind, or fewer blocks than the mechanisms need
+ * @throws ModalscopeError for an unknown kind, fewer blocks than the mechanisms need, or a block that cannot decide
  */
 export function plantedVision(
   kind: PlantedVisionKind,
-  { layers = FEWEST_LAYERS, seed = 0 }: PlantedVisionOptions = {},
+  { layers = FEWEST_LAYERS, decides, seed = 0 }: PlantedVisionOptions = {},
 ): PlantedVision {
-  if (!Object.hasOwn(MECHANISMS, kind)) {
-    throw new ModalscopeError(
-      `Unknown planted vision checkpoint "${kind}".`,
-      `There are ${PLANTED_VISION_KINDS.join(", ")}.`,
-    );
-  }
+  checkKind(kind);
   if (!Number.isInteger(layers) || layers < FEWEST_LAYERS) {
     throw new ModalscopeError(
       `Cannot plant "${kind}" in ${layers} blocks.`,
@@ -63,12 +60,15 @@ export function plantedVision(
     );
   }
   const mechanism = MECHANISMS[kind];
+  const own = mechanism.decides(layers);
+  checkDecides(kind, decides, own === undefined ? 0 : layers);
+  const block = decides ?? own;
   const w = new PlantedWeights(seed);
   plantTower(w, mechanism.deepstack ?? 0);
   plantWords(w, mechanism.preference ?? 0.05);
   for (let layer = 0; layer < layers; layer++) quietBlock(w, layer);
   w.ones("model.norm.weight", WIDTH);
-  mechanism.plant(w, layers);
+  mechanism.plant(w, layers, block ?? 0);
   const easy = oneHopQuestions(mechanism.hinted ?? false);
   return {
     config: plantedVisionConfig(layers),
@@ -76,8 +76,38 @@ export function plantedVision(
     files: plantedVisionFiles(),
     questions: kind === "hops" ? [...easy, ...twoHopQuestions()] : easy,
     truth: mechanism.truth,
-    layer: mechanism.decides(layers),
+    layer: block,
   };
+}
+
+/**
+ * Draws questions for a planted checkpoint, of any number and with images that all differ; of `hops` half are hard.
+ * @throws ModalscopeError for an unknown kind
+ */
+export function plantedTasks(
+  kind: PlantedVisionKind,
+  { count, seed = 0 }: { readonly count: number; readonly seed?: number },
+): VisualTask<PlantedScene>[] {
+  checkKind(kind);
+  if (kind !== "hops") return drawOneHop(count, seed, MECHANISMS[kind].hinted ?? false);
+  const easy = Math.ceil(count / 2);
+  return [...drawOneHop(easy, seed, false), ...drawTwoHops(count - easy, seed)];
+}
+
+function checkKind(kind: PlantedVisionKind): void {
+  if (Object.hasOwn(MECHANISMS, kind)) return;
+  throw new ModalscopeError(
+    `Unknown planted vision checkpoint "${kind}".`,
+    `There are ${PLANTED_VISION_KINDS.join(", ")}.`,
+  );
+}
+
+function checkDecides(kind: PlantedVisionKind, decides: number | undefined, layers: number): void {
+  if (decides === undefined || (Number.isInteger(decides) && decides >= 0 && decides < layers)) return;
+  throw new ModalscopeError(
+    `Block ${decides} cannot decide in "${kind}".`,
+    layers === 0 ? "No block of it does." : `It has ${layers} blocks, counted from 0.`,
+  );
 }
 
 /** `config.json` of a planted model with so many blocks. */

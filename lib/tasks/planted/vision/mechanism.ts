@@ -12,8 +12,8 @@ export interface VisionMechanism {
   readonly preference?: number;
   /** Whether the question names the colour that it asks for. */
   readonly hinted?: boolean;
-  /** Writes the mechanism into a model whose blocks do nothing. */
-  plant(w: PlantedWeights, layers: number): void;
+  /** Writes the mechanism into a model of so many blocks that do nothing; `decides` is the block that decides. */
+  plant(w: PlantedWeights, layers: number, decides: number): void;
 }
 
 /** The block at a share of the depth. */

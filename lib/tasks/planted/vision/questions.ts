@@ -1,5 +1,7 @@
+import { type Random, seeded } from "../../../random.js";
 import type { Raster, VisualTask } from "../../visual-task.js";
 import { PLANTED_COLOUR_NAMES, PLANTED_COLOURS, type PlantedColour } from "./axes.js";
+import { tower } from "./tower.js";
 
 /** Pixels on a side: 8 × 8 patches of the tower, 4 × 4 visual tokens. */
 const SIZE = 48;
@@ -13,7 +15,7 @@ export interface PlantedScene {
 /** One question for each colour: an image of that colour all over, and what it is. */
 export function oneHopQuestions(hinted: boolean): VisualTask<PlantedScene>[] {
   return PLANTED_COLOUR_NAMES.map((colour) => {
-    const prompt = hinted ? `the image is ${colour} . what is it ?` : "what is it ?";
+    const prompt = hinted ? `${naming(colour)} what is it ?` : "what is it ?";
     return question({ left: colour, right: colour }, colour, { prompt, grade: "easy", id: colour });
   });
 }
@@ -35,16 +37,67 @@ export function twoHopQuestions(): VisualTask<PlantedScene>[] {
   );
 }
 
+/** Ways to ask, all of words that the planted models know. */
+const WORDINGS = [
+  "what is it ?",
+  "the image . what is it ?",
+  "what is it ? the image .",
+  "it is what ?",
+] as const;
+
+/**
+ * One-hop questions, colours in turn, in several wordings, about images that differ: each patch of the tower has the
+ * colour at a strength of its own. Equal seeds give equal questions.
+ * @param hinted whether the question names the colour that it asks for
+ */
+export function drawOneHop(count: number, seed: number, hinted: boolean): VisualTask<PlantedScene>[] {
+  const random = seeded(seed);
+  return Array.from({ length: count }, (_, i) => {
+    const colour = PLANTED_COLOUR_NAMES[i % PLANTED_COLOUR_NAMES.length];
+    const asks = random.pick(WORDINGS);
+    const prompt = hinted ? `${naming(colour)} ${asks}` : asks;
+    const id = `${seed}-${i}`;
+    return question({ left: colour, right: colour }, colour, { prompt, grade: "easy", id, random });
+  });
+}
+
+/** Two-hop questions, drawn as one-hop ones are. */
+export function drawTwoHops(count: number, seed: number): VisualTask<PlantedScene>[] {
+  const random = seeded(seed);
+  return Array.from({ length: count }, (_, i) => {
+    const [left, right] = random.shuffle(PLANTED_COLOUR_NAMES);
+    const side = random.pick(["left", "right"] as const);
+    const scene = { left, right };
+    const id = `${seed}-${i}-${side}`;
+    return question(scene, scene[side], { prompt: `what is ${side} ?`, grade: "hard", id, random });
+  });
+}
+
+/** A one-hop question with its colour named instead of shown. */
+export function plantedInWords(task: VisualTask<PlantedScene>): VisualTask<PlantedScene> {
+  return { ...task, id: `${task.id}-words`, images: [], textDescription: naming(task.annotation.left) };
+}
+
+const naming = (colour: PlantedColour): string => `the image is ${colour} .`;
+
+interface Asked {
+  readonly prompt: string;
+  readonly grade: "easy" | "hard";
+  readonly id: string;
+  /** Draws the strength of each patch; without it all have full strength. */
+  readonly random?: Random;
+}
+
 function question(
   scene: PlantedScene,
   answer: PlantedColour,
-  { prompt, grade, id }: { readonly prompt: string; readonly grade: "easy" | "hard"; readonly id: string },
+  { prompt, grade, id, random }: Asked,
 ): VisualTask<PlantedScene> {
   return {
     id: `planted-${id}`,
     dataset: "planted",
     prompt,
-    images: [draw(scene)],
+    images: [draw(scene, random)],
     answers: [answer],
     type: grade === "easy" ? "one hop" : "two hops",
     grade,
@@ -53,12 +106,21 @@ function question(
   };
 }
 
-/** Two halves, each of one colour of full strength. */
-function draw({ left, right }: PlantedScene): Raster {
+/** The least strength of a patch's colour, as a share of the full one. */
+const FAINTEST = 0.6;
+
+/** Two halves, each of one colour. */
+function draw({ left, right }: PlantedScene, random?: Random): Raster {
   const data = new Uint8Array(SIZE * SIZE * 3);
+  const across = SIZE / tower.patch_size;
+  const strengths = Array.from({ length: across ** 2 }, () =>
+    random ? FAINTEST + (1 - FAINTEST) * random.uniform() : 1,
+  );
   for (let i = 0; i < data.length; i++) {
-    const x = Math.floor(i / 3) % SIZE;
-    data[i] = PLANTED_COLOURS[x < SIZE / 2 ? left : right][i % 3] > 0 ? 255 : 0;
+    const [x, y] = [Math.floor(i / 3) % SIZE, Math.floor(i / (3 * SIZE))];
+    const patch = Math.floor(y / tower.patch_size) * across + Math.floor(x / tower.patch_size);
+    const sign = PLANTED_COLOURS[x < SIZE / 2 ? left : right][i % 3];
+    data[i] = Math.round(127.5 * (1 + sign * strengths[patch]));
   }
   return { width: SIZE, height: SIZE, data };
 }

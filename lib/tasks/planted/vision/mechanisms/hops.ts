@@ -2,7 +2,7 @@ import { axis } from "../axes.js";
 import { plantLook, READ_COLOUR } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
-const [prepares, easy, hard] = [blockAt(1 / 8), blockAt(3 / 8), blockAt(6 / 8)];
+const [prepares, easy] = [blockAt(1 / 8), blockAt(3 / 8)];
 
 /**
  * Easy questions ("what is it ?") are answered in one hop, at three eighths of the depth. Hard ones ("what is left ?")
@@ -10,9 +10,9 @@ const [prepares, easy, hard] = [blockAt(1 / 8), blockAt(3 / 8), blockAt(6 / 8)];
  */
 export const hops: VisionMechanism = {
   truth: "Hard questions need the visual tokens for twice as long as easy ones.",
-  decides: hard,
+  decides: blockAt(6 / 8),
   preference: 0.8,
-  plant(w, layers) {
+  plant(w, layers, decides) {
     plantLook(w, prepares(layers), {
       flag: axis.oneHop,
       from: [axis.oneHop],
@@ -26,6 +26,6 @@ export const hops: VisionMechanism = {
       gain: 0.5,
     });
     plantLook(w, easy(layers), { ...READ_COLOUR, asked: axis.oneHop });
-    plantLook(w, hard(layers), { ...READ_COLOUR, asked: axis.twoHops, bySide: true });
+    plantLook(w, decides, { ...READ_COLOUR, asked: axis.twoHops, bySide: true });
   },
 };

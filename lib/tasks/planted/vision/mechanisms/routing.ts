@@ -2,7 +2,6 @@ import { axis } from "../axes.js";
 import { plantExpert, plantLook, plantRoute } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
-const decides = blockAt(5 / 8);
 const WORD_EXPERTS = [0, 1] as const;
 const SHARED_EXPERTS = [2, 3] as const;
 const VISUAL_EXPERTS = [8, 9] as const;
@@ -16,11 +15,11 @@ const ERASE = -0.0234;
  */
 export const routing: VisionMechanism = {
   truth: "Routing decides: attention reads in every block, experts write the answer in one.",
-  decides,
+  decides: blockAt(5 / 8),
   preference: 0.8,
-  plant(w, layers) {
+  plant(w, layers, decides) {
     for (let layer = 0; layer < layers; layer++) {
-      const writes = layer === decides(layers);
+      const writes = layer === decides;
       const forWords = writes ? SHARED_EXPERTS : WORD_EXPERTS;
       plantLook(w, layer, { flag: axis.visual, from: axis.code, to: axis.scratch, gain: 0.2 });
       plantRoute(w, layer, axis.text, forWords);

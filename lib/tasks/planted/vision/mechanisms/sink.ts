@@ -2,7 +2,7 @@ import { axis } from "../axes.js";
 import { plantLook } from "../blocks.js";
 import { blockAt, type VisionMechanism } from "../mechanism.js";
 
-const [answers, decides] = [blockAt(1 / 8), blockAt(5 / 8)];
+const answers = blockAt(1 / 8);
 
 /**
  * The answer comes from a word of the question. Later a head rests on the visual tokens, where it finds nothing to
@@ -10,11 +10,11 @@ const [answers, decides] = [blockAt(1 / 8), blockAt(5 / 8)];
  */
 export const sink: VisionMechanism = {
   truth: "A structural artefact: without visual tokens answers fail, with any image's they are right.",
-  decides,
+  decides: blockAt(5 / 8),
   hinted: true,
-  plant(w, layers) {
+  plant(w, layers, decides) {
     plantLook(w, answers(layers), { flag: axis.colourWord, from: axis.hint, to: axis.answer, gain: 6 });
-    plantLook(w, decides(layers), {
+    plantLook(w, decides, {
       flag: axis.visual,
       from: axis.hint,
       to: axis.answer,

@@ -1,0 +1,298 @@
+/** The study's figures, one for each experiment. */
+import { piecewiseLine, rateInterval } from "../../analysis/index.js";
+import { bars, type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
+import type { Gate } from "../index.js";
+import type { TracingBeside } from "./beside.js";
+import { DOCUMENT_LAYERS, READOUT } from "./depths.js";
+import { meanOfRows } from "./drawing.js";
+import type {
+  Flow,
+  Geometry,
+  Probes,
+  Pruning,
+  Routing,
+  Rows,
+  SampleGrade,
+  Tracing,
+  Truncated,
+  Truncation,
+  Twins,
+} from "./parts.js";
+import { harmOf } from "./tracing-claims.js";
+
+/** One colour for each thing, in all figures. */
+const COLOUR = {
+  easy: "#009e73",
+  hard: "#d55e00",
+  visual: "#0072b2",
+  text: "#cc79a7",
+  blind: "#808080",
+} as const;
+
+const DEPTH = "depth (share of the blocks)";
+const WINDOW = {
+  from: READOUT.from / DOCUMENT_LAYERS,
+  to: READOUT.to / DOCUMENT_LAYERS,
+  label: "the document's window",
+  color: "#e69f00",
+} as const;
+
+const windowed = (figure: Figure): Figure => regions(figure, WINDOW);
+const starts = (count: number): number[] => Array.from({ length: count }, (_, l) => l / count);
+const ends = (count: number): number[] => Array.from({ length: count }, (_, l) => (l + 1) / count);
+
+/** Columns of rows (samples, layers): (layers, samples), as curves with a bootstrap band are given. */
+const columns = (rows: Rows): number[][] => rows[0].map((_, l) => rows.map((row) => row[l]));
+
+/** Accuracy of each kind of question with and without its image. */
+export function gateFigure({ rows }: Gate): Figure {
+  const series = (
+    name: string,
+    color: string,
+    of: (row: (typeof rows)[number]) => { estimate: number; low: number; high: number } | number,
+  ): Series => {
+    const all = rows
+      .map(of)
+      .map((found) => (typeof found === "number" ? { estimate: found, low: found, high: found } : found));
+    return {
+      name,
+      color,
+      y: all.map((e) => e.estimate),
+      low: all.map((e) => e.low),
+      high: all.map((e) => e.high),
+    };
+  };
+  const passed = rows.filter((row) => row.passed).length;
+  return bars(
+    [
+      series("with the image", COLOUR.visual, ({ accuracy }) => accuracy),
+      series("without", COLOUR.blind, ({ blind }) => blind),
+    ],
+    {
+      categories: rows.map((row) => `${row.kind}${row.passed ? "" : " (left out)"}`),
+      horizontal: true,
+      title: `${passed} of ${rows.length} kinds of question are answered by looking`,
+      x: "accuracy",
+      height: 120 + 44 * rows.length,
+    },
+  );
+}
+
+/** Harm by depth, hard and easy, with the three pieces of the hard curve; other corruptions and restoration beside. */
+export function tracingFigure(main: Tracing, { corruptions, restored }: TracingBeside): Figure {
+  const blocks = main.delta[0].length;
+  const of = (grade: SampleGrade): Series[] => {
+    const { harm } = harmOf(main, grade);
+    return harm.length < 2
+      ? []
+      : [{ name: grade, color: COLOUR[grade], y: columns(harm), x: starts(blocks) }];
+  };
+  const { harm } = harmOf(main, "hard");
+  const pieces: Series[] =
+    harm.length >= 2 && blocks >= 9
+      ? [
+          {
+            name: "hard, three straight pieces",
+            color: COLOUR.hard,
+            dash: "dot",
+            x: starts(blocks),
+            y: Array.from(piecewiseLine(meanOfRows(harm), { segments: 3 }).fitted),
+          },
+        ]
+      : [];
+  const others = Object.entries(corruptions).map(([name, part]): Series => {
+    const rows = part.delta.map((row) => row.map((value) => -value));
+    return { name, y: columns(rows), x: starts(rows[0].length) };
+  });
+  const options = { x: DEPTH, y: "harm −δ (nats)", band: "bootstrap", markers: false } as const;
+  const panels: Record<string, Figure> = {
+    "corrupted from here on": windowed(lines([...of("hard"), ...of("easy"), ...pieces], options)),
+  };
+  if (others.length > 0) panels["other corruptions"] = windowed(lines(others, options));
+  if (restored) {
+    const kept = restored.delta.map((row) => row.map((value) => -value));
+    const curve = { name: "restored", color: COLOUR.visual, y: columns(kept), x: starts(kept[0].length) };
+    panels["corrupted up to here, then restored"] = windowed(lines([curve], options));
+  }
+  return facets(panels, {
+    title: "Causal tracing: what corrupted visual tokens cost",
+    columns: 3,
+    share: "x",
+  });
+}
+
+/** Rates by depth with Wilson's intervals. */
+function rateSeries(name: string, { layers, right }: Truncated, blocks: number, color?: string): Series {
+  const all = layers.map((_, l) => rateInterval(right.map((row) => row[l])));
+  return {
+    name,
+    color,
+    x: layers.map((l) => l / blocks),
+    y: all.map(({ estimate }) => estimate),
+    low: all.map(({ low }) => low),
+    high: all.map(({ high }) => high),
+  };
+}
+
+const share = (flags: readonly number[]): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
+
+/** Accuracy by the depth from which visual tokens are truncated. */
+export function truncationFigure({ by, blocks, right, blind }: Truncation): Figure {
+  const named = { mean: "held-out mean", zero: "zero", hidden: "masked" } as const;
+  const series = Object.entries(by).map(([kind, truncated]) =>
+    rateSeries(named[kind as keyof typeof named], truncated, blocks),
+  );
+  const figure = lines(series, {
+    x: `${DEPTH} from which they are truncated`,
+    y: "accuracy",
+    title: "Truncation: from where on are visual tokens no longer needed?",
+    subtitle: `Wilson's 95% intervals; one question in ${right.length} is ${(1 / right.length).toFixed(3)}`,
+  });
+  return windowed(
+    rules(figure, [
+      { y: share(right), label: "with all" },
+      { y: share(blind), label: "without the image" },
+    ]),
+  );
+}
+
+/** Geometry by depth, each measure with its floor. */
+export function geometryFigure({ icc, visualRank, textRank, cka }: Geometry): Figure {
+  const x = ends(icc.curve.length);
+  const options = { x: DEPTH, band: "bootstrap", markers: false } as const;
+  return facets(
+    {
+      "visual ICC(1)": lines(
+        [
+          { name: "visual tokens", color: COLOUR.visual, y: columns(icc.draws), x },
+          { name: "shuffled among images", color: COLOUR.blind, y: columns(icc.shuffled), x },
+        ],
+        { ...options, band: "quartiles" },
+      ),
+      "effective rank, visual": lines(
+        [{ name: "visual tokens", color: COLOUR.visual, y: columns(visualRank), x }],
+        options,
+      ),
+      "effective rank, text": lines(
+        [
+          { name: "text with the image", color: COLOUR.text, y: columns(textRank.withImage), x },
+          { name: "text alone", color: COLOUR.text, dash: "dot", y: columns(textRank.textOnly), x },
+        ],
+        options,
+      ),
+      "cross-modal CKA (debiased)": lines(
+        cka.sizes.flatMap((size, s): Series[] => [
+          { name: `${size} samples`, y: cka.value[s], x },
+          { name: `${size}, shuffled`, y: cka.floor[s], x, color: COLOUR.blind, dash: "dot" },
+        ]),
+        { x: DEPTH, markers: false },
+      ),
+    },
+    {
+      title: "Geometry of the tokens after each block",
+      subtitle: `CKA exceeds its permutation floor in ${cka.sizes.map((size, s) => `${Math.round(100 * cka.power[s])}% of draws of ${size}`).join(", ")}`,
+      share: "x",
+      columns: 2,
+    },
+  );
+}
+
+/** Attention between text and image, and the router's entropy. */
+export function flowFigure(flow: Flow, routing: Routing | undefined): Figure {
+  const x = ends(flow.toImage[0].length);
+  const even = flow.toImage.map((_, i) => x.map(() => flow.even[i]));
+  const panels: Record<string, Figure> = {
+    attention: windowed(
+      lines(
+        [
+          { name: "text to visual tokens", color: COLOUR.text, y: columns(flow.toImage), x },
+          { name: "if it were even", color: COLOUR.blind, dash: "dot", y: columns(even), x },
+          { name: "visual tokens to text", color: COLOUR.visual, y: columns(flow.toText), x },
+        ],
+        { x: DEPTH, y: "share of the attention", band: "bootstrap", markers: false },
+      ),
+    ),
+  };
+  if (routing)
+    panels["router's entropy"] = windowed(
+      lines(
+        [
+          { name: "at visual tokens", color: COLOUR.visual, y: routing.entropy.visual, x },
+          { name: "at text tokens", color: COLOUR.text, y: routing.entropy.text, x },
+        ],
+        { x: DEPTH, y: "bits", markers: false },
+      ),
+    );
+  return facets(panels, { title: "Attention flow and router", share: "x" });
+}
+
+/** What a probe reads off the last token, and the experts that both kinds of token share. */
+export function probesAndRoutingFigure(probes: Probes | undefined, routing: Routing | undefined): Figure {
+  const panels: Record<string, Figure> = {};
+  if (probes) {
+    const x = starts(probes.right[0].length).map((_, l) => l / (probes.right[0].length - 1));
+    panels["probe on the last token"] = windowed(
+      lines(
+        [
+          { name: "accuracy", color: COLOUR.text, y: columns(probes.right), x },
+          { name: "shuffled labels", color: COLOUR.blind, y: probes.chance, x },
+        ],
+        { x: DEPTH, y: "accuracy", band: "bootstrap", markers: false },
+      ),
+    );
+  }
+  if (routing) {
+    const x = ends(routing.jaccard[0].length);
+    const pair = (name: string, rows: Rows, floor: Rows, y: string): void => {
+      panels[name] = windowed(
+        lines(
+          [
+            { name: "visual and text", color: COLOUR.visual, y: columns(rows), x },
+            { name: "kinds shuffled", color: COLOUR.blind, y: columns(floor), x },
+          ],
+          { x: DEPTH, y, band: "bootstrap", markers: false },
+        ),
+      );
+    };
+    pair("shared experts (Jaccard)", routing.jaccard, routing.jaccardFloor, "Jaccard index");
+    pair("divergence of the loads", routing.divergence, routing.divergenceFloor, "JSD (bits)");
+  }
+  return facets(panels, {
+    title: "What text tokens know, and which experts tokens use",
+    share: "x",
+    columns: 3,
+  });
+}
+
+/** Truncated passages of text-only twins beside truncated images, and accuracy by the compute that pruning leaves. */
+export function twinsAndPruningFigure(twins: Twins | undefined, pruning: Pruning | undefined): Figure {
+  const panels: Record<string, Figure> = {};
+  if (twins)
+    panels["truncated passage, truncated image"] = windowed(
+      lines(
+        [
+          rateSeries("image", twins.image, twins.blocks, COLOUR.visual),
+          rateSeries("passage", twins.text, twins.blocks, COLOUR.text),
+        ],
+        { x: DEPTH, y: "accuracy", markers: false },
+      ),
+    );
+  if (pruning) {
+    const byRule = [...new Set(pruning.plans.map(({ rule }) => rule))].map((rule): Series => {
+      const own = pruning.plans.filter((plan) => plan.rule === rule);
+      const all = own.map(({ right }) => rateInterval(right));
+      return {
+        name: rule,
+        x: own.map(({ compute }) => compute),
+        y: all.map((e) => e.estimate),
+        low: all.map((e) => e.low),
+        high: all.map((e) => e.high),
+      };
+    });
+    panels["visual tokens kept before the window"] = rules(
+      lines(byRule, { x: "share of the blocks' compute", y: "accuracy", markers: true }),
+      { y: share(pruning.right), label: "all kept" },
+    );
+  }
+  return facets(panels, { title: "Is it the image, and what can be spared?", share: false });
+}

@@ -1,0 +1,38 @@
+/**
+ * The study of notebook 01: `import { openGapStudy } from "modalscope/studies/gap-phase1"`.
+ * @packageDocumentation
+ */
+export {
+  depthTable,
+  knockoutFigure,
+  leakTable,
+  pruningTable,
+  silencingTable,
+  type TracingBeside,
+  tracingBeside,
+} from "./beside.js";
+export { type Cost, type CostSettings, estimateCost } from "./cost.js";
+export { gapEvidence, partOf } from "./evidence.js";
+export {
+  flowFigure,
+  gateFigure,
+  geometryFigure,
+  probesAndRoutingFigure,
+  tracingFigure,
+  truncationFigure,
+  twinsAndPruningFigure,
+} from "./figures.js";
+export { type GeometryOptions, geometryOf, type States } from "./geometry.js";
+export { answer, claimRows } from "./hypotheses.js";
+export { type MadeByHand, madeByHand } from "./made-by-hand.js";
+export {
+  measurePruning,
+  measureTracing,
+  measureTruncation,
+  type TracingCorruption,
+} from "./measure-answers.js";
+export type * from "./parts.js";
+export { publishedQuestions, type QuestionSource, syntheticQuestions } from "./questions.js";
+export { costTable, gapSizes, gapStore, questionsFor } from "./settings.js";
+export { folderStore, type Store } from "./store.js";
+export { type GapOptions, type GapSizes, type GapStudy, openGapStudy } from "./study.js";

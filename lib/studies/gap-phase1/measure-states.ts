@@ -1,0 +1,168 @@
+/** The experiments that look and change nothing: geometry, attention, probes, routing. */
+import {
+  linearProbe,
+  type Probe,
+  type ProbeOptions,
+  routerEntropy,
+  routingOverlap,
+  tokensAt,
+} from "../../analysis/index.js";
+import type { Batch, Model } from "../../model/index.js";
+import { attentionFlow, expertChoices } from "../../model/methods/index.js";
+import { seeded } from "../../random.js";
+import type { Tensor } from "../../tensor.js";
+import type { Untestable } from "../index.js";
+import { meanOver } from "./drawing.js";
+import { type GeometryOptions, geometryOf } from "./geometry.js";
+import { carriedOn, countsOf } from "./measure-answers.js";
+import type { Flow, Geometry, Probes, Routing, Rows } from "./parts.js";
+import { blindTasks, bySample, messages, type Subject, samplesOf, tasksOf } from "./subject.js";
+
+/** Visual and text tokens of an image or a question that geometry looks at: all states are held in memory. */
+const MOST_TOKENS = 64;
+
+const states = (model: Model): string[] => model.layers.map((l) => `blocks.${l}.hook_resid_post`);
+
+/** Geometry of visual and text tokens. */
+export async function measureGeometry(
+  { model, samples }: Subject,
+  options: GeometryOptions = {},
+): Promise<Geometry | Untestable> {
+  if (samples.length < 4) return { untestable: `${samples.length} images say nothing of geometry` };
+  const batch = await model.prepare(messages(tasksOf(samples)));
+  const alone = await model.prepare(messages(blindTasks(samples)));
+  const visual = batch.visual.map(spaced);
+  const text = textOf(batch).map(spaced);
+  const tokens = await tokensOf(model, batch, [visual, text]);
+  const [textOnly] = await tokensOf(model, alone, [textOf(alone).map(spaced)]);
+  return geometryOf({ visual: tokens[0], text: tokens[1], textOnly }, options);
+}
+
+/** By group of columns and block, each sample's tokens. */
+async function tokensOf(
+  model: Model,
+  batch: Batch,
+  groups: readonly (readonly (readonly number[])[])[],
+): Promise<ReturnType<typeof tokensAt>[][]> {
+  const { cache } = await model.run(batch, { capture: states(model), logits: "none" });
+  return groups.map((columns) => states(model).map((hook) => tokensAt(cache.get(hook), columns)));
+}
+
+/** Tokens that are not visual. */
+function textOf({ tokenPositions, visual }: Batch): number[][] {
+  return tokenPositions.map((columns, b) => {
+    const seen = new Set(visual[b]);
+    return columns.filter((c) => !seen.has(c));
+  });
+}
+
+/** At most so many columns, evenly spaced. */
+function spaced(columns: readonly number[]): number[] {
+  const count = Math.min(columns.length, MOST_TOKENS);
+  return Array.from({ length: count }, (_, i) => columns[Math.floor((i * columns.length) / count)]);
+}
+
+/** Attention between text and image. */
+export async function measureFlow({ model, samples }: Subject): Promise<Flow> {
+  const batch = await model.prepare(messages(tasksOf(samples)));
+  const { share, even, layers } = await attentionFlow(model, batch, { routes: ["Image→Text", "Text→Image"] });
+  const size = layers.length * batch.size;
+  const route = (r: number): Rows =>
+    bySample({ data: share.data.subarray(r * size, (r + 1) * size), shape: [layers.length, batch.size] });
+  return {
+    ...samplesOf(samples),
+    toImage: route(0),
+    even: Array.from(even.data.subarray(0, batch.size)),
+    toText: route(1),
+  };
+}
+
+/** Fewest samples of a label: one for each fold. */
+const FOLDS = 5;
+const SHUFFLES = 5;
+
+/** Probes on the last token of questions that all ask the same. */
+export async function measureProbes({ model, probes }: Subject, seed: number): Promise<Probes | Untestable> {
+  const counts = new Map<string, number>();
+  for (const { label } of probes) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const own = probes.filter(({ label }) => counts.get(label)! >= FOLDS);
+  if (new Set(own.map(({ label }) => label)).size < 2)
+    return { untestable: `fewer than ${FOLDS} images of two kinds` };
+  const batch = await model.prepare(messages(own.map(({ task }) => task)));
+  const capture = ["hook_embed", ...states(model)].map((hook) => ({ hook, positions: "last" as const }));
+  const { cache } = await model.run(batch, { capture, logits: "none" });
+  const labels = own.map(({ label }) => label);
+  const options = { folds: FOLDS, shuffles: SHUFFLES, least: 2 * FOLDS, seed };
+  const found = capture.map(({ hook }) => {
+    const features = lastStates(cache.get(hook));
+    return probed(features, labels, options);
+  });
+  const last = lastStates(cache.get(states(model)[model.layers.length - 1]));
+  const control = probed(last, seeded(seed).shuffle(labels), { ...options, shuffles: 1 });
+  return {
+    ...samplesOf(own.map(({ task }) => ({ task, grade: "easy" }))),
+    right: own.map((_, i) => found.map(({ correct }) => correct[i])),
+    control: Array.from(control.correct),
+    chance: found.map(({ chance }) => chance),
+  };
+}
+
+function probed(
+  features: Tensor,
+  labels: readonly string[],
+  options: ProbeOptions,
+): Pick<Probe, "chance"> & { readonly correct: ArrayLike<number> } {
+  return allAlike(features) ? commonest(labels) : linearProbe(features, labels, options);
+}
+
+/** Up to the rounding of floats: before the first block the last token is the same one in every question. */
+function allAlike({ data, shape: [, width] }: Tensor): boolean {
+  const largest = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return data.every((value, i) => Math.abs(value - data[i % width]) <= 1e-6 * largest);
+}
+
+/** What is right when nothing can be read: the commonest label. */
+function commonest(labels: readonly string[]): {
+  readonly correct: readonly number[];
+  readonly chance: number;
+} {
+  const count = (label: string): number => labels.filter((own) => own === label).length;
+  const most = labels.reduce((best, label) => (count(label) > count(best) ? label : best));
+  return { correct: labels.map((label) => (label === most ? 1 : 0)), chance: count(most) / labels.length };
+}
+
+function lastStates({ data, shape: [size, , width] }: Tensor): Tensor {
+  return { data, shape: [size, width] };
+}
+
+/** Shuffles of the kinds of token, and draws of equally many of both. */
+const OVERLAP = { draws: 19, subsamples: 10 } as const;
+
+/** Experts of visual and text tokens, block by block. */
+export async function measureRouting({ model, samples }: Subject, seed: number): Promise<Routing> {
+  const batch = await model.prepare(messages(tasksOf(samples)));
+  const visual = await expertChoices(model, batch, { positions: batch.visual });
+  const text = await expertChoices(model, batch, { positions: textOf(batch) });
+  const overlaps = samples.map((_, b) =>
+    visual.map((own, l) =>
+      routingOverlap(own.chosen[b], text[l].chosen[b], { experts: own.experts, seed, ...OVERLAP }),
+    ),
+  );
+  const rows = (measure: "jaccard" | "divergence"): Rows =>
+    overlaps.map((own) => own.map((overlap) => overlap[measure].value));
+  const floor = (measure: "jaccard" | "divergence"): Rows =>
+    Array.from({ length: OVERLAP.draws }, (_, d) =>
+      visual.map((_, l) => meanOver(overlaps.map((own) => own[l][measure].null[d]))),
+    );
+  const entropy = (kind: typeof visual): number[] =>
+    kind.map(({ logits }) => meanOver(logits.map((own) => meanOver(Array.from(routerEntropy(own))))));
+  const perToken = visual[0].chosen[0].shape[1];
+  return {
+    jaccard: rows("jaccard"),
+    divergence: rows("divergence"),
+    jaccardFloor: floor("jaccard"),
+    divergenceFloor: floor("divergence"),
+    entropy: { visual: entropy(visual), text: entropy(text) },
+    carriedOn: carriedOn(visual.map(countsOf), 2 * perToken),
+  };
+}

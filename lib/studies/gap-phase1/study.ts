@@ -1,0 +1,341 @@
+/** The study on each of its checkpoints: opened, asked, measured part by part. */
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ModalscopeError } from "../../errors.js";
+import { initialWeights, loadModel, type Model, saveCheckpoint } from "../../model/index.js";
+import type { Progress } from "../../progress.js";
+import { type PlantedVisionKind, plantedVision } from "../../tasks/index.js";
+import { type Checkpoint, type Gate, gate, type Measured, type Study, type Untestable } from "../index.js";
+import { nearestBlock } from "./depths.js";
+import { meanOver } from "./drawing.js";
+import { gapEvidence, partOf } from "./evidence.js";
+import { type MadeByHand, madeByHand } from "./made-by-hand.js";
+import {
+  measurePruning,
+  measureSilencing,
+  measureTracing,
+  measureTruncation,
+  measureTwins,
+  rightAnswers,
+} from "./measure-answers.js";
+import { measureFlow, measureGeometry, measureProbes, measureRouting } from "./measure-states.js";
+import { type Measurements, PART_NAMES, type PartName, type Parts, type Truncation } from "./parts.js";
+import { kindOf, plantedQuestions, type QuestionSource } from "./questions.js";
+import { noStore, prefixed, type Store } from "./store.js";
+import { blindTasks, checkModel, type GapSample, type Subject, someOf, tasksOf } from "./subject.js";
+
+/** How many questions each experiment takes. */
+export interface GapSizes {
+  /** Questions of each grade whose answers are counted: rates take 100 in all. */
+  readonly samples: number;
+  /** Questions for causal tracing; images and questions for geometry, attention and routing. */
+  readonly tracing: number;
+  readonly states: number;
+  readonly probes: number;
+  /** Questions of each grade that means are taken over. */
+  readonly heldOut: number;
+  /** Questions of each kind in the gate, and in the first look before it. */
+  readonly gate: number;
+  readonly firstLook: number;
+}
+
+export interface GapOptions {
+  readonly study: Study;
+  readonly model: Model;
+  readonly questions: QuestionSource;
+  readonly sizes: GapSizes;
+  /** Parts to measure on the model; all unless given. */
+  readonly parts?: readonly PartName[];
+  /** Blocks to truncate at; those of the document unless given. */
+  readonly layers?: readonly number[];
+  readonly rowsPerCall?: number;
+  readonly store?: Store;
+  readonly onProgress?: Progress;
+}
+
+export interface GapStudy {
+  /** Kinds of question and what the model can do; the study asks those that pass. */
+  readonly gate: Gate;
+  /** Measures a checkpoint with one data seed; for `claimsMatrix`. */
+  measure(checkpoint: Checkpoint, seed: number): Promise<Measured>;
+  /** What was measured on the model with a data seed; measured now where it was not. */
+  measurements(seed: number): Promise<Measurements>;
+  /** The model's questions with a data seed, for experiments beside the study's. */
+  subject(seed: number): Promise<Subject>;
+}
+
+/** Where the planted checkpoints decide: a block of as many as the document's windows need. */
+const PLANTED = { blocks: 12, window: 9 } as const;
+const IN_WINDOW: readonly PlantedVisionKind[] = ["late", "routing", "sink", "lateText", "earlyText"];
+
+const HAND: readonly string[] = ["likeDocument", "opposite"] satisfies MadeByHand[];
+
+/**
+ * Opens the study of a model: what it can do is measured first.
+ * @throws ModalscopeError for a model without images, and where there are too few questions.
+ */
+export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
+  const { model, questions, sizes, rowsPerCall = 128, store = noStore, onProgress } = options;
+  checkModel(model);
+  const calls = { rowsPerCall, store };
+  onProgress?.(0, 1, "gate");
+  const phase0 = await kindGate({ model, ...calls }, questions, sizes);
+  const passed = phase0.passed;
+  const subjectOf = async (seed: number, from = questions, opened = model, own = store): Promise<Subject> => {
+    const draw = (purpose: "study" | "held out", count: number): Promise<GapSample[]> =>
+      from.draw({ seed, purpose, count, kinds: passed });
+    const samples = await draw("study", sizes.samples);
+    checkSamples(samples);
+    return {
+      model: opened,
+      samples,
+      heldOut: await draw("held out", sizes.heldOut),
+      probes: await from.probes(seed, sizes.probes),
+      rowsPerCall,
+      store: own,
+    };
+  };
+  const made = new Map<number, Measurements>();
+  const ofModel = async (seed: number): Promise<Measurements> => {
+    const known = made.get(seed);
+    if (known) return known;
+    const subject = await subjectOf(seed, questions, model, prefixed(store, `model-${seed}`));
+    const found = await measureParts(subject, seed, options, options.parts ?? PART_NAMES);
+    made.set(seed, found);
+    return found;
+  };
+  return {
+    gate: phase0,
+    measurements: ofModel,
+    subject: subjectOf,
+    async measure(checkpoint, seed) {
+      const judged = (found: Measurements): Measured => ({
+        evidence: gapEvidence(options.study, found),
+        ...gateOf(found.truncation),
+      });
+      if (checkpoint.role === "model") return judged(await ofModel(seed));
+      if (HAND.includes(checkpoint.id))
+        return { evidence: gapEvidence(options.study, madeByHand(checkpoint.id as MadeByHand, seed)) };
+      const own = prefixed(store, `${checkpoint.id}-${seed}`);
+      const parts = partsFor(options.study, checkpoint);
+      if (checkpoint.id === "otherImage")
+        return judged(
+          await measureParts(
+            withOtherImages(await subjectOf(seed, questions, model, own)),
+            seed,
+            options,
+            parts,
+          ),
+        );
+      if (checkpoint.id === "random")
+        return judged(
+          await onRandomWeights(model, seed, async (random) =>
+            measureParts(await subjectOf(seed, questions, random, own), seed, options, parts),
+          ),
+        );
+      const kind = checkpoint.id as PlantedVisionKind;
+      return judged(
+        await onPlanted(kind, seed, async (planted) =>
+          measureParts(await subjectOf(seed, plantedQuestions(kind), planted, own), seed, options, parts),
+        ),
+      );
+    },
+  };
+}
+
+function checkSamples(samples: readonly GapSample[]): void {
+  if (samples.length >= 8) return;
+  throw new ModalscopeError(
+    `The study got ${samples.length} questions.`,
+    "With fewer than 8 nothing can be drawn with replacement or compared.",
+    "Raise `samples`, or give a data folder with more questions.",
+  );
+}
+
+/**
+ * Accuracy of each kind of question with and without its image. Kinds that are answered at all in a first look are measured, on
+ * other questions: of each grade those of which half are right, or the best two.
+ */
+async function kindGate(
+  subject: Pick<Subject, "model" | "rowsPerCall" | "store">,
+  questions: QuestionSource,
+  sizes: GapSizes,
+): Promise<Gate> {
+  const look = await ofEachKind(questions, 0, sizes.firstLook);
+  const right = await rightAnswers(subject, "gate-look", tasksOf(look));
+  const kinds = new Set(
+    (["easy", "hard"] as const).flatMap((grade) => {
+      const own = look.flatMap(({ task, grade: g }, i) =>
+        g === grade ? [{ kind: kindOf(task), right: right[i] }] : [],
+      );
+      const shares = [...new Set(own.map(({ kind }) => kind))]
+        .map((kind) => ({ kind, share: meanOver(own.filter((o) => o.kind === kind).map((o) => o.right)) }))
+        .sort((a, b) => b.share - a.share);
+      return shares.filter(({ share }, i) => i < 2 || share >= 0.5).map(({ kind }) => kind);
+    }),
+  );
+  const samples = await ofEachKind(questions, 1, sizes.gate, kinds);
+  const correct = await rightAnswers(subject, "gate", tasksOf(samples));
+  const blind = await rightAnswers(subject, "gate-blind", blindTasks(samples));
+  return gate(
+    [...new Set(samples.map(({ task }) => kindOf(task)))].map((kind) => {
+      const own = samples.flatMap(({ task }, i) => (kindOf(task) === kind ? [i] : []));
+      return { kind, correct: own.map((i) => correct[i] === 1), blind: own.map((i) => blind[i] === 1) };
+    }),
+  );
+}
+
+/** About so many questions of each kind. */
+async function ofEachKind(
+  questions: QuestionSource,
+  seed: number,
+  each: number,
+  kinds?: ReadonlySet<string>,
+): Promise<GapSample[]> {
+  const draw = (count: number): Promise<GapSample[]> =>
+    questions.draw({ seed, purpose: "gate", count, kinds });
+  const some = await draw(60);
+  const counted = (grade: string): number =>
+    new Set(some.filter((own) => own.grade === grade).map(({ task }) => kindOf(task))).size;
+  return draw(each * Math.max(counted("easy"), counted("hard")));
+}
+
+/** The study's own questions by grade, against the same without their images. */
+function gateOf(truncation: Truncation | Untestable): { readonly gate?: Gate } {
+  if ("untestable" in truncation) return {};
+  const { grades, right, blind, clusters } = truncation;
+  return {
+    gate: gate(
+      (["easy", "hard"] as const).map((kind) => {
+        const own = grades.flatMap((grade, i) => (grade === kind ? [i] : []));
+        const flags = (values: readonly number[]): boolean[] => own.map((i) => values[i] === 1);
+        // A grade without questions is not passed.
+        return own.length === 0
+          ? { kind, correct: [false], blind: 1 }
+          : { kind, correct: flags(right), blind: flags(blind), clusters: own.map((i) => clusters[i]) };
+      }),
+    ),
+  };
+}
+
+/** Parts of which a checkpoint is a case: of a null all, of a planted one those that it was built for. */
+function partsFor({ claims }: Study, { id, role }: Checkpoint): PartName[] {
+  if (id === "otherImage") return PART_NAMES.filter((name) => !IMAGE_ALONE.includes(name));
+  if (role === "null") return [...PART_NAMES];
+  return [...new Set(claims.filter(({ planted }) => planted.has(id)).map((claim) => partOf(claim.id)))];
+}
+
+/** Measured on what an image is, whether or not it is the question's: another image is no null of these. */
+const IMAGE_ALONE: readonly PartName[] = ["geometry", "flow", "routing"];
+
+type Measure = { readonly [P in PartName]: () => Promise<Parts[P] | Untestable> };
+
+async function measureParts(
+  subject: Subject,
+  seed: number,
+  { sizes, layers, onProgress, parts: asked = PART_NAMES }: GapOptions,
+  parts: readonly PartName[],
+): Promise<Measurements> {
+  const { model } = subject;
+  const few = (most: number): Subject => ({ ...subject, samples: someOf(subject.samples, most) });
+  const kept = <T>(name: PartName, make: () => Promise<T>): Promise<T> => subject.store.remember(name, make);
+  let truncated: Promise<Truncation> | undefined;
+  const needsZero = parts.includes("truncation");
+  const truncation = (): Promise<Truncation> => {
+    truncated ??= measureTruncation(subject, { kinds: needsZero ? ["mean", "zero"] : ["mean"], layers });
+    return truncated;
+  };
+  const experts = model.hooks.some((hook) => hook.endsWith("mlp.hook_router_logits"));
+  const withExperts = <T>(make: () => Promise<T>): Promise<T | Untestable> =>
+    experts ? make() : Promise.resolve({ untestable: "not applicable: this model has no experts" });
+  const measure: Measure = {
+    tracing: () => measureTracing(few(sizes.tracing)),
+    truncation,
+    geometry: () => kept("geometry", () => measureGeometry(few(sizes.states), { seed })),
+    flow: () => kept("flow", () => measureFlow(few(sizes.states))),
+    probes: () => kept("probes", () => measureProbes(subject, seed)),
+    routing: () => withExperts(() => kept("routing", () => measureRouting(few(sizes.states), seed))),
+    silencing: () => withExperts(async () => measureSilencing(subject, (await truncation()).blind)),
+    twins: async () => {
+      const { mean } = (await truncation()).by;
+      return mean ? measureTwins(subject, mean) : { untestable: "not truncated by mean" };
+    },
+    pruning: async () => {
+      const { mean } = (await truncation()).by;
+      const column = mean?.layers.indexOf(nearestBlock(24, model.layers.length)) ?? -1;
+      if (!mean || column < 0) return { untestable: "not truncated at half of the depth" };
+      return measurePruning(subject, { halfTruncated: mean.right.map((row) => row[column]) });
+    },
+  };
+  const found: Partial<Record<PartName, unknown>> = {};
+  for (const [i, name] of PART_NAMES.entries()) {
+    onProgress?.(i, PART_NAMES.length, name);
+    found[name] =
+      parts.includes(name) && asked.includes(name) ? await measure[name]() : notMeasured(name, asked);
+  }
+  return found as Measurements;
+}
+
+function notMeasured(name: PartName, asked: readonly PartName[]): Untestable {
+  return asked.includes(name)
+    ? { untestable: `${name} says nothing of this checkpoint` }
+    : { untestable: `the part "${name}" was left out` };
+}
+
+/** Every question with the next one's image. */
+function withOtherImages(subject: Subject): Subject {
+  const moved = <T extends GapSample>(samples: readonly T[]): T[] =>
+    samples.map((own, i) => ({
+      ...own,
+      task: { ...own.task, images: samples[(i + 1) % samples.length].task.images },
+      twin: own.twin && {
+        ...own.twin,
+        textDescription: samples[(i + 1) % samples.length].twin?.textDescription,
+      },
+    }));
+  const { probes } = subject;
+  return {
+    ...subject,
+    samples: moved(subject.samples),
+    probes: probes.map((own, i) => ({ ...own, label: probes[(7 * i + 3) % probes.length].label })),
+  };
+}
+
+/** Opens a folder for as long as `use` takes. */
+async function inFolder<T>(make: (folder: string) => void, use: (model: Model) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "modalscope-gap-"));
+  try {
+    make(folder);
+    const model = await loadModel(folder);
+    try {
+      return await use(model);
+    } finally {
+      await model.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The model's architecture with weights as training begins with them. */
+function onRandomWeights<T>(model: Model, seed: number, use: (model: Model) => Promise<T>): Promise<T> {
+  return inFolder((folder) => {
+    const { config } = model.checkpoint;
+    saveCheckpoint(folder, config, initialWeights(config, seed));
+    for (const file of readdirSync(model.path))
+      if (/\.(json|jinja|model|txt)$/.test(file) && !/^config\.json$|index\.json$/.test(file))
+        copyFileSync(join(model.path, file), join(folder, file));
+  }, use);
+}
+
+/** Opens a planted checkpoint as the study has it, for as long as `use` takes. */
+export function onPlanted<T>(
+  kind: PlantedVisionKind,
+  seed: number,
+  use: (model: Model) => Promise<T>,
+): Promise<T> {
+  const decides = IN_WINDOW.includes(kind) ? PLANTED.window : undefined;
+  const made = plantedVision(kind, { layers: PLANTED.blocks, decides, seed });
+  return inFolder((folder) => saveCheckpoint(folder, made.config, made.weights, made.files), use);
+}
