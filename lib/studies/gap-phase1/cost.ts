@@ -29,13 +29,7 @@ export interface Cost {
  * Estimates the cost of one data seed before it starts: a few questions are run, and what the parts take is counted in such
  * runs. A run that begins at a block counts for the blocks behind it.
  */
-export async function estimateCost({
-  model,
-  questions,
-  sizes,
-  rowsPerCall,
-  layers,
-}: CostSettings): Promise<Cost> {
+export async function gapCost({ model, questions, sizes, rowsPerCall, layers }: CostSettings): Promise<Cost> {
   const blocks = model.layers.length;
   const some = await questions.draw({ seed: 0, purpose: "held out", count: Math.min(4, rowsPerCall) });
   const { batch } = await ask(model, tasksOf(some));

@@ -11,7 +11,7 @@ export {
   type TracingBeside,
   tracingBeside,
 } from "./beside.js";
-export { type Cost, type CostSettings, estimateCost } from "./cost.js";
+export { type Cost, type CostSettings, gapCost } from "./cost.js";
 export { gapEvidence, partOf } from "./evidence.js";
 export {
   flowFigure,

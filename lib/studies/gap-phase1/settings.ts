@@ -9,7 +9,7 @@ import type { Model } from "../../model/index.js";
 import { type Table, table } from "../../plot/index.js";
 import { encodePng, type TaskImage, type VisualTask } from "../../tasks/index.js";
 import { loadStudy } from "../index.js";
-import { type CostSettings, estimateCost } from "./cost.js";
+import { type CostSettings, gapCost } from "./cost.js";
 import { publishedQuestions, type QuestionSource, syntheticQuestions } from "./questions.js";
 import { folderStore, noStore, type Store } from "./store.js";
 import type { GapSizes } from "./study.js";
@@ -113,7 +113,7 @@ export function gapStore(folder: string, settings: unknown): Store {
 
 /** What the model will cost, said before it starts. */
 export async function costTable(settings: CostSettings, seeds: readonly number[]): Promise<Table> {
-  const cost = await estimateCost(settings);
+  const cost = await gapCost(settings);
   const total = cost.seconds * seeds.length;
   const runs = Object.values(cost.forwards).reduce((sum, count) => sum + count, 0);
   const rows = [
