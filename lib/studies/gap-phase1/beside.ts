@@ -140,7 +140,7 @@ export function pruningTable({ plans, right }: Pruning): Table {
 }
 
 /** Knockouts of two routes, one block at a time and in the literature's window of nine. */
-export async function knockoutFigure(subject: Subject, count: number): Promise<Figure> {
+export async function windowedKnockoutFigure(subject: Subject, count: number): Promise<Figure> {
   const { model } = subject;
   const samples = someOf(subject.samples, count);
   const { batch, answers } = await ask(model, tasksOf(samples));

@@ -1,7 +1,6 @@
 /** The study's figures, one for each experiment. */
 import { piecewiseLine, rateInterval } from "../../analysis/index.js";
-import { bars, type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
-import type { Gate } from "../index.js";
+import { type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
 import type { TracingBeside } from "./beside.js";
 import { DOCUMENT_LAYERS, READOUT } from "./depths.js";
 import { meanOfRows } from "./drawing.js";
@@ -43,40 +42,6 @@ const ends = (count: number): number[] => Array.from({ length: count }, (_, l) =
 
 /** Columns of rows (samples, layers): (layers, samples), as curves with a bootstrap band are given. */
 const columns = (rows: Rows): number[][] => rows[0].map((_, l) => rows.map((row) => row[l]));
-
-/** Accuracy of each kind of question with and without its image. */
-export function gateFigure({ rows }: Gate): Figure {
-  const series = (
-    name: string,
-    color: string,
-    of: (row: (typeof rows)[number]) => { estimate: number; low: number; high: number } | number,
-  ): Series => {
-    const all = rows
-      .map(of)
-      .map((found) => (typeof found === "number" ? { estimate: found, low: found, high: found } : found));
-    return {
-      name,
-      color,
-      y: all.map((e) => e.estimate),
-      low: all.map((e) => e.low),
-      high: all.map((e) => e.high),
-    };
-  };
-  const passed = rows.filter((row) => row.passed).length;
-  return bars(
-    [
-      series("with the image", COLOUR.visual, ({ accuracy }) => accuracy),
-      series("without", COLOUR.blind, ({ blind }) => blind),
-    ],
-    {
-      categories: rows.map((row) => `${row.kind}${row.passed ? "" : " (left out)"}`),
-      horizontal: true,
-      title: `${passed} of ${rows.length} kinds of question are answered by looking`,
-      x: "accuracy",
-      height: 120 + 44 * rows.length,
-    },
-  );
-}
 
 /** Harm by depth, hard and easy, with the three pieces of the hard curve; other corruptions and restoration beside. */
 export function tracingFigure(main: Tracing, { corruptions, restored }: TracingBeside): Figure {

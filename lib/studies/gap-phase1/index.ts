@@ -4,18 +4,17 @@
  */
 export {
   depthTable,
-  knockoutFigure,
   leakTable,
   pruningTable,
   silencingTable,
   type TracingBeside,
   tracingBeside,
+  windowedKnockoutFigure,
 } from "./beside.js";
 export { type Cost, type CostSettings, gapCost } from "./cost.js";
 export { gapEvidence, partOf } from "./evidence.js";
 export {
   flowFigure,
-  gateFigure,
   geometryFigure,
   probesAndRoutingFigure,
   tracingFigure,
@@ -24,7 +23,7 @@ export {
 } from "./figures.js";
 export { type GeometryOptions, geometryOf, type States } from "./geometry.js";
 export { answer, claimRows } from "./hypotheses.js";
-export { type MadeByHand, madeByHand } from "./made-by-hand.js";
+export { gapMadeByHand, type MadeByHand } from "./made-by-hand.js";
 export {
   measurePruning,
   measureTracing,

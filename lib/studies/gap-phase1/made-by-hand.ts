@@ -22,7 +22,7 @@ const layers = Array.from({ length: DOCUMENT_LAYERS / 2 }, (_, b) => 2 * b);
 const NO_MODEL: Untestable = { untestable: "made by hand: there is no model behind it" };
 
 /** Measurements of one kind; seeds draw other noise. */
-export function madeByHand(kind: MadeByHand, seed: number): Measurements {
+export function gapMadeByHand(kind: MadeByHand, seed: number): Measurements {
   const random = seeded(1000 + seed);
   return {
     tracing: tracing(curves[kind], random),

@@ -10,7 +10,7 @@ import { type Checkpoint, type Gate, gate, type Measured, type Study, type Untes
 import { nearestBlock } from "./depths.js";
 import { meanOver } from "./drawing.js";
 import { gapEvidence, partOf } from "./evidence.js";
-import { type MadeByHand, madeByHand } from "./made-by-hand.js";
+import { gapMadeByHand, type MadeByHand } from "./made-by-hand.js";
 import {
   measurePruning,
   measureSilencing,
@@ -116,7 +116,7 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
       });
       if (checkpoint.role === "model") return judged(await ofModel(seed));
       if (HAND.includes(checkpoint.id))
-        return { evidence: gapEvidence(options.study, madeByHand(checkpoint.id as MadeByHand, seed)) };
+        return { evidence: gapEvidence(options.study, gapMadeByHand(checkpoint.id as MadeByHand, seed)) };
       const own = prefixed(store, `${checkpoint.id}-${seed}`);
       const parts = partsFor(options.study, checkpoint);
       if (checkpoint.id === "otherImage")
