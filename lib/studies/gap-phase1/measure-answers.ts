@@ -146,8 +146,7 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
       model,
       withTwin.slice(from, to).map(({ twin }) => twin),
     );
-    const { question } = await model.prepare(messages(blindTasks(own.slice(from, to))));
-    const positions = passages(batch.question, question);
+    const positions = batch.passage;
     const { values, clean } = await sweep(model, batch, {
       over: layers,
       edit: (layer) => ({ [inputOf(layer)]: edit.fill(means.get(layer)!, { positions }) }),
@@ -171,29 +170,19 @@ async function passageMeans(
   others: readonly GapSample[],
   layers: readonly number[],
 ): Promise<Map<number, Tensor>> {
-  const { question } = await model.prepare(messages(blindTasks(others)));
   const twins = messages(others.map(({ twin }) => twin!));
   const means = new Map<number, Tensor>();
   for (const layer of layers)
     means.set(
       layer,
       await meanOf(model, twins, inputOf(layer), {
-        positions: (batch) => passages(batch.question, question),
-        batchSize: others.length,
+        positions: (batch) => batch.passage,
       }),
     );
   return means;
 }
 
 const inputOf = (layer: number): string => (layer === 0 ? "hook_embed" : `blocks.${layer}.hook_resid_pre`);
-
-/** The passage stands before the question: the tokens that a question has more with it than without. */
-function passages(
-  withPassage: readonly (readonly number[])[],
-  without: readonly (readonly number[])[],
-): number[][] {
-  return withPassage.map((columns, b) => columns.slice(0, Math.max(0, columns.length - without[b].length)));
-}
 
 /** Answers with some of the visual tokens up to the window, by rule and share. */
 export async function measurePruning(
