@@ -130,18 +130,27 @@ test("the language service completes names, members, modules' names and paths", 
 test("each subpath of the package completes, explains and checks its names", () => {
   const completed = (code: string): readonly string[] =>
     compiler.complete(code.replace("|", ""), code.indexOf("|")).matches;
-  for (const [subpath, name] of [
+  const subpaths = [
     ["analysis", "wilson"],
+    ["circuits", "sumCheck"],
+    ["methods", "truncation"],
     ["studies", "judge"],
+    ["studies/gap-phase1", "openGapStudy"],
+    ["studies/knowledge-evolution", "measureEvolution"],
+    ["studies/phase3-z", "patchArms"],
+    ["studies/pid-flow", "pidEvidence"],
     ["tasks", "loadGqa"],
     ["plot", "facets"],
     ["onnx", "openOnnx"],
     ["runner", "runNotebook"],
     ["tfjs", "learningBackend"],
-  ]) {
-    assert.deepEqual(completed(`import x from "modalscope/${subpath.slice(0, 3)}|"`), [
-      `modalscope/${subpath}`,
-    ]);
+  ];
+  for (const [subpath, name] of subpaths) {
+    const begun = subpath.slice(0, 3);
+    assert.deepEqual(
+      completed(`import x from "modalscope/${begun}|"`),
+      subpaths.map(([path]) => `modalscope/${path}`).filter((path) => path.startsWith(`modalscope/${begun}`)),
+    );
     assert.ok(completed(`import { ${name.slice(0, -1)}| } from "modalscope/${subpath}"`).includes(name));
     const use = `import { ${name} } from "modalscope/${subpath}";\n${name}`;
     assert.match(compiler.inspect(use, use.length - 1) ?? "", new RegExp(`import ${name}`));
