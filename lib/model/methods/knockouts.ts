@@ -94,9 +94,8 @@ export function blockRoute(batch: Batch, route: AttentionRoute, layers: readonly
 }
 
 /**
- * The control of {@link blockRoute}: in the same blocks, as many edges of attention among the visual tokens themselves. Visual
- * tokens are drawn that no longer attend to any other, nor to themselves, until the counts agree (to within the least number
- * of edges that a token which was not drawn would add).
+ * The control of {@link blockRoute}: in the same blocks, exactly as many edges of attention among the visual tokens
+ * themselves. Visual tokens are drawn that no longer attend to any other, nor to themselves.
  * @throws ModalscopeError as `blockRoute`, and where a row's visual tokens have fewer edges than the route
  */
 export function blockAsMany(
@@ -126,18 +125,23 @@ function edgesBetween(keys: readonly number[], queries: readonly number[]): numb
   return queries.reduce((sum, query) => sum + keys.filter((key) => key <= query).length, 0);
 }
 
-/** Tokens whose edges to those before them, and to themselves, are about `wanted` together. */
+/** Tokens whose edges to those before them, and to themselves, are `wanted` together. */
 function drawQueries(tokens: readonly number[], wanted: number, random: Random): number[] {
   let left = wanted;
-  const order = random.shuffle(tokens.map((_, i) => i));
-  return order
-    .filter((i) => {
-      if (i + 1 > left) return false;
-      left -= i + 1;
-      return true;
-    })
-    .map((i) => tokens[i])
-    .sort((a, b) => a - b);
+  const drawn = new Set<number>();
+  for (const i of random.shuffle(tokens.map((_, index) => index))) {
+    if (i + 1 > left) continue;
+    left -= i + 1;
+    drawn.add(i);
+  }
+  if (left > 0) {
+    // What was not drawn has more than `left` edges, so all with fewer are drawn, and one of those drawn has a
+    // neighbour `left` further on that is not: else every token would be.
+    const short = [...drawn].find((i) => i + left < tokens.length && !drawn.has(i + left))!;
+    drawn.delete(short);
+    drawn.add(short + left);
+  }
+  return [...drawn].sort((a, b) => a - b).map((i) => tokens[i]);
 }
 
 /**
