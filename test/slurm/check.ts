@@ -33,7 +33,7 @@ console.log("point", point);
 const calm = existsSync("calm");
 if (!calm && (point === 1 || point === 2)) throw new Error("bad point " + point);
 const kept: Buffer[] = [];
-const isSaved = () => readFileSync("out/g-point=3.ipynb", "utf8").includes("point 3");
+const isSaved = () => readFileSync("out/g-point=3.ipynb", "utf8").includes("point " + point);
 while (!calm && point === 3 && !isSaved()) await wait(50);
 while (!calm && point === 3) { kept.push(Buffer.alloc(2e7, 1)); await wait(50); }
 if (!calm && point === 4) await wait(3_600_000);
