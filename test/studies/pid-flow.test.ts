@@ -18,6 +18,7 @@ import {
 import { withCheckpoint } from "../../lib/studies/random-twin.js";
 import { plantedSources } from "../../lib/tasks/index.js";
 import { temporaryFolder } from "../kernels/temporary.js";
+import { isSlow } from "../rounds.js";
 import { assertBothWays } from "./assert-both-ways.js";
 
 const study = loadClaims("pid-flow");
@@ -66,19 +67,21 @@ async function studied(model: (seed: number) => Measurements) {
   );
 }
 
-describe("the study of information decomposition", () => {
-  it("comes out both ways, and as built, with the document's law in the model's place", async () => {
-    const matrix = await studied((seed) => madeByHand("likeDocument", 10 + seed));
-    assertBothWays(matrix);
-    const verdicts = modelCells(matrix).map(
-      ({ claim, verdict, because }) => `${claim}: ${verdict} ${because}`,
-    );
-    assert.deepEqual(
-      verdicts.filter((own) => !own.includes(": supported")),
-      [],
-    );
+// A minute of work: in `npm run test:slow`.
+if (isSlow)
+  describe("the study of information decomposition", () => {
+    it("comes out both ways, and as built, with the document's law in the model's place", async () => {
+      const matrix = await studied((seed) => madeByHand("likeDocument", 10 + seed));
+      assertBothWays(matrix);
+      const verdicts = modelCells(matrix).map(
+        ({ claim, verdict, because }) => `${claim}: ${verdict} ${because}`,
+      );
+      assert.deepEqual(
+        verdicts.filter((own) => !own.includes(": supported")),
+        [],
+      );
+    });
   });
-});
 
 describe("measurements of a checkpoint", () => {
   const folder = temporaryFolder();

@@ -32,6 +32,7 @@ import {
   type VisualTask,
   withImageOf,
 } from "../../../lib/tasks/index.js";
+import { isSlow } from "../../rounds.js";
 
 const N = 250;
 /** An atom in two dimensions has a standard deviation of .05–.1 bits at 250 rows. */
@@ -112,7 +113,7 @@ function right({ logits }: PooledStates, { model, tasks }: Trial): number {
 }
 
 describe("planted two-source checkpoints", () => {
-  for (const kind of PLANTED_SOURCES_KINDS)
+  for (const kind of isSlow ? PLANTED_SOURCES_KINDS : (["both"] as const))
     it(`${kind}: the atoms come out at each state, and the image's are gone with another one's prediction`, async () => {
       await withTrial(kind, async (trial) => {
         const found = await statesOf(trial, trial.tasks);

@@ -1,0 +1,1 @@
+import "./pid-flow.test.js";
