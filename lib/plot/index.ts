@@ -48,5 +48,6 @@ export {
   type TableOptions,
   table,
 } from "./show/table.js";
+export { type ViewParts, viewDocument } from "./show/view-document.js";
 export { palette, type Theme } from "./theme.js";
 export type { Matrix, Values } from "./values.js";

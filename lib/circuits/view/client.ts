@@ -31,7 +31,7 @@ function exampleOf({ text, value, image, boxes }, most) {
   const parts = [element("div", [element("span", shown(value) + "  ", { class: "quiet" }), ...words])];
   if (image !== undefined) {
     const { uri, width, height } = data.images[image];
-    const picture = element("svg:image", "", { href: uri, width, height, preserveAspectRatio: "none" });
+    const whole = element("svg:image", "", { href: uri, width, height, preserveAspectRatio: "none" });
     const cells = boxes.map(([x0, y0, x1, y1, activation]) =>
       element("svg:rect", element("svg:title", shown(activation)), {
         ...{ x: x0, y: y0, width: x1 - x0, height: y1 - y0 },
@@ -40,7 +40,7 @@ function exampleOf({ text, value, image, boxes }, most) {
         "stroke-width": width / 96,
       }));
     const label = "image with " + boxes.length + " active patches";
-    parts.unshift(element("svg:svg", [picture, ...cells], { viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": label }));
+    parts.unshift(element("svg:svg", [whole, ...cells], { viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": label }));
   }
   return element("div", parts, { class: "example" });
 }

@@ -1,12 +1,12 @@
 /** Dashboards of features as a page: what activates each, how often, what it writes. */
 
 import { jsonForScript } from "../../escape.js";
-import { type Html, view } from "../../plot/index.js";
+import { type Html, view, viewDocument } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
 import { panelClient } from "./client.js";
 import { dashboardsData } from "./examples-data.js";
-import { page } from "./page.js";
+import { css } from "./page.js";
 import { dashboardStill } from "./still.js";
 
 export interface DashboardViewOptions {
@@ -38,5 +38,5 @@ for (const { key } of data.dashboards) {
   );
   const alt = `${title}: features ${names.join("; ")}`;
   const fallback = dashboardStill(dashboards, corpus, title);
-  return view(page(title, subtitle, { body, script }), { height, alt, fallback });
+  return view(viewDocument({ title, subtitle, css, body, script }), { height, alt, fallback });
 }

@@ -1,6 +1,6 @@
 /** Page of a graph, with its script. */
 import { escapeHtml, jsonForScript } from "../../escape.js";
-import { palette } from "../../plot/index.js";
+import { palette, viewDocument } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
 import { client, panelClient } from "./client.js";
@@ -18,8 +18,6 @@ export interface GraphViewOptions {
   /** In pixels; 680 when left out. */
   readonly height?: number;
 }
-
-const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphViewOptions): string {
   const { title, subtitle = "", dashboards = [], corpus } = options;
@@ -48,38 +46,15 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
   ]);
   const names = groups.map(({ label }) => label);
   const data = { nodes, links, groups: names, colours: palette, ...dashboardsData(dashboards, corpus) };
-  return page(title, [subtitle, ...graphFacts(graph)].filter((line) => line !== "").join(" · "), {
+  return viewDocument({
+    title,
+    subtitle: [subtitle, ...graphFacts(graph)].filter((line) => line !== "").join(" · "),
+    css,
     body: `<div class="controls"><label>influence followed <input type="range" id="share" min="0.05" max="1" step="0.01" value="1">
 <b id="kept"></b></label><label>find <input type="search" id="find" placeholder="token, label or id"></label></div>
 <main><div class="graph" id="graph">${graphSvg(layout)}</div><aside id="panel" aria-live="polite"></aside></main>`,
     script: `const data = ${jsonForScript(data)};\n${panelClient}\n${client}`,
   });
-}
-
-/** A page that needs nothing from outside. */
-export function page(
-  title: string,
-  subtitle: string,
-  { body, script }: { readonly body: string; readonly script: string },
-): string {
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<title>${escapeHtml(title)}</title>
-<style>${css}</style>
-</head>
-<body>
-<header><h1>${escapeHtml(title)}</h1>${subtitle === "" ? "" : `<p>${escapeHtml(subtitle)}</p>`}</header>
-${body}
-<script>
-"use strict";
-${script}
-</script>
-</body>
-</html>
-`;
 }
 
 function graphSvg({ width, height, columns, lines }: GraphLayout): string {
@@ -102,21 +77,14 @@ function graphSvg({ width, height, columns, lines }: GraphLayout): string {
   );
 }
 
-const css = `
-:root { color-scheme: light dark; font: 13px/1.4 Inter, Segoe UI, Helvetica, Arial, sans-serif;
-  --quiet: light-dark(#59636e, #a3adb8); --line: light-dark(#d1d9e0, #3d444d); --up: light-dark(#0072b2, #56b4e9);
-  --down: light-dark(#d55e00, #e69f00); }
-body { box-sizing: border-box; margin: 0; padding: 10px 14px; height: 100vh; display: flex; flex-direction: column; gap: 8px;
-  background: light-dark(#ffffff, #15191f); color: light-dark(#1f2328, #e2e7ed); }
-h1 { font-size: 17px; font-weight: 400; margin: 0; overflow-wrap: anywhere; }
+/** Styles of a graph's page and of a page of dashboards. */
+export const css = `
+:root { --line: light-dark(#d1d9e0, #3d444d); --up: light-dark(#0072b2, #56b4e9); --down: light-dark(#d55e00, #e69f00); }
 h2 { font-size: 14px; margin: 0 0 2px; overflow-wrap: anywhere; }
 h3 { font-size: 12px; font-weight: 600; margin: 10px 0 3px; color: var(--quiet); }
 p { margin: 0 0 4px; overflow-wrap: anywhere; }
-header p, .axis, .quiet { color: var(--quiet); fill: var(--quiet); }
+.axis, .quiet { color: var(--quiet); fill: var(--quiet); }
 .axis { font-size: 11px; }
-.controls { display: flex; flex-wrap: wrap; gap: 4px 22px; }
-.controls label { display: flex; align-items: center; gap: 6px; }
-main { flex: 1; min-height: 0; display: flex; gap: 12px; }
 .graph { flex: 1; min-width: 0; overflow: auto; border: 1px solid var(--line); border-radius: 6px; }
 aside { flex: 0 0 330px; overflow: auto; }
 .node { cursor: pointer; fill: light-dark(#ffffff, #15191f); stroke: light-dark(#1f2328, #e2e7ed); stroke-width: 1.2; }

@@ -1,6 +1,6 @@
 /** Page of an overlay: the image with a cell for each token, sliders, and the number under the pointer. */
 import { escapeHtml, jsonForScript, sourceForScript } from "../../escape.js";
-import { fontFamily } from "../theme.js";
+import { viewDocument } from "../show/view-document.js";
 import type { Cells } from "./cells.js";
 import { client } from "./client.js";
 import { colourOf, stopsOf } from "./colours.js";
@@ -49,32 +49,15 @@ export function overlayPage(overlay: Overlay, image: string, sharp: boolean): st
     levels: LEVELS,
     unit: overlay.unit,
   };
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>${escapeHtml(title)}</title>
-<style>${css(sharp)}</style>
-</head>
-<body>
-<header><h1>${escapeHtml(title)}</h1>${subtitle === "" ? "" : `<p>${escapeHtml(subtitle)}</p>`}</header>
-<div class="controls">
+  const body = `<div class="controls">
 ${axes.map((axis, i) => slider(axis, i, initial[i])).join("\n")}
 <label>opacity <input type="range" id="opacity" min="0" max="1" step="0.05" value="0.65"></label>
 ${slices.ranges.length > 1 && scale !== "category" ? '<label><input type="checkbox" id="shared"> one scale for all</label>' : ""}
 </div>
 <main>${cells.panels.map((name, panel) => panelSvg(overlay, name, panel, image)).join("")}</main>
-<footer><output id="readout" aria-live="polite"></output>${legend(scale)}</footer>
-<script>
-"use strict";
-const overlay = ${jsonForScript(data)};
-${sourceForScript(colourOf.toString())}
-${client}
-</script>
-</body>
-</html>
-`;
+<footer><output id="readout" aria-live="polite"></output>${legend(scale)}</footer>`;
+  const script = `const overlay = ${jsonForScript(data)};\n${sourceForScript(colourOf.toString())}\n${client}`;
+  return viewDocument({ title, subtitle, css: css(sharp), body, script });
 }
 
 function wholeRange(ranges: readonly Range[]): Range {
@@ -114,15 +97,8 @@ function legend(scale: OverlayScale): string {
 }
 
 const css = (sharp: boolean): string => `
-:root { color-scheme: light dark; font: 13px/1.4 ${fontFamily}; }
-body { box-sizing: border-box; margin: 0; padding: 10px 14px; height: 100vh; display: flex; flex-direction: column; gap: 8px;
-  background: light-dark(#ffffff, #15191f); color: light-dark(#1f2328, #e2e7ed); }
-h1 { font-size: 17px; font-weight: 400; margin: 0; overflow-wrap: anywhere; }
-header p, figcaption, .legend { color: light-dark(#59636e, #a3adb8); margin: 0; }
-.controls { display: flex; flex-wrap: wrap; gap: 4px 22px; }
-.controls label { display: flex; align-items: center; gap: 6px; }
+figcaption, .legend { color: var(--quiet); margin: 0; }
 .controls b { min-width: 2.5em; font-variant-numeric: tabular-nums; }
-main { flex: 1; min-height: 0; display: flex; gap: 12px; }
 figcaption { text-align: center; }
 figure { flex: 1; min-width: 0; margin: 0; display: flex; flex-direction: column; }
 svg { flex: 1; min-height: 0; width: 100%; }
