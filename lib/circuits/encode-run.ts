@@ -21,6 +21,13 @@ export interface FeatureRun {
   readonly inputs: readonly Tensor[];
   /** (tokens, width) of each layer's `hookOut`: what the features are to add up to. */
   readonly outputs: readonly Tensor[];
+  /** (batch, 1, vocabulary) of the last tokens, where they were asked for. */
+  readonly logits?: Tensor;
+}
+
+export interface EncodeOptions extends Pick<RunOptions, "edits" | "onProgress" | "signal"> {
+  /** "last" computes each row's last logits too (default: "none"). */
+  readonly logits?: "last" | "none";
 }
 
 /**
@@ -31,18 +38,19 @@ export async function encodeFeatures(
   model: Model,
   batch: Batch,
   set: TranscoderSet,
-  options: Pick<RunOptions, "edits" | "onProgress" | "signal"> = {},
+  options: EncodeOptions = {},
 ): Promise<FeatureRun> {
   checkTranscoders(set, model);
   const hooks = [set.hookIn, set.hookOut].map((hook) => `blocks.*.${hook}`);
-  const { cache } = await model.run(batch, { ...options, capture: [...new Set(hooks)] });
+  const capture = [...new Set(hooks)];
+  const { cache, logits } = await model.run(batch, { logits: "none", ...options, capture });
   const tokens = batch.tokenPositions.flatMap((columns, row) => columns.map((column) => ({ row, column })));
   const taken = (hook: string): Tensor[] =>
     set.layers.map(({ layer }) => vectorsAt(cache.get(`blocks.${layer}.${hook}`), tokens));
   const [inputs, outputs] = [taken(set.hookIn), taken(set.hookOut)];
   const layers: SparseFeatures[] = [];
   for (const transcoder of set.layers) layers.push(await transcoder.encode(inputs[transcoder.layer]));
-  return { batch, tokens, layers, inputs, outputs };
+  return { batch, tokens, layers, inputs, outputs, ...(logits && { logits }) };
 }
 
 /** Vectors (tokens, width) of (batch, time, width). */

@@ -12,7 +12,13 @@ export {
 export { type DashboardOptions, type FeatureDashboard, featureDashboard } from "./dashboard/dashboard.js";
 export { type FeatureLabel, type LabelIndex, labelFeature, labelIndex } from "./dashboard/labels.js";
 export { featureLogits, type LogitEffects } from "./dashboard/logits.js";
-export { activationAt, encodeFeatures, type FeatureRun, type TokenPlace } from "./encode-run.js";
+export {
+  activationAt,
+  type EncodeOptions,
+  encodeFeatures,
+  type FeatureRun,
+  type TokenPlace,
+} from "./encode-run.js";
 export { type AttributeOptions, attribute, type Direction } from "./graph/attribute.js";
 export {
   type ComparedFeature,

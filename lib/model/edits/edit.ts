@@ -20,7 +20,7 @@ import {
   required,
   tensorLike,
 } from "../../options.js";
-import type { Tensor } from "../../tensor.js";
+import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Positions } from "../batch/index.js";
 
 /** Rows, positions, heads and phase of an edit: all of them unless it says otherwise. */
@@ -66,7 +66,8 @@ interface Features {
 /** A feature's activation z after the change: one of `set`, `scale` (scale · z) and `add` (z + add). */
 export interface FeatureChange {
   readonly feature: number;
-  readonly set?: number;
+  /** A number, or one for each column of the batch, (time) or (batch, time): NaN leaves the activation there as it is. */
+  readonly set?: EditValue;
   readonly scale?: number;
   readonly add?: number;
 }
@@ -237,7 +238,7 @@ function change(edit: Edit): string {
 }
 
 function shownChange({ feature, set, scale, add }: FeatureChange): string {
-  if (set !== undefined) return `${feature} = ${set}`;
+  if (set !== undefined) return `${feature} = ${shown(set)}`;
   return scale === undefined ? `${feature} + ${add}` : `${scale} · ${feature}`;
 }
 
@@ -276,19 +277,22 @@ const value: OptionCheck = (given) =>
 const changes: OptionCheck = (given) =>
   Array.isArray(given) && given.length > 0 && given.every(isFeatureChange)
     ? undefined
-    : "a list of { feature, set }, { feature, scale } or { feature, add }";
+    : "a list of { feature, set }, { feature, scale } or { feature, add }; set may be a tensor (time) or (batch, time)";
 
 function isFeatureChange(given: unknown): boolean {
   if (typeof given !== "object" || given === null) return false;
   const { feature, ...values } = given as Record<string, unknown>;
   const named = Object.entries(values).filter(([, v]) => v !== undefined);
-  const [[kind, number] = ["", 0]] = named;
-  return (
-    Number.isInteger(feature) &&
-    named.length === 1 &&
-    ["set", "scale", "add"].includes(kind) &&
-    Number.isFinite(number)
-  );
+  const [[kind, amount] = ["", 0]] = named;
+  const fits = Number.isFinite(amount) || (kind === "set" && isActivations(amount));
+  return Number.isInteger(feature) && named.length === 1 && ["set", "scale", "add"].includes(kind) && fits;
+}
+
+/** A tensor (time) or (batch, time). */
+function isActivations(given: unknown): boolean {
+  if (given === undefined || tensorLike(given) !== undefined) return false;
+  const { data, shape } = given as Tensor;
+  return [1, 2].includes(shape.length) && sizeOf(shape) === data.length;
 }
 const basis: OptionCheck = required(tensorLike, "a tensor (k, width)");
 

@@ -41,7 +41,7 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
   const known = memoryOf(placed, changes);
   const key = ({ row, column }: Cell): string => `${placed.valueRowOf(row)} ${column}`;
   if (target === source.layer) {
-    const found = await changesAt(edit, cells, await site.read(localName(source.hookIn)));
+    const found = await changesAt(placed, edit, cells, await site.read(localName(source.hookIn)));
     cells.forEach((cell, i) => {
       known.set(key(cell), found[i]);
     });
@@ -54,6 +54,7 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
     const dz = known.get(key(cell));
     if (!dz) throw notRead(hook, edit);
     dz.forEach((by, c) => {
+      if (by === 0) return;
       for (let j = 0; j < width; j++) delta[cell.offset + j] += by * rows[c * width + j];
     });
   }
@@ -64,6 +65,7 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
  * Δz of each change at each cell: z is what the transcoder makes of `x`, its activation function included.
  */
 async function changesAt(
+  { valueRowOf }: BoundEdit,
   { source, changes }: FeaturesEdit,
   cells: readonly Cell[],
   x: Tensor,
@@ -74,18 +76,30 @@ async function changesAt(
     data.set(x.data.subarray(offset, offset + width), i * width);
   });
   const { offsets, ids, values } = await source.encode({ data, shape: [cells.length, width] });
-  return cells.map((_, t) =>
-    Float64Array.from(changes, (change) => {
-      const at = ids.subarray(offsets[t], offsets[t + 1]).indexOf(change.feature);
-      const z = at < 0 ? 0 : values[offsets[t] + at];
-      return changedValue(change, z) - z;
-    }),
-  );
+  return cells.map(({ row, column }, t) => {
+    const active = new Map<number, number>();
+    for (let i = offsets[t]; i < offsets[t + 1]; i++) active.set(ids[i], values[i]);
+    const valueRow = valueRowOf(row) ?? 0;
+    return Float64Array.from(changes, (change) => {
+      const z = active.get(change.feature) ?? 0;
+      const value = changedValue(change, z, valueRow, column);
+      return Number.isNaN(value) ? 0 : value - z;
+    });
+  });
 }
 
-function changedValue({ set, scale, add }: FeatureChange, z: number): number {
-  if (set !== undefined) return set;
-  return scale === undefined ? z + (add ?? 0) : z * scale;
+function changedValue({ set, scale, add }: FeatureChange, z: number, row: number, column: number): number {
+  if (typeof set === "number") return set;
+  if (set === undefined) return scale === undefined ? z + (add ?? 0) : z * scale;
+  const { data, shape } = set;
+  const time = shape[shape.length - 1];
+  const at = (shape.length === 1 ? 0 : row * time) + column;
+  if (column < time && at < data.length) return data[at];
+  throw new ModalscopeError(
+    `A feature's activations of shape (${shape.join(", ")}) say nothing of column ${column} in row ${row}.`,
+    "",
+    'Give the edit positions, or phase: "prompt", that its values cover.',
+  );
 }
 
 function memoryOf({ memory }: BoundEdit, changes: readonly FeatureChange[]): Map<string, Float64Array> {
