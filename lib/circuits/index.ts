@@ -27,6 +27,12 @@ export {
   type GraphComparison,
 } from "./graph/compare.js";
 export { type Ablation, type AblationOptions, ablateFeatures, totalEffects } from "./graph/effects.js";
+export {
+  type Fidelity,
+  type FidelityOptions,
+  type GraphFidelity,
+  graphFidelity,
+} from "./graph/fidelity.js";
 export { type HeadLoadings, headLoadings } from "./graph/heads.js";
 export {
   type GraphScores,
@@ -81,6 +87,7 @@ export {
 export { initialTranscoderWeights, type SetNames, transcodersFrom, varianceOf } from "./training/weights.js";
 export { checkTranscoders } from "./transcoders/check.js";
 export { embeddedTranscoders } from "./transcoders/embedded.js";
+export { type NullKind, nullTranscoders } from "./transcoders/nulls.js";
 export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read.js";
 export { type Encoded, reconstruct } from "./transcoders/reconstruct.js";
 export { atTokens, toDense } from "./transcoders/sparse.js";

@@ -54,7 +54,7 @@ export interface AttributeOptions extends TaskOptions {
   readonly atOnce?: number;
 }
 
-const ATTRIBUTE_OPTIONS: OptionChecks<AttributeOptions> = {
+export const ATTRIBUTE_OPTIONS: OptionChecks<AttributeOptions> = {
   ...TASK_OPTIONS,
   logits: list,
   directions: list,

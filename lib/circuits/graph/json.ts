@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { replaceFile } from "../../replace-file.js";
 import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
-import { graphScores, type PrunedGraph } from "./influence.js";
+import type { Fidelity, GraphFidelity } from "./fidelity.js";
+import { type GraphScores, graphScores, type PrunedGraph } from "./influence.js";
 import { edgeRow, type GraphNode, nodeId } from "./nodes.js";
 import type { Supernode } from "./supernodes.js";
 import type { Verification } from "./verify.js";
@@ -24,6 +25,8 @@ export interface GraphFileOptions {
   readonly supernodes?: readonly Supernode[];
   /** What `verifyEdges` found: it stands in the file. */
   readonly verification?: Verification;
+  /** What `graphFidelity` found: scores of null transcoders and the KL stand beside the graph's scores. */
+  readonly fidelity?: GraphFidelity;
 }
 
 /** A node with all fields that circuit-tracer writes. */
@@ -74,7 +77,6 @@ export function graphJson(
       ? []
       : [{ ...jsonNode(pruned, i, id, options, decode), ...verified(i, options) }];
   });
-  const scores = graphScores(graph);
   return {
     metadata: {
       slug,
@@ -86,7 +88,7 @@ export function graphJson(
       schema_version: 1,
       info: { generator: { name: "modalscope" }, description: `checkpoint ${graph.model}` },
       generation_settings: { active_features: graph.active, influence_followed: graph.followed },
-      graph_scores: { replacement_score: scores.replacement, completeness_score: scores.completeness },
+      graph_scores: { ...scoresJson(graphScores(graph)), ...fidelityJson(options.fidelity) },
       ...(options.verification && { verification: verificationJson(options.verification) }),
     },
     qParams: {
@@ -98,6 +100,22 @@ export function graphJson(
     },
     nodes,
     links,
+  };
+}
+
+const scoresJson = ({ replacement, completeness }: GraphScores): Record<string, number> => ({
+  replacement_score: replacement,
+  completeness_score: completeness,
+});
+
+function fidelityJson(fidelity: GraphFidelity | undefined): Record<string, unknown> {
+  if (!fidelity) return {};
+  const { own, nulls, klWithoutFeatures } = fidelity;
+  const shown = (found: readonly Fidelity[]): unknown[] =>
+    found.map(({ kl, ...scores }) => ({ ...scoresJson(scores), kl_bits: kl }));
+  return {
+    ...{ kl_bits: own.kl, kl_bits_without_features: klWithoutFeatures },
+    nulls: { random_rows: shown(nulls.random), shuffled_decoders: shown(nulls.shuffled) },
   };
 }
 
