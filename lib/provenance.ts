@@ -33,10 +33,9 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
     ["device", run.device],
     ...Object.entries(run.more ?? {}).map(([item, value]): [string, string] => [item, String(value)]),
     ["modalscope", packageVersion()],
-    ...["onnxruntime-node", "@tensorflow/tfjs", "@huggingface/tokenizers"].map((name): [string, string] => [
-      name,
-      versionOf(name),
-    ]),
+    ...["onnxruntime-node", "@tensorflow/tfjs-core", "@huggingface/tokenizers"].map(
+      (name): [string, string] => [name, versionOf(name)],
+    ),
     ["Node.js", `${process.version}, ${process.platform} ${process.arch}`],
     ["processor", `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} threads`],
     ["finished", new Date().toISOString()],

@@ -41,6 +41,7 @@ describe("the public names", () => {
       "/studies/pid-flow",
       "/tasks",
       "/tfjs",
+      "/tslab",
     ]);
     const meanings = new Map<string, unknown>();
     for (const entry of entries) {

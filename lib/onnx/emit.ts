@@ -1,14 +1,12 @@
-import onnxProto from "onnx-proto";
+import { attributeKind, encodeOnnx } from "../onnx-messages.js";
 import { elementNamed } from "./elements.js";
 import { encodeField } from "./splice-bytes.js";
 import type { Span } from "./wire.js";
 
-const { onnx } = onnxProto;
-
 /** A model's field that imports ONNX's own operators. */
 export const opset17: Uint8Array = encodeField(
   8,
-  onnx.OperatorSetIdProto.encode({ domain: "", version: 17 }).finish(),
+  encodeOnnx("OperatorSetIdProto", { domain: "", version: 17 }),
 );
 
 /** A graph's field: a node with one output. */
@@ -19,27 +17,24 @@ export function emitNode(
   name: string,
   attribute: object[] = [],
 ): Uint8Array {
-  return encodeField(
-    1,
-    onnx.NodeProto.encode({ opType, input: [...from], output: [to], name, attribute }).finish(),
-  );
+  return encodeField(1, encodeOnnx("NodeProto", { opType, input: [...from], output: [to], name, attribute }));
 }
 
 /** A graph's field: a Cast to the named type. */
 export function emitCast(from: string, to: string, type: string, name: string): Uint8Array {
-  const attribute = { name: "to", type: onnx.AttributeProto.AttributeType.INT, i: elementNamed(type).code };
+  const attribute = { name: "to", type: attributeKind.int, i: elementNamed(type).code };
   return emitNode("Cast", [from], to, name, [attribute]);
 }
 
 /** A graph's field: an input of any shape. */
 export function emitInput(name: string, type: string): Uint8Array {
   const value = { name, type: { tensorType: { elemType: elementNamed(type).code } } };
-  return encodeField(11, onnx.ValueInfoProto.encode(value).finish());
+  return encodeField(11, encodeOnnx("ValueInfoProto", value));
 }
 
 /** A graph's field: an output. The runtime finds the type of one that states none. */
 export function emitOutput(name: string): Uint8Array {
-  return encodeField(12, onnx.ValueInfoProto.encode({ name }).finish());
+  return encodeField(12, encodeOnnx("ValueInfoProto", { name }));
 }
 
 /** A tensor's fields that point to where its bytes lie. */
@@ -47,7 +42,7 @@ export function emitReference(file: string, { start, end }: Span): Uint8Array[] 
   const entries = Object.entries({ location: file, offset: start, length: end - start });
   return [
     ...entries.map(([key, value]) =>
-      encodeField(13, onnx.StringStringEntryProto.encode({ key, value: `${value}` }).finish()),
+      encodeField(13, encodeOnnx("StringStringEntryProto", { key, value: `${value}` })),
     ),
     Uint8Array.of(14 * 8, 1), // data_location: EXTERNAL
   ];

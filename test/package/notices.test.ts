@@ -80,7 +80,7 @@ describe("THIRD-PARTY-NOTICES.md", () => {
 
   it("rests on what the installed packages themselves declare", () => {
     const installed = locked.filter(({ path }) => existsSync(join(root, path, "package.json")));
-    assert.ok(installed.length > 150, `${installed.length} installed packages`);
+    assert.ok(installed.length > 100, `${installed.length} installed packages`);
     for (const { path, license } of installed) {
       const declared = json(join(path, "package.json")) as { license?: string };
       assert.equal(declared.license, license, path);

@@ -32,7 +32,7 @@ async function probeDevice(device: Device): Promise<string> {
 
 async function probeTfjs(): Promise<string> {
   const backend = await learningBackend();
-  const sum = backend.tf.tidy(() => backend.tf.tensor([1, 2]).sum().arraySync());
+  const sum = backend.tf.tidy(() => backend.tf.sum([1, 2]).arraySync());
   if (sum !== 3) throw new Error(`1 + 2 came out as ${sum}`);
   return describeBackend(backend);
 }

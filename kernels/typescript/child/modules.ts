@@ -4,12 +4,11 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { packageRoot } from "../../../lib/package-root.js";
 import { hasOwn, keys, NativeSyntaxError, regExpExec, stringIncludes, toObject } from "../intrinsics.js";
-import { kernelPackage } from "../kernel-packages.js";
+import { kernelModule, kernelPackage } from "../kernel-packages.js";
 import { commonJsView, type Namespace } from "./interop.js";
 import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
 import { packageView } from "./package-imports.js";
 import { requireFrom } from "./require.js";
-import { connectTslab } from "./tslab.js";
 
 type Attributes = Record<string, string>;
 
@@ -33,6 +32,8 @@ export function notebookModules(folder: string): Modules {
   async function load(specifier: string, attributes?: Attributes): Promise<Namespace> {
     const file = nearbyFile(folder, specifier);
     if (file !== undefined) return loadFile(file, attributes);
+    const own = kernelModule(specifier);
+    if (own !== undefined) return importFromKernel(own);
     try {
       return await importFrom(specifier, attributes);
     } catch (error) {
@@ -89,7 +90,6 @@ export function notebookModules(folder: string): Modules {
 
   async function importAny(specifier: string, attributes?: Attributes): Promise<Namespace> {
     const namespace = await load(specifier, attributes);
-    if (specifier === "tslab") await connectTslab();
     return asChecked(namespace, specifier);
   }
 

@@ -1,7 +1,9 @@
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import vm from "node:vm";
+import { packageRoot } from "../../../lib/package-root.js";
 import { apply, defineProperties, getOwnPropertyDescriptors, SafeMap } from "../intrinsics.js";
+import { kernelModule } from "../kernel-packages.js";
 import { isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
 import { transpile } from "./transpile.js";
 
@@ -12,12 +14,16 @@ interface LoadedModule {
 /** Modules by the URL of their version. */
 const loaded = new SafeMap<string, LoadedModule>();
 
+const requireFromKernel = createRequire(join(packageRoot(), "package.json"));
+
 /** `require` as a file would call it, for TypeScript files too. */
 export function requireFrom(filename: string): NodeJS.Require {
   const native = createRequire(filename);
   const require = (specifier: string): unknown => {
     const file = typeof specifier === "string" ? nearbyFile(dirname(filename), specifier) : undefined;
-    return file !== undefined && isTypescript(file) ? requireTypescript(file) : native(specifier);
+    if (file !== undefined && isTypescript(file)) return requireTypescript(file);
+    const own = kernelModule(specifier);
+    return own === undefined ? native(specifier) : requireFromKernel(own);
   };
   return defineProperties(require, getOwnPropertyDescriptors(native)) as NodeJS.Require;
 }

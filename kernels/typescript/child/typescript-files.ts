@@ -3,7 +3,7 @@ import type { LoadHook, ResolveHook } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { packageRoot } from "../../../lib/package-root.js";
-import { kernelPackage } from "../kernel-packages.js";
+import { kernelModule, kernelPackage } from "../kernel-packages.js";
 import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
 import { transpile } from "./transpile.js";
 
@@ -18,14 +18,14 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
 };
 
 const resolvePackage: ResolveHook = async (specifier, context, next) => {
+  const fromKernel = { ...context, parentURL: pathToFileURL(join(packageRoot(), "notebook.mjs")).href };
+  const own = kernelModule(specifier);
+  if (own !== undefined) return next(own, fromKernel);
   try {
     return await next(specifier, context);
   } catch (error) {
     if (!kernelPackage.test(specifier)) throw error;
-    return next(specifier, {
-      ...context,
-      parentURL: pathToFileURL(join(packageRoot(), "notebook.mjs")).href,
-    });
+    return next(specifier, fromKernel);
   }
 };
 

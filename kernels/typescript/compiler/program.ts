@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import ts = require("typescript");
 
 import { packageRoot } from "../../../lib/package-root.js";
-import { kernelPackage } from "../kernel-packages.js";
+import { kernelModule, kernelPackage } from "../kernel-packages.js";
 
 /** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
 export interface CellProgram {
@@ -95,11 +95,14 @@ export function cellProgram(folder: string): CellProgram {
       return { resolvedModule: { resolvedFileName: cell, extension, isExternalLibraryImport: false } };
     }
     if (name.startsWith("file:")) return resolve(fileURLToPath(name), containing);
+    const fromKernel = join(root, "__cell__.ts");
+    const own = kernelModule(name);
+    if (own !== undefined) return ts.resolveModuleName(own, fromKernel, settings, host);
     // Files near the notebook come and go; only packages are worth remembering.
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);
     if (found.resolvedModule !== undefined || !kernelPackage.test(name)) return found;
-    return ts.resolveModuleName(name, join(root, "__cell__.ts"), settings, host);
+    return ts.resolveModuleName(name, fromKernel, settings, host);
   }
 
   const set = (path: string, text: string): void => {

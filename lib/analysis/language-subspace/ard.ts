@@ -1,4 +1,4 @@
-import type * as Tf from "@tensorflow/tfjs";
+import type * as Tf from "@tensorflow/tfjs-core";
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import type { SamplePair } from "../distance/mmd.js";
@@ -204,7 +204,9 @@ async function descend(
   const initial = tf.tensor2d(Float32Array.from(starts.flatMap((start) => Array.from(start))), [fits, d]);
   const logs = tf.variable(initial);
   const optimiser = tf.train.adam(learningRate);
-  const distancesOf = weightedDistances(tf, differences);
+  /** Weighted squared distances `(comparisons, fits)`. */
+  const distancesAt = (inverse: Tf.Tensor): Tf.Tensor =>
+    tf.matMul(differences, tf.transpose(tf.square(inverse)) as Tf.Tensor2D);
   const runs: Run[] = tasks.map(() => ({ log: new Float32Array(0), history: [], stopped: "limit" }));
   const objectives: number[][] = tasks.map(() => []);
   const open = new Set(runs.keys());
@@ -214,23 +216,22 @@ async function descend(
   const step = async (learn: boolean): Promise<StepValues> => {
     const values: Tf.Tensor[] = [];
     tf.tidy(() => {
-      const objective = (): Tf.Scalar => {
-        const distances = distancesOf(tf.exp(tf.mul(logs, -2)));
-        const kernel = tf.exp(tf.mul(distances, -0.5));
-        const mmd = tf.sum(tf.mul(kernel, weights), 0);
-        const penalty = tf.mul(lambdas, tf.sum(tf.exp(tf.neg(logs)), 1));
-        values.push(tf.keep(mmd), tf.keep(penalty), tf.keep(tf.mean(kernel, 0)));
-        if (holdBandwidth) held ??= tf.keep(tf.mean(distances, 0));
-        return tf.sum(tf.add(mmd, penalty)) as Tf.Scalar;
-      };
-      if (!learn) {
-        objective();
-        return;
-      }
-      optimiser.minimize(objective, false, [logs]);
+      const inverse = tf.exp(tf.neg(logs));
+      const distances = distancesAt(inverse);
+      const kernel = tf.exp(tf.mul(distances, -0.5)) as Tf.Tensor2D;
+      const weighted = tf.mul(kernel, weights) as Tf.Tensor2D;
+      const mmd = tf.sum(weighted, 0);
+      const penalty = tf.mul(lambdas, tf.sum(inverse, 1));
+      values.push(tf.keep(mmd), tf.keep(penalty), tf.keep(tf.mean(kernel, 0)));
+      if (holdBandwidth) held ??= tf.keep(tf.mean(distances, 0));
+      if (!learn) return;
+      // By log ℓ: that of MMD² is ℓ⁻² Σ_c weight · kernel · square, that of the penalty −λ/ℓ.
+      const ofMmd = tf.mul(tf.square(inverse), tf.matMul(tf.transpose(weighted), differences));
+      const gradient = tf.sub(ofMmd, tf.mul(tf.expandDims(lambdas, 1), inverse));
+      optimiser.applyGradients([{ name: logs.name, tensor: gradient }]);
       if (held !== undefined) {
-        const drift = tf.div(tf.mean(distancesOf(tf.exp(tf.mul(logs, -2))), 0), held);
-        logs.assign(tf.add(logs, tf.mul(tf.log(drift).expandDims(1), 0.5)) as Tf.Tensor2D);
+        const drift = tf.div(tf.mean(distancesAt(tf.exp(tf.neg(logs))), 0), held);
+        logs.assign(tf.add(logs, tf.mul(tf.expandDims(tf.log(drift), 1), 0.5)) as Tf.Tensor2D);
       }
     });
     const [mmd, penalty, meanKernel] = await Promise.all(values.map((v) => v.data<"float32">()));
@@ -294,15 +295,4 @@ function isFlat(objective: readonly number[], share: number): boolean {
     objective.slice(from, to).reduce((sum, value) => sum + value, 0) / stride;
   const n = objective.length;
   return mean(n - 2 * stride, n - stride) - mean(n - stride, n) < share * Math.abs(objective[0]);
-}
-
-/**
- * `(fits, d)` weights → `(comparisons, fits)` weighted squared distances. tfjs would give the gradient as a product with
- * transposing flags, which its WASM back end computes ten times as slowly as the plain product of transposed copies.
- */
-function weightedDistances(tf: typeof Tf, differences: Tf.Tensor2D): (weights: Tf.Tensor) => Tf.Tensor {
-  return tf.customGrad((weights) => ({
-    value: tf.matMul(differences, tf.transpose(weights as Tf.Tensor2D)),
-    gradFunc: (upstream: Tf.Tensor) => tf.matMul(tf.transpose(upstream as Tf.Tensor2D), differences),
-  })) as (weights: Tf.Tensor) => Tf.Tensor;
 }

@@ -1,11 +1,14 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
-import type * as Tf from "@tensorflow/tfjs";
+import type * as Tf from "@tensorflow/tfjs-core";
 import { ModalscopeError } from "../../errors.js";
 
 /**
- * tfjs itself, on the back end that was chosen. It has a file of its own, and the package an entry of its own
+ * The core of tfjs, on the back end that was chosen. It has a file of its own, and the package an entry of its own
  * (`modalscope/tfjs`), because tfjs' declarations are larger than all of this package's.
+ *
+ * Layers and derivatives by `tf.grad` or `minimize` come with the whole of tfjs, which is 230 MB more: install and import
+ * `@tensorflow/tfjs` 4.22.0, and it runs on the back end chosen here.
  */
 export interface TfjsBackend extends LearningBackend {
   readonly tf: typeof Tf;
@@ -33,7 +36,11 @@ const candidates: readonly Candidate[] = [
     load: (tf) => loadNative(tf, "@tensorflow/tfjs-node"),
   },
   { name: "wasm", package: "@tensorflow/tfjs-backend-wasm", load: loadWasm },
-  { name: "cpu", package: "@tensorflow/tfjs", load: () => undefined },
+  {
+    name: "cpu",
+    package: "@tensorflow/tfjs-backend-cpu",
+    load: () => require("@tensorflow/tfjs-backend-cpu"),
+  },
 ];
 
 /**
@@ -43,7 +50,7 @@ const candidates: readonly Candidate[] = [
  * @throws ModalscopeError when `only` does not load.
  */
 export async function learningBackend(only?: BackendName): Promise<TfjsBackend> {
-  const tf = require("@tensorflow/tfjs") as typeof Tf;
+  const tf = require("@tensorflow/tfjs-core") as typeof Tf;
   const skipped: { package: string; why: string }[] = [];
   for (const candidate of candidates) {
     if (only !== undefined && candidate.name !== only) continue;

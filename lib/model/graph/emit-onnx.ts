@@ -1,10 +1,8 @@
-import onnxProto from "onnx-proto";
+import { attributeKind, encodeOnnx } from "../../onnx-messages.js";
 import { type Attributes, type OnnxWriter, trainingForms } from "./emit-training.js";
 import { doubleErf, doubleGelu } from "./erf-float64.js";
 import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
 import { fromEnd } from "./ops.js";
-
-const { onnx } = onnxProto;
 
 /** Source of a weight in an emitted model. */
 export type WeightBinding =
@@ -53,9 +51,6 @@ interface OnnxNode {
   readonly attribute?: object[];
 }
 
-/** ONNX's numbers of the kinds of attribute. */
-const [FLOATING, INT, STRING, INTS] = [1, 2, 3, 7];
-
 /** For reshaping to lengths of another value: 0 among them is a length, and not that of the same axis before. */
 const LITERALLY = { allowzero: 1 };
 
@@ -84,7 +79,7 @@ class Emitter implements OnnxWriter {
     for (const name of this.renamed.keys()) this.described.delete(name);
     const valueInfo = [...this.described.values()];
     const graph = { name: "modalscope", node, initializer, input, output, valueInfo };
-    const model = onnx.ModelProto.create({
+    return encodeOnnx("ModelProto", {
       irVersion: 10,
       opsetImport: [
         { domain: "", version: 21 },
@@ -92,7 +87,6 @@ class Emitter implements OnnxWriter {
       ],
       graph,
     });
-    return onnx.ModelProto.encode(model).finish();
   }
 
   output(name: string, from: string, n: Node): void {
@@ -375,10 +369,10 @@ const plain: Record<string, string> = Object.fromEntries(
 );
 
 function attributeOf(name: string, value: Attributes[string]): object {
-  if (typeof value === "number") return { name, type: INT, i: value };
-  if (typeof value === "string") return { name, type: STRING, s: Buffer.from(value) };
-  if ("float" in value) return { name, type: FLOATING, f: value.float };
-  return { name, type: INTS, ints: [...value] };
+  if (typeof value === "number") return { name, type: attributeKind.int, i: value };
+  if (typeof value === "string") return { name, type: attributeKind.string, s: Buffer.from(value) };
+  if ("float" in value) return { name, type: attributeKind.float, f: value.float };
+  return { name, type: attributeKind.ints, ints: [...value] };
 }
 
 function bytesOf(data: BigInt64Array | Float32Array | Float64Array): Uint8Array {

@@ -120,6 +120,22 @@ describe("imports", () => {
       content: { data: { "text/html": "<b>x</b>" }, metadata: {} },
     });
   });
+
+  test("a display of tslab's own is replaced by what it shows next", async () => {
+    const { outputs } = await run(
+      "import { newDisplay } from 'tslab';\nconst shown = newDisplay();\nshown.text('one');\nshown.png(new Uint8Array([1, 2]));",
+    );
+    const [first, second] = outputs;
+    assert.equal(first.type, "display_data");
+    assert.equal(second.type, "update_display_data");
+    assert.ok(first.type === "display_data" && second.type === "update_display_data");
+    assert.deepEqual(first.content.data, { "text/plain": "one" });
+    assert.deepEqual(second.content.data, { "image/png": "AQI=" });
+    assert.deepEqual(first.content.transient, second.content.transient);
+    assert.equal(await value("require('tslab').newDisplay === newDisplay"), "true");
+    const { outcome } = await run("import { nothing } from 'tslab';");
+    assert.match(outcome.error?.evalue ?? "", /no exported member 'nothing'/);
+  });
 });
 
 describe("errors", () => {

@@ -144,6 +144,7 @@ test("each subpath of the package completes, explains and checks its names", () 
     ["onnx", "openOnnx"],
     ["runner", "runNotebook"],
     ["tfjs", "learningBackend"],
+    ["tslab", "newDisplay"],
   ];
   for (const [subpath, name] of subpaths) {
     const begun = subpath.slice(0, 3);
