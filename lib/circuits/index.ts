@@ -10,6 +10,7 @@ export {
   featureCorpus,
 } from "./dashboard/corpus.js";
 export { type DashboardOptions, type FeatureDashboard, featureDashboard } from "./dashboard/dashboard.js";
+export { writeFeatureFiles } from "./dashboard/feature-files.js";
 export { type FeatureLabel, type LabelIndex, labelFeature, labelIndex } from "./dashboard/labels.js";
 export { featureLogits, type LogitEffects } from "./dashboard/logits.js";
 export {

@@ -76,6 +76,11 @@ describe("graphs of tiny-gemma3", () => {
       if (node.influence !== null && node.influence < 0.99)
         assert.ok(Math.abs(node.influence - cumulative[i]) < 1e-4);
     }
+    const shownUpTo = json.metadata.node_threshold as number;
+    assert.ok(
+      json.nodes.every(({ influence }) => (influence ?? 0) <= shownUpTo),
+      "the viewer shows every node",
+    );
     const logit = json.nodes.filter((n) => n.feature_type === "logit");
     assert.ok(
       logit.every((n) => /\(p=0\.\d{3}\)$/.test(n.clerp)) &&

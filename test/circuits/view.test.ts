@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { JSDOM } from "jsdom";
 import {
@@ -7,6 +10,7 @@ import {
   featureDashboard,
   type GraphJson,
   graphView,
+  writeFeatureFiles,
 } from "../../lib/circuits/index.js";
 import type { Html } from "../../lib/plot/index.js";
 import { encodePng } from "../../lib/tasks/index.js";
@@ -189,5 +193,36 @@ describe("the view of dashboards", () => {
     );
     assert.match(sections[0].textContent!, /active at 100 % of tokens; 67 % of it on images/);
     assert.match(sections[1].textContent!, /active nowhere in the corpus/);
+  });
+});
+
+describe("files of features for circuit-tracer's viewer", () => {
+  it("are named by Cantor's pairing, and hold the tokens around the peak of each example", () => {
+    const folder = mkdtempSync(join(tmpdir(), "modalscope-features-"));
+    const scan = writeFeatureFiles(folder, [featureDashboard(corpus, 0, 3)], corpus);
+    assert.equal(scan, "./graph_data/features");
+    const { examples_quantiles: quantiles, ...rest } = JSON.parse(
+      readFileSync(join(folder, "features/9.json"), "utf8"),
+    );
+    assert.deepEqual(quantiles[0].examples, [
+      {
+        tokens: ["▦", HOSTILE],
+        tokens_acts_list: [2, 1],
+        train_token_ind: 0,
+        is_repeated_datapoint: false,
+      },
+    ]);
+    const { histogram, ...facts } = rest;
+    assert.equal(histogram.length, 20);
+    assert.deepEqual(facts, {
+      transcoder_id: "0",
+      index: 3,
+      top_logits: [],
+      bottom_logits: [],
+      act_min: 0,
+      act_max: 2,
+      activation_frequency: 1,
+    });
+    rmSync(folder, { recursive: true });
   });
 });

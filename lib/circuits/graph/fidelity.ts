@@ -1,4 +1,4 @@
-/** What a graph's scores are worth: each beside the same score of transcoders that know nothing, and beside the KL. */
+/** What a graph's scores are worth: beside those of transcoders that know nothing, and beside the KL. */
 import { klDivergence, softmax } from "../../analysis/index.js";
 import type { Batch, Model } from "../../model/index.js";
 import { type FrozenRun, freeze } from "../../model/methods/index.js";
@@ -27,8 +27,8 @@ const FIDELITY_OPTIONS: OptionChecks<FidelityOptions> = {
 /** Scores of one set of transcoders on a prompt. */
 export interface Fidelity extends GraphScores {
   /**
-   * KL(model ‖ replacement model) of the next token, in bits: every MLP output is its reconstruction from what the replaced
-   * blocks below made.
+   * KL(model ‖ replacement model) of the next token, in bits: every MLP output is its reconstruction from what the
+   * replaced blocks below made.
    */
   readonly kl: number;
 }
@@ -42,8 +42,9 @@ export interface GraphFidelity {
 }
 
 /**
- * Scores of a graph and of graphs that null transcoders make of the same prompt. A replacement or completeness score that
- * a null reaches says nothing of the transcoders; the KL says how far a model is from its own that computes with them.
+ * Scores of a graph and of graphs that null transcoders make of the same prompt. A replacement or completeness
+ * score that a null reaches says nothing of the transcoders; the KL says how far a model that computes with them is
+ * from the model.
  * @throws ModalscopeError as `attribute` does
  */
 export async function graphFidelity(

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { replaceFile } from "../../replace-file.js";
+import { featureNumber } from "../dashboard/feature-files.js";
 import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
 import type { Fidelity, GraphFidelity } from "./fidelity.js";
 import { type GraphScores, graphScores, type PrunedGraph } from "./influence.js";
@@ -16,12 +17,13 @@ import type { Verification } from "./verify.js";
 export interface GraphFileOptions {
   /** Name of the graph, and of its file. */
   readonly slug: string;
-  /** Where a viewer finds feature examples: a path that begins with `/` or `./`, or a set's name. */
+  /** Where a viewer finds feature examples: what `writeFeatureFiles` returns, or a set's name (default). */
   readonly scan?: string;
   readonly prompt?: string;
   readonly nodeThreshold?: number;
   /** A feature's label. */
   readonly label?: (node: Extract<GraphNode, { kind: "feature" }>) => string | undefined;
+  /** Members that were pruned away are left out. The viewer shows those of its address (`?supernodes=`). */
   readonly supernodes?: readonly Supernode[];
   /** What `verifyEdges` found: it stands in the file. */
   readonly verification?: Verification;
@@ -77,6 +79,10 @@ export function graphJson(
       ? []
       : [{ ...jsonNode(pruned, i, id, options, decode), ...verified(i, options) }];
   });
+  const written = new Set(nodes.map(({ node_id }) => node_id));
+  const supernodes = (options.supernodes ?? [])
+    .map(({ label, members }) => ({ label, members: members.filter((id) => written.has(id)) }))
+    .filter(({ members }) => members.length > 0);
   return {
     metadata: {
       slug,
@@ -84,7 +90,8 @@ export function graphJson(
       transcoder_list: [],
       prompt_tokens: graph.text,
       prompt,
-      node_threshold: nodeThreshold,
+      // The viewer hides nodes beyond this share, and the last one that was kept crosses the threshold.
+      node_threshold: nodes.reduce((most, { influence }) => Math.max(most, influence ?? 0), nodeThreshold),
       schema_version: 1,
       info: { generator: { name: "modalscope" }, description: `checkpoint ${graph.model}` },
       generation_settings: { active_features: graph.active, influence_followed: graph.followed },
@@ -92,8 +99,9 @@ export function graphJson(
       ...(options.verification && { verification: verificationJson(options.verification) }),
     },
     qParams: {
-      pinnedIds: [],
-      supernodes: (options.supernodes ?? []).map(({ label, members }) => [label, ...members]),
+      // The viewer draws a supernode of nodes that are pinned.
+      pinnedIds: supernodes.flatMap(({ members }) => members),
+      supernodes: supernodes.map(({ label, members }) => [label, ...members]),
       linkType: "both",
       clickedId: "",
       sg_pos: "",
@@ -150,9 +158,8 @@ function jsonNode(
   const influence = cumulative[i];
   if (node.kind === "feature") {
     const { layer: l, feature: f, position, activation } = node;
-    const feature = ((l + f) * (l + f + 1)) / 2 + f;
     const own = {
-      feature,
+      feature: featureNumber(l, f),
       layer: String(l),
       ctx_idx: position,
       jsNodeId: `${l}_${f}-0`,

@@ -1,4 +1,4 @@
-/** The replacement model: a prompt's run in which transcoders take the MLPs' place, each on what the ones below it made. */
+/** The replacement model: a prompt's run in which transcoders take the MLPs' place, one after the other. */
 import { edit, type Model } from "../../model/index.js";
 import type { FrozenRun } from "../../model/methods/index.js";
 import type { Tensor } from "../../tensor.js";
@@ -15,8 +15,8 @@ export interface ReplacementOptions {
 }
 
 /**
- * Logits (vocab_size) at the last token when every MLP output is its reconstruction, errors left out. Block by block:
- * attention and norms run on the stream so far, and the block ends with what the transcoders make of it.
+ * Logits (vocab_size) at the last token when every MLP output is its reconstruction, errors left out. Block by
+ * block: attention and norms run on the stream so far, and the block ends with what the transcoders make of it.
  */
 export async function replacementLogits(
   model: Model,

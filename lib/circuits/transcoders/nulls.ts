@@ -6,8 +6,8 @@ import type { RowMatrix } from "./rows.js";
 import type { Activation, Transcoder, TranscoderSet } from "./types.js";
 
 /**
- * "random": each encoder and decoder row has a random direction and its length; thresholds become TopK with as many active
- * features. "shuffled": features read what they read and write what another one of their layer writes.
+ * "random": each encoder and decoder row has a random direction and its length; thresholds become TopK with as many
+ * active features. "shuffled": features read what they read and write what another one of their layer writes.
  */
 export type NullKind = "random" | "shuffled";
 
