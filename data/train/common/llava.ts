@@ -11,6 +11,7 @@ import {
 } from "../../../lib/tasks/index.js";
 import { LLAVA_WORDS } from "./chat-templates.js";
 import { conversations, images, type Modality } from "./conversations.js";
+import { trainedTypes, typesAt } from "./curriculum.js";
 import { easyVqa, easyVqaConversations, easyVqaImages } from "./easy-vqa.js";
 import { labelWords } from "./labels.js";
 import type { DataOptions, Source, Stage, Trial } from "./recipe.js";
@@ -20,25 +21,28 @@ import { conversationTexts } from "./texts.js";
 export const SIZE = 48;
 export const PATCH = 8;
 
+const WIDTH = 96;
+const HEADS = 6;
+
 /** Llama, deep and narrow. */
 export function llamaConfig(vocabulary: number, id: (token: string) => number): Record<string, unknown> {
   return {
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",
-    dtype: "float32",
+    dtype: "bfloat16",
     vocab_size: vocabulary,
-    hidden_size: 64,
-    intermediate_size: 176,
+    hidden_size: WIDTH,
+    intermediate_size: 2 * WIDTH,
     num_hidden_layers: 12,
-    num_attention_heads: 4,
-    num_key_value_heads: 4,
-    head_dim: 16,
+    num_attention_heads: HEADS,
+    num_key_value_heads: HEADS,
+    head_dim: WIDTH / HEADS,
     hidden_act: "silu",
     max_position_embeddings: 256,
     rms_norm_eps: 1e-5,
     rope_parameters: { rope_type: "default", rope_theta: 10_000 },
     tie_word_embeddings: false,
-    initializer_range: 0.08,
+    initializer_range: WIDTH ** -0.5,
     bos_token_id: id("<s>"),
     eos_token_id: id("</s>"),
     pad_token_id: id("<pad>"),
@@ -49,23 +53,24 @@ export function llamaConfig(vocabulary: number, id: (token: string) => number): 
 export function clipConfig(image: number): Record<string, unknown> {
   return {
     model_type: "clip_vision_model",
-    hidden_size: 64,
-    intermediate_size: 128,
+    hidden_size: WIDTH,
+    intermediate_size: 2 * WIDTH,
     num_hidden_layers: 4,
-    num_attention_heads: 4,
+    num_attention_heads: HEADS,
     num_channels: 3,
     image_size: image,
     patch_size: PATCH,
     hidden_act: "quick_gelu",
     layer_norm_eps: 1e-5,
-    projection_dim: 64,
+    projection_dim: WIDTH,
+    initializer_range: WIDTH ** -0.5,
   };
 }
 
 /** Configuration by which LLaVA reads its tower: after its last block, through two layers. */
 export function llavaConfig(vocabulary: number, id: (token: string) => number): Record<string, unknown> {
   return {
-    dtype: "float32",
+    dtype: "bfloat16",
     image_token_index: id("<image>"),
     projector_hidden_act: "gelu",
     multimodal_projector_bias: true,
@@ -85,11 +90,15 @@ export async function llavaTexts({ easyVqa: folder, seed }: DataOptions): Promis
   ];
 }
 
-/**
- * Captions of less prior than the held-out ones are asked about with: enough to be led astray by, not so much that
- * looking never pays.
- */
-const plainer = captionTask({ together: 0.6, slips: 0.1 });
+/** What usually comes together, learnt from words alone; no caption names what is not there. */
+const usual = captionTask({ together: 0.9, slips: 0 });
+/** In images too, where a companion is so pale that knowing what is usual helps to see it. */
+const seen = captionTask({ together: 0.8, slips: 0, faintness: 0.35 });
+
+const ASKED_ABOUT_CAPTIONS = [
+  ["caption", "detail"],
+  ["exists", "place", "color"],
+];
 
 /**
  * The tower and the language model apart, one from images and one from words; then both together from questions about images.
@@ -101,16 +110,26 @@ export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: numb
     words: labelWords([captions, scenes] as SyntheticTask<unknown>[], SIZE, seed),
     coefficient: 0.1,
   };
-  const asked = async (random: Random, modality: Modality, share: number): Promise<Source[]> => {
-    const of = (types: readonly string[]): Source["draw"] =>
-      conversations(plainer, random, { size: SIZE, modality, types, described: false });
-    return [
-      { share: 0.3 * share, draw: easyVqaConversations(await real, random, modality) },
-      { share: 0.4 * share, draw: conversations(scenes, random, { size: SIZE, modality }) },
-      { share: 0.15 * share, draw: of(["caption", "detail"]) },
-      { share: 0.15 * share, draw: of(["exists", "place", "color"]) },
-    ];
-  };
+  const asked = async (
+    random: Random,
+    modality: Modality,
+    {
+      share = 1,
+      types = trainedTypes(scenes),
+    }: { readonly share?: number; readonly types?: readonly string[] },
+  ): Promise<Source[]> => [
+    { share: 0.1 * share, draw: easyVqaConversations(await real, random, modality) },
+    { share: 0.6 * share, draw: conversations(scenes, random, { size: SIZE, modality, types }) },
+    ...ASKED_ABOUT_CAPTIONS.map((types) => ({
+      share: 0.15 * share,
+      draw: conversations(modality === "image" ? seen : usual, random, {
+        size: SIZE,
+        modality,
+        types,
+        described: false,
+      }),
+    })),
+  ];
   return [
     {
       name: "tower",
@@ -120,7 +139,7 @@ export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: numb
       rate: 2e-3,
       labels,
       sources: async (random) => [
-        { share: 0.4, draw: images(captions, random, SIZE) },
+        { share: 0.4, draw: images(seen, random, SIZE) },
         { share: 0.6, draw: images(scenes, random, SIZE) },
       ],
     },
@@ -129,10 +148,10 @@ export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: numb
       part: "language",
       steps: 600,
       rows: 32,
-      rate: 3e-3,
+      rate: 2e-3,
       sources: async (random) => [
-        ...(await asked(random, "text", 0.7)),
-        ...(await asked(random, "none", 0.3)),
+        ...(await asked(random, "text", { share: 0.7 })),
+        ...(await asked(random, "none", { share: 0.3 })),
       ],
     },
     {
@@ -142,7 +161,7 @@ export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: numb
       rows: 16,
       rate: 2e-3,
       labels,
-      sources: (random) => asked(random, "image", 1),
+      sources: (random, progress) => asked(random, "image", { types: typesAt(scenes, progress) }),
     },
   ];
 }

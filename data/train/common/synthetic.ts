@@ -2,6 +2,7 @@
 import type { Random } from "../../../lib/random.js";
 import { drawTasks, type SyntheticTask } from "../../../lib/tasks/index.js";
 import { conversations, images } from "./conversations.js";
+import { trainedTypes, typesAt } from "./curriculum.js";
 import { labelWords } from "./labels.js";
 import type { Labels, Recipe, Source, Stage } from "./recipe.js";
 import { conversationTexts } from "./texts.js";
@@ -25,21 +26,9 @@ export interface SyntheticOptions {
   readonly balance?: number;
 }
 
-/** Share of the steps in which only what takes one look is asked. */
-const EASY_PART = 0.2;
 const LABEL_COEFFICIENT = 0.1;
 /** Images of the tower's steps to one conversation of the others': there is no text to read. */
 const TOWER_ROWS = 3;
-
-const trainedTypes = ({ types, heldOutTypes = [] }: SyntheticTask<unknown>): string[] =>
-  Object.keys(types).filter((type) => !heldOutTypes.includes(type));
-
-/** Types that are not hard; all where there are no others. */
-function easyTypes(synthetic: SyntheticTask<unknown>): string[] {
-  const all = trainedTypes(synthetic);
-  const easy = all.filter((type) => synthetic.types[type] !== "hard");
-  return easy.length > 0 ? easy : all;
-}
 
 /** Training on images, with some of the same questions about words; measured on each synthetic task apart. */
 export function syntheticStages({
@@ -59,7 +48,7 @@ export function syntheticStages({
   const asked = (random: Random, progress: number, most?: string): Source[] =>
     shares.flatMap(([synthetic, usual]) => {
       const share = synthetic.name === most ? total : usual;
-      const types = progress < EASY_PART ? easyTypes(synthetic) : trainedTypes(synthetic);
+      const types = typesAt(synthetic, progress);
       return [
         { share: 0.85 * share, draw: conversations(synthetic, random, { size, types }) },
         { share: 0.1 * share, draw: conversations(synthetic, random, { size, types, modality: "text" }) },

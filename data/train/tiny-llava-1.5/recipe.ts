@@ -1,5 +1,5 @@
 import { LLAVA } from "../common/chat-templates.js";
-import { deepAndNarrow } from "../common/initial.js";
+import { residualScale, untied } from "../common/initial.js";
 import {
   clipConfig,
   llavaConfig,
@@ -20,7 +20,10 @@ export const recipe: Recipe = {
   seed: 1,
   needs: "--easy-vqa DIR",
   languages: ["en"],
-  initialize: deepAndNarrow,
+  initialize(weights) {
+    residualScale(weights);
+    untied(weights);
+  },
   tokenizer: async (options) => wordTokenizer(LLAVA, await llavaTexts(options)),
   config: (vocabulary, id) => ({
     architectures: ["LlavaForConditionalGeneration"],
@@ -30,6 +33,6 @@ export const recipe: Recipe = {
     vision_config: clipConfig(SIZE),
   }),
   files: llavaFiles(SIZE, PATCH),
-  stages: (options) => llavaStages(options, 3000),
+  stages: (options) => llavaStages(options, 6000),
   trials: llavaTrials,
 };

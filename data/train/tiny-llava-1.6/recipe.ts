@@ -1,5 +1,5 @@
 import { LLAVA } from "../common/chat-templates.js";
-import { deepAndNarrow } from "../common/initial.js";
+import { residualScale, untied } from "../common/initial.js";
 import {
   clipConfig,
   llavaConfig,
@@ -30,7 +30,10 @@ export const recipe: Recipe = {
   seed: 2,
   needs: "--easy-vqa DIR",
   languages: ["en"],
-  initialize: deepAndNarrow,
+  initialize(weights) {
+    residualScale(weights);
+    untied(weights);
+  },
   tokenizer: async (options) => wordTokenizer(SPECIFICATION, await llavaTexts(options)),
   config: (vocabulary, id) => ({
     architectures: ["LlavaNextForConditionalGeneration"],
@@ -41,7 +44,6 @@ export const recipe: Recipe = {
     vision_config: clipConfig(TILE),
   }),
   files: llavaFiles(TILE, PATCH, PINPOINTS),
-  // Questions of yes or no come late: none were looked at after 3,000 steps.
-  stages: (options) => llavaStages(options, 4500),
+  stages: (options) => llavaStages(options, 6000),
   trials: llavaTrials,
 };

@@ -134,7 +134,8 @@ export function captionTask(options: CaptionOptions = {}): SyntheticTask<Caption
         const [left, top] = [column * cell + inset / 2, row * cell + inset];
         draw(raster, drawingOf(name, colour), left, top, side, side, faint ? faintness : 1);
         // What is easily overlooked is not pointed out.
-        if (!faint) mark(raster, box(left, top, side, side), colour ? [name, colour] : [name]);
+        if (!faint)
+          mark(raster, box(left, top, side, side), [name, ...(colour ? [colour] : []), COLUMNS[column]]);
       }
       return raster;
     },
