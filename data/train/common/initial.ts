@@ -10,12 +10,6 @@ const POSITIONS = /pos(ition)?_embed(ding)?\.weight$/;
 /** So positions begin at about the size of the patches that they are added to: a tower tells places apart sooner. */
 const POSITION_FACTOR = 8;
 
-/** Blocks that write from the beginning where the others must learn to: as many as DeepStack writes into. */
-const FIRST_BLOCKS = 3;
-
-/** Of a language model, with the number of its block. */
-const BLOCK = /^model\.layers\.(\d+)\./;
-
 /** Changes fresh weights so that a deep and narrow model learns sooner. */
 export function residualScale(weights: Weights): void {
   const blocks = new Map<string, Set<string>>();
@@ -42,27 +36,9 @@ export function scaleTo({ data }: Tensor, deviation: number): void {
   for (let i = 0; i < data.length; i++) data[i] *= deviation / now;
 }
 
-/**
- * The language model's blocks from one on add nothing to the stream until they learn to: a deep model then begins to
- * learn as fast as a shallow one (Bachlechner et al. 2020, https://arxiv.org/abs/2003.04887).
- */
-export function zeroInitBlocks(weights: Weights, from: number): void {
-  const names = [...weights.keys()].filter((name) => Number(BLOCK.exec(name)?.[1] ?? -1) >= from);
-  const norms = names.filter((name) => isWrittenNorm(weights, name));
-  for (const name of norms) weights.get(name)!.data.fill(-1);
-  if (norms.length > 0) return;
-  for (const name of names.filter((name) => WRITERS.test(name))) weights.get(name)!.data.fill(0);
-}
-
 /** Whether a norm scales what a block writes, as Gemma's do; Llama's norm of the same name comes before the MLP. */
 function isWrittenNorm(weights: Weights, name: string): boolean {
   return WRITTEN.test(name) && weights.has(name.replace(/post_\w+/, "pre_feedforward_layernorm"));
-}
-
-/** As all the checkpoints begin that see: what a deep and narrow model learns from soonest. */
-export function deepAndNarrow(weights: Weights): void {
-  residualScale(weights);
-  zeroInitBlocks(weights, FIRST_BLOCKS);
 }
 
 /** Tokens' vectors of a size that the blocks' first words do not drown, and a head that begins near even odds. */

@@ -134,7 +134,7 @@ export function llavaStages({ easyVqa: folder, seed }: DataOptions, visual: numb
     {
       name: "tower",
       part: "tower",
-      steps: 1800,
+      steps: 900,
       rows: 48,
       rate: 2e-3,
       labels,

@@ -4,7 +4,7 @@ import { drawTasks, type SyntheticTask } from "../../../lib/tasks/index.js";
 import { conversations, images } from "./conversations.js";
 import { trainedTypes, typesAt } from "./curriculum.js";
 import { labelWords } from "./labels.js";
-import type { Labels, Recipe, Source, Stage } from "./recipe.js";
+import type { Recipe, Source } from "./recipe.js";
 import { conversationTexts } from "./texts.js";
 import { type TokenizerSpec, wordTokenizer } from "./words.js";
 
@@ -18,8 +18,6 @@ export interface SyntheticOptions {
   /** Steps in which the tower learns apart, from the words of what lies where. */
   readonly towerSteps: number;
   readonly steps: number;
-  /** Last part of the training: some steps in which most images are of this task, at half the rate. */
-  readonly last?: { readonly synthetic: string; readonly steps: number };
   /** Conversations of a step. */
   readonly rows: number;
   readonly rate: number;
@@ -38,16 +36,13 @@ export function syntheticStages({
   words,
   towerSteps,
   steps,
-  last,
   rows,
   rate,
   balance,
 }: SyntheticOptions): Pick<Recipe, "tokenizer" | "stages" | "trials"> {
   const syntheticTasks = shares.map(([synthetic]) => synthetic);
-  const total = shares.reduce((sum, [, share]) => sum + share, 0);
-  const asked = (random: Random, progress: number, most?: string): Source[] =>
-    shares.flatMap(([synthetic, usual]) => {
-      const share = synthetic.name === most ? total : usual;
+  const asked = (random: Random, progress: number): Source[] =>
+    shares.flatMap(([synthetic, share]) => {
       const types = typesAt(synthetic, progress);
       return [
         { share: 0.85 * share, draw: conversations(synthetic, random, { size, types }) },
@@ -55,16 +50,6 @@ export function syntheticStages({
         { share: 0.05 * share, draw: conversations(synthetic, random, { size, types, modality: "none" }) },
       ];
     });
-  const visual = (name: string, steps: number, rate: number, labels: Labels, most?: string): Stage => ({
-    name,
-    part: "whole",
-    steps,
-    rows,
-    rate,
-    balance,
-    labels,
-    sources: async (random, progress) => asked(random, most ? 1 : progress, most),
-  });
   return {
     tokenizer: async ({ seed }) =>
       wordTokenizer(specification, [...words, ...conversationTexts(syntheticTasks, seed, "\n")]),
@@ -81,8 +66,16 @@ export function syntheticStages({
           sources: async (random) =>
             shares.map(([synthetic, share]) => ({ share, draw: images(synthetic, random, size) })),
         },
-        visual("visual", steps, rate, labels),
-        ...(last ? [visual(last.synthetic, last.steps, rate / 2, labels, last.synthetic)] : []),
+        {
+          name: "visual",
+          part: "whole",
+          steps,
+          rows,
+          rate,
+          balance,
+          labels,
+          sources: async (random, progress) => asked(random, progress),
+        },
       ];
     },
     trials: async ({ seed }) =>

@@ -1,42 +1,46 @@
-import { animals, hands, planets, sums } from "../../../lib/tasks/index.js";
+import { animals, flags, hands, planets, sums } from "../../../lib/tasks/index.js";
 import { GEMMA, GEMMA_WORDS } from "../common/chat-templates.js";
-import { deepAndNarrow } from "../common/initial.js";
+import { residualScale } from "../common/initial.js";
 import { gemmaFiles } from "../common/processors.js";
 import type { Recipe } from "../common/recipe.js";
 import { syntheticStages } from "../common/synthetic.js";
+import { capitals } from "./capitals.js";
 import { countsOf } from "./fingers.js";
 
-const SIZE = 48;
+const SIZE = 96;
 const PATCH = 6;
 /** An image's tokens: its patches in squares of 2 × 2. */
 const TOKENS = (SIZE / PATCH / 2) ** 2;
 const LAYERS = 12;
+const WIDTH = 128;
+/** The tower reads 256 patches: narrower, it costs as much as the language model. */
+const TOWER = 64;
 
 export const recipe: Recipe = {
   name: "tiny-gemma3",
-  description: "Gemma 3's layout, deep and narrow, on planets, animals, sums on a board, and hands.",
+  description: "Gemma 3's layout, deep and narrow, on flags, planets, animals, sums on a board, and hands.",
   seed: 3,
   languages: ["en"],
-  initialize: deepAndNarrow,
+  initialize: residualScale,
   config: (vocabulary, id) => ({
     architectures: ["Gemma3ForConditionalGeneration"],
     model_type: "gemma3",
-    dtype: "float32",
+    dtype: "bfloat16",
     boi_token_index: id("<start_of_image>"),
     eoi_token_index: id("<end_of_image>"),
     image_token_index: id("<image_soft_token>"),
-    initializer_range: 0.08,
+    initializer_range: WIDTH ** -0.5,
     mm_tokens_per_image: TOKENS,
     tie_word_embeddings: true,
     text_config: {
       model_type: "gemma3_text",
-      dtype: "float32",
+      dtype: "bfloat16",
       vocab_size: vocabulary,
-      hidden_size: 64,
-      intermediate_size: 128,
+      hidden_size: WIDTH,
+      intermediate_size: 2 * WIDTH,
       num_hidden_layers: LAYERS,
-      num_attention_heads: 4,
-      num_key_value_heads: 2,
+      num_attention_heads: 8,
+      num_key_value_heads: 4,
       head_dim: 16,
       hidden_activation: "gelu_pytorch_tanh",
       layer_types: Array.from({ length: LAYERS }, (_, l) =>
@@ -51,16 +55,16 @@ export const recipe: Recipe = {
       },
       sliding_window: 128,
       tie_word_embeddings: true,
-      initializer_range: 0.08,
+      initializer_range: WIDTH ** -0.5,
       bos_token_id: id("<bos>"),
       eos_token_id: [id("<eos>"), id("<end_of_turn>")],
       pad_token_id: id("<pad>"),
     },
     vision_config: {
       model_type: "siglip_vision_model",
-      hidden_size: 64,
-      intermediate_size: 128,
-      num_hidden_layers: 4,
+      hidden_size: TOWER,
+      intermediate_size: 2 * TOWER,
+      num_hidden_layers: 8,
       num_attention_heads: 4,
       num_channels: 3,
       image_size: SIZE,
@@ -68,24 +72,25 @@ export const recipe: Recipe = {
       hidden_act: "gelu_pytorch_tanh",
       layer_norm_eps: 1e-6,
       vision_use_head: false,
+      initializer_range: TOWER ** -0.5,
     },
   }),
   files: gemmaFiles(SIZE, TOKENS),
-  findings: async (model, { seed }) => [await countsOf(model, SIZE, seed)],
+  findings: async (model, { seed }) => [await capitals(model, SIZE, seed), await countsOf(model, SIZE, seed)],
   ...syntheticStages({
     specification: GEMMA,
     syntheticTasks: [
+      [flags, 3],
       [planets, 1],
       [animals, 1],
-      [sums, 3],
+      [sums, 2],
       [hands, 2],
     ],
     size: SIZE,
     words: GEMMA_WORDS,
-    towerSteps: 2000,
-    steps: 2500,
-    last: { synthetic: sums.name, steps: 1500 },
+    towerSteps: 1200,
+    steps: 5000,
     rows: 16,
-    rate: 3e-3,
+    rate: 2e-3,
   }),
 };

@@ -50,6 +50,7 @@ export interface CaptionOptions {
 const NAMES = [...Object.keys(TINTED), ...Object.keys(PLAIN)];
 /** Colours of things that come in several; cyan is too near the sky. */
 const TINTS = COLOUR_NAMES.filter((name) => name !== "cyan");
+const SIDES = ["left", "middle", "right"];
 const COLUMNS = ["on the left", "in the middle", "on the right"];
 const SHORT = "describe this image.";
 const LISTED = {
@@ -135,7 +136,7 @@ export function captionTask(options: CaptionOptions = {}): SyntheticTask<Caption
         draw(raster, drawingOf(name, colour), left, top, side, side, faint ? faintness : 1);
         // What is easily overlooked is not pointed out.
         if (!faint)
-          mark(raster, box(left, top, side, side), [name, ...(colour ? [colour] : []), COLUMNS[column]]);
+          mark(raster, box(left, top, side, side), [name, ...(colour ? [colour] : []), SIDES[column]]);
       }
       return raster;
     },

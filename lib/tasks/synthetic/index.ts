@@ -3,6 +3,7 @@ import { animals } from "./animals.js";
 import { captions } from "./captions.js";
 import { charts } from "./charts.js";
 import { documents } from "./documents.js";
+import { flags } from "./flags.js";
 import { hands } from "./hands.js";
 import { planets } from "./planets.js";
 import { sceneText } from "./scene-text.js";
@@ -34,6 +35,7 @@ export {
   taskStream,
   withImageOf,
 } from "./draw.js";
+export { type FlagScene, flags } from "./flags.js";
 export { type Counted, type CountScene, hands } from "./hands.js";
 export type { Layout, PageScene } from "./page-scene.js";
 export { type PlanetScene, planets } from "./planets.js";
@@ -44,7 +46,7 @@ export { type Listing, type Question, type SyntheticTask, wordsOf } from "./synt
 
 /** Every synthetic task, by name. */
 export const SYNTHETIC_TASKS: Readonly<Record<string, SyntheticTask<unknown>>> = Object.fromEntries(
-  [charts, documents, sceneText, scenes, captions, planets, animals, sums, hands].map((synthetic) => [
+  [charts, documents, sceneText, scenes, captions, planets, animals, flags, sums, hands].map((synthetic) => [
     synthetic.name,
     synthetic as SyntheticTask<unknown>,
   ]),

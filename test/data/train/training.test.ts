@@ -10,7 +10,7 @@ import { GEMMA, LLAVA, QWEN } from "../../../data/train/common/chat-templates.js
 import { conversations } from "../../../data/train/common/conversations.js";
 import { trainRecipe } from "../../../data/train/common/driver.js";
 import { evaluate } from "../../../data/train/common/evaluate.js";
-import { deepAndNarrow } from "../../../data/train/common/initial.js";
+import { residualScale } from "../../../data/train/common/initial.js";
 import { labelWords } from "../../../data/train/common/labels.js";
 import { clipConfig, llavaConfig, PATCH, SIZE } from "../../../data/train/common/llava.js";
 import { llavaFiles } from "../../../data/train/common/processors.js";
@@ -37,7 +37,7 @@ const small: Recipe = {
       "\n ASSISTANT:",
       ...conversationTexts([scenes as SyntheticTask<unknown>], seed, " "),
     ]),
-  initialize: deepAndNarrow,
+  initialize: residualScale,
   config(vocabulary, id) {
     const whole = llavaConfig(vocabulary, id);
     const one = { hidden_size: 16, head_dim: 4, intermediate_size: 24, num_hidden_layers: 1 };

@@ -10,6 +10,7 @@ import {
   documents,
   drawTasks,
   encodePng,
+  flags,
   hands,
   type Raster,
   rasterOf,
@@ -22,6 +23,7 @@ import {
 } from "../../../lib/tasks/index.js";
 import { DRAWABLE, GLYPH_HEIGHT, textWidth, write } from "../../../lib/tasks/raster/font.js";
 import { blank, box, disc, paint } from "../../../lib/tasks/raster/paint.js";
+import { COUNTRIES } from "../../../lib/tasks/synthetic/flag-drawings.js";
 import { CITIES, GOODS, JOBS, MONTHS, NAMES, SIGNS } from "../../../lib/tasks/synthetic/words.js";
 
 type Pixel = readonly number[];
@@ -307,3 +309,37 @@ describe("encodePng", () => {
     }
   });
 });
+
+describe("flags", () => {
+  it("can be told apart: the nearest two differ by a hundredth of their pixels or more", () => {
+    const scene = { width: 96, x: 0, y: 0, background: 0 };
+    const seen = Object.keys(COUNTRIES).map(
+      (country) => [country, flags.render({ ...scene, country }, 96)] as const,
+    );
+    const differing = (a: Raster, b: Raster): number => {
+      let n = 0;
+      for (let y = 0; y < 64; y++)
+        for (let x = 0; x < 92; x++) {
+          const [p, q] = [at(a, x, y), at(b, x, y)];
+          if (Math.max(...p.map((level, c) => Math.abs(level - q[c]))) > 60) n++;
+        }
+      return n / (64 * 92);
+    };
+    for (const [i, [country, flag]] of seen.entries())
+      for (const [other, flag2] of seen.slice(0, i))
+        assert.ok(differing(flag, flag2) > 0.01, `${country} and ${other}: ${differing(flag, flag2)}`);
+  });
+
+  it("never asks in training for the capital beside a flag of which words alone tell it", () => {
+    const told = new Set(countriesOf("heldout", "told"));
+    const shown = countriesOf("train", "capital");
+    assert.ok(told.size > 20);
+    assert.deepEqual(
+      shown.filter((country) => told.has(country)),
+      [],
+    );
+  });
+});
+
+const countriesOf = (split: "train" | "heldout", type: string): string[] =>
+  drawTasks(flags, { split, types: [type], count: 400, seed: 3 }).map(({ annotation }) => annotation.country);

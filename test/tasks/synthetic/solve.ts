@@ -3,6 +3,7 @@
  * arithmetic, none of the generators' code. That it is right shows that the passage tells all, and that the
  * answer follows from it.
  */
+import { COUNTRIES } from "../../../lib/tasks/synthetic/flag-drawings.js";
 
 export type Solve = (prompt: string, passage: string) => string;
 
@@ -273,6 +274,16 @@ const animals: Solve = (prompt, passage) => {
   ]);
 };
 
+const flags: Solve = (prompt, passage) => {
+  const country = /^the flag of (\w+)\.$/.exec(passage)?.[1] as string;
+  return byRules(prompt, [
+    [/^which country|^is this the flag/, () => country],
+    [/^which continent/, () => COUNTRIES[country].continent],
+    [/^what is the capital of (\w+)/, (named) => COUNTRIES[named].capital],
+    [/^what is its capital/, () => COUNTRIES[country].capital],
+  ]);
+};
+
 const sums: Solve = (prompt, passage) => {
   const [, a, sign, b] = /^the board says (\d) (.) (\d) =\.$/.exec(passage) as RegExpExecArray;
   const [x, y] = [Number(a), Number(b)];
@@ -300,6 +311,7 @@ export const SOLVERS: Readonly<Record<string, Solve>> = {
   captions,
   planets,
   animals,
+  flags,
   sums,
   hands,
 };
