@@ -86,6 +86,29 @@ function unbroadcast(g: Node, shape: Shape, lead: number): Node {
   return extra === 0 ? summed : ops.reshape(summed, [...g.shape.slice(0, lead), ...shape]);
 }
 
+/**
+ * g · x. With a leading axis in `g` alone, factors of the primal's shape come together first: one pass over all targets
+ * in place of one for each factor.
+ */
+function timesPrimal(g: Node, x: Node, lead: number): Node {
+  const [all, factor] = sharedFactor(g, lead);
+  return factor ? mul(all, mul(factor, x), g.shape) : mul(g, x, g.shape);
+}
+
+/** g / x, with factors as in `timesPrimal`. */
+function overPrimal(g: Node, x: Node, lead: number): Node {
+  if (lead === 0) return ops.div(g, x, g.shape);
+  const [all, factor] = sharedFactor(g, lead);
+  return mul(all, ops.div(factor ?? 1, x), g.shape);
+}
+
+/** A product of a cotangent with something that all targets share, taken apart. */
+function sharedFactor(g: Node, lead: number): [Node, Node?] {
+  if (lead === 0 || g.op !== "Mul") return [g];
+  const [all, factor] = g.inputs;
+  return factor.shape.length < g.shape.length && all.shape.length === g.shape.length ? [all, factor] : [g];
+}
+
 /** Swaps the last two axes. */
 function swapped(x: Node): Node {
   const permutation = x.shape.map((_, i) => i);
@@ -125,10 +148,10 @@ const constantGates: Record<string, Rule> = {
 const rules: Record<string, Rule> = {
   Add: (n, g, i, lead) => unbroadcast(g, n.inputs[i].shape, lead),
   Sub: (n, g, i, lead) => unbroadcast(i === 0 ? g : neg(g), n.inputs[i].shape, lead),
-  Mul: (n, g, i, lead) => unbroadcast(mul(g, n.inputs[1 - i], g.shape), n.inputs[i].shape, lead),
+  Mul: (n, g, i, lead) => unbroadcast(timesPrimal(g, n.inputs[1 - i], lead), n.inputs[i].shape, lead),
   Div: (n, g, i, lead) => {
     const [a, b] = n.inputs;
-    const d = i === 0 ? ops.div(g, b, g.shape) : neg(ops.div(mul(g, a, g.shape), mul(b, b), g.shape));
+    const d = i === 0 ? overPrimal(g, b, lead) : neg(ops.div(mul(g, a, g.shape), mul(b, b), g.shape));
     return unbroadcast(d, n.inputs[i].shape, lead);
   },
   Neg: (_, g) => neg(g),
