@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { Command } from "commander";
+import { cacheFolder } from "../../lib/cache-folder.js";
 import { ModalscopeError } from "../../lib/errors.js";
 import { packageRoot } from "../../lib/package-root.js";
 import { installKernel } from "../protocol/kernelspecs.js";
@@ -56,8 +57,7 @@ export async function openLab(
   }
   if (!existsSync(notebooks)) throw new ModalscopeError(`There is no folder ${notebooks}.`);
   // Installed into a folder of its own, so that the user's kernels stay as they are.
-  const { defaultCacheDir } = await import("../../lib/model/checkpoint/index.js");
-  const prefix = join(defaultCacheDir(), "lab");
+  const prefix = join(cacheFolder(), "lab");
   installKernel({ prefix, name: "modalscope" });
   const paths = [join(prefix, "share", "jupyter"), process.env.JUPYTER_PATH].filter(Boolean);
   const lab = spawn(program, [`--notebook-dir=${notebooks}`, ...rest], {

@@ -77,6 +77,7 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
   const outputsOf = new Map<number, ExecuteOptions["onOutput"]>();
   let running: Running | undefined;
   let compiling: { cancel(): void } | undefined;
+  let committing: Promise<void> = Promise.resolve();
   let latest = 0;
   let closing = false;
   let dead: ErrorContent | undefined;
@@ -164,6 +165,7 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
       compiling = { cancel: () => resolve(undefined) };
     });
     try {
+      await committing;
       return await Promise.race([compiler.compile(code, name), cancelled]);
     } catch (error) {
       return { status: "error", error: compilerFailure(error), cause: "compiler" };
@@ -198,7 +200,11 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
       };
       send({ type: "run", run: id, code, cell: compiled.cell, count });
     });
-    if (dead === undefined) await compiler.commit(declared);
+    if (dead === undefined) {
+      committing = compiler.commit(declared);
+      // The next cell waits for it, and says so if it failed.
+      committing.catch(() => {});
+    }
     return outcome;
   }
 

@@ -1,7 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Compiler } from "./compiler.js";
 import type { Values } from "./scope.js";
+import { findSnapshot } from "./snapshot.js";
 
 export interface CompilerRequest {
   id: number;
@@ -24,6 +26,7 @@ export type CompilerProcess = {
 } & { close(): Promise<void> };
 
 interface Call {
+  readonly request: CompilerRequest;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -34,7 +37,7 @@ const main = fileURLToPath(new URL("./worker.js", import.meta.url));
  * Flags of V8 that keep the process small. By default the helper threads of the garbage collector keep buffers of their
  * own, and full collections leave pages half empty: with 80 MB of live data it took 600 MB after 500 cells.
  */
-const smallHeap = [
+export const compilerFlags: readonly string[] = [
   "--single-threaded-gc",
   "--compact-on-every-full-gc",
   "--no-concurrent-recompilation",
@@ -52,14 +55,15 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
   let compiled: string | undefined;
   let next = 0;
   let closed = false;
-  let heapFlags = smallHeap;
+  let heapFlags = compilerFlags;
+  let snapshot = findSnapshot([...heapFlags, ...flags]);
   /** Why it cannot be started. */
   let broken: Error | undefined;
   let child = start();
 
   function start(): ChildProcess {
     const started = fork(main, [folder], {
-      execArgv: [...heapFlags, ...flags],
+      execArgv: [...heapFlags, ...(snapshot === undefined ? [] : ["--snapshot-blob", snapshot]), ...flags],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
@@ -80,10 +84,12 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
     });
     started.on("close", (code) => {
       if (closed) return rejectAll(new Error("The compiler was closed."));
-      if (isReady || (code === invalidFlag && heapFlags.length > 0)) {
-        if (!isReady) heapFlags = [];
+      if (isReady) {
         child = start();
         rejectAll(describeFailure(stderrTail));
+      } else if (withLess(code)) {
+        child = start();
+        for (const { request } of waiting.values()) child.send(request, () => {});
       } else {
         broken = new Error(`The compiler does not start. ${stderrTail.trim()}`.trimEnd());
         rejectAll(broken);
@@ -93,22 +99,35 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
     return started;
   }
 
+  /** True when a process that did not start may with less: the snapshot may be damaged, the flags be another Node's. */
+  function withLess(code: number | null): boolean {
+    if (snapshot !== undefined) {
+      rmSync(snapshot, { force: true });
+      snapshot = undefined;
+      return true;
+    }
+    if (code !== invalidFlag || heapFlags.length === 0) return false;
+    heapFlags = [];
+    return true;
+  }
+
   function rejectAll(error: Error): void {
     for (const call of waiting.values()) call.reject(error);
     waiting.clear();
   }
 
-  function post(to: ChildProcess, method: keyof Compiler, args: unknown[]): number {
-    const id = next++;
+  function post(to: ChildProcess, method: keyof Compiler, args: unknown[]): CompilerRequest {
+    const request: CompilerRequest = { id: next++, method, args };
     // Its end, if that is why it cannot be sent, rejects what waits.
-    to.send({ id, method, args } satisfies CompilerRequest, () => {});
-    return id;
+    to.send(request, () => {});
+    return request;
   }
 
   function ask<T>(method: keyof Compiler, args: unknown[]): Promise<T> {
     return new Promise((resolve, reject) => {
       if (broken !== undefined) return reject(broken);
-      waiting.set(post(child, method, args), { resolve: resolve as Call["resolve"], reject });
+      const request = post(child, method, args);
+      waiting.set(request.id, { request, resolve: resolve as Call["resolve"], reject });
     });
   }
 

@@ -39,6 +39,11 @@ const options: ts.CompilerOptions = {
   noEmit: true,
 };
 
+/** Options for cells in the folder. */
+export function compilerOptions(folder: string): ts.CompilerOptions {
+  return { ...options, typeRoots: typeRoots(folder, packageRoot()) };
+}
+
 export function cellProgram(folder: string): CellProgram {
   const root = packageRoot();
   const virtual = new Map<string, { text: string; version: number }>();
@@ -46,7 +51,7 @@ export function cellProgram(folder: string): CellProgram {
   const current = join(folder, "__cell__.ts");
   const globals = join(folder, "__globals__.d.ts");
   let version = 0;
-  const settings: ts.CompilerOptions = { ...options, typeRoots: typeRoots(folder, root) };
+  const settings = compilerOptions(folder);
   const resolutions = ts.createModuleResolutionCache(folder, (name) => name, settings);
 
   /** Files that may change while the notebook is open: all but installed packages. */
@@ -121,14 +126,18 @@ export function cellProgram(folder: string): CellProgram {
 
 /**
  * Keeps each file that was parsed. A cell that mentions nothing of a package leaves it out of the program; the next
- * one that does would read its hundreds of declaration files again.
+ * one that does would read its hundreds of declaration files again. A process that was started from a snapshot has those of
+ * the libraries already (snapshot-contents.cts).
  */
 function keepingRegistry(): ts.DocumentRegistry {
-  const registry = ts.createDocumentRegistry();
+  const prepared = (globalThis as { [documents]?: ts.DocumentRegistry })[documents];
+  const registry = prepared ?? ts.createDocumentRegistry();
   registry.releaseDocument = () => {};
   registry.releaseDocumentWithKey = () => {};
   return registry;
 }
+
+const documents = Symbol.for("modalscope.documents");
 
 /** Globals that the kernel gives every cell (see child/main.ts). */
 const cellGlobals = `

@@ -3,6 +3,7 @@ import "../compile-cache.js";
 import { getHeapStatistics } from "node:v8";
 import { createCompiler } from "./compiler.js";
 import type { CompilerAnswer, CompilerRequest } from "./process.js";
+import { makeSnapshotLater } from "./snapshot.js";
 import { warmUps } from "./warm-up.js";
 
 const compiler = createCompiler(process.argv[2]);
@@ -12,6 +13,7 @@ process.send?.({ id: -1 } satisfies CompilerAnswer);
 const idleMs = 100;
 const waiting = warmUps(compiler);
 let timer: NodeJS.Timeout | undefined;
+let prepared = process.execArgv.includes("--snapshot-blob");
 
 process.on("message", ({ id, method, args }: CompilerRequest) => {
   clearTimeout(timer);
@@ -35,6 +37,8 @@ function warmUp(): void {
   const next = waiting.shift();
   if (next === undefined) {
     collect(idleGarbage);
+    if (!prepared) makeSnapshotLater(process.execArgv);
+    prepared = true;
     return;
   }
   next();

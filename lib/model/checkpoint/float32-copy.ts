@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, rmSync, statfsSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { cacheFolder } from "../../cache-folder.js";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
 import type { TaskOptions } from "../../progress.js";
@@ -21,15 +21,6 @@ const chunkNumbers = 2 ** 21;
 const cacheVersion = "2";
 
 /**
- * The folder for converted checkpoints where none is given: `$MODALSCOPE_CACHE`, else
- * `$XDG_CACHE_HOME/modalscope`, else `~/.cache/modalscope`.
- */
-export function defaultCacheDir(): string {
-  const { MODALSCOPE_CACHE: own, XDG_CACHE_HOME: shared } = process.env;
-  return own || join(shared || join(homedir(), ".cache"), "modalscope");
-}
-
-/**
  * The checkpoint with every weight as float32 in a safetensors file, which a runtime can map into memory:
  * itself where its files hold just that, else a copy in `cacheDir`, made at the first call (4 bytes per parameter on
  * disk) and found again at the next. In a copy each weight starts at a multiple of 64 bytes.
@@ -43,7 +34,7 @@ export function defaultCacheDir(): string {
  */
 export async function float32Checkpoint(
   checkpoint: Checkpoint,
-  cacheDir: string = defaultCacheDir(),
+  cacheDir: string = cacheFolder(),
   {
     onProgress,
     signal,

@@ -1,6 +1,6 @@
 export type { Checkpoint, WeightInfo } from "./checkpoint.js";
 export { readJsonObject } from "./files.js";
-export { defaultCacheDir, float32Checkpoint } from "./float32-copy.js";
+export { float32Checkpoint } from "./float32-copy.js";
 export { hasTokenizer, loadTokenizer } from "./load-tokenizer.js";
 export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";

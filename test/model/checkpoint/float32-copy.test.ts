@@ -14,9 +14,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../../../lib/cache-folder.js";
 import {
   type Checkpoint,
-  defaultCacheDir,
   float32Checkpoint,
   loadTokenizer,
   openCheckpoint,
@@ -253,12 +253,12 @@ test("where the cache lies", () => {
   const { MODALSCOPE_CACHE, XDG_CACHE_HOME } = process.env;
   try {
     process.env.MODALSCOPE_CACHE = "/a";
-    assert.equal(defaultCacheDir(), "/a");
+    assert.equal(cacheFolder(), "/a");
     process.env.MODALSCOPE_CACHE = "";
     process.env.XDG_CACHE_HOME = "/b";
-    assert.equal(defaultCacheDir(), join("/b", "modalscope"));
+    assert.equal(cacheFolder(), join("/b", "modalscope"));
     delete process.env.XDG_CACHE_HOME;
-    assert.match(defaultCacheDir(), /\.cache.modalscope$/);
+    assert.match(cacheFolder(), /\.cache.modalscope$/);
   } finally {
     for (const [key, value] of Object.entries({ MODALSCOPE_CACHE, XDG_CACHE_HOME })) {
       if (value === undefined) delete process.env[key];
