@@ -19,11 +19,12 @@ for (let part = 0; part < parts; part++) {
     metric: logProb(model.tokenize("14")[0]),
     part: [part, parts],
   });
-  saveSweep(fileOf(part), result);
+  await saveSweep(fileOf(part), result);
   await model.close();
 }
 
 // Afterwards, without a model: a part that is missing is named.
-const { values, axes } = mergeSweeps(Array.from({ length: parts }, (_, part) => readSweep(fileOf(part))));
+const files = Array.from({ length: parts }, (_, part) => fileOf(part));
+const { values, axes } = mergeSweeps(await Promise.all(files.map(readSweep)));
 console.log(`${axes.map(({ name, values: { length } }) => `${length} × ${name}`).join(", ")}`);
 console.log(`${values.data.filter(Number.isFinite).length} of ${values.data.length} points are there`);

@@ -30,4 +30,5 @@ export {
 export type { Progress, TaskOptions } from "./progress.js";
 export { type ProvenanceRow, provenance, type RunFacts } from "./provenance.js";
 export { type Random, seeded } from "./random.js";
+export { type LocalCopyOptions, localCopy, upload } from "./storage/index.js";
 export { type Tensor, tensor } from "./tensor.js";

@@ -1,6 +1,7 @@
 /** Options of `modalscope run`. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../lib/bytes.js";
+import { localCopy } from "../../lib/storage/index.js";
 import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
 
 export interface RunFlags {
@@ -17,7 +18,7 @@ export interface RunFlags {
   startTimeout: number;
   executionTimeout: number;
   notebookTimeout: number;
-  autosaveCellEvery: number;
+  autosaveCellEvery?: number;
   maxOutput?: number;
   helpNotebook?: boolean;
   inspect?: boolean;
@@ -74,9 +75,8 @@ export function addRunOptions(command: Command): Command {
     .option("--report-mode", "hide the cells' code in the output")
     .option(
       "--autosave-cell-every <seconds>",
-      "interval of saves while a cell runs; 0 means never",
+      "interval of saves while a cell runs; 0 means never (default: 3, 30 to a URL)",
       seconds,
-      3,
     )
     .option("--max-output <size>", "limit for one cell's outputs (default: 100MB)", bytes)
     .option("--log-output", "print the cells' output on stderr")
@@ -178,7 +178,7 @@ function bytes(text: string): number {
 }
 
 /** Parameters of all options; later sources override: base64, files, YAML, `-p`, `-r`. */
-export function givenParameters(flags: RunFlags): Parameters {
+export async function givenParameters(flags: RunFlags): Promise<Parameters> {
   const {
     parameters_base64: base64 = [],
     parameters_file: files = [],
@@ -189,7 +189,7 @@ export function givenParameters(flags: RunFlags): Parameters {
   const decoded = base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
   const sources: Parameters[] = [
     ...decoded.map((text) => parseParameters(text, "--parameters_base64")),
-    ...files.map(readParameters),
+    ...(await Promise.all(files.map(async (path) => readParameters(await localCopy(path))))),
     ...yaml.map((text) => parseParameters(text, "--parameters_yaml")),
   ];
   // From entries, so that no name is taken for an object's own machinery.

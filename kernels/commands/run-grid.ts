@@ -1,5 +1,6 @@
 import { formatBytes } from "../../lib/bytes.js";
 import { writeAll } from "../../lib/pipe.js";
+import { localCopy, shownPath } from "../../lib/storage/index.js";
 import { exitCodes } from "../runner/exit-codes.js";
 import { readGrid, varyingNames } from "../runner/grid/combinations.js";
 import { combinationIndex, gatherGrid, readGridState } from "../runner/grid/gather.js";
@@ -26,11 +27,11 @@ export interface GridCommand {
 /** Runs a grid, or only gathers what is there; reports on stderr, prints its table; gives the exit code. */
 export async function gridCommand(command: GridCommand): Promise<number> {
   const { flags, signal } = command;
-  const plan = planOptions(command);
+  const plan = await planOptions(command);
   const { rows, summary } = await resultOf(command, plan);
   process.stdout.write(summaryTable(rows, varyingNames(plan.combinations)));
   listFailed(rows);
-  process.stderr.write(`\nThe tables are in ${summary} and ${parquetPath(summary)}\n`);
+  process.stderr.write(`\nThe tables are in ${shownPath(summary)} and ${shownPath(parquetPath(summary))}\n`);
   if (signal.aborted) return exitCodes.interrupted;
   if (flags.detach) return 0;
   return rows.every(({ status }) => status === "completed") ? 0 : 1;
@@ -55,19 +56,25 @@ async function resultOf({ flags, signal }: GridCommand, plan: GridPlanOptions): 
 
 type GridSource = Omit<GridCommand, "signal">;
 
-function planOptions({ input, output, parameters, flags, options }: GridSource): GridPlanOptions {
+async function planOptions({
+  input,
+  output,
+  parameters,
+  flags,
+  options,
+}: GridSource): Promise<GridPlanOptions> {
   const { grid = "", summary, force } = flags;
-  const combinations = readGrid(grid, parameters);
+  const combinations = readGrid(await localCopy(grid), parameters);
   return { ...options, input: fillPath(input, parameters), output, combinations, summary, force };
 }
 
 /** Prints the combinations as JSON; gives the exit code. */
 export async function listGrid(source: GridSource): Promise<number> {
-  const { rows } = await readGridState(planOptions(source));
+  const { rows } = await readGridState(await planOptions(source));
   const list = rows.map(({ parameters, output, status }, index) => ({
     index,
     parameters: jsonParameters(parameters),
-    output,
+    output: shownPath(output),
     status,
   }));
   writeAll(1, `${JSON.stringify(list, null, 2)}\n`);
@@ -75,11 +82,11 @@ export async function listGrid(source: GridSource): Promise<number> {
 }
 
 /** One combination as a run. @param index a number, or "auto" */
-export function oneOfGrid(
+export async function oneOfGrid(
   source: GridSource,
   index: string,
-): { input: string; output: string; parameters: Parameters } {
-  const plan = planOptions(source);
+): Promise<{ input: string; output: string; parameters: Parameters }> {
+  const plan = await planOptions(source);
   const i = combinationIndex(index, plan.combinations.length);
   return { input: plan.input, output: gridPaths(plan).paths[i], parameters: plan.combinations[i] };
 }
@@ -110,6 +117,8 @@ function listFailed(rows: readonly GridRow[]): void {
   process.stderr.write(`\n${failed.length} of ${rows.length} not completed:\n`);
   for (const { output, status, error } of failed) {
     const cell = error?.cell === undefined ? "" : ` in "${error.cell}"`;
-    process.stderr.write(`  ${output}: ${status}${cell}${error === undefined ? "" : `: ${error.message}`}\n`);
+    process.stderr.write(
+      `  ${shownPath(output)}: ${status}${cell}${error === undefined ? "" : `: ${error.message}`}\n`,
+    );
   }
 }

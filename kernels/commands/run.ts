@@ -2,10 +2,11 @@ import { closeSync, openSync } from "node:fs";
 import { Command } from "commander";
 import { ModalscopeError } from "../../lib/errors.js";
 import { describeFileError } from "../../lib/file-errors.js";
-import { readNotebook } from "../../lib/notebook/index.js";
 import { writeAll } from "../../lib/pipe.js";
+import { shownPath } from "../../lib/storage/index.js";
 import type { OnEvent } from "../runner/events.js";
 import { exitCodes } from "../runner/exit-codes.js";
+import { openNotebook } from "../runner/notebook/open.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
 import {
@@ -25,6 +26,8 @@ Paths may hold {name} for a parameter, {name[key]} for a part of it, {pm[run_uui
 Cells tagged skip-execution are not run; those tagged raises-exception may fail. With --resume, a completed cell
 tagged cached is not run again.
 
+The notebook, its output, parameter files and grids may also lie at s3://… and https://….
+
 Exit codes: 0 completed, or ended by sys.exit(0); 1 a cell failed, a time limit was reached, or the run was not
 possible; 2 wrong usage; 130 interrupted; 138 the kernel died.
 
@@ -42,7 +45,7 @@ export function runCommand(): Command {
   return addRunOptions(command)
     .addHelpText("after", moreHelp)
     .action(async (input: string, output: string | undefined, flags: RunFlags) => {
-      const parameters = givenParameters(flags);
+      const parameters = await givenParameters(flags);
       if (flags.helpNotebook || flags.inspect) await describe(fillPath(input, parameters), flags);
       else if (output === undefined)
         command.error("error: missing required argument 'output'", { exitCode: 2 });
@@ -53,14 +56,14 @@ export function runCommand(): Command {
 
 /** Says what parameters a notebook takes. */
 async function describe(path: string, flags: RunFlags): Promise<void> {
-  const notebook = readNotebook(path);
+  const notebook = await openNotebook(path);
   // Loaded only here: it brings a compiler with it.
   const { inspectNotebook, parametersHelp } = await import("../runner/parameters/help.js");
   writeAll(
     1,
     flags.inspect
       ? `${JSON.stringify(inspectNotebook(notebook), null, 2)}\n`
-      : parametersHelp(notebook, path),
+      : parametersHelp(notebook, shownPath(path)),
   );
 }
 
@@ -95,7 +98,7 @@ async function runFilled(
       }),
     );
     if (flags.resume && result.status === "completed" && result.seconds === 0) {
-      process.stderr.write(`${result.output} is completed; there is nothing to resume.\n`);
+      process.stderr.write(`${shownPath(result.output)} is completed; there is nothing to resume.\n`);
     }
     explain(result);
     return exitCodes[result.status];
@@ -122,7 +125,7 @@ async function runMany(
   const grid = { input, output, parameters, flags, options: runOptions(flags) };
   if (flags.list) return listGrid(grid);
   if (flags.only === undefined) return untilSignal((signal) => gridCommand({ ...grid, signal }));
-  const one = oneOfGrid(grid, flags.only);
+  const one = await oneOfGrid(grid, flags.only);
   return runFilled(one, { ...flags, resume: !flags.force });
 }
 
@@ -183,5 +186,5 @@ export function explain({ status, error, failed, output }: RunResult): void {
   }
   process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${error?.evalue}\n`);
   for (const part of error?.traceback ?? []) process.stderr.write(`${part}\n`);
-  if (output !== "-") process.stderr.write(`The executed cells are in ${output}\n`);
+  if (output !== "-") process.stderr.write(`The executed cells are in ${shownPath(output)}\n`);
 }

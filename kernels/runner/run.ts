@@ -2,14 +2,15 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
 import type { Cell, Notebook } from "../../lib/notebook/index.js";
-import { readNotebook } from "../../lib/notebook/index.js";
 import { packageVersion } from "../../lib/package-root.js";
+import { isRemote, shownPath } from "../../lib/storage/index.js";
 import type { ErrorContent } from "../protocol/outputs.js";
 import { runCells, type Stop } from "./engine.js";
 import type { OnEvent } from "./events.js";
 import type { RunnerKernel } from "./kernels/kernel.js";
 import { type FoundKernel, findKernel } from "./kernels/start-kernel.js";
 import { watchLimits } from "./limits.js";
+import { openNotebook } from "./notebook/open.js";
 import {
   addBanner,
   describeRun,
@@ -34,13 +35,13 @@ import { forgetInjected } from "./parameters/injected.js";
 import { jsonParameters, type Parameters } from "./parameters/values.js";
 
 export interface RunOptions {
-  /** A notebook's path, or `-` for standard input. */
+  /** A notebook's path or its `s3://` or `https://` URL, or `-` for standard input. */
   input: string;
-  /** Path of the executed notebook; `-` is standard output, written once at the end. */
+  /** Path or URL of the executed notebook; `-` is standard output, written once at the end. */
   output: string;
   /** Values for what the cell tagged `parameters` declares. */
   parameters?: Parameters;
-  /** The working folder of the cells; the notebook's own folder when left out. */
+  /** The working folder of the cells; when left out the notebook's own, or the current one for a URL. */
   cwd?: string;
   /** Overrides the kernel that the notebook names. */
   kernel?: string;
@@ -58,7 +59,7 @@ export interface RunOptions {
   notebookTimeout?: number;
   /** Bytes of one cell's outputs in the output's file; 100 MB when left out. What passes them is left out. */
   maxOutput?: number;
-  /** Seconds between two saves while a cell runs; 3 when left out, 0 for none. */
+  /** Seconds between two saves while a cell runs; 3 when left out, 30 to a URL, 0 for none. */
   autosaveEvery?: number;
   /** Stops the run: the running cell is interrupted, and what there is gets saved. */
   signal?: AbortSignal;
@@ -125,7 +126,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
   const file = openOutput(output);
   try {
     if (kernel !== undefined) return await runOn(kernel, { ...plan, file, options });
-    file.finish(notebook);
+    await file.finish(notebook);
     return { status: "completed", notebook, output, seconds: 0 };
   } finally {
     file.release();
@@ -134,10 +135,11 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
 
 /**
  * The notebook of an earlier run that has done all that this one would do; undefined when there is none.
+ * @param notebook the input
  * @throws ModalscopeError for what makes the run impossible.
  */
-export async function finishedRun(options: RunOptions): Promise<Notebook | undefined> {
-  const { earlier, resumption } = await planRun(options);
+export async function finishedRun(options: RunOptions, notebook: Notebook): Promise<Notebook | undefined> {
+  const { earlier, resumption } = await planRun(options, structuredClone(notebook));
   return resumption.complete ? earlier : undefined;
 }
 
@@ -153,19 +155,19 @@ interface RunPlan {
 }
 
 /** All that can be known, and go wrong, before anything is run or written. */
-async function planRun(options: RunOptions): Promise<RunPlan> {
+async function planRun(options: RunOptions, source?: Notebook): Promise<RunPlan> {
   const { input, output, parameters = {} } = options;
-  const notebook = readNotebook(input);
-  const folder = input === "-" ? process.cwd() : dirname(resolve(input));
+  const notebook = source ?? (await openNotebook(input));
+  const folder = input === "-" || isRemote(input) ? process.cwd() : dirname(resolve(input));
   const kernel = options.prepareOnly ? undefined : findKernel(notebook, options.kernel);
   if (options.cwd !== undefined && !statSync(options.cwd, { throwIfNoEntry: false })?.isDirectory()) {
     throw new ModalscopeError(`The cells cannot work in ${options.cwd}.`, "There is no such folder.");
   }
-  const earlier = options.resume ? readEarlier(output) : undefined;
+  const earlier = options.resume ? await readEarlier(output) : undefined;
   await setParameters(notebook, parameters, { folder, language: kernel?.language, earlier });
   describeRun(notebook, {
-    input_path: input,
-    output_path: output,
+    input_path: shownPath(input),
+    output_path: shownPath(output),
     parameters: earlierParameters(options, earlier) ?? jsonParameters(parameters),
     version: `modalscope ${packageVersion()}`,
   });
@@ -175,7 +177,7 @@ async function planRun(options: RunOptions): Promise<RunPlan> {
 }
 
 /** @throws ModalscopeError where there is nothing that could be resumed. */
-function readEarlier(output: string): Notebook | undefined {
+async function readEarlier(output: string): Promise<Notebook | undefined> {
   if (output !== "-") return readPreviousRun(output);
   throw new ModalscopeError(
     "A run to standard output cannot be resumed.",
@@ -234,7 +236,7 @@ async function runOn(found: FoundKernel, parts: RunParts): Promise<RunResult> {
   finishRecord(notebook, record, stop);
   const result = resultOf(parts, begun, stop);
   try {
-    file.finish(notebook);
+    await file.finish(notebook);
   } catch (error) {
     throw unsaved(error, result);
   }
@@ -250,7 +252,7 @@ function unsaved(error: unknown, { status, notebook, error: cause }: RunResult):
   return new ModalscopeError(
     error.summary,
     `${error.reason} The run itself was ${status}${end}, with ${done.length} of ${code.length} code cells done; ` +
-      "what the file holds is from the last save that had room.",
+      "what the file holds is from the last save that succeeded.",
     error.hint,
     { cause: error },
   );
@@ -284,22 +286,21 @@ async function runThrough(kernel: RunnerKernel, parts: RunParts, begun: number):
     signal,
     executionTimeout,
     notebookTimeout,
-    autosaveEvery = 3,
+    autosaveEvery = isRemote(options.output) ? 30 : 3,
     maxOutput,
     onEvent = () => {},
   } = options;
-  const save = (): void => file.save(notebook);
   // What a full disk keeps from being written may fit later; the last save tells if not.
   const tryToSave = (): void => {
     try {
-      save();
+      file.save(notebook);
     } catch (error) {
       onEvent({ type: "save-failed", error });
     }
   };
   const limits = watchLimits(kernel, { signal, executionTimeout, notebookTimeout, begun });
   try {
-    save();
+    await file.begin(notebook);
     return await runCells(notebook, {
       kernel,
       limits,

@@ -7,11 +7,13 @@ import { didYouMean, ModalscopeError } from "../errors.js";
 import { anything, checkOptions, integer, type OptionChecks, oneOf, TASK_OPTIONS, text } from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/index.js";
+import { isRemote, shownPath } from "../storage/index.js";
 import {
   type Checkpoint,
   float32Checkpoint,
   hasTokenizer,
   loadTokenizer,
+  localCheckpoint,
   openCheckpoint,
 } from "./checkpoint/index.js";
 import {
@@ -61,12 +63,15 @@ const MAX_WORK_BYTES = 2 ** 29;
 const WORK_SHARE = 0.1;
 
 /**
- * Opens a checkpoint: a Hugging Face folder, a .gguf file, or the name of an embedded model.
+ * Opens a checkpoint: a Hugging Face folder, a .gguf file, or the name of an embedded model. Those at an `s3://` or
+ * `https://` URL are copied into the cache folder first.
  * @throws ModalscopeError when it is not found, damaged, of an unknown architecture, or contradicts its config
  */
 export async function loadModel(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
   checkOptions("loadModel", options, LOAD_OPTIONS);
-  const path = resolveModel(nameOrPath);
+  const { cache, onProgress, signal } = options;
+  const copy = { cache: cache || undefined, onProgress, signal };
+  const path = resolveModel(isHubPage(nameOrPath) ? nameOrPath : await localCheckpoint(nameOrPath, copy));
   const device = options.device ?? "cpu";
   await tryDevice(device);
   const stored = openCheckpoint(path);
@@ -180,6 +185,13 @@ function resolveModel(given: string): string {
     const shown = given === "" ? "an empty text" : String(given);
     throw new ModalscopeError(`loadModel was given ${shown}.`, "", "Give a folder, a .gguf file, or a name.");
   }
+  if (isRemote(given)) {
+    throw new ModalscopeError(
+      `${shownPath(given)} is not on this machine.`,
+      "",
+      downloadAdvice(given) || "Load it with loadModel, or bring it here: await localCopy(url).",
+    );
+  }
   const nameOrPath = pathOf(given);
   if (existsSync(nameOrPath)) return nameOrPath;
   const embedded = join(EMBEDDED_MODELS, nameOrPath);
@@ -197,9 +209,14 @@ function pathOf(given: string): string {
   return /^~[\\/]/.test(given) ? join(homedir(), given.slice(2)) : given;
 }
 
+/** A model's page, where none of its files lie. */
+function isHubPage(given: string): boolean {
+  return /^https:\/\/huggingface\.co\/[\w-]+\/[\w.-]+\/?$/.test(given);
+}
+
 /** For what looks like a model's name on the Hugging Face Hub. */
 function downloadAdvice(name: string): string {
-  const id = /^(?:https:\/\/huggingface\.co\/)?([\w-]+\/[\w.-]+)$/.exec(name)?.[1];
+  const id = /^(?:https:\/\/huggingface\.co\/)?([\w-]+\/[\w.-]+)\/?$/.exec(name)?.[1];
   if (id === undefined) return "";
-  return `Nothing is downloaded here: hf download ${id} --local-dir ${basename(id)}, then give that folder.`;
+  return `Get it with: hf download ${id} --local-dir ${basename(id)}; or give https://huggingface.co/${id}/resolve/main/.`;
 }

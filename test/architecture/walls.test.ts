@@ -36,12 +36,13 @@ const MODEL = [
 const WALLS: Walls = {
   rooms: [
     { path: GROUND, knows: [], open: true },
-    { path: "lib/index.ts", knows: [GROUND, "lib/model", "lib/plot"] },
+    { path: "lib/index.ts", knows: [GROUND, "lib/model", "lib/plot", "lib/storage"] },
     { path: "lib/notebook", knows: [GROUND] },
     { path: "lib/runtime", knows: [GROUND] },
+    { path: "lib/storage", knows: [GROUND] },
     { path: "lib/onnx", knows: [GROUND, "lib/runtime"] },
     { path: "lib/model", knows: [GROUND, "lib/runtime", ...MODEL.flat()] },
-    ...floors(MODEL, [GROUND, "lib/runtime"]),
+    ...floors(MODEL, [GROUND, "lib/runtime", "lib/storage"]),
     { path: "lib/analysis", knows: [GROUND, "lib/analysis/learn/tfjs.ts"] },
     // An entry of its own, modalscope/tfjs: its declarations bring those of tfjs.
     { path: "lib/analysis/learn/tfjs.ts", knows: [GROUND] },
@@ -49,11 +50,19 @@ const WALLS: Walls = {
       path: "lib/circuits",
       knows: [GROUND, "lib/runtime", "lib/model", ...MODEL.flat(), "lib/analysis", "lib/plot"],
     },
-    { path: "lib/tasks", knows: [GROUND] },
+    { path: "lib/tasks", knows: [GROUND, "lib/storage"] },
     { path: "lib/plot", knows: [GROUND, "lib/notebook"] },
     {
       path: "lib/studies",
-      knows: [GROUND, "lib/analysis", "lib/model", "lib/model/methods", "lib/plot", "lib/tasks"],
+      knows: [
+        GROUND,
+        "lib/analysis",
+        "lib/model",
+        "lib/model/methods",
+        "lib/plot",
+        "lib/storage",
+        "lib/tasks",
+      ],
     },
     // A study's own measuring: what notebooks call.
     {
@@ -64,6 +73,7 @@ const WALLS: Walls = {
         "lib/model",
         "lib/model/methods",
         "lib/plot",
+        "lib/storage",
         "lib/studies",
         "lib/tasks",
       ],
@@ -73,7 +83,7 @@ const WALLS: Walls = {
     { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },
     {
       path: "kernels/runner",
-      knows: [GROUND, "lib/notebook", "kernels/protocol", "kernels/typescript"],
+      knows: [GROUND, "lib/notebook", "lib/storage", "kernels/protocol", "kernels/typescript"],
       open: true,
     },
     {
@@ -86,6 +96,7 @@ const WALLS: Walls = {
         "lib/analysis/learn/tfjs.ts",
         "lib/notebook",
         "lib/runtime",
+        "lib/storage",
         "kernels/protocol",
         "kernels/typescript",
         "kernels/runner",

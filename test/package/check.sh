@@ -33,6 +33,10 @@ npx --no-install modalscope run first.ipynb ran.ipynb
 grep -q 'The answer is 14' ran.ipynb
 grep -q 'function,function,function' ran.ipynb
 npx --no-install modalscope doctor
+# What is optional is not installed, and said to be so.
+test ! -e node_modules/@aws-sdk
+if npx --no-install modalscope run s3://bucket/in.ipynb - 2> said.txt; then exit 1; fi
+grep -q 'Install it beside modalscope: npm install @aws-sdk/client-s3' said.txt
 
 # Tables of data frames: without danfo.js it is said how to get it, and what is said works.
 cat > tables.ipynb <<'NOTEBOOK'

@@ -1,15 +1,12 @@
 /** A grid's table from the notebooks that are there; nothing is run. */
-import { existsSync } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { makeFolder } from "../../../lib/folder.js";
-import { readNotebook } from "../../../lib/notebook/index.js";
+import type { Notebook } from "../../../lib/notebook/index.js";
+import { openNotebook, openNotebookIfThere } from "../notebook/open.js";
 import { recordOf } from "../notebook/record.js";
-import type { Parameters } from "../parameters/values.js";
 import { type GridPlan, type GridPlanOptions, gridPaths, planRow } from "./plan.js";
 import { gridErrorOf } from "./start.js";
 import type { GridRow } from "./summary.js";
-import { writeTable } from "./table.js";
+import { writeTable } from "./table-file.js";
 
 /**
  * Reads how far each combination came, by the record in its notebook, and writes the table.
@@ -17,7 +14,6 @@ import { writeTable } from "./table.js";
  */
 export async function gatherGrid(options: GridPlanOptions): Promise<GridPlan> {
   const plan = await readGridState(options);
-  makeFolder(dirname(resolve(plan.summary)));
   await writeTable(plan.summary, plan.rows);
   return plan;
 }
@@ -26,23 +22,28 @@ export async function gatherGrid(options: GridPlanOptions): Promise<GridPlan> {
 export async function readGridState(options: GridPlanOptions): Promise<GridPlan> {
   const { paths, summary } = gridPaths(options);
   const rows: GridRow[] = [];
+  const notebook = await openNotebook(options.input);
   for (const [i, parameters] of options.combinations.entries())
-    rows.push(await stateOf(options, parameters, paths[i]));
+    rows.push(await stateOf(options, notebook, { parameters, output: paths[i] }));
   return { rows, summary };
 }
 
-async function stateOf(options: GridPlanOptions, parameters: Parameters, output: string): Promise<GridRow> {
-  const row = await planRow({ ...options, force: false }, parameters, output);
-  if (row.reused || !existsSync(output)) return row;
-  const notebook = readNotebook(output);
-  const record = recordOf(notebook);
+async function stateOf(
+  options: GridPlanOptions,
+  source: Notebook,
+  run: Pick<GridRow, "parameters" | "output">,
+): Promise<GridRow> {
+  const row = await planRow({ ...options, force: false }, source, run);
+  if (row.reused) return row;
+  const notebook = await openNotebookIfThere(run.output);
+  const record = notebook && recordOf(notebook);
   if (record?.status === undefined) return row;
   const { status, error, duration } = record;
   if (status === "completed") {
     const message = "The notebook or its parameters have changed since it was run.";
     return { ...row, error: { message } };
   }
-  const cell = notebook.cells.find(({ id }) => id === error?.cell_id);
+  const cell = notebook?.cells.find(({ id }) => id === error?.cell_id);
   return {
     ...row,
     status,

@@ -1,5 +1,7 @@
-import { existsSync, statSync } from "node:fs";
-import { type Cell, type Notebook, readNotebook } from "../../../lib/notebook/index.js";
+import { statSync } from "node:fs";
+import type { Cell, Notebook } from "../../../lib/notebook/index.js";
+import { isRemote } from "../../../lib/storage/index.js";
+import { openNotebookIfThere } from "../notebook/open.js";
 import {
   addBanner,
   endCell,
@@ -19,22 +21,26 @@ interface End {
 }
 
 /** Writes into a notebook that its run died, when the run itself could not. */
-export function markDeadRun(output: string, message: string): void {
-  mark(output, { status: "died", message }, ["running"]);
+export async function markDeadRun(output: string, message: string): Promise<void> {
+  await mark(output, { status: "died", message }, ["running"]);
 }
 
 /**
  * The same for any end. A run that was told to stop knows only that, and may have been started again since: whoever
  * told it knows why, and that counts. A run that ended otherwise stays as it is.
  */
-export function markEnd(output: string, end: End): void {
-  mark(output, end, ["running", "interrupted"]);
+export async function markEnd(output: string, end: End): Promise<void> {
+  await mark(output, end, ["running", "interrupted"]);
 }
 
 /** @param open states of a run that its notebook may be in, for the end to be news */
-function mark(output: string, { status, message }: End, open: readonly RecordedStatus[]): void {
-  if (!existsSync(output)) return;
-  const notebook = readNotebook(output);
+async function mark(
+  output: string,
+  { status, message }: End,
+  open: readonly RecordedStatus[],
+): Promise<void> {
+  const notebook = await openNotebookIfThere(output);
+  if (notebook === undefined) return;
   const record = recordOf(notebook);
   if (record?.status === undefined || !open.includes(record.status)) return;
   const stopped = record.status === "interrupted";
@@ -48,7 +54,7 @@ function mark(output: string, { status, message }: End, open: readonly RecordedS
   if (!stopped) {
     cell?.outputs?.push({ output_type: "error", ...error });
     // It ended after its last save, and nobody knows how long after.
-    const end = statSync(output).mtime;
+    const end = isRemote(output) ? new Date() : statSync(output).mtime;
     if (cell !== undefined) endCell(cell, { threw: true, failed: true }, end);
     endRecord(record as NotebookRecord, status, end);
   }
@@ -57,7 +63,7 @@ function mark(output: string, { status, message }: End, open: readonly RecordedS
   addBanner(notebook, { status, error, cell });
   const file = openOutput(output);
   try {
-    file.finish(notebook);
+    await file.finish(notebook);
   } finally {
     file.release();
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { basename, dirname, extname, join, resolve, sep } from "node:path";
+import { dirname, extname, resolve, sep } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
+import { baseName, isRemote, joinPath } from "../../../lib/storage/index.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import { fillPath, isTemplate } from "../path-template.js";
 import { describeCombination, varyingNames } from "./combinations.js";
@@ -20,13 +21,14 @@ export function outputPaths(output: string, input: string, runs: readonly Parame
     );
   }
   const paths = runs.map((run) =>
-    isTemplate(output) ? fillPath(output, run) : join(output, fileName(input, run, names)),
+    isTemplate(output) ? fillPath(output, run) : joinPath(output, fileName(input, run, names)),
   );
   const first = new Map<string, number>();
   for (const [i, path] of paths.entries()) {
-    const other = first.get(resolve(path));
+    const place = isRemote(path) ? path : resolve(path);
+    const other = first.get(place);
     if (other === undefined) {
-      first.set(resolve(path), i);
+      first.set(place, i);
       continue;
     }
     throw new ModalscopeError(
@@ -38,17 +40,33 @@ export function outputPaths(output: string, input: string, runs: readonly Parame
   return paths;
 }
 
-/** The deepest folder that holds all of the paths. */
+/**
+ * The deepest folder that holds all of the paths.
+ * @throws ModalscopeError when they lie in several buckets or on several servers
+ */
 export function commonFolder(paths: readonly string[]): string {
+  if (paths.some(isRemote)) return commonUrl(paths);
   const split = paths.map((path) => dirname(resolve(path)).split(sep));
   const shared = split[0].filter((part, i) => split.every((parts) => parts.slice(0, i + 1).at(i) === part));
   return shared.join(sep) || sep;
 }
 
+function commonUrl(paths: readonly string[]): string {
+  const split = paths.map((path) => path.split("/").slice(0, -1));
+  const shared = split[0].filter((part, i) => split.every((parts) => parts.slice(0, i + 1).at(i) === part));
+  if (shared.length >= 3 && shared.join("/").startsWith(split[0].slice(0, 3).join("/")))
+    return shared.join("/");
+  throw new ModalscopeError(
+    "The runs of the grid have no folder in common.",
+    "Their outputs lie in several buckets or on several servers.",
+    "Say where the table of the runs goes: --summary path.",
+  );
+}
+
 const longestName = 120;
 
 function fileName(input: string, run: Parameters, names: readonly string[]): string {
-  const stem = input === "-" ? "notebook" : basename(input, extname(input));
+  const stem = input === "-" ? "notebook" : baseName(input).replace(/\.[^.]+$/, "");
   const parts = names
     .filter((name) => Object.hasOwn(run, name))
     .map((name) => `${name}=${displayValue(run[name])}`);

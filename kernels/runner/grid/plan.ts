@@ -1,6 +1,8 @@
 /** Runs of a grid and the paths of their outputs, whoever runs them. */
-import { join } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
+import type { Notebook } from "../../../lib/notebook/index.js";
+import { joinPath } from "../../../lib/storage/index.js";
+import { openNotebook } from "../notebook/open.js";
 import { recordOf } from "../notebook/record.js";
 import type { Parameters } from "../parameters/values.js";
 import { commonOptionsOf, finishedRun, type RunOptions } from "../run.js";
@@ -33,8 +35,9 @@ export async function planGrid(options: GridPlanOptions): Promise<GridPlan> {
   const { combinations } = options;
   const { paths, summary } = gridPaths(options);
   const rows: GridRow[] = [];
+  const notebook = await openNotebook(options.input);
   for (const [i, parameters] of combinations.entries())
-    rows.push(await planRow(options, parameters, paths[i]));
+    rows.push(await planRow(options, notebook, { parameters, output: paths[i] }));
   return { rows, summary };
 }
 
@@ -54,23 +57,18 @@ export function gridPaths({ input, output, combinations, summary }: GridPlanOpti
     );
   }
   const paths = outputPaths(output, input, combinations);
-  return { paths, summary: summary ?? join(commonFolder(paths), "summary.csv") };
+  return { paths, summary: summary ?? joinPath(commonFolder(paths), "summary.csv") };
 }
 
 /** Checks a combination, and whether it is done. */
 export async function planRow(
   options: GridPlanOptions,
-  parameters: Parameters,
-  output: string,
+  notebook: Notebook,
+  { parameters, output }: Pick<GridRow, "parameters" | "output">,
 ): Promise<GridRow> {
   const resume = options.force !== true;
-  const earlier = await finishedRun({
-    ...commonOptionsOf(options),
-    input: options.input,
-    parameters,
-    output,
-    resume,
-  });
+  const run = { ...commonOptionsOf(options), input: options.input, parameters, output, resume };
+  const earlier = await finishedRun(run, notebook);
   if (earlier === undefined) return { parameters, output, status: "not run", reused: false };
   const seconds = recordOf(earlier)?.duration ?? undefined;
   return { parameters, output, status: "completed", reused: true, seconds };

@@ -1,9 +1,6 @@
 import { freemem } from "node:os";
-import { dirname, resolve } from "node:path";
 import { formatBytes } from "../../../lib/bytes.js";
 import { ModalscopeError } from "../../../lib/errors.js";
-import { makeFolder } from "../../../lib/folder.js";
-import { lockOutput } from "../output/lock.js";
 import { commonOptionsOf } from "../run.js";
 import { describeCombination, varyingNames } from "./combinations.js";
 import { allowedCores, canPin } from "./cores.js";
@@ -11,8 +8,8 @@ import { markDeadRun } from "./mark-dead-run.js";
 import { type GridPlanOptions, planGrid } from "./plan.js";
 import { runScheduled } from "./schedule.js";
 import { startWorker, type WorkerResult } from "./start.js";
-import { type GridRow, writeSummary } from "./summary.js";
-import { writeTable } from "./table.js";
+import type { GridRow } from "./summary.js";
+import { openTable, type TableFile } from "./table-file.js";
 
 export interface GridOptions extends GridPlanOptions {
   /** Cores for all runs together; all that there are when left out. */
@@ -43,19 +40,18 @@ export type GridEvent =
  */
 export async function runGrid(options: GridOptions): Promise<GridResult> {
   const { rows, summary } = await planGrid(options);
-  makeFolder(dirname(resolve(summary)));
-  const release = lockOutput(summary);
+  const table = openTable(summary);
   try {
-    writeSummary(summary, rows);
-    await runRows(rows, summary, options);
-    await writeTable(summary, rows);
+    table.save(rows);
+    await runRows(rows, table, options);
+    await table.finish(rows);
   } finally {
-    release();
+    table.release();
   }
   return { rows, summary };
 }
 
-async function runRows(rows: GridRow[], summary: string, options: GridOptions): Promise<void> {
+async function runRows(rows: GridRow[], table: TableFile, options: GridOptions): Promise<void> {
   const { signal, force = false, maxMemory = Math.floor(freemem() * 0.8), onEvent = () => {} } = options;
   const { cores, slots, coresPerRun } = layOut(options);
   const missing = [...rows.keys()].filter((i) => !rows[i].reused);
@@ -68,11 +64,11 @@ async function runRows(rows: GridRow[], summary: string, options: GridOptions): 
   });
   onEvent({ type: "start", runs, slots, reused: runs - missing.length });
 
-  function done(job: number, { status, seconds, error }: WorkerResult): void {
+  async function done(job: number, { status, seconds, error }: WorkerResult): Promise<void> {
     const row = rows[missing[job]];
     Object.assign(row, { status, seconds, error });
-    if (status === "died" && error !== undefined) markDeadRun(row.output, error.message);
-    writeSummary(summary, rows);
+    if (status === "died" && error !== undefined) await markDeadRun(row.output, error.message);
+    table.save(rows);
     onEvent({ type: "run-end", ...named(job), row });
   }
 

@@ -17,12 +17,12 @@ export interface Schedule<T> {
   maxMemory: number;
   /** Starts a job at a slot; each slot has one job at a time. */
   start(job: number, slot: number): StartedJob<T>;
-  /** A job has ended. */
-  done(job: number, result: T): void;
+  /** A job has ended. What this gives is waited for at the end, when it is a promise. */
+  done(job: number, result: T): unknown;
   /** A job is ended because the memory does not suffice: `retried` when it is started again later. */
   outOfMemory(job: number, bytes: number, retried: boolean): void;
   /** A job that takes more memory than there is for all has ended. */
-  failed(job: number, bytes: number): void;
+  failed(job: number, bytes: number): unknown;
   /** No more jobs are started once it has come; those that run are left to their caller. */
   signal?: AbortSignal;
   /** Milliseconds between two looks at the memory. */
@@ -49,6 +49,7 @@ export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
   const queue = Array.from({ length: jobs }, (_, job) => job);
   const free = Array.from({ length: slots }, (_, slot) => slot).reverse();
   const running: Running<T>[] = [];
+  const ends: Promise<void>[] = [];
   /** The most that a job has been seen to take. */
   let expected = 0;
 
@@ -59,13 +60,14 @@ export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
     if (slot === undefined) throw new Error("There is no free slot.");
     const started = schedule.start(job, slot);
     const one: Running<T> = { job, slot, started, memory: 0, ended: Promise.resolve() };
-    one.ended = started.result.then((result) => {
+    one.ended = started.result.then(async (result) => {
       running.splice(running.indexOf(one), 1);
       free.push(slot);
       if (one.killed === "retried") queue.unshift(job);
-      else if (one.killed === "failed") schedule.failed(job, one.memory);
-      else schedule.done(job, result);
+      else if (one.killed === "failed") await schedule.failed(job, one.memory);
+      else await schedule.done(job, result);
     });
+    ends.push(one.ended);
     running.push(one);
   }
 
@@ -92,7 +94,10 @@ export async function runScheduled<T>(schedule: Schedule<T>): Promise<void> {
     ) {
       startOne(queue.shift() as number);
     }
-    if (running.length === 0) return;
+    if (running.length === 0) {
+      await Promise.all(ends);
+      return;
+    }
     await Promise.race([...running.map(({ ended }) => ended), pause(lookEveryMs)]);
     look();
   }

@@ -1,5 +1,5 @@
 import { dirname, relative, resolve } from "node:path";
-import { replaceFile } from "../../../lib/replace-file.js";
+import { isRemote, shownPath } from "../../../lib/storage/index.js";
 import { displayValue, type Parameters } from "../parameters/values.js";
 import type { RunStatus } from "../run.js";
 import type { GridError } from "./start.js";
@@ -15,9 +15,11 @@ export interface GridRow {
   error?: GridError;
 }
 
-/** Writes into a folder that is there a row for each run: its parameters, how it went and where its notebook is. */
-export function writeSummary(path: string, rows: readonly GridRow[]): void {
-  const folder = dirname(resolve(path));
+/**
+ * A row for each run: its parameters, how it went and where its notebook is.
+ * @param path of the table, which notebooks are given relative to
+ */
+export function summaryCsv(path: string, rows: readonly GridRow[]): string {
   const names = parameterNames(rows);
   const head = [...names.map(columnName), ...ownColumns];
   const lines = rows.map((row) => [
@@ -26,12 +28,16 @@ export function writeSummary(path: string, rows: readonly GridRow[]): void {
     row.seconds === undefined ? "" : row.seconds.toFixed(3),
     row.error?.cell ?? "",
     row.error?.message ?? "",
-    relative(folder, resolve(row.output)),
+    fromTable(path, row.output),
   ]);
-  replaceFile(
-    path,
-    [head, ...lines].map((line) => `${line.map(csvField).join(",")}\n`),
-  );
+  return [head, ...lines].map((line) => `${line.map(csvField).join(",")}\n`).join("");
+}
+
+/** Path of a notebook from the folder of a table. */
+export function fromTable(table: string, output: string): string {
+  if (!isRemote(table) && !isRemote(output)) return relative(dirname(resolve(table)), resolve(output));
+  const folder = table.slice(0, table.lastIndexOf("/") + 1);
+  return isRemote(table) && output.startsWith(folder) ? output.slice(folder.length) : shownPath(output);
 }
 
 /** The same for a terminal, without errors and paths. */

@@ -1,16 +1,12 @@
 /** A grid's table with types, for pandas, DuckDB and danfo, beside the one in text. */
-import { dirname, relative, resolve } from "node:path";
-import { replaceFile } from "../../../lib/replace-file.js";
 import { displayValue, type ParameterValue } from "../parameters/values.js";
-import { columnName, type GridRow, parameterNames, writeSummary } from "./summary.js";
+import { columnName, fromTable, type GridRow, parameterNames } from "./summary.js";
 
-/** Writes `summary.csv`, and beside it `summary.parquet`. */
-export async function writeTable(path: string, rows: readonly GridRow[]): Promise<void> {
-  writeSummary(path, rows);
+/** @param path of the table in text */
+export async function summaryParquet(path: string, rows: readonly GridRow[]): Promise<Uint8Array> {
   // Loaded only here: single runs have no table.
   const { parquetWriteBuffer } = await import("hyparquet-writer");
-  const columnData = tableColumns(rows, dirname(resolve(path)));
-  replaceFile(parquetPath(path), [new Uint8Array(parquetWriteBuffer({ columnData }))]);
+  return new Uint8Array(parquetWriteBuffer({ columnData: tableColumns(rows, path) }));
 }
 
 export function parquetPath(summary: string): string {
@@ -23,8 +19,7 @@ interface TableColumn {
   data: (boolean | number | bigint | string | null)[];
 }
 
-/** @param folder that outputs are given relative to */
-function tableColumns(rows: readonly GridRow[], folder: string): TableColumn[] {
+function tableColumns(rows: readonly GridRow[], path: string): TableColumn[] {
   const text = (name: string, of: (row: GridRow) => string | undefined): TableColumn => ({
     name,
     type: "STRING",
@@ -41,7 +36,7 @@ function tableColumns(rows: readonly GridRow[], folder: string): TableColumn[] {
     { name: "seconds", type: "DOUBLE", data: rows.map(({ seconds }) => seconds ?? null) },
     text("cell", ({ error }) => error?.cell),
     text("error", ({ error }) => error?.message),
-    text("output", ({ output }) => relative(folder, resolve(output))),
+    text("output", ({ output }) => fromTable(path, output)),
   ];
 }
 

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { type Cell, hasTag, joined, type Notebook, readNotebook } from "../../../lib/notebook/index.js";
+import { type Cell, hasTag, joined, type Notebook } from "../../../lib/notebook/index.js";
 import { forgetInjected, injectedCell } from "../parameters/injected.js";
+import { openNotebookIfThere } from "./open.js";
 import { isBanner, recordOf, recordOfCell } from "./record.js";
 
 /** The tag of a cell whose work lies in files: when it is done, later cells need nothing of it but those. */
@@ -17,9 +17,9 @@ export interface Resumption {
 export const NO_RESUME: Resumption = { complete: false, kept: new Map() };
 
 /** The notebook of an earlier run; undefined when there is none. */
-export function readPreviousRun(output: string): Notebook | undefined {
-  if (output === "-" || !existsSync(output)) return undefined;
-  const earlier = readNotebook(output);
+export async function readPreviousRun(output: string): Promise<Notebook | undefined> {
+  const earlier = await openNotebookIfThere(output);
+  if (earlier === undefined) return undefined;
   earlier.cells = earlier.cells.filter((cell) => !isBanner(cell));
   return earlier;
 }

@@ -2,6 +2,7 @@ import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeS
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
+import { isRemote } from "../../../lib/storage/index.js";
 
 interface Owner {
   pid: number;
@@ -37,6 +38,7 @@ export function lockOutput(path: string): () => void {
 
 /** Removes the lock of a run that is known to have ended, wherever it was. */
 export function removeLock(path: string): void {
+  if (isRemote(path)) return;
   rmSync(lockPath(path), { force: true });
 }
 

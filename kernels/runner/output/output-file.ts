@@ -6,14 +6,18 @@ import { makeFolder } from "../../../lib/folder.js";
 import { type Notebook, notebookPieces } from "../../../lib/notebook/index.js";
 import { writeAll } from "../../../lib/pipe.js";
 import { linkTarget, openNew, replaceFile, temporaryPath } from "../../../lib/replace-file.js";
+import { isRemote } from "../../../lib/storage/index.js";
 import { lockOutput } from "./lock.js";
+import { remoteOutput } from "./remote-output.js";
 
 /** Destination of a run's notebook. */
 export interface OutputFile {
+  /** The first save, before a cell is run: where it fails, no other can be hoped for. */
+  begin(notebook: Notebook): Promise<void>;
   /** Brings the file up to date; what can be written only once, as standard output, waits for `finish`. */
   save(notebook: Notebook): void;
   /** The last save. */
-  finish(notebook: Notebook): void;
+  finish(notebook: Notebook): Promise<void>;
   /** Lets other runs write to it. */
   release(): void;
 }
@@ -21,10 +25,11 @@ export interface OutputFile {
 /**
  * Makes the output's folder, sees that it can be written to, and keeps other runs from it, before any work is done.
  * A file that is already there is not touched before the first `save`.
- * @param path a file, or `-` for standard output
+ * @param path a file, an `s3://` or `https://` URL, or `-` for standard output
  * @throws ModalscopeError when it cannot be written, or another run is writing it.
  */
 export function openOutput(path: string): OutputFile {
+  if (isRemote(path)) return remoteOutput(path);
   if (path === "-") return stream(path, (pieces) => writePieces(1, pieces));
   const existing = existsSync(path) ? statSync(path) : undefined;
   // Such as /dev/null or a pipe: no other file may take its place.
@@ -47,13 +52,15 @@ export function openOutput(path: string): OutputFile {
   });
   const save = (notebook: Notebook): void =>
     attempt(path, () => replaceFile(target, notebookPieces(notebook)));
-  return { save, finish: save, release };
+  const saveNow = async (notebook: Notebook): Promise<void> => save(notebook);
+  return { begin: saveNow, save, finish: saveNow, release };
 }
 
 function stream(path: string, write: (pieces: Iterable<string>) => void): OutputFile {
   return {
+    async begin() {},
     save() {},
-    finish: (notebook) => attempt(path, () => write(notebookPieces(notebook))),
+    finish: async (notebook) => attempt(path, () => write(notebookPieces(notebook))),
     release() {},
   };
 }

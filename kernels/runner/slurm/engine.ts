@@ -1,18 +1,20 @@
 /** A grid as an array of Slurm tasks: the script, its submission, its progress, its end. */
 import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { stringify as yamlText } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { makeFolder } from "../../../lib/folder.js";
-import { isObject, readNotebook } from "../../../lib/notebook/index.js";
+import { isObject } from "../../../lib/notebook/index.js";
 import { replaceFile } from "../../../lib/replace-file.js";
+import { baseName, holdsCredentials, isRemote, shownPath } from "../../../lib/storage/index.js";
 import { readGridState } from "../grid/gather.js";
 import { markDeadRun, markEnd } from "../grid/mark-dead-run.js";
 import { commonFolder } from "../grid/paths.js";
 import { type GridPlan, type GridPlanOptions, gridPaths, planGrid } from "../grid/plan.js";
-import { writeTable } from "../grid/table.js";
+import { writeTable } from "../grid/table-file.js";
+import { openNotebook } from "../notebook/open.js";
 import { removeLock } from "../output/lock.js";
 import { cancel, isFinal, submit, type TaskState, taskStates } from "./client.js";
 import { notebookResources, type SlurmResources } from "./resources.js";
@@ -61,16 +63,35 @@ interface JobFile {
  * @throws ModalscopeError when a combination cannot be run, or Slurm refuses the job.
  */
 export async function runSlurmGrid(options: SlurmOptions): Promise<SlurmResult> {
-  const folder = join(commonFolder(gridPaths(options).paths), "slurm");
+  const folder = jobFolder(options);
   const file = options.attach ? readJob(folder) : await submitGrid(options, folder);
   if (file === undefined) return { ...(await table(options)), job: undefined, ended: true };
   const states = options.detach ? undefined : await follow(file, options);
-  const verdicts = states === undefined ? new Map<number, Verdict>() : settle(options, folder, file, states);
+  const verdicts =
+    states === undefined ? new Map<number, Verdict>() : await settle(options, folder, file, states);
   return {
     ...(await table(options, { indices: file.indices, verdicts })),
     job: file.job,
     ended: states !== undefined,
   };
+}
+
+/**
+ * Folder of the script, the logs and the job's number: beside the outputs, or in the working folder where those lie
+ * elsewhere.
+ * @throws ModalscopeError when a URL has credentials in it, which would stand in the script
+ */
+function jobFolder(options: SlurmOptions): string {
+  const { input, output } = options;
+  for (const path of [input, output])
+    if (holdsCredentials(path))
+      throw new ModalscopeError(
+        `${shownPath(path)} was given with credentials.`,
+        "They would stand in the array's script.",
+        "Use s3://, whose credentials come from the environment or a profile.",
+      );
+  const common = commonFolder(gridPaths(options).paths);
+  return isRemote(common) ? join("slurm", baseName(input).replace(/\.ipynb$/, "")) : join(common, "slurm");
 }
 
 /**
@@ -91,7 +112,6 @@ async function table(
     if (row.status === "not run" && row.error === undefined)
       Object.assign(row, { status, error: { message } });
   }
-  makeFolder(dirname(resolve(plan.summary)));
   await writeTable(plan.summary, plan.rows);
   return plan;
 }
@@ -105,7 +125,10 @@ async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFil
   const { rows } = await planGrid(options);
   const indices = [...rows.keys()].filter((i) => !rows[i].reused);
   if (indices.length === 0) return undefined;
-  const resources = { ...notebookResources(readNotebook(input)), ...definedIn(options.resources ?? {}) };
+  const resources = {
+    ...notebookResources(await openNotebook(input)),
+    ...definedIn(options.resources ?? {}),
+  };
   makeFolder(join(folder, "logs"));
   const [grid, script] = [join(folder, "grid.yaml"), join(folder, "array.sbatch")];
   // The combinations as they are now: a task that begins later finds the same ones.
@@ -115,7 +138,7 @@ async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFil
   replaceFile(grid, [yamlText(asLists)]);
   const command = [process.execPath, cli, "run", input, output, "--grid", resolve(grid), "--only", "auto"];
   const text = arrayScript({
-    name: basename(input, ".ipynb"),
+    name: baseName(input).replace(/\.ipynb$/, ""),
     indices,
     resources,
     logs: resolve(folder, "logs"),
@@ -228,12 +251,12 @@ function ignoreAbort(error: unknown): void {
 }
 
 /** Writes into notebooks what ended their tasks, when the runs themselves could not know; gives it by index. */
-function settle(
+async function settle(
   options: SlurmOptions,
   folder: string,
   { job, indices, resources }: JobFile,
   states: ReadonlyMap<number, TaskState>,
-): Map<number, Verdict> {
+): Promise<Map<number, Verdict>> {
   const { paths } = gridPaths(options);
   const verdicts = new Map<number, Verdict>();
   for (const index of indices) {
@@ -242,8 +265,8 @@ function settle(
     const output = paths[index];
     // The task has ended, wherever it ran: what it held is free.
     removeLock(output);
-    if (verdict === undefined) markDeadRun(output, silentEnd(log).message);
-    else markEnd(output, verdict);
+    if (verdict === undefined) await markDeadRun(output, silentEnd(log).message);
+    else await markEnd(output, verdict);
     verdicts.set(index, verdict ?? silentEnd(log));
   }
   return verdicts;

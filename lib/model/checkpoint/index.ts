@@ -6,6 +6,7 @@ export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
 export { openCheckpoint } from "./open.js";
+export { localCheckpoint } from "./remote.js";
 export {
   readSafetensorsHeader,
   type SafetensorsEntry,

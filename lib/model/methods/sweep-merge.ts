@@ -1,6 +1,7 @@
 /** Sweeps that are shared out among jobs: each job's file, and the whole sweep from all of them. */
 import { isDeepStrictEqual } from "node:util";
 import { ModalscopeError } from "../../errors.js";
+import { isRemote, localCopy, shownPath, writeObject } from "../../storage/index.js";
 import { sizeOf } from "../../tensor.js";
 import { writeWhole } from "../../write-file.js";
 import { readJsonObject } from "../checkpoint/index.js";
@@ -14,8 +15,8 @@ const CLEAN_TOLERANCE = 1e-3;
  * One sweep from all its parts, in any order.
  *
  * ```ts
- * saveSweep(`part-${i}.json`, await sweep(model, batch, { over, edit, metric, part: [i, 8] }));  // in job i
- * const { values } = mergeSweeps(files.map(readSweep));                                         // afterwards
+ * await saveSweep(`part-${i}.json`, await sweep(model, batch, { over, edit, metric, part: [i, 8] })); // in job i
+ * const { values } = mergeSweeps(await Promise.all(files.map(readSweep)));                           // afterwards
  * ```
  * @throws ModalscopeError when a part is missing or there twice, or they are not of one sweep
  */
@@ -79,13 +80,13 @@ const saved = (value: number): SavedNumber =>
   Number.isFinite(value) ? value : Number.isNaN(value) ? null : String(value);
 
 /**
- * Writes a sweep, or a part of one, to a JSON file.
+ * Writes a sweep, or a part of one, to a JSON file or an `s3://` or `https://` URL.
  * @throws ModalscopeError when the grid's points are not plain JSON, or the file cannot be written
  */
-export function saveSweep(path: string, { values, axes, clean, part }: SweepResult): void {
+export async function saveSweep(path: string, { values, axes, clean, part }: SweepResult): Promise<void> {
   if (!isDeepStrictEqual(JSON.parse(JSON.stringify(axes)), axes)) {
     throw new ModalscopeError(
-      `The sweep cannot be written to ${path}:`,
+      `The sweep cannot be written to ${shownPath(path)}:`,
       "the points of its grid are not plain JSON.",
       "Sweep over numbers, strings, or objects of them.",
     );
@@ -97,18 +98,20 @@ export function saveSweep(path: string, { values, axes, clean, part }: SweepResu
     values: Array.from(values.data, saved),
     clean: Array.from(clean, saved),
   };
-  writeWhole(path, JSON.stringify(file));
+  const json = JSON.stringify(file);
+  if (isRemote(path)) await writeObject(path, Buffer.from(json));
+  else writeWhole(path, json);
 }
 
 /**
  * Reads what `saveSweep` wrote.
  * @throws ModalscopeError when there is no such file, or it is not a sweep's
  */
-export function readSweep(path: string): SweepResult {
-  const file = readJsonObject(path);
+export async function readSweep(path: string): Promise<SweepResult> {
+  const file = readJsonObject(await localCopy(path));
   if (!isSavedSweep(file)) {
     throw new ModalscopeError(
-      `${path} is not a sweep:`,
+      `${shownPath(path)} is not a sweep:`,
       "its axes, part, shape or values are not those of one.",
     );
   }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
+import { localCopy } from "../../storage/index.js";
 import {
   charts,
   documentTask,
@@ -147,7 +148,8 @@ const PROBE_PROMPT = "What does this image show?";
  * publisher ships it. Questions are shuffled by seed; probes tell the data sets apart.
  * @throws ModalscopeError when none of the three is there, and as their loaders do.
  */
-export async function publishedQuestions(folder: string): Promise<QuestionSource> {
+export async function publishedQuestions(data: string): Promise<QuestionSource> {
+  const folder = await localCopy(data);
   const there = SETS.filter((set) => existsSync(join(folder, set)));
   if (there.length === 0)
     throw new ModalscopeError(

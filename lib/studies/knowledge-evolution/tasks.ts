@@ -1,5 +1,6 @@
 /** The images that are described, and the questions of which each is asked of several images. */
 import { seeded } from "../../random.js";
+import { localCopy } from "../../storage/index.js";
 import { captions, drawTasks, loadAmber, loadAmberWords, type VisualTask } from "../../tasks/index.js";
 import { type CaptionTask, sceneTruth } from "./mentions.js";
 
@@ -28,8 +29,9 @@ export async function captionTasks({
         prompt,
         truth: sceneTruth(task.annotation),
       }));
-  const all = await loadAmber(data);
-  const words = loadAmberWords(data);
+  const folder = await localCopy(data);
+  const all = await loadAmber(folder);
+  const words = loadAmberWords(folder);
   return (seed) =>
     seeded(seed)
       .shuffle(all)

@@ -1,6 +1,7 @@
 /** Questions of the six task types: drawn scenes, or GQA. */
 import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
+import { localCopy } from "../../storage/index.js";
 import { drawTasks, GQA_TASK_TYPES, loadGqa, scenes, type VisualTask } from "../../tasks/index.js";
 
 /** Questions by task type. */
@@ -40,7 +41,7 @@ export async function questionSource({
           }),
         ]),
       );
-  const all = await loadGqa(data, { lists });
+  const all = await loadGqa(data, { lists: lists && (await localCopy(lists)) });
   const byType = GQA_TASK_TYPES.map((type) => [type, all.filter((task) => task.type === type)] as const);
   const short = byType.find(([, own]) => own.length < perTask);
   if (short)

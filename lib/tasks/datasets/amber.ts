@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { localCopy } from "../../storage/index.js";
 import type { AmberAnnotation, AmberWords } from "../scoring/amber.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson, rowsIn } from "./files.js";
@@ -13,9 +14,10 @@ const FROM = "https://github.com/junyangwang0410/AMBER, with its images (a separ
  * @throws ModalscopeError when files or fields are missing
  */
 export async function loadAmber(
-  path: string,
+  pathOrUrl: string,
   options: Omit<DatasetOptions, "split"> = {},
 ): Promise<VisualTask<AmberAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const queries = findFile("AMBER", path, ["data/query/query_generative.json"], FROM);
   const annotations = findFile("AMBER", path, ["data/annotations.json"], FROM);
   const images = findFile("AMBER", path, ["image", "images"], FROM);

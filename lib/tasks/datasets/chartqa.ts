@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { localCopy } from "../../storage/index.js";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetSplit } from "./parquet.js";
@@ -24,9 +25,10 @@ const FROM =
  * @throws ModalscopeError when files or fields are missing
  */
 export async function loadChartQa(
-  path: string,
+  pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<ChartQaAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const { split = "test" } = options;
   const published = await parquetSplit(path, split, options);
   if (published) return published.map((row, i) => fromParquet(row, split, (options.start ?? 0) + i));

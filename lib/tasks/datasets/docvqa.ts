@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
+import { localCopy } from "../../storage/index.js";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetSplit } from "./parquet.js";
@@ -22,9 +23,10 @@ const FROM =
  * @throws ModalscopeError when files or fields are missing
  */
 export async function loadDocVqa(
-  path: string,
+  pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<DocVqaAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const { split = "val" } = options;
   const published = await parquetSplit(path, split === "val" ? "validation" : split, options);
   if (published) return published.map((row) => taskOf(row, imageOf(row)));

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { localCopy } from "../../storage/index.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, range, readJson } from "./files.js";
 
@@ -22,9 +23,10 @@ const at = (name: string): string[] => [name, `data/${name}`, `easy_vqa/data/${n
  * @throws ModalscopeError when files are missing or a question is not `[text, answer, image id]`
  */
 export async function loadEasyVqa(
-  path: string,
+  pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<EasyVqaAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const { split = "test" } = options;
   const file = findFile("easy-VQA", path, at(`${split}/questions.json`), FROM);
   const images = findFile("easy-VQA", join(file, ".."), ["images"], FROM);

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { localCopy } from "../../storage/index.js";
 import type { VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
 import { imageOf, parquetRows } from "./parquet.js";
@@ -45,7 +46,11 @@ const FROM =
  * @param options `split` is `val` unless given (`train`, `testdev`); `start` and `limit` count what is kept.
  * @throws ModalscopeError when files or fields are missing, and for lists without questions
  */
-export async function loadGqa(path: string, options: GqaOptions = {}): Promise<VisualTask<GqaAnnotation>[]> {
+export async function loadGqa(
+  pathOrUrl: string,
+  options: GqaOptions = {},
+): Promise<VisualTask<GqaAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const { split = "val", types = GQA_TASK_TYPES, lists } = options;
   const listed = lists === undefined ? undefined : questionLists(lists);
   const wanted = (entries: readonly Entry[]): Entry[] => wantedOf(entries, types, listed);

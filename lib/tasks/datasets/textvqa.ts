@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { localCopy } from "../../storage/index.js";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
 import type { Grade, VisualTask } from "../visual-task.js";
 import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
@@ -25,9 +26,10 @@ const FROM =
  * @throws ModalscopeError when files or fields are missing
  */
 export async function loadTextVqa(
-  path: string,
+  pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<TextVqaAnnotation>[]> {
+  const path = await localCopy(pathOrUrl);
   const { split = "val" } = options;
   const published = await parquetSplit(path, split === "val" ? "validation" : split, options);
   if (published)

@@ -40,10 +40,10 @@ describe("a sweep in parts", () => {
         result.values.data.forEach((value, point) => {
           assert.equal(Number.isNaN(value), point % count !== i, `point ${point} in part ${i}`);
         });
-        saveSweep(file, result);
+        await saveSweep(file, result);
         files.unshift(file);
       }
-      const { values, axes, clean, part } = mergeSweeps(files.map(readSweep));
+      const { values, axes, clean, part } = mergeSweeps(await Promise.all(files.map(readSweep)));
       assert.deepEqual([axes, part, values.shape], [whole.axes, [0, 1], whole.values.shape]);
       const size = Math.max(...whole.values.data.map(Math.abs));
       whole.values.data.forEach((value, i) => {
@@ -79,7 +79,7 @@ describe("a sweep in parts", () => {
       );
   });
 
-  it("keeps values that are not finite in its file", () => {
+  it("keeps values that are not finite in its file", async () => {
     const data = Float64Array.of(-1.5, Number.NEGATIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY);
     const result: SweepResult = {
       values: { data, shape: [4, 1] },
@@ -88,13 +88,13 @@ describe("a sweep in parts", () => {
       part: [0, 1],
     };
     const file = join(folder, "odd.json");
-    saveSweep(file, result);
-    assert.deepEqual(readSweep(file), result);
+    await saveSweep(file, result);
+    assert.deepEqual(await readSweep(file), result);
     const point = { name: "point", values: [1, 2, 3, () => 4] };
-    assert.throws(() => saveSweep(file, { ...result, axes: [point] }), says(/not plain JSON/));
+    await assert.rejects(saveSweep(file, { ...result, axes: [point] }), says(/not plain JSON/));
   });
 
-  it("refuses a file that is not a sweep's", () => {
+  it("refuses a file that is not a sweep's", async () => {
     const file = join(folder, "bad.json");
     const sound = {
       axes: [{ name: "point", values: [1, 2] }],
@@ -113,9 +113,9 @@ describe("a sweep in parts", () => {
       { clean: 3 },
     ]) {
       writeFileSync(file, JSON.stringify({ ...sound, ...change }));
-      assert.throws(() => readSweep(file), says(/bad\.json is not a sweep/), JSON.stringify(change));
+      await assert.rejects(readSweep(file), says(/bad\.json is not a sweep/), JSON.stringify(change));
     }
     writeFileSync(file, '{"axes": [');
-    assert.throws(() => readSweep(file), says(/not valid JSON/));
+    await assert.rejects(readSweep(file), says(/not valid JSON/));
   });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
 import { combinationIndex } from "../../../../kernels/runner/grid/gather.js";
-import { writeTable } from "../../../../kernels/runner/grid/table.js";
+import { writeTable } from "../../../../kernels/runner/grid/table-file.js";
 import { temporaryFolder } from "../../temporary.js";
 import { command, load, writeNotebook } from "../support.js";
 

@@ -154,7 +154,7 @@ describe("what Slurm says of tasks", () => {
   });
 });
 
-test("the end of a task's last start stands in its notebook, whatever its first start has saved", () => {
+test("the end of a task's last start stands in its notebook, whatever its first start has saved", async () => {
   const ends = (status: RecordedStatus) => {
     const notebook = notebookOf(["1"]);
     const cell = notebook.cells[0];
@@ -166,8 +166,8 @@ test("the end of a task's last start stands in its notebook, whatever its first 
     }
     const output = join(folder, `${status}.ipynb`);
     writeFileSync(output, JSON.stringify(notebook));
-    return (mark: (output: string) => void) => {
-      mark(output);
+    return async (mark: (output: string) => Promise<void>) => {
+      await mark(output);
       const record = recordOf(readNotebook(output));
       return [record?.status, record?.error?.evalue];
     };
@@ -175,19 +175,16 @@ test("the end of a task's last start stands in its notebook, whatever its first 
   const memory: Verdict = { status: "died", message: "Too much memory." };
   const cancelled: Verdict = { status: "interrupted", message: "It was cancelled." };
   const byVerdict = (verdict: Verdict) => (output: string) => markEnd(output, verdict);
-  assert.deepEqual(ends("running")(byVerdict(memory)), ["died", "Too much memory."]);
-  assert.deepEqual(ends("interrupted")(byVerdict(memory)), ["died", "Too much memory."]);
-  assert.deepEqual(ends("interrupted")(byVerdict(cancelled)), ["interrupted", "It was cancelled."]);
-  assert.deepEqual(ends("completed")(byVerdict(memory)), ["completed", undefined]);
-  assert.deepEqual(ends("failed")(byVerdict(memory)), ["failed", undefined]);
-  assert.deepEqual(
-    ends("interrupted")((output) => markDeadRun(output, "?")),
-    ["interrupted", undefined],
-  );
-  assert.deepEqual(
-    ends("running")((output) => markDeadRun(output, "?")),
-    ["died", "?"],
-  );
+  assert.deepEqual(await ends("running")(byVerdict(memory)), ["died", "Too much memory."]);
+  assert.deepEqual(await ends("interrupted")(byVerdict(memory)), ["died", "Too much memory."]);
+  assert.deepEqual(await ends("interrupted")(byVerdict(cancelled)), ["interrupted", "It was cancelled."]);
+  assert.deepEqual(await ends("completed")(byVerdict(memory)), ["completed", undefined]);
+  assert.deepEqual(await ends("failed")(byVerdict(memory)), ["failed", undefined]);
+  assert.deepEqual(await ends("interrupted")((output) => markDeadRun(output, "?")), [
+    "interrupted",
+    undefined,
+  ]);
+  assert.deepEqual(await ends("running")((output) => markDeadRun(output, "?")), ["died", "?"]);
 });
 
 test("the last of a log, however long, or none", () => {
