@@ -1,6 +1,7 @@
 /**
  * A grid of eight on a real Slurm (test/slurm/up.sh): two points fail, one is killed for its memory, one cancelled,
- * one preempted, and what is run again equals a grid without Slurm. `SLURM_CONF=… node dist/test/slurm/check.js`
+ * one preempted, and what is run again equals a grid without Slurm. Beside it a time limit, and at the end a node that
+ * fails. `SLURM_CONF=… node dist/test/slurm/check.js`
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -42,7 +43,8 @@ writeFileSync("seen", "");
 if (!calm && point === 5 && !seen) await wait(3_600_000);
 point * point`;
 
-function prepare(folder: string): string {
+/** A folder with the notebook and a grid of these points. */
+function prepare(folder: string, points: readonly number[] = tasks): string {
   mkdirSync(folder);
   const notebook = notebookOf([
     { source: "let point = 0;", tags: ["parameters"] },
@@ -50,8 +52,27 @@ function prepare(folder: string): string {
   ]);
   notebook.metadata.modalscope = { slurm: { time: "10", mem: "700MB" } };
   writeFileSync(join(folder, "g.ipynb"), JSON.stringify(notebook));
-  writeFileSync(join(folder, "grid.yaml"), `point: [${tasks.join(", ")}]\n`);
+  writeFileSync(join(folder, "grid.yaml"), `point: [${points.join(", ")}]\n`);
   return folder;
+}
+
+const jobOf = (folder: string): string =>
+  (JSON.parse(readFileSync(join(folder, "out", "slurm", "job.json"), "utf8")) as { job: string }).job;
+
+/** Whether a point's notebook holds the text, in an output or in its record. */
+const says = (folder: string, point: number, text: string) => (): boolean => {
+  try {
+    return load(folder, point).cells.some((one) => textOf(one).includes(text));
+  } catch {
+    return false;
+  }
+};
+
+/** What the table and the notebook of a point say: status and reason in both. */
+function told(folder: string, point: number): [status: unknown, error: string, recorded: unknown] {
+  const row = rowsOf(folder).find(([one]) => one === String(point)) ?? [];
+  const record = load(folder, point).metadata.papermill;
+  return [row[1], row.slice(3).join(","), record?.status];
 }
 
 function load(folder: string, point: number): Notebook {
@@ -80,28 +101,25 @@ async function until(what: string, test: () => boolean): Promise<void> {
 const states = (job: string): string => slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %T");
 
 try {
+  // A minute is the shortest limit; it passes while the others run.
+  const late = prepare(join(root, "late"), [4]);
+  const limit = ["--engine", "slurm", "--time", "1"];
+  const asked = await command([...grid, ...limit, "--detach"], { cwd: late });
+  assert.equal(asked.code, 0, asked.stderr);
+
   const remote = prepare(join(root, "remote"));
   const started = performance.now();
   const first = command([...grid, "--engine", "slurm", "--sbatch", '--comment=a "check"'], { cwd: remote });
-  const jobFile = join(remote, "out", "slurm", "job.json");
-  const jobOf = (): string => (JSON.parse(readFileSync(jobFile, "utf8")) as { job: string }).job;
-  await until("the job", () => existsSync(jobFile));
-  const job = jobOf();
+  await until("the job", () => existsSync(join(remote, "out", "slurm", "job.json")));
+  const job = jobOf(remote);
   log(`job ${job} submitted`);
 
   const running = (index: number) => () => new RegExp(`^${index} RUNNING$`, "m").test(states(job));
-  const says = (point: number, text: string) => () => {
-    try {
-      return load(remote, point).cells.some((one) => textOf(one).includes(text));
-    } catch {
-      return false;
-    }
-  };
   await until("point 4 to run", running(4));
-  await until("point 4 to be at its cell", says(4, "point 4"));
+  await until("point 4 to be at its cell", says(remote, 4, "point 4"));
   slurm("scancel", `${job}_4`);
   await until("point 5 to run", running(5));
-  await until("point 5 to be at its cell", says(5, "point 5"));
+  await until("point 5 to be at its cell", says(remote, 5, "point 5"));
   slurm("scontrol", "requeue", `${job}_5`);
   await until("point 5 to be saved", () => load(remote, 5).metadata.papermill?.status === "interrupted");
   log("a preempted run was saved as interrupted");
@@ -180,10 +198,43 @@ try {
   const ended = await third;
   assert.equal(ended.code, 130, ended.stderr);
   assert.match(ended.stderr, /cancelled/);
-  assert.equal(slurm("squeue", "-h").trim(), "");
+  assert.equal(states(jobOf(cancelled)).trim(), "");
   log("Ctrl-C cancelled the job that was to be cancelled by it");
+
+  const overtime = await command([...grid, ...limit, "--attach"], { cwd: late });
+  assert.equal(overtime.code, 1, overtime.stderr);
+  const [status, reason, recorded] = told(late, 4);
+  assert.deepEqual([status, recorded], ["timeout", "timeout"]);
+  assert.match(reason, /Slurm ended it: its time was up \(--time 1\)/);
+  assert.ok(says(late, 4, "point 4")(), "what it had printed is there");
+  log("the time limit was told truthfully");
+
+  // One task that may be started again and one that may not, on a node that fails under them.
+  const [again, once] = [prepare(join(root, "again"), [5]), prepare(join(root, "once"), [4])];
+  const both = [
+    command([...grid, "--engine", "slurm"], { cwd: again }),
+    command([...grid, "--engine", "slurm", "--sbatch", "no-requeue"], { cwd: once }),
+  ];
+  await until("point 5 to be at its cell", says(again, 5, "point 5"));
+  await until("point 4 to be at its cell", says(once, 4, "point 4"));
+  const node = slurm("sinfo", "-h", "-o", "%n").trim();
+  slurm("scontrol", "update", `nodename=${node}`, "state=down", "reason=check");
+  await until("the end of point 4", () => states(jobOf(once)).trim() === "");
+  slurm("scontrol", "update", `nodename=${node}`, "state=resume");
+  const [restarted, lost] = await Promise.all(both);
+  assert.equal(restarted.code, 0, restarted.stderr);
+  assert.equal(told(again, 5)[0], "completed");
+  assert.equal(lost.code, 1, lost.stderr);
+  assert.deepEqual(
+    told(once, 4).filter((_, i) => i !== 1),
+    ["died", "died"],
+  );
+  assert.match(told(once, 4)[1], /Its node failed\./);
+  log("a failed node was told truthfully, and its task that may be started again was");
 } catch (error) {
-  for (const folder of ["remote", "cancelled"].map((name) => join(root, name, "out", "slurm", "logs")))
+  for (const folder of ["remote", "cancelled", "late", "again", "once"].map((name) =>
+    join(root, name, "out", "slurm", "logs"),
+  ))
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
       console.log(`== ${name}\n${tailOf(join(folder, name))}`);
   throw error;

@@ -1,6 +1,7 @@
 /** A grid for other schedulers: its list, one of its runs, its table; files and exit codes alone. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
@@ -108,6 +109,23 @@ describe("the table with types", () => {
     );
     return { types, rows: await parquetReadObjects({ file }) };
   };
+
+  test("is a data frame of danfo with its types", async () => {
+    const { DataFrame } = createRequire(import.meta.url)("danfojs-node") as {
+      DataFrame: new (rows: object[]) => { columns: string[]; ctypes: { values: string[] } };
+    };
+    const { rows } = await write([
+      { whole: 1, decimal: 0.5, truth: true, text: "a" },
+      { whole: 2, decimal: 1, truth: false, text: "b" },
+    ]);
+    const { columns, ctypes } = new DataFrame(rows);
+    const types = Object.fromEntries(columns.map((name, i) => [name, ctypes.values[i]]));
+    const { whole, decimal, truth, text, seconds } = types;
+    assert.deepEqual(
+      [whole, decimal, truth, text, seconds],
+      ["int32", "float32", "boolean", "string", "float32"],
+    );
+  });
 
   test("keeps whole numbers, decimals, truth values and text as what they are", async () => {
     const { types, rows } = await write([
