@@ -30,7 +30,8 @@ import {
   restoreParameters,
 } from "./notebook/resume.js";
 import { autosave } from "./output/autosave.js";
-import { type OutputFile, openOutput } from "./output/output-file.js";
+import type { Destination } from "./output/destination.js";
+import { openOutput } from "./output/output-file.js";
 import { forgetInjected } from "./parameters/injected.js";
 import { jsonParameters, type Parameters } from "./parameters/values.js";
 
@@ -207,7 +208,7 @@ function earlierParameters({ parameters = {} }: RunOptions, earlier?: Notebook):
 
 interface RunParts {
   notebook: Notebook;
-  file: OutputFile;
+  file: Destination;
   folder: string;
   resumption: Resumption;
   options: RunOptions;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatBytes } from "../bytes.js";
 import { ModalscopeError } from "../errors.js";
 import { type Attempt, mayPass, networkReason, notThere, refused } from "./errors.js";
-import { shownPath } from "./location.js";
+import { contentTypeOf } from "./location.js";
 import {
   attempts,
   defaultStallSeconds,
@@ -175,15 +175,3 @@ async function checked(attempt: Attempt, url: string, response: Response): Promi
     throw refused(attempt, url, "The server takes no uploads (405).", "Write to a file, or to s3://.");
   throw refused(attempt, url, `The server answered ${status} (${response.statusText}).`, "");
 }
-
-function contentTypeOf(url: string): string {
-  const path = shownPath(url);
-  if (/\.(ipynb|json)$/i.test(path)) return "application/json";
-  return path.endsWith(".csv")
-    ? "text/csv"
-    : path.endsWith(".html")
-      ? "text/html"
-      : "application/octet-stream";
-}
-
-export { contentTypeOf };

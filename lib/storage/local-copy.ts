@@ -23,7 +23,8 @@ import { replaceFile } from "../replace-file.js";
 import { refused } from "./errors.js";
 import { baseName, isRemote, joinPath, shownPath, urlDigest } from "./location.js";
 import { pull } from "./objects.js";
-import { type Store, type StoredObject, storeOf } from "./store.js";
+import type { Store, StoredObject } from "./store.js";
+import { storeOf } from "./store-of.js";
 
 export interface LocalCopyOptions extends TaskOptions {
   /** Folder for the copies; a folder of the user's cache when left out. */

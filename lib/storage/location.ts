@@ -38,6 +38,13 @@ export function baseName(path: string): string {
   return basename(shownPath(path).replace(/\/+$/, ""));
 }
 
+export function contentTypeOf(url: string): string {
+  const path = shownPath(url);
+  if (/\.(ipynb|json)$/i.test(path)) return "application/json";
+  if (path.endsWith(".csv")) return "text/csv";
+  return path.endsWith(".html") ? "text/html" : "application/octet-stream";
+}
+
 /** Short digest of a URL, for a name on disk. A query tells objects apart, unless it is a signature's. */
 export function urlDigest(url: string): string {
   const [scheme, rest] = splitScheme(url);

@@ -1,7 +1,8 @@
 /** Reading and writing of whole objects. */
 import { formatBytes } from "../bytes.js";
 import { mayPass, networkReason, refused } from "./errors.js";
-import { attempts, defaultStallSeconds, type OpenObject, type StoredObject, storeOf } from "./store.js";
+import { attempts, defaultStallSeconds, type OpenObject, type StoredObject } from "./store.js";
+import { storeOf } from "./store-of.js";
 
 export interface ReadOptions {
   /** Most bytes that are taken; an object with more is refused. */

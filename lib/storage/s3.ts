@@ -2,8 +2,7 @@
 import { stat as fileStat, open } from "node:fs/promises";
 import { ModalscopeError } from "../errors.js";
 import { type Attempt, networkReason, notThere, refused } from "./errors.js";
-import { contentTypeOf } from "./http.js";
-import { s3Location } from "./location.js";
+import { contentTypeOf, s3Location } from "./location.js";
 import { attempts, defaultStallSeconds, type Store, type StoredObject, uploadSeconds } from "./store.js";
 
 const packageName = "@aws-sdk/client-s3";

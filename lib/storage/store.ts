@@ -1,6 +1,4 @@
-/** Access to objects by URL, whatever the protocol. */
-import { isS3 } from "./location.js";
-
+/** What every protocol can do with the objects of its URLs. */
 /** Facts about an object. */
 export interface StoredObject {
   /** Bytes; undefined where the server does not say. */
@@ -32,11 +30,6 @@ export interface Store {
   writeFile(url: string, path: string, signal: AbortSignal): Promise<void>;
   /** All objects below a folder by their names in it; undefined where the protocol cannot tell. */
   list?(url: string, signal: AbortSignal): Promise<Map<string, StoredObject>>;
-}
-
-/** Loaded only when a URL asks for it. */
-export async function storeOf(url: string): Promise<Store> {
-  return isS3(url) ? (await import("./s3.js")).s3Store : (await import("./http.js")).httpStore;
 }
 
 /** Attempts of a request that fails for a reason that may pass. */

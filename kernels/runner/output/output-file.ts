@@ -7,20 +7,9 @@ import { type Notebook, notebookPieces } from "../../../lib/notebook/index.js";
 import { writeAll } from "../../../lib/pipe.js";
 import { linkTarget, openNew, replaceFile, temporaryPath } from "../../../lib/replace-file.js";
 import { isRemote } from "../../../lib/storage/index.js";
+import type { Destination } from "./destination.js";
 import { lockOutput } from "./lock.js";
 import { remoteOutput } from "./remote-output.js";
-
-/** Destination of a run's notebook. */
-export interface OutputFile {
-  /** The first save, before a cell is run: where it fails, no other can be hoped for. */
-  begin(notebook: Notebook): Promise<void>;
-  /** Brings the file up to date; what can be written only once, as standard output, waits for `finish`. */
-  save(notebook: Notebook): void;
-  /** The last save. */
-  finish(notebook: Notebook): Promise<void>;
-  /** Lets other runs write to it. */
-  release(): void;
-}
 
 /**
  * Makes the output's folder, sees that it can be written to, and keeps other runs from it, before any work is done.
@@ -28,7 +17,7 @@ export interface OutputFile {
  * @param path a file, an `s3://` or `https://` URL, or `-` for standard output
  * @throws ModalscopeError when it cannot be written, or another run is writing it.
  */
-export function openOutput(path: string): OutputFile {
+export function openOutput(path: string): Destination {
   if (isRemote(path)) return remoteOutput(path);
   if (path === "-") return stream(path, (pieces) => writePieces(1, pieces));
   const existing = existsSync(path) ? statSync(path) : undefined;
@@ -56,7 +45,7 @@ export function openOutput(path: string): OutputFile {
   return { begin: saveNow, save, finish: saveNow, release };
 }
 
-function stream(path: string, write: (pieces: Iterable<string>) => void): OutputFile {
+function stream(path: string, write: (pieces: Iterable<string>) => void): Destination {
   return {
     async begin() {},
     save() {},

@@ -5,13 +5,13 @@ import { join, resolve } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { type Notebook, notebookPieces } from "../../../lib/notebook/index.js";
 import { baseName, LatestUpload, shownPath, writeObject } from "../../../lib/storage/index.js";
-import type { OutputFile } from "./output-file.js";
+import type { Destination } from "./destination.js";
 
 /**
  * Uploads the notebook at each save, whole and one upload at a time, while the run goes on. Nothing keeps a second run
  * from the same URL: the one that saves last wins.
  */
-export function remoteOutput(url: string): OutputFile {
+export function remoteOutput(url: string): Destination {
   const upload = new LatestUpload(url);
   return {
     begin: (notebook) => writeObject(url, bytesOf(notebook)),
