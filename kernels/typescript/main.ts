@@ -53,6 +53,7 @@ async function startKernel(connection: Connection): Promise<void> {
   const session = openSession({
     folder: notebookFolder(),
     cwd: process.cwd(),
+    interactive: true,
     onDeath,
     onInput: inputRequester.ask,
   });

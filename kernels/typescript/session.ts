@@ -15,6 +15,8 @@ export interface SessionOptions {
   /** The working folder of the cells; the notebook's folder when left out. */
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** Whether somebody types the cells: the compiler then uses its idle time to be quick with the first ones. */
+  interactive?: boolean;
   /** Called when the process that runs the cells ends by itself. */
   onDeath?: (error: ErrorContent) => void;
   /** Answers a cell that asks for a line of input; without it, asking is an error. */
@@ -61,7 +63,7 @@ const childFlags = ["--no-force-async-hooks-checks"];
 const childMain = fileURLToPath(new URL("./child/main.js", import.meta.url));
 
 export function openSession(options: SessionOptions): Session {
-  const compiler = startCompiler(options.folder);
+  const compiler = startCompiler(options.folder, { interactive: options.interactive });
   const child = spawn(process.execPath, [...childFlags, childMain, options.folder], {
     cwd: options.cwd ?? options.folder,
     env: options.env ?? process.env,

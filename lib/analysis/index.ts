@@ -83,7 +83,7 @@ export {
   type RankFloorOptions,
   rankAgainstShuffles,
 } from "./geometry/floors.js";
-export { type IntraclassCorrelation, intraclassCorrelation } from "./geometry/icc.js";
+export { type IntraclassCorrelation, intraclassCorrelation, resampledIcc } from "./geometry/icc.js";
 export * from "./information/index.js";
 export { type Alignment, alignSource, sameNormPatch } from "./language-subspace/alignment.js";
 export {

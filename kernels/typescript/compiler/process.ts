@@ -47,8 +47,17 @@ export const compilerFlags: readonly string[] = [
 /** Node's exit code for a flag that it does not know. */
 const invalidFlag = 9;
 
-/** @param flags more flags for Node. */
-export function startCompiler(folder: string, flags: readonly string[] = []): CompilerProcess {
+export interface CompilerOptions {
+  /** Whether idle time is used to get ready for cells to come; without, those of a headless run have the processors. */
+  readonly interactive?: boolean;
+  /** More flags for Node. */
+  readonly flags?: readonly string[];
+}
+
+export function startCompiler(
+  folder: string,
+  { interactive = false, flags = [] }: CompilerOptions = {},
+): CompilerProcess {
   const waiting = new Map<number, Call>();
   /** Cells whose declarations later cells see, for a new process. */
   const committed: { code: string; values: Values }[] = [];
@@ -62,7 +71,7 @@ export function startCompiler(folder: string, flags: readonly string[] = []): Co
   let child = start();
 
   function start(): ChildProcess {
-    const started = fork(main, [folder], {
+    const started = fork(main, [folder, interactive ? "interactive" : "headless"], {
       execArgv: [...heapFlags, ...(snapshot === undefined ? [] : ["--snapshot-blob", snapshot]), ...flags],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],

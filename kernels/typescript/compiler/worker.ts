@@ -11,7 +11,8 @@ process.send?.({ id: -1 } satisfies CompilerAnswer);
 
 /** So long nobody has asked anything before the next warm-up begins. */
 const idleMs = 100;
-const waiting = warmUps(compiler);
+const [first, ...later] = warmUps(compiler);
+const waiting = process.argv[3] === "interactive" ? [first, ...later] : [first];
 let timer: NodeJS.Timeout | undefined;
 let prepared = process.execArgv.includes("--snapshot-blob");
 

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { asMatrix, checkSame, columnMeans, type MatrixLike } from "../linalg/matrix.js";
+import { asMatrix, checkSame, type Matrix, type MatrixLike } from "../linalg/matrix.js";
 
 /** Intraclass correlation ICC(1) of each dimension, and ways to say it in one number. */
 export interface IntraclassCorrelation {
@@ -23,36 +23,83 @@ export interface IntraclassCorrelation {
  */
 export function intraclassCorrelation(x: MatrixLike, groups: ArrayLike<number>): IntraclassCorrelation {
   const data = asMatrix(x, "The members");
-  const [n, d] = data.shape;
+  const [n] = data.shape;
   checkSame("intraclassCorrelation", groups.length, n, "group labels and members");
-  const sizes = new Map<number, number>();
-  for (let i = 0; i < n; i++) sizes.set(groups[i], (sizes.get(groups[i]) ?? 0) + 1);
-  const g = sizes.size;
-  if (g < 2 || n === g) {
-    throw new ModalscopeError(
-      `ICC(1) was asked of ${n} members in ${g} groups.`,
-      "It compares variance between groups with variance within them: two groups, and one of two members, at least.",
+  const members = new Map<number, number[]>();
+  for (let i = 0; i < n; i++) {
+    const own = members.get(groups[i]);
+    if (own) own.push(i);
+    else members.set(groups[i], [i]);
+  }
+  checkGroups(n, members.size);
+  return correlationOf([...members.values()].map((own) => momentsOf(data, own)));
+}
+
+/**
+ * Mean ICC(1) of members by their sample, with the samples drawn again and again, a sample that is drawn twice counting as two
+ * groups: for intervals over samples. What a draw needs of a sample is computed once.
+ * @param samples `(members, d)` each. @param draws samples of each draw, by number.
+ * @returns `(draws)`
+ * @throws ModalscopeError for a draw of fewer than two samples, or none of two members.
+ */
+export function resampledIcc(
+  samples: readonly MatrixLike[],
+  draws: readonly (readonly number[])[],
+): Float64Array {
+  const moments = samples.map((x) => {
+    const data = asMatrix(x, "A sample's members");
+    return momentsOf(
+      data,
+      Array.from({ length: data.shape[0] }, (_, i) => i),
     );
-  }
-  const k0 = (n - [...sizes.values()].reduce((sum, size) => sum + size * size, 0) / n) / (g - 1);
-  // Row by row, since a column of a wide matrix is scattered over memory.
-  const grand = columnMeans(data);
-  const means = new Map([...sizes.keys()].map((group) => [group, new Float64Array(d)]));
-  for (let i = 0; i < n; i++) {
-    const mean = means.get(groups[i])!;
-    const size = sizes.get(groups[i])!;
-    for (let j = 0; j < d; j++) mean[j] += data.data[i * d + j] / size;
-  }
-  const between = new Float64Array(d);
-  const within = new Float64Array(d);
-  for (const [group, mean] of means) {
-    const size = sizes.get(group)!;
-    for (let j = 0; j < d; j++) between[j] += (size * (mean[j] - grand[j]) ** 2) / (g - 1);
-  }
-  for (let i = 0; i < n; i++) {
-    const mean = means.get(groups[i])!;
-    for (let j = 0; j < d; j++) within[j] += (data.data[i * d + j] - mean[j]) ** 2 / (n - g);
-  }
+  });
+  return Float64Array.from(draws, (own) => {
+    const drawn = own.map((i) => moments[i]);
+    checkGroups(
+      drawn.reduce((sum, { size }) => sum + size, 0),
+      drawn.length,
+    );
+    return correlationOf(drawn).mean;
+  });
+}
+
+function checkGroups(members: number, groups: number): void {
+  if (groups >= 2 && members !== groups) return;
+  throw new ModalscopeError(
+    `ICC(1) was asked of ${members} members in ${groups} groups.`,
+    "It compares variance between groups with variance within them: two groups, and one of two members, at least.",
+  );
+}
+
+/** A group as ICC(1) sees it. */
+interface Moments {
+  readonly size: number;
+  /** `(d)` */
+  readonly mean: Float64Array;
+  /** `(d)`: sum of squared deviations from the mean. */
+  readonly squares: Float64Array;
+}
+
+/** Of some rows of a matrix, row by row, since a column of a wide matrix is scattered over memory. */
+function momentsOf({ data, shape: [, d] }: Matrix, rows: readonly number[]): Moments {
+  const [mean, squares] = [new Float64Array(d), new Float64Array(d)];
+  for (const i of rows) for (let j = 0; j < d; j++) mean[j] += data[i * d + j] / rows.length;
+  for (const i of rows) for (let j = 0; j < d; j++) squares[j] += (data[i * d + j] - mean[j]) ** 2;
+  return { size: rows.length, mean, squares };
+}
+
+function correlationOf(groups: readonly Moments[]): IntraclassCorrelation {
+  const g = groups.length;
+  const n = groups.reduce((sum, { size }) => sum + size, 0);
+  const k0 = (n - groups.reduce((sum, { size }) => sum + size * size, 0) / n) / (g - 1);
+  const d = groups[0].mean.length;
+  const [grand, between, within] = [new Float64Array(d), new Float64Array(d), new Float64Array(d)];
+  for (const { size, mean } of groups) for (let j = 0; j < d; j++) grand[j] += (size * mean[j]) / n;
+  for (const { size, mean, squares } of groups)
+    for (let j = 0; j < d; j++) {
+      between[j] += (size * (mean[j] - grand[j]) ** 2) / (g - 1);
+      within[j] += squares[j] / (n - g);
+    }
   const icc = (b: number, w: number): number => (b - w) / (b + (k0 - 1) * w);
   // Means of equal values differ from them by rounding, which must not pass for variance.
   const perDimension = between.map((b, j) =>

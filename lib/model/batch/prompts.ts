@@ -109,11 +109,10 @@ export async function readPrompts(
   options: PadOptions,
 ): Promise<Batch> {
   const { tokenizer } = reader;
-  const written: TokenizedPrompt[] = [];
-  for (const prompt of prompts) {
-    const rendered = await renderPrompt(model, reader, prompt);
-    written.push({ ...rendered, ids: encode(tokenizer, rendered.text, rendered.addSpecial) });
-  }
+  const rendered: RenderedPrompt[] = [];
+  for (const prompt of prompts) rendered.push(await renderPrompt(model, reader, prompt));
+  const encoded = encodeAll(tokenizer, rendered);
+  const written = rendered.map((prompt, row): TokenizedPrompt => ({ ...prompt, ids: encoded[row] }));
   const batch = padTokens(
     written.map(({ ids }) => ids),
     options,
@@ -125,8 +124,12 @@ export async function readPrompts(
   const columns = (keep: (id: number) => boolean): number[][] =>
     batch.tokenPositions.map((own, row) => own.filter((c) => keep(idAt(row, c))));
   const text = columns((id) => id !== token && !special.has(id));
+  const before = tokensBeforeSpans(tokenizer, written);
+  /** The columns whose tokens lie inside spans of the text. A token that reaches out of its span is left out. */
   const inside = (row: number, spans: readonly Span[]): number[] =>
-    positionsIn(tokenizer, batch.tokenPositions[row], written[row], spans);
+    spans.flatMap(([from, to]) =>
+      batch.tokenPositions[row].slice(before[row].get(from), before[row].get(to)),
+    );
   const withImages = images.length > 0 ? { images, ...mropePositionIds(model.config, batch, images) } : {};
   return {
     ...batch,
@@ -254,6 +257,23 @@ function expandImages(
   return config.vision_config ? expandPrompt(checkpoint.modelType, text, images) : text;
 }
 
+/** Token ids of texts, with the special tokens that the tokenizer adds or without. */
+function encodeAll(
+  tokenizer: Tokenizer,
+  texts: readonly { readonly text: string; readonly addSpecial: boolean }[],
+): number[][] {
+  const found: number[][] = [];
+  for (const add_special_tokens of [true, false]) {
+    const own = [...texts.keys()].filter((i) => texts[i].addSpecial === add_special_tokens);
+    const encoded = tokenizer.encodeBatch(
+      own.map((i) => texts[i].text),
+      { add_special_tokens },
+    );
+    for (const [n, i] of own.entries()) found[i] = encoded[n];
+  }
+  return found;
+}
+
 /** Token ids of a text. */
 export function encode(tokenizer: Tokenizer, text: string, add_special_tokens: boolean): number[] {
   return Array.from(tokenizer.encode(text, { add_special_tokens }), Number);
@@ -273,19 +293,27 @@ function findSpans(text: string, wanted: readonly string[], end: number): (Span 
     .reverse();
 }
 
-/** The columns whose tokens lie inside spans of the text. A token that reaches out of its span is left out. */
-function positionsIn(
-  tokenizer: Tokenizer,
-  columns: readonly number[],
-  { text, addSpecial, ids }: TokenizedPrompt,
-  spans: readonly Span[],
-): number[] {
-  const tokensBefore = (end: number): number => {
-    const own = encode(tokenizer, text.slice(0, end), addSpecial);
-    const differs = own.findIndex((id, i) => id !== ids[i]);
-    return differs < 0 ? Math.min(own.length, ids.length) : differs;
-  };
-  return spans.flatMap(([from, to]) => columns.slice(tokensBefore(from), tokensBefore(to)));
+/** For each prompt, by the places where its spans begin and end: how many of its tokens end before. */
+function tokensBeforeSpans(tokenizer: Tokenizer, prompts: readonly TokenizedPrompt[]): Map<number, number>[] {
+  const ends = prompts.map(({ question, passage, answer }) => [
+    ...new Set([...(question === "everything" ? [] : question), ...passage, ...answer].flat()),
+  ]);
+  const encoded = encodeAll(
+    tokenizer,
+    prompts.flatMap(({ text, addSpecial }, row) =>
+      ends[row].map((end) => ({ text: text.slice(0, end), addSpecial })),
+    ),
+  );
+  let next = 0;
+  return prompts.map(
+    ({ ids }, row) => new Map(ends[row].map((end) => [end, sharedStart(encoded[next++], ids)])),
+  );
+}
+
+/** Number of ids that two lists begin with alike. */
+function sharedStart(a: readonly number[], b: readonly number[]): number {
+  const differs = a.findIndex((id, i) => id !== b[i]);
+  return differs < 0 ? Math.min(a.length, b.length) : differs;
 }
 
 /** The columns of each image of a row: its share of the row's image tokens, in order. */

@@ -112,6 +112,14 @@ export class PreTrainedTokenizer implements Tokenizer {
     );
   }
 
+  encodeBatch(texts: readonly string[], options: Omit<EncodeOptions, "text_pair"> = {}): number[][] {
+    const { add_special_tokens = true } = options;
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    return this.#withinTime(length, () =>
+      texts.map((text) => this.#native.encode(text, { add_special_tokens, text_pair: null }).ids),
+    );
+  }
+
   decode(ids: Iterable<number | bigint>, options: DecodeOptions = {}): string {
     const list = Array.from(ids, Number);
     const { skip_special_tokens = false, clean_up_tokenization_spaces } = options;

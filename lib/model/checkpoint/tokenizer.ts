@@ -29,6 +29,8 @@ export interface ChatTemplateOptions extends Readonly<Record<string, unknown>> {
 /** A checkpoint's tokenizer, with the names of `PreTrainedTokenizer` of transformers. */
 export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): number[];
+  /** Token ids of each text. The time limit is one for all of them, which makes it cheaper than as many calls. */
+  encodeBatch(texts: readonly string[], options?: Omit<EncodeOptions, "text_pair">): number[][];
   decode(ids: Iterable<number | bigint>, options?: DecodeOptions): string;
   /** The tokens of a text as the vocabulary spells them; no marks at the ends unless asked for. */
   tokenize(text: string, options?: EncodeOptions): string[];

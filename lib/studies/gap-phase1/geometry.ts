@@ -1,15 +1,12 @@
 /** Geometry of tokens by block: pure functions of states. */
 import {
-  asMatrix,
   ckaAgainstShuffles,
   effectiveRank,
   imageIcc,
-  intraclassCorrelation,
   type LayerTokens,
-  type MatrixLike,
   meanTokens,
+  resampledIcc,
   sampleSizeCurve,
-  stack,
 } from "../../analysis/index.js";
 import { seeded } from "../../random.js";
 import type { Geometry, Rows } from "./parts.js";
@@ -58,23 +55,14 @@ function iccOf(
   const random = seeded(seed);
   const count = layers[0].length;
   const found = layers.map((samples) => imageIcc(samples, { draws: shuffles, seed }));
-  const drawn = Array.from({ length: draws }, () => {
-    const images = Array.from({ length: count }, () => random.int(count));
-    return layers.map((own) => iccOfImages(images.map((i) => own[i])));
-  });
+  const images = Array.from({ length: draws }, () => Array.from({ length: count }, () => random.int(count)));
+  const resampled = layers.map((samples) => resampledIcc(samples, images));
   return {
     curve: found.map(({ value }) => value),
-    draws: drawn,
+    draws: images.map((_, i) => resampled.map((own) => own[i])),
     shuffled: Array.from({ length: shuffles }, (_, s) => found.map((own) => own.null[s])),
   };
 }
-
-function iccOfImages(images: readonly MatrixLike[]): number {
-  const groups = images.flatMap((x, i) => Array<number>(rowsOf(x)).fill(i));
-  return intraclassCorrelation(stack(images.map((x) => asMatrix(x))), groups).mean;
-}
-
-const rowsOf = (x: MatrixLike): number => ("shape" in x ? x.shape[0] : x.length);
 
 function ckaOf({ visual, text }: States, repeats: number, seed: number): Geometry["cka"] {
   const count = visual[0].length;

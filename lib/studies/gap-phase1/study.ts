@@ -1,12 +1,18 @@
 /** The study on each of its checkpoints: opened, asked, measured part by part. */
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
-import { initialWeights, loadModel, type Model, saveCheckpoint } from "../../model/index.js";
+import type { Model } from "../../model/index.js";
 import type { Progress } from "../../progress.js";
 import { type PlantedVisionKind, plantedVision } from "../../tasks/index.js";
-import { type Checkpoint, type Gate, gate, type Measured, type Study, type Untestable } from "../index.js";
+import {
+  type Checkpoint,
+  type Gate,
+  gate,
+  type Measured,
+  type Study,
+  type Untestable,
+  withCheckpoint,
+  withRandomTwin,
+} from "../index.js";
 import { nearestBlock } from "./depths.js";
 import { meanOver } from "./drawing.js";
 import { gapEvidence, partOf } from "./evidence.js";
@@ -130,7 +136,7 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
         );
       if (checkpoint.id === "random")
         return judged(
-          await onRandomWeights(model, seed, async (random) =>
+          await withRandomTwin(model, seed, async (random) =>
             measureParts(await subjectOf(seed, questions, random, own), seed, options, parts),
           ),
         );
@@ -302,33 +308,6 @@ function withOtherImages(subject: Subject): Subject {
   };
 }
 
-/** Opens a folder for as long as `use` takes. */
-async function inFolder<T>(make: (folder: string) => void, use: (model: Model) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "modalscope-gap-"));
-  try {
-    make(folder);
-    const model = await loadModel(folder);
-    try {
-      return await use(model);
-    } finally {
-      await model.close();
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** The model's architecture with weights as training begins with them. */
-function onRandomWeights<T>(model: Model, seed: number, use: (model: Model) => Promise<T>): Promise<T> {
-  return inFolder((folder) => {
-    const { config } = model.checkpoint;
-    saveCheckpoint(folder, config, initialWeights(config, seed));
-    for (const file of readdirSync(model.path))
-      if (/\.(json|jinja|model|txt)$/.test(file) && !/^config\.json$|index\.json$/.test(file))
-        copyFileSync(join(model.path, file), join(folder, file));
-  }, use);
-}
-
 /** Opens a planted checkpoint as the study has it, for as long as `use` takes. */
 export function onPlanted<T>(
   kind: PlantedVisionKind,
@@ -337,5 +316,5 @@ export function onPlanted<T>(
 ): Promise<T> {
   const decides = IN_WINDOW.includes(kind) ? PLANTED.window : undefined;
   const made = plantedVision(kind, { layers: PLANTED.blocks, decides, seed });
-  return inFolder((folder) => saveCheckpoint(folder, made.config, made.weights, made.files), use);
+  return withCheckpoint(made, use);
 }

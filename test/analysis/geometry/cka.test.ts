@@ -8,7 +8,7 @@ import {
   unexplainedVariance,
 } from "../../../lib/analysis/distance/divergence.js";
 import { linearCka, unbiasedHsic } from "../../../lib/analysis/geometry/cka.js";
-import { intraclassCorrelation } from "../../../lib/analysis/geometry/icc.js";
+import { intraclassCorrelation, resampledIcc } from "../../../lib/analysis/geometry/icc.js";
 import { asMatrix, zeros } from "../../../lib/analysis/linalg/matrix.js";
 import { gram } from "../../../lib/analysis/linalg/products.js";
 import { fillNormal } from "../../../lib/analysis/linalg/top-eigen.js";
@@ -93,6 +93,27 @@ describe("ICC(1)", () => {
     assert.ok(Number.isNaN(perDimension[0]) && mean === perDimension[1]);
     assert.throws(() => intraclassCorrelation([[1], [2]], [0, 1]), /two groups/);
     assert.throws(() => intraclassCorrelation([[1], [2]], [0, 0]), /two groups/);
+  });
+
+  it("resamples groups as if their members were written out again", () => {
+    const random = seeded(8);
+    const samples = [3, 5, 2, 4].map((count) =>
+      Array.from({ length: count }, () => Array.from({ length: 6 }, () => 100 + random.normal())),
+    );
+    const draws = [
+      [0, 1, 2, 3],
+      [2, 2, 0, 1],
+    ];
+    const found = resampledIcc(samples, draws);
+    for (const [i, own] of draws.entries()) {
+      const groups = own.flatMap((sample, group) => samples[sample].map(() => group));
+      const { mean } = intraclassCorrelation(
+        own.flatMap((sample) => samples[sample]),
+        groups,
+      );
+      assert.ok(Math.abs(found[i] - mean) < 1e-12, `${found[i]} ${mean}`);
+    }
+    assert.throws(() => resampledIcc(samples, [[1]]), /two groups/);
   });
 });
 

@@ -7,7 +7,7 @@ import { within } from "../within.js";
 const folder = temporaryFolder();
 
 test("a compiler that runs out of memory says so, and is there again with the earlier cells", async () => {
-  const compiler = startCompiler(folder, ["--max-old-space-size=320"]);
+  const compiler = startCompiler(folder, { flags: ["--max-old-space-size=320"] });
   try {
     const first = await within(
       compiler.compile("const earlier: number = 1; interface Point { x: number }", "In[1]"),
