@@ -144,6 +144,7 @@ export {
   type Matrix,
   type MatrixLike,
   type NumericTensor,
+  squaredDistances,
   stack,
   takeRows,
   transpose,

@@ -37,6 +37,8 @@ export interface Bridge {
   readonly rSquared: number;
   /** The same with each pair predicted from the others, at the same λ: the headline. */
   readonly looRSquared: number;
+  /** Squared error of each pair, predicted from the others at the same λ, `(N)`: for intervals over pairs. */
+  readonly looErrors: Float64Array;
   /** Leave-one-out R² with λ chosen anew without each pair; equal to `looRSquared` when λ was given. */
   readonly nestedLooRSquared: number;
   /** `‖WᵀW − I‖_F / m`: 0 for a rotation. */
@@ -61,12 +63,14 @@ export function fitBridge(x: MatrixLike, y: MatrixLike, options: BridgeOptions =
   const ridge = wanted === "loo" ? bestRidge(problem) : checkedRidge(wanted);
   const map = solve(problem, ridge);
   const { spectrum, orthogonalityError } = describeMap(map);
-  const looRSquared = 1 - looError(problem, ridge) / problem.spread;
+  const errors = looErrors(problem, ridge);
+  const looRSquared = 1 - sum(errors) / problem.spread;
   return {
     map,
     ridge,
     rSquared: 1 - squaredNorm(difference(multiply(problem.x, map), problem.y).data) / problem.spread,
     looRSquared,
+    looErrors: errors,
     nestedLooRSquared: wanted === "loo" ? nestedLoo(source, target, intercept, problem.spread) : looRSquared,
     orthogonalityError,
     spectrum,
@@ -175,13 +179,20 @@ function solve({ svd, projected, rank }: Problem, ridge: number): Matrix {
 }
 
 /** `Σ_i ‖(MY)_i / M_ii‖²`. */
-function looError({ svd, projected, rank, y, intercept, saturated }: Problem, ridge: number): number {
+function looError(problem: Problem, ridge: number): number {
+  return sum(looErrors(problem, ridge));
+}
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+
+/** `‖(MY)_i / M_ii‖²`, `(N)`. */
+function looErrors({ svd, projected, rank, y, intercept, saturated }: Problem, ridge: number): Float64Array {
   const [n, m] = y.shape;
   const r = svd.singularValues.length;
   // M = I − H is, off the span of U (and of the constant), the identity; on it, each direction keeps λ/(σ²+λ).
   // In the saturated limit λ→0 all of M vanishes alike, and the ratio is that of its slope, 1/σ².
   const limit = saturated && ridge === 0;
-  let error = 0;
+  const errors = new Float64Array(n);
   const residual = new Float64Array(m);
   for (let i = 0; i < n; i++) {
     let own = limit ? 0 : 1 - (intercept ? 1 / n : 0);
@@ -195,10 +206,10 @@ function looError({ svd, projected, rank, y, intercept, saturated }: Problem, ri
     }
     // A pair that alone spans a direction cannot be predicted without it: its own entry of M is 0.
     if (Math.abs(own) < 1e-12 * (limit ? 1 / svd.singularValues[rank - 1] ** 2 : 1))
-      return Number.POSITIVE_INFINITY;
-    error += squaredNorm(residual) / (own * own);
+      errors[i] = Number.POSITIVE_INFINITY;
+    else errors[i] = squaredNorm(residual) / (own * own);
   }
-  return error;
+  return errors;
 }
 
 /** The λ with the least leave-one-out error: 25 values from 1e-6 to 1e3 times the mean squared singular value. */

@@ -8,8 +8,8 @@ import {
   steepestRise,
   trend,
 } from "../../analysis/index.js";
+import type { ClaimRules, Found } from "../claim-tests.js";
 import { evidenceFrom, evidenceOf } from "../index.js";
-import type { ClaimRules, Found } from "./claim-tests.js";
 import { blocksBetween, nearestBlock, READOUT } from "./depths.js";
 import { bootstrapImages, meanOfRows, meanOver } from "./drawing.js";
 import type { Flow, Geometry, Probes, Routing, Rows, Silencing } from "./parts.js";

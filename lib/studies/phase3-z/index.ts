@@ -1,8 +1,27 @@
 /**
- * The study of notebook 03: `import { patchArms } from "modalscope/studies/phase3-z"`.
+ * The study of notebook 03: `import { Phase3Study } from "modalscope/studies/phase3-z"`.
  * @packageDocumentation
  */
 export { type Arm, type ArmRows, armEdit, armEdits, type Case, donorOf, type Part } from "./arms.js";
+export type { Asked, AskPlan } from "./checkpoint.js";
+export { phase3Evidence } from "./evidence.js";
+export { type MadeByHand, madeByHand } from "./made-by-hand.js";
+export type {
+  BehaviourPart,
+  BesideRandom,
+  BridgePart,
+  ContrastRow,
+  LengthscalesPart,
+  Measurements,
+  PartName,
+  Parts,
+  PatchedSides,
+  PatchesPart,
+  SeparationPart,
+  ShiftsPart,
+  UpdatesPart,
+  WeightsPart,
+} from "./parts.js";
 export {
   type PatchedArm,
   type PatchOptions,
@@ -10,7 +29,12 @@ export {
   patchArms,
   patchOutcomes,
 } from "./patch.js";
-export { allDonorShifts, type ShiftedArm, type ShiftOptions, shiftValues } from "./shift.js";
+export { bestFormat, type Problems, type PromptFormat, problemSource, riddles } from "./problems.js";
+export { matchedArms, type PatchPlan } from "./readings.js";
+export { type Phase3Rules, phase3Document, type Sizes, scaledLayers, scaledSizes } from "./rules.js";
+export { allDonorShifts, type ShiftedArm, type ShiftOptions, shiftValues, wordsBefore } from "./shift.js";
+export type { PooledStates, States } from "./states.js";
+export { type Phase3Found, type Phase3Settings, Phase3Study } from "./study.js";
 export {
   attentionOf,
   observeStreams,
@@ -22,3 +46,4 @@ export {
   subjectOf,
   tokensFrom,
 } from "./subject.js";
+export { readWeights, type WeightOptions, type WeightSource, weightsOf } from "./weights.js";

@@ -1,6 +1,7 @@
 /** Patches read continuously: how far they move the answer towards the donor's, in log-probability. */
 import { directedShift, type ShiftCase } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
+import type { Model } from "../../model/index.js";
 import { logSumExp } from "../../model/methods/index.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
@@ -66,6 +67,23 @@ export async function allDonorShifts(
     onProgress?.(Math.min(start + rowsPerCall, cases.length), cases.length, "shifts");
   }
   return found;
+}
+
+/**
+ * The tokens of a generated answer before its number, where the number is as this tokenizer writes it; undefined where it is not
+ * there.
+ */
+export function wordsBefore(
+  model: Model,
+  generated: readonly number[],
+  answer: number,
+): readonly number[] | undefined {
+  const [first] = model.tokenizer?.encode(String(answer), { add_special_tokens: false }) ?? [];
+  for (let m = generated.length - 1; m >= 0; m--) {
+    const rest = model.decode(generated.slice(m)).trimStart();
+    if (generated[m] === first && rest.startsWith(String(answer))) return generated.slice(0, m);
+  }
+  return undefined;
 }
 
 /** Directed shift of each case towards its donor's answer, nats, with the problems as clusters: evidence's values. */

@@ -26,8 +26,9 @@ export interface Subject {
 }
 
 export interface SubjectOptions {
-  /** Layers whose streams are kept. */
+  /** Layers whose streams are read, unless they are given. */
   readonly layers: readonly number[];
+  readonly streams?: Readonly<Record<Language, Streams>>;
   /** Fold the gain of the norm before attention into the kernels; the document does not. */
   readonly foldGain?: boolean;
   readonly seed?: number;
@@ -36,15 +37,17 @@ export interface SubjectOptions {
 /** Name of the stream that enters a block. */
 export const residPre = (layer: number): string => `blocks.${layer}.hook_resid_pre`;
 
-/** Reads the prompts in both languages once, unedited. */
+/** The subject of patches; reads the prompts in both languages once, unedited, unless their streams are given. */
 export async function subjectOf(
   model: Model,
   ids: Subject["ids"],
   answers: readonly number[],
-  { layers, foldGain = false, seed = 0 }: SubjectOptions,
+  { layers, streams, foldGain = false, seed = 0 }: SubjectOptions,
 ): Promise<Subject> {
-  const en = await observeStreams(model, ids.en, layers);
-  const zh = await observeStreams(model, ids.zh, layers);
+  const own = streams ?? {
+    en: await observeStreams(model, ids.en, layers),
+    zh: await observeStreams(model, ids.zh, layers),
+  };
   const masks = new Map<string, Matrix>();
   const kept = (key: string, make: () => Matrix): Matrix => {
     const found = masks.get(key) ?? make();
@@ -56,7 +59,7 @@ export async function subjectOf(
     model,
     ids,
     answers,
-    streams: { en, zh },
+    streams: own,
     z: (layer, k, side = "key") =>
       kept(`${layer} ${k} ${side}`, () => zMask(attentionOf(model, layer, foldGain), k, { side }).basis),
     random: (k, draw) => kept(`random ${k} ${draw}`, () => randomSubspace(k, d, 7919 * (seed + 1) + draw)),

@@ -1,5 +1,6 @@
-import { ModalscopeError } from "../../errors.js";
-import type { Claim, Evidence, Test, Untestable } from "../index.js";
+import { ModalscopeError } from "../errors.js";
+import type { Claim, Test } from "./claims.js";
+import type { Evidence, Untestable } from "./evidence.js";
 
 /** The tests of one claim, by name. */
 export type TestOf = (name: string) => Test;

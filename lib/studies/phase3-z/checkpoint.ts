@@ -1,0 +1,198 @@
+/** One checkpoint and one data seed: what it is asked, and everything that is read of it. */
+import { type Matrix, randomSubspace, zMask } from "../../analysis/index.js";
+import type { Model } from "../../model/index.js";
+import type { TaskOptions } from "../../progress.js";
+import type { Grading, Language, MathsProblem } from "../../tasks/index.js";
+import { type Gate, type GateSamples, gate } from "../gate.js";
+import type { Measurements, PatchesPart, WeightsPart } from "./parts.js";
+import { ask, LANGUAGES, type PromptFormat, promptIds, solvedIn } from "./problems.js";
+import {
+  cloudsOf,
+  type PatchPlan,
+  readBridge,
+  readLengthscales,
+  readPatches,
+  readShifts,
+  readUpdates,
+} from "./readings.js";
+import { phase3Document, scaledLayers } from "./rules.js";
+import { readSeparation } from "./separation.js";
+import { wordsBefore } from "./shift.js";
+import { readStates, type States } from "./states.js";
+import { attentionOf, type Subject, subjectOf } from "./subject.js";
+import { readWeights, weightsOf } from "./weights.js";
+
+/** How a checkpoint is asked and read. */
+export interface AskPlan extends TaskOptions {
+  readonly seed: number;
+  readonly format: PromptFormat;
+  /** Layers to patch, the primary one first; those before and behind the sharpest drop when left out. */
+  readonly layers?: readonly number[];
+  /** Size of Z; the document's in proportion when left out. */
+  readonly k?: number;
+  readonly foldGain?: boolean;
+  /** Problems whose answers are shifted, each towards those of all the others of them. */
+  readonly shiftCount: number;
+  /** Problems whose tokens lengthscales are fitted on, half of them held out. */
+  readonly ardCount: number;
+  readonly maxNewTokens: number;
+  /** Rows that run together. Default 160. */
+  readonly rowsPerCall?: number;
+}
+
+/** A checkpoint's answers and states, before anything is patched. */
+export interface Asked {
+  readonly model: Model;
+  readonly plan: AskPlan;
+  readonly problems: readonly MathsProblem[];
+  readonly ids: Subject["ids"];
+  readonly clean: Readonly<Record<Language, readonly Grading[]>>;
+  /** The English answers' tokens. */
+  readonly generated: readonly (readonly number[])[];
+  readonly weights: WeightsPart;
+  readonly states: States;
+}
+
+/** Asks all problems in both languages, and reads the streams of their prompts. */
+export async function askAll(model: Model, problems: readonly MathsProblem[], plan: AskPlan): Promise<Asked> {
+  const { seed, layers = [], k, foldGain, rowsPerCall, signal } = plan;
+  const { randomSets } = phase3Document().rules;
+  const [primary, secondary] = layers;
+  const weights = readWeights(weightsOf(model, { foldGain }), { primary, secondary, k, randomSets, seed });
+  const ids = promptIds(model, problems, plan.format);
+  const answers = problems.map(({ answer }) => answer);
+  const [en, zh] = [await ask(model, ids.en, answers, plan), await ask(model, ids.zh, answers, plan)];
+  const keep = new Map(scaledLayers(model.layers.length).map((layer) => [layer, plan.ardCount]));
+  for (const layer of [weights.primary, weights.secondary]) keep.set(layer, problems.length);
+  const states = await readStates(model, ids, { keep, rowsPerCall, signal });
+  const clean = { en: en.graded, zh: zh.graded };
+  return { model, plan, problems, ids, clean, generated: en.ids, weights, states };
+}
+
+/** Accuracy of each category in both languages, each answered in its own, against its most frequent answer. */
+export function mathsGate({ problems, clean }: Pick<Asked, "problems" | "clean">): Gate {
+  const kinds = [...new Set(problems.map(({ category }) => category))];
+  return gate(
+    kinds.map((kind): GateSamples => {
+      const own = [...problems.keys()].filter((i) => problems[i].category === kind);
+      const answers = own.map((i) => problems[i].answer);
+      const most = Math.max(...answers.map((answer) => answers.filter((other) => other === answer).length));
+      return {
+        kind,
+        correct: own.map((i) => LANGUAGES.every((language) => solvedIn(language, clean[language][i]))),
+        blind: most / own.length,
+        clusters: own.map((i) => problems[i].id),
+      };
+    }),
+  );
+}
+
+export interface ReadPlan {
+  /** Problems that are patched; all when left out. */
+  readonly among?: readonly number[];
+  /** Generate under patches. Default true. */
+  readonly generate?: boolean;
+  /** Fit the lengthscales as the document writes it, too. */
+  readonly asWritten?: boolean;
+}
+
+/** Everything that the study measures of a checkpoint. */
+export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measurements> {
+  const { plan, problems, clean, weights, states } = asked;
+  const { primary, secondary, sizes } = weights;
+  const { randomSets } = phase3Document().rules;
+  const z = subspaces(asked);
+  const options = { seed: plan.seed, onProgress: plan.onProgress, signal: plan.signal };
+  const main = z.basis(primary, sizes.main);
+  const random = Array.from({ length: randomSets }, (_, i) => z.random(sizes.main, i));
+  const names = problems.map(({ id }) => id);
+  const solved = (language: Language): boolean[] => clean[language].map((own) => solvedIn(language, own));
+  const planned = { layer: primary, k: sizes.main, randomSets };
+  return {
+    behaviour: { solved: { en: solved("en"), zh: solved("zh") }, problems: names },
+    weights,
+    separation: readSeparation(states, { primary, secondary, sizes, ...z, randomSets, seed: plan.seed }),
+    shifts: await shiftsOf(asked, planned, read),
+    patches:
+      read.generate === false
+        ? { untestable: "a patch from another problem may change the answer rightly" }
+        : await patchesOf(asked, planned, read),
+    updates: readUpdates(states, { z: main, random }, names),
+    lengthscales: await readLengthscales(cloudsOf(states, primary, plan.ardCount, plan.seed), {
+      ...options,
+      basis: main,
+      random,
+      asWritten: read.asWritten,
+    }),
+    bridge: readBridge(states, primary, main, names),
+  };
+}
+
+/** V_Z of any layer, and the random subspaces beside it. */
+export function subspaces({ model, plan }: Asked): {
+  readonly basis: (layer: number, k: number) => Matrix;
+  readonly random: (k: number, draw: number) => Matrix;
+} {
+  const width = model.config.hidden_size;
+  return {
+    basis: (layer, k) => zMask(attentionOf(model, layer, plan.foldGain), k).basis,
+    random: (k, draw) => randomSubspace(k, width, 7919 * (plan.seed + 1) + draw),
+  };
+}
+
+/** Answers under the patches of a plan. */
+export async function patchesOf(asked: Asked, plan: PatchPlan, { among }: ReadPlan): Promise<PatchesPart> {
+  const own = among ?? [...asked.problems.keys()];
+  return readPatches(await subjectAmong(asked, own), plan, {
+    ...asked.plan,
+    problems: own.map((i) => asked.problems[i].id),
+  });
+}
+
+/** Shifts under the patches of a plan, of the first problems whose answers can be read again. */
+export async function shiftsOf(
+  asked: Asked,
+  plan: PatchPlan,
+  { among }: ReadPlan,
+): Promise<Measurements["shifts"]> {
+  const { model, problems, generated } = asked;
+  const candidates = among ?? [...problems.keys()];
+  const words = new Map(
+    candidates.flatMap((i) => {
+      const own = wordsBefore(model, generated[i], problems[i].answer);
+      return own ? [[i, own] as const] : [];
+    }),
+  );
+  const distinct = [...words.keys()].filter(
+    (i, at, all) => all.findIndex((j) => problems[j].id === problems[i].id) === at,
+  );
+  const own = distinct.slice(0, asked.plan.shiftCount);
+  return readShifts(await subjectAmong(asked, own), plan, {
+    ...asked.plan,
+    words: own.map((i) => words.get(i)),
+    firstTokens: own.map((i) => firstTokenOf(model, problems[i].answer)),
+  });
+}
+
+const firstTokenOf = (model: Model, answer: number): number =>
+  model.tokenizer?.encode(String(answer), { add_special_tokens: false })[0] ?? 0;
+
+function subjectAmong(
+  { model, plan, problems, ids, states }: Asked,
+  own: readonly number[],
+): Promise<Subject> {
+  const pick = <T>(all: readonly T[]): T[] => own.map((i) => all[i]);
+  const streams = (language: Language) =>
+    new Map([...states[language].tokens].map(([layer, all]) => [layer, pick(all)]));
+  return subjectOf(
+    model,
+    { en: pick(ids.en), zh: pick(ids.zh) },
+    pick(problems).map(({ answer }) => answer),
+    {
+      layers: [],
+      streams: { en: streams("en"), zh: streams("zh") },
+      foldGain: plan.foldGain,
+      seed: plan.seed,
+    },
+  );
+}
