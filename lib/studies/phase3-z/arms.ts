@@ -141,18 +141,23 @@ function changeOf(part: Part, basis: Matrix, plus: Tensor): Edit {
 }
 
 /**
- * The edits of several arms on one batch whose rows are laid out arm by arm: row r is problem r mod n of arm ⌊r / n⌋.
+ * The edits of several arms on one batch whose rows are laid out arm by arm: row r is problem `problems[r mod n]` of arm ⌊r / n⌋.
+ * @param problems all of the subject's when left out
  */
-export async function armEdits(subject: Subject, arms: readonly Arm[], batch: Batch): Promise<Edits> {
-  const n = subject.answers.length;
+export async function armEdits(
+  subject: Subject,
+  arms: readonly Arm[],
+  batch: Batch,
+  problems: readonly number[] = [...subject.answers.keys()],
+): Promise<Edits> {
   const prompt = batch.tokenPositions;
   const edits: Record<string, Edit[]> = {};
   for (const [a, arm] of arms.entries()) {
     if (arm.part === "none") continue;
     const rows = new Map(
-      subject.answers.flatMap((_, problem) => {
+      problems.flatMap((problem, i) => {
         const donor = donorOf(arm, problem);
-        return donor === undefined ? [] : [[a * n + problem, { problem, donor }] as const];
+        return donor === undefined ? [] : [[a * problems.length + i, { problem, donor }] as const];
       }),
     );
     if (rows.size === 0) continue;

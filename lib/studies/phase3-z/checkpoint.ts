@@ -105,6 +105,7 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
   const options = { seed: plan.seed, onProgress: plan.onProgress, signal: plan.signal };
   const main = z.basis(primary, sizes.main);
   const random = Array.from({ length: randomSets }, (_, i) => z.random(sizes.main, i));
+  const clouds = (layer: number) => cloudsOf(states, layer, plan.ardCount, plan.seed);
   const names = problems.map(({ id }) => id);
   const solved = (language: Language): boolean[] => clean[language].map((own) => solvedIn(language, own));
   const planned = { layer: primary, k: sizes.main, randomSets };
@@ -118,11 +119,14 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
         ? { untestable: "a patch from another problem may change the answer rightly" }
         : await patchesOf(asked, planned, read),
     updates: readUpdates(states, { z: main, random }, names),
-    lengthscales: await readLengthscales(cloudsOf(states, primary, plan.ardCount, plan.seed), {
+    lengthscales: await readLengthscales(clouds(primary), {
       ...options,
       basis: main,
       random,
       asWritten: read.asWritten,
+      layers: read.asWritten
+        ? new Map(scaledLayers(asked.model.layers.length).map((l) => [l, clouds(l)]))
+        : undefined,
     }),
     bridge: readBridge(states, primary, main, names),
   };
@@ -177,7 +181,8 @@ export async function shiftsOf(
 const firstTokenOf = (model: Model, answer: number): number =>
   model.tokenizer?.encode(String(answer), { add_special_tokens: false })[0] ?? 0;
 
-function subjectAmong(
+/** Some of the problems, to be patched. */
+export function subjectAmong(
   { model, plan, problems, ids, states }: Asked,
   own: readonly number[],
 ): Promise<Subject> {

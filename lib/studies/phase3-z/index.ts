@@ -5,6 +5,14 @@
 export { type Arm, type ArmRows, armEdit, armEdits, type Case, donorOf, type Part } from "./arms.js";
 export type { Asked, AskPlan } from "./checkpoint.js";
 export { phase3Evidence } from "./evidence.js";
+export {
+  bridgeFigure,
+  lengthscalesFigure,
+  patchFigure,
+  shiftFigure,
+  updatesFigure,
+  weightsFigure,
+} from "./figures.js";
 export { type MadeByHand, madeByHand } from "./made-by-hand.js";
 export type {
   BehaviourPart,
@@ -46,4 +54,5 @@ export {
   subjectOf,
   tokensFrom,
 } from "./subject.js";
+export { bridgeTable, doneTable, metricTable, patchTable } from "./tables.js";
 export { readWeights, type WeightOptions, type WeightSource, weightsOf } from "./weights.js";

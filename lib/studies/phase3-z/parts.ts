@@ -35,6 +35,8 @@ export interface ContrastRow {
   readonly layer: number;
   readonly k: number;
   readonly pooling: "mean" | "last";
+  /** Problems. */
+  readonly n: number;
   readonly ratioZ: number;
   readonly ratioRest: number;
   /** On resampled problems, the same resamples in every row. */
@@ -64,7 +66,13 @@ export interface PatchedSides<T> {
 }
 
 /** Directed shifts towards the donor's answer, nats: all donors of each problem. */
-export type ShiftsPart = PatchedSides<number>;
+export interface ShiftsPart {
+  readonly z: readonly number[];
+  readonly complement: readonly number[];
+  readonly full: readonly number[];
+  readonly random: readonly (readonly number[])[];
+  readonly problems: readonly string[];
+}
 
 /** Outcomes of generation under each patch, from the same problem in Chinese. */
 export interface PatchesPart extends PatchedSides<PatchOutcome> {
@@ -91,6 +99,8 @@ export interface LengthscalesPart {
   readonly fit: ArdFit;
   /** As the document writes the objective, cold and warm, by λ. */
   readonly asWritten: readonly { readonly start: "cold" | "warm"; readonly fit: ArdFit }[];
+  /** Surviving dimensions of fits with the bandwidth held, at the document's layers. */
+  readonly sizes: readonly { readonly layer: number; readonly size: number }[];
   /** MMD² of each held-out problem, with the fitted lengthscales and with equal ones of the same bandwidth. */
   readonly heldOut: { readonly fitted: readonly number[]; readonly equal: readonly number[] };
   /** Share of Z in each of the k dimensions with the shortest lengthscales, times chance. */

@@ -16,8 +16,8 @@ export const behaviourClaims: ClaimRules<BehaviourPart> = {
 };
 
 export const shiftClaims: ClaimRules<ShiftsPart> = {
-  zContent: ({ chosen, random, full, problems }, test) => ({
-    shift: evidenceOf(test("shift"), { chosen, random, ceiling: full, clusters: problems }),
+  zContent: ({ z, random, full, problems }, test) => ({
+    shift: evidenceOf(test("shift"), { measured: z, nulls: random, ceiling: full, clusters: problems }),
   }),
 };
 

@@ -1,4 +1,5 @@
 /** Generates under every arm, and says what each patch did. */
+import type { Generated } from "../../model/index.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Grading, grade } from "../../tasks/index.js";
 import { type Arm, armEdits } from "./arms.js";
@@ -18,32 +19,35 @@ export interface PatchedArm {
   readonly ids: readonly (readonly number[])[];
 }
 
-/** The answers of every problem under every arm, several arms to a call. */
+/** The answers of every problem under every arm: a call holds all arms of problems that are about equally long. */
 export async function patchArms(
   subject: Subject,
   arms: readonly Arm[],
   { maxNewTokens = 24, rowsPerCall = 160, onProgress, signal }: PatchOptions = {},
 ): Promise<PatchedArm[]> {
   const { model, ids, answers } = subject;
-  const n = answers.length;
-  const atOnce = Math.max(1, Math.floor(rowsPerCall / n));
-  const patched: PatchedArm[] = [];
-  for (let a = 0; a < arms.length; a += atOnce) {
-    const some = arms.slice(a, a + atOnce);
-    const batch = model.batch(some.flatMap(() => ids.en));
-    const edits = await armEdits(subject, some, batch);
+  const order = byLength(ids.en);
+  const atOnce = Math.max(1, Math.floor(rowsPerCall / arms.length));
+  const found = arms.map(() => new Map<number, Generated>());
+  for (let start = 0; start < order.length; start += atOnce) {
+    const some = order.slice(start, start + atOnce);
+    const batch = model.batch(arms.flatMap(() => some.map((i) => ids.en[i])));
+    const edits = await armEdits(subject, arms, batch, some);
     const rows = await model.generate(batch, { maxNewTokens, edits, signal });
-    some.forEach((arm, k) => {
-      const own = rows.slice(k * n, (k + 1) * n);
-      patched.push({
-        arm,
-        ids: own.map((row) => row.ids),
-        graded: own.map((row, i) => grade(row.text, answers[i])),
-      });
+    rows.forEach((row, r) => {
+      found[Math.floor(r / some.length)].set(some[r % some.length], row);
     });
-    onProgress?.(patched.length, arms.length, "patching");
+    onProgress?.(Math.min(start + atOnce, order.length), order.length, "patching");
   }
-  return patched;
+  return arms.map((arm, a) => {
+    const own = answers.map((_, i) => found[a].get(i)).filter((row) => row !== undefined);
+    return { arm, ids: own.map((row) => row.ids), graded: own.map((row, i) => grade(row.text, answers[i])) };
+  });
+}
+
+/** Numbers of the prompts, the shortest first: those of a call are padded to its longest. */
+export function byLength(prompts: readonly (readonly number[])[]): number[] {
+  return [...prompts.keys()].sort((a, b) => prompts[a].length - prompts[b].length);
 }
 
 /** What a patch did to an answer. "Turned" is to the other language; words that are lost are damage, not language. */

@@ -1,5 +1,6 @@
 /** The study's runs on one checkpoint: patches, shifts, updates, lengthscales and the bridge. */
 import {
+  absoluteThreshold,
   axisEnergy,
   coordinates,
   fitLengthscales,
@@ -9,6 +10,7 @@ import {
   residualRatios,
   type SamplePair,
   stack,
+  survivingDimensions,
   takeRows,
   warmStart,
 } from "../../analysis/index.js";
@@ -94,12 +96,11 @@ export async function readShifts(
   const known = options.words.filter((own) => own !== undefined).length;
   if (known < 2 || new Set(options.firstTokens).size < 3)
     return { untestable: `${known} problems are answered with their number in words that can be read again` };
-  const shifted = await allDonorShifts(subject, matchedArms(plan), options);
-  const { clusters } = shiftValues(shifted[0]);
-  return sidesOf(
-    shifted.map((own) => shiftValues(own).values),
-    clusters.map(String),
-  );
+  // A random complement holds nearly everything, and a shift asks only what the small subspaces hold.
+  const arms = matchedArms(plan).filter(({ part }) => part !== "R⊥");
+  const shifted = await allDonorShifts(subject, arms, options);
+  const [z, complement, full, ...random] = shifted.map((own) => shiftValues(own).values);
+  return { z, complement, full, random, problems: shiftValues(shifted[0]).clusters.map(String) };
 }
 
 /** R(k) of all prompts in both languages. */
@@ -147,12 +148,14 @@ export interface LengthscaleOptions extends TaskOptions {
   readonly seed: number;
   /** Fit the objective as the document writes it too, cold and warm, for each λ. */
   readonly asWritten?: boolean;
+  /** Tokens of other layers, to be fitted too. */
+  readonly layers?: ReadonlyMap<number, Clouds>;
 }
 
 /** Fits lengthscales to a plateau, and reads them on the held-out problems and against Z. */
 export async function readLengthscales(
   { fit: clouds, heldOut }: Clouds,
-  { basis, random, seed, asWritten = false, onProgress, signal }: LengthscaleOptions,
+  { basis, random, seed, asWritten = false, layers = new Map(), onProgress, signal }: LengthscaleOptions,
 ): Promise<LengthscalesPart> {
   const { ard, rules } = phase3Document();
   const options = {
@@ -174,6 +177,12 @@ export async function readLengthscales(
         options,
       )
     : [];
+  const sizes: { layer: number; size: number }[] = [];
+  for (const [layer, own] of layers) {
+    const [there] = await fitLengthscales(own.fit, [{ lambda: middle }], { ...options, holdBandwidth: true });
+    const surviving = survivingDimensions(there.lengthscales, absoluteThreshold(there.lengthscales.length));
+    sizes.push({ layer, size: surviving.length });
+  }
   const [k, d] = basis.shape;
   const shortest = Array.from(fit.lengthscales.keys())
     .sort((a, b) => fit.lengthscales[a] - fit.lengthscales[b])
@@ -189,6 +198,7 @@ export async function readLengthscales(
   return {
     fit,
     asWritten: fits.map((own, i) => ({ start: tasks[i].start, fit: own })),
+    sizes,
     heldOut: { fitted: mmds(fit.lengthscales), equal: mmds(fit.start) },
     overlap: { values: inShortest(basis), nulls: random.map(inShortest) },
     dimensions: d,

@@ -23,6 +23,9 @@ export interface Phase3Rules {
 interface Phase3Document {
   readonly model: { readonly layers: number; readonly keyValueHeads: number; readonly headSize: number };
   readonly rules: Phase3Rules;
+  readonly patching: { readonly leastProblems: number };
+  /** Lists of what is done, of growing ambition. */
+  readonly done: Readonly<Record<"minimum" | "strong" | "gold", readonly string[]>>;
   readonly ard: {
     readonly lambdas: readonly number[];
     readonly learningRate: number;

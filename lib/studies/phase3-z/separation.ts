@@ -45,7 +45,7 @@ export function readSeparation(
           if (pooling === "last") continue;
           return { untestable: `the mean states before block ${layer} are all the same` };
         }
-        rows.push({ layer, k, pooling, ratioZ, ratioRest, drawn, nulls });
+        rows.push({ layer, k, pooling, n: a.shape[0], ratioZ, ratioRest, drawn, nulls });
       }
   const difference = differenceOf(states.en.means[primary], states.zh.means[primary]);
   const energy = (k: number): BesideRandom => {

@@ -6,6 +6,7 @@ import { logSumExp } from "../../model/methods/index.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import { type Arm, armEdit, type Case } from "./arms.js";
+import { byLength } from "./patch.js";
 import { residPre, type Subject } from "./subject.js";
 
 export interface ShiftOptions extends TaskOptions {
@@ -33,40 +34,55 @@ export async function allDonorShifts(
   { words, firstTokens, rowsPerCall = 160, onProgress, signal }: ShiftOptions,
 ): Promise<ShiftedArm[]> {
   const candidates = [...new Set(firstTokens)];
+  const { ids, model } = subject;
+  const texts = ids.en.map((own, i) => [...own, ...(words[i] ?? [])]);
   const cases = casesOf(subject, words, firstTokens);
   const found = arms.map((arm) => ({ arm, cases: [] as (ShiftCase & Pick<Case, "problem">)[] }));
   const candidateOf = (problem: number): number => candidates.indexOf(firstTokens[problem]);
-  for (let start = 0; start < cases.length; start += rowsPerCall) {
-    const some = cases.slice(start, start + rowsPerCall);
-    const batch = subject.model.batch(
-      some.map(({ problem }) => [...subject.ids.en[problem], ...(words[problem] ?? [])]),
-    );
-    const prompt = batch.tokenPositions.map((columns, row) =>
-      columns.slice(0, subject.ids.en[some[row].problem].length),
-    );
-    const layers = [...new Set(arms.map(({ layer }) => layer))];
-    const clean = await subject.model.run(batch, { capture: layers.map(residPre), logits: "last", signal });
+  const layers = [...new Set(arms.map(({ layer }) => layer))];
+  const order = byLength(texts).flatMap((problem) => cases.filter((one) => one.problem === problem));
+  for (let start = 0; start < order.length; start += rowsPerCall) {
+    const some = order.slice(start, start + rowsPerCall);
+    // Unpatched, a problem is the same for all its donors: it is read once.
+    const problems = [...new Set(some.map(({ problem }) => problem))];
+    const read = model.batch(problems.map((problem) => texts[problem]));
+    const clean = await model.run(read, { capture: layers.map(residPre), logits: "last", signal });
     const before = candidateLogProbs(clean.logits, candidates);
+    const batch = model.batch(some.map(({ problem }) => texts[problem]));
+    const prompt = batch.tokenPositions.map((columns, row) =>
+      columns.slice(0, ids.en[some[row].problem].length),
+    );
     const rows = new Map(some.map((one, row) => [row, one] as const));
+    const places = some.map(({ problem }) => problems.indexOf(problem));
     for (const own of found) {
       const { layer } = own.arm;
-      const { logits } = await subject.model.run(batch, {
+      const { logits } = await model.run(batch, {
         startAtLayer: layer,
-        residual: clean.cache.get(residPre(layer)),
+        residual: repeated(clean.cache.get(residPre(layer)), places),
         edits: { [residPre(layer)]: [await armEdit(subject, own.arm, batch, { rows, prompt })] },
         logits: "last",
         signal,
       });
       const after = candidateLogProbs(logits, candidates);
       some.forEach((one, row) => {
-        const change = after[row].map((value, c) => value - before[row][c]);
+        const change = after[row].map((value, c) => value - before[places[row]][c]);
         const [mine, donor] = [one.problem, one.donor].map(candidateOf);
         own.cases.push({ problem: one.problem, change, own: mine, donor });
       });
     }
-    onProgress?.(Math.min(start + rowsPerCall, cases.length), cases.length, "shifts");
+    onProgress?.(Math.min(start + rowsPerCall, order.length), order.length, "shifts");
   }
   return found;
+}
+
+/** Rows of `(rows, positions, width)`, each as often as it is named. */
+function repeated({ data, shape: [, time, width] }: Tensor, places: readonly number[]): Tensor {
+  const size = time * width;
+  const out = new Float32Array(places.length * size);
+  places.forEach((place, row) => {
+    out.set(data.subarray(place * size, (place + 1) * size), row * size);
+  });
+  return { data: out, shape: [places.length, time, width] };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The study's runs: what `claimsMatrix` asks for, measured once and kept for the figures. */
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import type { Rows } from "../../plot/index.js";
 import { seeded } from "../../random.js";
 import { type MathsProblem, type PlantedMechanism, plantedMaths } from "../../tasks/index.js";
 import type { Checkpoint, Study } from "../claims.js";
@@ -17,10 +18,12 @@ import {
   type ReadPlan,
   readAll,
   shiftsOf,
+  subjectAmong,
 } from "./checkpoint.js";
 import { evidenceFor, phase3Evidence } from "./evidence.js";
+import { checkInstruments } from "./instruments.js";
 import { madeByHand } from "./made-by-hand.js";
-import type { Measurements, SeparationPart } from "./parts.js";
+import type { Measurements, SeparationPart, WeightsPart } from "./parts.js";
 import { type Problems, riddles } from "./problems.js";
 import { phase3Document } from "./rules.js";
 import { withChinese } from "./states.js";
@@ -29,12 +32,15 @@ export interface Phase3Settings extends Omit<AskPlan, "seed"> {
   readonly study: Study;
   readonly model: Model;
   readonly problems: Problems;
+  /** Fit lengthscales as the document writes it too, and at all its layers, with the first seed. Default true. */
+  readonly asWritten?: boolean;
   /** Measure the other layer, size and alignment too, with the first seed. Default true. */
   readonly otherConfigurations?: boolean;
 }
 
 /** What was found on one checkpoint with its first seed. */
 export interface Phase3Found {
+  readonly weights: WeightsPart;
   readonly measured: Measurements;
   readonly problems: readonly MathsProblem[];
   readonly gate?: Gate;
@@ -83,6 +89,14 @@ export class Phase3Study {
     }
   }
 
+  /** Checks of the instruments on the model's first problems. @throws ModalscopeError before the model was measured */
+  async instruments(): Promise<Rows> {
+    const [asked] = this.asked.values();
+    if (!asked) throw new ModalscopeError("The model was not measured yet.", "", "Run claimsMatrix first.");
+    const { primary, sizes } = asked.weights;
+    return checkInstruments(await subjectAmong(asked, [0]), primary, sizes.main);
+  }
+
   private async ofModel(seed: number): Promise<Measured> {
     const asked = await this.askedOf(seed);
     const passed = mathsGate(asked);
@@ -90,7 +104,7 @@ export class Phase3Study {
     const among = [...asked.problems.keys()].filter(
       (i) => passed.passed.size === 0 || passed.passed.has(asked.problems[i].category),
     );
-    const read = { among, asWritten: first };
+    const read = { among, asWritten: first && this.settings.asWritten !== false };
     const found = this.keep("model", asked, await readAll(asked, read), passed);
     if (!first || this.settings.otherConfigurations === false) return found;
     return { ...found, configurations: await this.configurations(asked, read) };
@@ -117,8 +131,9 @@ export class Phase3Study {
     return known;
   }
 
-  private keep(id: string, { problems }: Asked, measured: Measurements, passed?: Gate): Measured {
-    if (!this.found.has(id)) this.found.set(id, { measured, problems, ...(passed ? { gate: passed } : {}) });
+  private keep(id: string, { problems, weights }: Asked, measured: Measurements, passed?: Gate): Measured {
+    if (!this.found.has(id))
+      this.found.set(id, { weights, measured, problems, ...(passed ? { gate: passed } : {}) });
     const evidence = phase3Evidence(this.settings.study, measured);
     return passed ? { evidence, gate: passed } : { evidence };
   }

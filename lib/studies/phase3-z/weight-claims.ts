@@ -83,15 +83,15 @@ export const separationClaims: ClaimRules<SeparationPart> = {
     if (others.length === 0) return { untestable: "there is no other configuration" };
     const less = (of: (row: ContrastRow) => number): number => of(best) - mean(others.map(of));
     const drawn = best.drawn.map((_, i) => less((row) => row.drawn[i]));
-    const difference = percentiles(less(observed), drawn, best.drawn.length);
-    const measured = percentiles(observed(best), best.drawn, best.drawn.length);
+    const difference = percentiles(less(observed), { ...best, drawn });
+    const measured = percentiles(observed(best), best);
     return { better: evidenceFrom(test("better"), { measured, difference }) };
   },
 };
 
 /** The contrast of one layer and size beside random subspaces'. */
 function contrastOf(test: Test, row: ContrastRow): Found {
-  const measured = percentiles(observed(row), row.drawn, row.drawn.length);
+  const measured = percentiles(observed(row), row);
   return { contrast: evidenceFrom(test, { measured, nulls: row.nulls }) };
 }
 
@@ -104,7 +104,7 @@ function rowOf(rows: readonly ContrastRow[], pooling: ContrastRow["pooling"]): C
 const observed = ({ ratioZ, ratioRest }: ContrastRow): number => ratioZ - ratioRest;
 
 /** The interval that resamples give, widened to hold the estimate. */
-function percentiles(estimate: number, drawn: readonly number[], n: number): Estimate {
+function percentiles(estimate: number, { drawn, n }: Pick<ContrastRow, "drawn" | "n">): Estimate {
   const [low, high] = [0.025, 0.975].map((p) => quantile([...drawn], p));
   return around(estimate, { estimate, low, high, n, level: 0.95 });
 }
