@@ -11,7 +11,7 @@ const path = shipped("05-knowledge-evolution");
 
 /** The whole study, smaller than `quick`. */
 const small = {
-  quick: true,
+  seeds: [0],
   captionCount: 3,
   maxNewTokens: 24,
   answerCount: 4,

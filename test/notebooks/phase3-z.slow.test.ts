@@ -4,18 +4,11 @@ import { shown } from "./executed.js";
 import { run } from "./phase3-z.js";
 
 describe("notebook 03-phase3-z", () => {
-  it("finds the document's double dissociation, and no content, where Z is only damaged", async () => {
-    const done = await run("separate");
-    const verdict = shown(done, "verdict-text");
-    assert.match(verdict, /: double dissociation \(document's rule\); no content moved/);
-    assert.match(verdict, /Z carries the content across languages\*: \*\*not supported\*\*/);
-    assert.match(shown(done, "verdict-lists"), /Strong +✓ +Double dissociation/);
-  });
-
-  it("finds nothing in random weights", async () => {
-    const done = await run("shared", true);
-    const verdict = shown(done, "verdict-text");
-    assert.match(verdict, /: (null|reversed) \(document's rule\); no content moved/);
-    assert.match(shown(done, "depth-show"), /Not measured/);
+  it("finds damage and no content where English alone writes into Z, on every checkpoint", async () => {
+    const done = await run("separate", { checkpoints: [], documentFits: true, otherConfigurations: true });
+    assert.match(shown(done, "patch"), /1 answers changed by the Z-patch +26 +26\/26 = 100%/);
+    assert.match(shown(done, "patch"), /2 answers changed by the Z⊥-patch +26 +0\/26 = 0%/);
+    assert.match(shown(done, "claims"), /Patching Z alone moves[^\n]+(contradicted|undecided)/);
+    assert.doesNotMatch(shown(done, "answer"), /supported[^\n]*Patching Z alone/);
   });
 });

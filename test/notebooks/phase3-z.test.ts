@@ -8,14 +8,20 @@ import { path, run, small } from "./phase3-z.js";
 describe("notebook 03-phase3-z", () => {
   const notebook = readNotebook(path);
 
-  itIsTidy(notebook, ["model", "data", "problemCount", "seed", ...Object.keys(small)]);
+  itIsTidy(notebook, ["model", "data", "quick", ...Object.keys(small)]);
 
-  it("reads what the document reports from data/studies", () => {
-    const study = loadStudy<{ findings: { says: string; where: string }[]; done: Record<string, string[]> }>(
-      "phase3-z",
-    );
+  it("judges every finding of the document, and keeps its lists", () => {
+    const study = loadStudy<{
+      findings: { where: string }[];
+      claims: { where: string }[];
+      done: Record<string, string[]>;
+    }>("phase3-z");
     assert.equal(study.findings.length, 10);
-    for (const { says, where } of study.findings) assert.ok(says !== "" && /What We Know/.test(where));
+    const rows = study.claims.flatMap(({ where }) => where.match(/What We Know, row \d+/)?.[0] ?? []);
+    assert.deepEqual(
+      rows.sort(),
+      study.findings.map(({ where }) => where.match(/What We Know, row \d+/)?.[0]).sort(),
+    );
     assert.deepEqual(
       ["minimum", "strong", "gold"].map((list) => study.done[list].length),
       [3, 5, 5],
@@ -28,43 +34,35 @@ describe("notebook 03-phase3-z", () => {
       done = await run("shared");
     });
 
-    it("finds the content in Z and the language outside, and no double dissociation of the document's kind", () => {
-      const verdict = shown(done, "verdict-text");
-      assert.match(verdict, /: null \(document's rule\); content in Z \(cross-problem patching\)/);
-      assert.match(verdict, /Z carries the content across languages\*: supported, 16\/16 = 100%/);
-      assert.match(verdict, /Z leaves the language alone, Z⊥ carries it\*: supported/);
-      assert.match(verdict, /Z is causal for answers\* .*?\*\*not supported\*\*/);
-      // The languages' codes are one, so the bridge is a near-rotation, left-out pairs included.
-      assert.match(verdict, /linear images of each other in Z\* .*?: supported/);
+    it("finds that the Z-patch shifts answers as the full patch does, and calls one seed no headline", () => {
+      assert.match(shown(done, "claims"), /supported on 1 of 1 data seed; a headline takes 3 \((1|0\.9)\d*/);
+      assert.match(shown(done, "answer"), /Of 19 claims/);
     });
 
-    it("fills the table, the metrics and the lists", () => {
-      assert.match(
-        shown(done, "table-show"),
-        /find riddle p\d\d now please +\d+ +answer \d+ +answer \d+ +答案 \d+/,
-      );
-      // Two layers, two sizes, two alignments.
-      assert.equal(shown(done, "metrics-run").match(/^ +[34] +(13|5) +(mean|transport)/gm)?.length, 8);
-      const lists = shown(done, "verdict-lists");
-      assert.match(lists, /Minimum +✓ +The patching table is filled in/);
-      assert.match(lists, /Strong +✗ +Double dissociation/);
-      // Random weights pass or fail a test at the 5% level, here with eight problems: theirs is a chance of its own.
-      assert.match(
-        shown(done, "verdict-text"),
-        /planted, shared as built; planted, separate as built; planted, outside as built/,
-      );
-      assert.match(shown(done, "provenance"), /checkpoint, studied[^\n]+[0-9a-f]{64}/);
-      assert.doesNotMatch(shown(done, "instruments-run"), /false/);
+    it("fills the document's table and its five metrics", () => {
+      assert.match(shown(done, "patch"), /riddle-\d\d +answer \d+ +answer \d+ +答案 \d+ +答案 \d+/);
+      assert.match(shown(done, "patch"), /1 answers changed by the Z-patch +26 +0\/26 = 0%/);
+      assert.match(shown(done, "patch"), /4 language disrupted by the Z⊥-patch +26 +26\/26 = 100%/);
+      assert.match(shown(done, "done"), /minimum +✓ +The patching table is filled in/);
+      assert.match(shown(done, "done"), /strong +✗ +Double dissociation/);
+    });
+
+    it("checks its instruments", () => {
+      const errors = [...shown(done, "instruments-run").matchAll(/-?\d\.\de[-+]\d+/g)].map(Number);
+      assert.equal(errors.length, 4);
+      for (const error of errors) assert.ok(Math.abs(error) < 1e-5, String(error));
     });
 
     it("draws its figures", () => {
       checkFigures(done, {
-        "phase12-figures": 3,
-        "controls-table": 1,
-        "depth-show": 1,
-        "residual-run": 2,
-        "ard-figures": 3,
-        "bridge-run": 1,
+        weights: 1,
+        separation: 1,
+        shift: 1,
+        patch: 1,
+        updates: 1,
+        ard: 1,
+        bridge: 1,
+        claims: 1,
       });
     });
   });

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Notebook, Parameters } from "../../kernels/runner/index.js";
-import { initialWeights, saveCheckpoint, type Weights } from "../../lib/model/index.js";
+import { saveCheckpoint } from "../../lib/model/index.js";
 import { type PlantedMechanism, plantedMaths } from "../../lib/tasks/planted/maths.js";
 import { temporaryFolder } from "../kernels/temporary.js";
 import { executed, shipped } from "./executed.js";
@@ -12,36 +12,28 @@ const folder = temporaryFolder();
 
 /** Sizes at which every part of the study runs, in seconds. */
 export const small: Parameters = {
-  problemCount: 16,
-  pairCount: 26,
-  maxNewTokens: 4,
+  promptFormat: "bare",
+  perCategory: 26,
+  seeds: [0],
+  shiftCount: 8,
+  ardCount: 8,
   layers: [3, 4],
-  ks: [13, 5],
-  ardSteps: 30,
-  ardComparisons: 12,
-  nullCount: 8,
-  draws: 199,
-  frame: "bare",
+  size: 13,
+  documentFits: false,
+  otherConfigurations: false,
+  checkpoints: ["model"],
+  maxNewTokens: 4,
 };
 
-/** Writes a planted checkpoint, or its like with random weights, and the riddles; gives the notebook's parameters. */
-function write(mechanism: PlantedMechanism, random = false): { model: string; data: string } {
+/** Runs the notebook on a planted checkpoint and its riddles. */
+export function run(mechanism: PlantedMechanism, parameters: Parameters = {}): Promise<Notebook> {
   const made = plantedMaths(mechanism);
-  const model = join(folder, random ? "random" : mechanism);
+  const model = join(folder, mechanism);
   mkdirSync(model, { recursive: true });
-  const weights: Weights = random
-    ? initialWeights({ ...made.config, initializer_range: 0.2 }, 3)
-    : made.weights;
-  saveCheckpoint(model, made.config, weights);
+  saveCheckpoint(model, made.config, made.weights);
   writeFileSync(join(model, "tokenizer.json"), JSON.stringify(made.tokenizer));
   writeFileSync(join(model, "tokenizer_config.json"), JSON.stringify(made.tokenizerConfig));
   const data = join(folder, "riddles.json");
   writeFileSync(data, JSON.stringify({ problems: made.problems }));
-  return { model, data };
-}
-
-/** Runs the notebook on a planted checkpoint, or its like with random weights. */
-export function run(mechanism: PlantedMechanism, random = false): Promise<Notebook> {
-  const output = join(folder, `${random ? "random" : mechanism}.ipynb`);
-  return executed(path, output, { ...small, ...write(mechanism, random) });
+  return executed(path, join(folder, `${mechanism}.ipynb`), { ...small, model, data, ...parameters });
 }

@@ -22,6 +22,8 @@ export function breaches(notebook: Notebook, study: string): string[] {
     ...sections(notebook),
     ...calls(source.join("\n"), study),
     ...(/^const quick\b/m.test(source[0] ?? "") ? [] : ['no parameter "quick"']),
+    // A parameter that is given stands in a cell behind this one: defaults that ask it are made before.
+    ...(/=[^/\n]*\bquick \?/.test(source[0] ?? "") ? ['a parameter\'s default depends on "quick"'] : []),
   ];
 }
 

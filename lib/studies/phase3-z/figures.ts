@@ -12,18 +12,43 @@ import {
   lines,
   rules,
   type Series,
+  type Table,
+  table,
 } from "../../plot/index.js";
 import { seeded } from "../../random.js";
+import type { Untestable } from "../evidence.js";
 import { leftOut } from "./data-claims.js";
 import type {
   BridgePart,
   LengthscalesPart,
+  Measurements,
+  Parts,
   PatchesPart,
   ShiftsPart,
   UpdatesPart,
   WeightsPart,
 } from "./parts.js";
 import type { PatchOutcome } from "./patch.js";
+
+const FIGURES: {
+  readonly [P in "weights" | "shifts" | "patches" | "updates" | "lengthscales" | "bridge"]: (
+    part: Parts[P],
+  ) => Figure;
+} = {
+  weights: weightsFigure,
+  shifts: shiftFigure,
+  patches: patchFigure,
+  updates: updatesFigure,
+  lengthscales: lengthscalesFigure,
+  bridge: bridgeFigure,
+};
+
+/** The figure of one part, or a table that says why it was not measured. */
+export function partFigure<P extends keyof typeof FIGURES>(measured: Measurements, name: P): Figure | Table {
+  const part: Parts[P] | Untestable = measured[name];
+  if ("untestable" in part) return table([{ "not measured": part.untestable }]);
+  return FIGURES[name](part as Parts[P]);
+}
 
 /** Effective ranks, the FFN's energy in Z and the similarity of neighbours, by layer. */
 export function weightsFigure({ ranks, energies, similarity, primary, sizes, width }: WeightsPart): Figure {
@@ -208,10 +233,10 @@ export function lengthscalesFigure({
 }
 
 /** Singular values of the least-squares bridge, with those of shuffled pairs. */
-export function bridgeFigure(part: BridgePart, seed = 0): Figure {
+export function bridgeFigure(part: BridgePart): Figure {
   const { english, chinese } = part;
   const order = [...Array(english.shape[0]).keys()];
-  const random = seeded(seed);
+  const random = seeded(0);
   const shuffled = Array.from({ length: 19 }, () => {
     const dealt = takeRows(chinese, random.shuffle(order));
     return Array.from(fitBridge(english, dealt, { ridge: 0 }).spectrum);

@@ -8,6 +8,7 @@ export { phase3Evidence } from "./evidence.js";
 export {
   bridgeFigure,
   lengthscalesFigure,
+  partFigure,
   patchFigure,
   shiftFigure,
   updatesFigure,
@@ -54,5 +55,5 @@ export {
   subjectOf,
   tokensFrom,
 } from "./subject.js";
-export { bridgeTable, doneTable, metricTable, patchTable } from "./tables.js";
+export { bridgeTable, doneTable, metricTable, patchTable, settingTable } from "./tables.js";
 export { readWeights, type WeightOptions, type WeightSource, weightsOf } from "./weights.js";

@@ -21,7 +21,13 @@ export interface Phase3Rules {
 }
 
 interface Phase3Document {
-  readonly model: { readonly layers: number; readonly keyValueHeads: number; readonly headSize: number };
+  readonly model: {
+    readonly layers: number;
+    readonly hiddenSize: number;
+    readonly keyValueHeads: number;
+    readonly headSize: number;
+  };
+  readonly chosen: { readonly layers: readonly number[] };
   readonly rules: Phase3Rules;
   readonly patching: { readonly leastProblems: number };
   /** Lists of what is done, of growing ambition. */

@@ -6,12 +6,28 @@ import type { ClaimsMatrix } from "../matrix.js";
 import { modelCells } from "../matrix.js";
 import { verdictText } from "../show.js";
 import { leftOut } from "./data-claims.js";
-import type { BridgePart, Measurements, PatchesPart } from "./parts.js";
+import type { BridgePart, Measurements, PatchesPart, WeightsPart } from "./parts.js";
 import type { PatchOutcome } from "./patch.js";
 import { phase3Document } from "./rules.js";
 
 /** Longest text of a cell, characters. */
 const LONGEST = 40;
+
+/** The document's setting beside the run's. */
+export function settingTable({ ranks, width, primary, secondary, sizes }: WeightsPart, format: string): Rows {
+  const { model, chosen, rules } = phase3Document();
+  const row = (what: string, document: string, run: string) => ({ "": what, document, "this run": run });
+  return [
+    row("blocks, width", `${model.layers}, ${model.hiddenSize}`, `${ranks.length}, ${width}`),
+    row("patched layers", chosen.layers.join(", "), `${primary}, ${secondary}`),
+    row(
+      "size of Z: main, small, vanishing",
+      [rules.mainK, rules.smallK, rules.vanishingK].join(", "),
+      [sizes.main, sizes.small, sizes.vanishing].join(", "),
+    ),
+    row("prompt format", "not said", format),
+  ];
+}
 
 /** One row for each of the first problems: what is answered unpatched, and under each patch. */
 export function patchTable({ clean, patched, problems }: PatchesPart, count: number): Rows {
