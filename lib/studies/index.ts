@@ -6,6 +6,7 @@
 export { acrossConfigurations, acrossSeeds } from "./agreement.js";
 export type { Arms, Sides, Values } from "./arms.js";
 export { oneWayClaims } from "./both-ways.js";
+export { type ClaimRule, type ClaimRules, type Found, type TestOf, testsOf } from "./claim-tests.js";
 export type {
   Against,
   Checkpoint,

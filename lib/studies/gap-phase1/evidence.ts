@@ -1,8 +1,8 @@
 /** From measurements to evidence for the document's claims. */
 
 import { ModalscopeError } from "../../errors.js";
-import { type ClaimRule, testsOf } from "../claim-tests.js";
 import type { ClaimEvidence, Study, Untestable } from "../index.js";
+import { type ClaimRule, testsOf } from "../index.js";
 import { type Measurements, PART_NAMES, type PartName, type Parts } from "./parts.js";
 import { flowClaims, geometryClaims, probeClaims, routingClaims, silencingClaims } from "./state-claims.js";
 import { tracingClaims } from "./tracing-claims.js";

@@ -8,7 +8,7 @@ import {
   steepestRise,
   trend,
 } from "../../analysis/index.js";
-import type { ClaimRules, Found } from "../claim-tests.js";
+import type { ClaimRules, Found } from "../index.js";
 import { evidenceFrom, evidenceOf } from "../index.js";
 import { blocksBetween, nearestBlock, READOUT } from "./depths.js";
 import { bootstrapImages, meanOfRows, meanOver } from "./drawing.js";

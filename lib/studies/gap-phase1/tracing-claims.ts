@@ -9,7 +9,7 @@ import {
   trend,
 } from "../../analysis/index.js";
 import { seeded } from "../../random.js";
-import type { ClaimRules, Found, TestOf } from "../claim-tests.js";
+import type { ClaimRules, Found, TestOf } from "../index.js";
 import { type Evidence, evidenceFrom, evidenceOf, type Test, type Untestable } from "../index.js";
 import { blocksBetween, DOCUMENT_LAYERS } from "./depths.js";
 import { bootstrapImages, meanOfRows, meanOver } from "./drawing.js";

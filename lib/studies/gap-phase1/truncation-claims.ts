@@ -1,6 +1,6 @@
 /** Evidence for what the document reads off truncation: where accuracy returns, and what that depends on. */
 import { bootstrapPlace, steepestRise } from "../../analysis/index.js";
-import type { ClaimRules, Found } from "../claim-tests.js";
+import type { ClaimRules, Found } from "../index.js";
 import { type Evidence, evidenceFrom, evidenceOf, type Test, type Untestable } from "../index.js";
 import { nearestBlock } from "./depths.js";
 import { bootstrapImages, meanOfRows } from "./drawing.js";

@@ -14,7 +14,7 @@ export {
   updatesFigure,
   weightsFigure,
 } from "./figures.js";
-export { type MadeByHand, madeByHand } from "./made-by-hand.js";
+export { type MadeByHand, phase3MadeByHand } from "./made-by-hand.js";
 export type {
   BehaviourPart,
   BesideRandom,

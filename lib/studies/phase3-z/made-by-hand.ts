@@ -41,7 +41,7 @@ const NO_MODEL: Untestable = { untestable: "made by hand: there is no model behi
 const problems: readonly string[] = Array.from({ length: PROBLEMS }, (_, i) => `made-${i}`);
 
 /** Measurements of one kind; seeds draw other noise. */
-export async function madeByHand(kind: MadeByHand, seed: number): Promise<Measurements> {
+export async function phase3MadeByHand(kind: MadeByHand, seed: number): Promise<Measurements> {
   const random = seeded(4000 + seed);
   const as = kind !== "opposite";
   const separation = separationOf(kind, random, seed);

@@ -22,7 +22,7 @@ import {
 } from "./checkpoint.js";
 import { evidenceFor, phase3Evidence } from "./evidence.js";
 import { checkInstruments } from "./instruments.js";
-import { madeByHand } from "./made-by-hand.js";
+import { phase3MadeByHand } from "./made-by-hand.js";
 import type { Measurements, SeparationPart, WeightsPart } from "./parts.js";
 import { type Problems, riddles } from "./problems.js";
 import { phase3Document } from "./rules.js";
@@ -83,7 +83,10 @@ export class Phase3Study {
       case "likeDocument":
       case "opposite":
       case "persists":
-        return { evidence: phase3Evidence(this.settings.study, await madeByHand(id, seed)), gate: PASSED };
+        return {
+          evidence: phase3Evidence(this.settings.study, await phase3MadeByHand(id, seed)),
+          gate: PASSED,
+        };
       default:
         throw new ModalscopeError(`The study does not know the checkpoint "${id}".`);
     }

@@ -9,17 +9,15 @@ import nbformat
 repository = Path(__file__).parents[3]
 # At which every part of notebook 03 runs, in less than a minute in all.
 small_sizes = {
-    "problemCount": 8,
-    "pairCount": 16,
-    "maxNewTokens": 12,
-    "layers": [3, 4],
-    "ks": [13, 5],
-    "ardSteps": 20,
-    "ardComparisons": 12,
-    "depthLayers": 4,
-    "nullCount": 6,
-    "draws": 99,
-    "frame": "bare",
+    "perCategory": 2,
+    "seeds": [0],
+    "shiftCount": 6,
+    "ardCount": 8,
+    "checkpoints": ["model"],
+    "documentFits": False,
+    "otherConfigurations": False,
+    "maxNewTokens": 8,
+    "promptFormat": "bare",
 }
 study = repository / "notebooks" / "03-phase3-z.ipynb"
 plotly = "application/vnd.plotly.v1+json"
