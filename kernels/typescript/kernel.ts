@@ -39,7 +39,7 @@ interface Pending {
   send: Send;
 }
 
-type Asked = Pick<Message, "identities" | "header">;
+type Requester = Pick<Message, "identities" | "header">;
 
 export function createKernel({ session, iopub, key, sessionId, shutDown, log }: KernelParts): Kernel {
   const history: History = inputHistory();
@@ -50,7 +50,7 @@ export function createKernel({ session, iopub, key, sessionId, shutDown, log }: 
   let working = false;
   let whenSettled: (() => void)[] = [];
 
-  async function reply({ identities, header }: Asked, send: Send, content: Content): Promise<void> {
+  async function reply({ identities, header }: Requester, send: Send, content: Content): Promise<void> {
     const type = header.msg_type.replace(/_request$/, "_reply");
     const message = {
       identities,

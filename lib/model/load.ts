@@ -131,7 +131,7 @@ async function assemble(
   return new Model(engine, tokenizer, path);
 }
 
-/** What loading a checkpoint will take. */
+/** Cost of loading a checkpoint. */
 export interface LoadCost {
   /** Bytes of the weights' files. */
   readonly stored: number;

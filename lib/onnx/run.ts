@@ -183,8 +183,8 @@ function checkFeeds(model: Runnable, feeds: Readonly<Record<string, OnnxArray>>)
   const inputs = new Map(model.inputs.map((input) => [input.name, input]));
   for (const name of Object.keys(feeds)) {
     if (inputs.has(name)) continue;
-    const todo = didYouMean(name, inputs.keys()) || `It takes ${[...inputs.keys()].join(", ")}.`;
-    throw new ModalscopeError(`The model has no input "${name}".`, "", todo);
+    const hint = didYouMean(name, inputs.keys()) || `It takes ${[...inputs.keys()].join(", ")}.`;
+    throw new ModalscopeError(`The model has no input "${name}".`, "", hint);
   }
   for (const { name, optional, shape } of inputs.values()) {
     const fed = Object.hasOwn(feeds, name) ? feeds[name] : undefined;

@@ -2,7 +2,7 @@
 import { ModalscopeError } from "../errors.js";
 import { shownPath } from "./location.js";
 
-/** What was tried with an object. */
+/** Operation that was tried with an object. */
 export type Attempt = "read" | "write";
 
 export function notThere(url: string, reason = "There is no such object."): ModalscopeError {

@@ -110,7 +110,7 @@ function checkName(url: string, name: string): void {
   throw refused("read", url, `It holds ${JSON.stringify(name.slice(0, 80))}, which is no file's name.`, "");
 }
 
-/** What a file was copied from, by the file's name in the folder. */
+/** Source that a file was copied from, by the file's name in the folder. */
 type Manifest = Record<string, StoredObject>;
 
 interface Target {

@@ -1,4 +1,4 @@
-/** What every protocol can do with the objects of its URLs. */
+/** Operations that every protocol has for the objects of its URLs. */
 /** Facts about an object. */
 export interface StoredObject {
   /** Bytes; undefined where the server does not say. */

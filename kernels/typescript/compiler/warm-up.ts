@@ -10,7 +10,7 @@ for (const { name } of list) console.log(name, join("a", name), new Counter().up
 const { size } = list[0];
 await total(list);`;
 
-/** What most notebooks import of this package: read when nobody waits. */
+/** Packages that most notebooks import from: read when nobody waits. */
 export const preparedImports = `import * as modalscope from "modalscope";
 import * as analysis from "modalscope/analysis";
 import * as methods from "modalscope/methods";

@@ -21,8 +21,8 @@ export function movementToward(distance: MatrixLike, change: MatrixLike): Moveme
   const d = asMatrix(distance, "The distances");
   const moved = asMatrix(change, "The changes");
   const [blocks, count] = moved.shape;
-  checkSame("approach", d.shape[0], blocks + 1, "states and blocks + 1");
-  checkSame("approach", d.shape[1], count, "tokens");
+  checkSame("movementToward", d.shape[0], blocks + 1, "states and blocks + 1");
+  checkSame("movementToward", d.shape[1], count, "tokens");
   const bits = zeros(blocks, count);
   const directness = zeros(blocks, count);
   for (let i = 0; i < blocks * count; i++) {

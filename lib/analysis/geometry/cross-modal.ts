@@ -49,7 +49,7 @@ export interface RankCurveOptions extends Pick<FloorOptions, "seed"> {
 }
 
 /**
- * Effective rank of each sample's tokens over depth, their mean taken off. It depends on the number of tokens: compare
+ * Effective rank of each sample's tokens over depth, their mean subtracted. It depends on the number of tokens: compare
  * samples of equally many, or shares of the ceiling.
  * @throws ModalscopeError for a sample with fewer than two tokens, or whose tokens are all alike.
  */

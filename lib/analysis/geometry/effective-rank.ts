@@ -35,7 +35,7 @@ export function effectiveRankOf(spectrum: ArrayLike<number>): number {
 
 /**
  * Effective rank of a cloud of vectors `(n, d)`.
- * @param centre whether the rows' mean is taken off first. It must be said, because it matters greatly: the mean of a
+ * @param centre whether the rows' mean is subtracted first. It must be said, because it matters greatly: the mean of a
  * residual stream is often its largest direction by far, and holds the uncentred rank near 1.
  */
 export function effectiveRank(x: MatrixLike, { centre }: { readonly centre: boolean }): number {

@@ -107,7 +107,7 @@ function reordered({ data, shape }: Matrix, order: readonly number[]): Matrix {
 }
 
 export interface RankFloorOptions extends FloorOptions {
-  /** Whether the rows' mean is taken off first: see {@link effectiveRank}. */
+  /** Whether the rows' mean is subtracted first: see {@link effectiveRank}. */
   readonly centre: boolean;
 }
 

@@ -20,7 +20,7 @@ import {
 } from "./samples.js";
 import { drawCovariance } from "./wishart.js";
 
-/** What a statistic reads of a decomposition. */
+/** The part of a decomposition that a statistic is read from. */
 export interface PidReading {
   readonly information: PidInformation;
   readonly mmi: PidAtoms;
@@ -153,7 +153,7 @@ export function pidInterval(
   };
 }
 
-/** What the null of equal channels is drawn by. */
+/** Settings of the null of equal channels. */
 interface SameSpectrum {
   /** Cholesky factor of the covariance of (M, X, Y). */
   readonly factor: Matrix;

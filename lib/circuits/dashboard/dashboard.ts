@@ -1,4 +1,4 @@
-/** What a feature is about: where it is most active, how often and how much, what it writes, its label. */
+/** A feature's dashboard: where it is most active, how often and how much, the tokens it promotes, its label. */
 import { ModalscopeError } from "../../errors.js";
 import { activeTokens, type CorpusRow, type FeatureCorpus, rowsOfTokens } from "./corpus.js";
 import { type FeatureLabel, type LabelIndex, labelFeature } from "./labels.js";

@@ -120,7 +120,7 @@ function checkRequest(
 interface Outputs {
   readonly nodes: readonly GraphNode[];
   readonly targets: readonly PullTarget[];
-  /** What the head's biases add to each. */
+  /** Contribution of the head's biases to each. */
   readonly constants: Float32Array;
   readonly values: Float64Array;
 }

@@ -1,4 +1,4 @@
-/** What a graph's scores are worth: beside those of transcoders that know nothing, and beside the KL. */
+/** A graph's scores beside those of transcoders that know nothing, and beside the KL. */
 import { klDivergence, softmax } from "../../analysis/index.js";
 import type { Batch, Model } from "../../model/index.js";
 import { type FrozenRun, freeze } from "../../model/methods/index.js";

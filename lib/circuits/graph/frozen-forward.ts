@@ -11,7 +11,7 @@ import type { SourcePoint } from "./sources.js";
  */
 const GAIN = 32;
 
-/** What one time of each source changes. */
+/** Effects of one unit of each source. */
 export interface FrozenChanges {
   /** By source: (time · width) of a captured hook. */
   readonly changes: (hook: string) => Float64Array[];

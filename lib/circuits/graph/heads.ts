@@ -10,7 +10,7 @@ import { type FirstPosition, findSources, sourceHooks } from "./sources.js";
 
 export interface HeadLoadings {
   readonly edge: number;
-  /** What comes along the residual stream alone; 0 between positions. */
+  /** Share that comes along the residual stream alone; 0 between positions. */
   readonly direct: number;
   /** (layers, heads): the part of the edge whose last head before the target this is. They add up to edge − direct. */
   readonly heads: Tensor<Float64Array>;

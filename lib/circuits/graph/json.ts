@@ -25,9 +25,9 @@ export interface GraphFileOptions {
   readonly label?: (node: Extract<GraphNode, { kind: "feature" }>) => string | undefined;
   /** Members that were pruned away are left out. The viewer shows those of its address (`?supernodes=`). */
   readonly supernodes?: readonly Supernode[];
-  /** What `verifyEdges` found: it stands in the file. */
+  /** Result of `verifyEdges`, which is written to the file. */
   readonly verification?: Verification;
-  /** What `graphFidelity` found: scores of null transcoders and the KL stand beside the graph's scores. */
+  /** Result of `graphFidelity`: scores of null transcoders and the KL, beside the graph's scores. */
   readonly fidelity?: GraphFidelity;
 }
 
@@ -127,7 +127,7 @@ function fidelityJson(fidelity: GraphFidelity | undefined): Record<string, unkno
   };
 }
 
-/** What a view says of a node whose edges were held against an intervention. */
+/** A view's text on a node whose edges were held against an intervention. */
 function verified(i: number, { verification }: GraphFileOptions): Pick<GraphJsonNode, "verification"> {
   if (!verification?.nodes.includes(i)) return {};
   const { beyond, worst } = verification;

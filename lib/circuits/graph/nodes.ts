@@ -11,7 +11,7 @@ export type GraphNode =
       readonly activation: number;
       readonly margin?: number;
     }
-  /** What the transcoders leave unexplained of a layer's MLP output at a position. */
+  /** The part of a layer's MLP output at a position that the transcoders leave unexplained. */
   | { readonly kind: "error"; readonly layer: number; readonly position: number }
   /** A text token's embedding. */
   | { readonly kind: "token"; readonly position: number; readonly token: number }
@@ -45,7 +45,7 @@ export interface AttributionGraph {
   readonly followed: number;
   /** Features that are active, of which `targets` holds some. */
   readonly active: number;
-  /** What the edges from image tokens are made of, where patches were asked for. */
+  /** Shares of the patches in the edges from image tokens, where patches were asked for. */
   readonly patches?: PatchEdges;
 }
 

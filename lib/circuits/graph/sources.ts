@@ -1,4 +1,4 @@
-/** What writes to the stream in a frozen run: active features, what they leave unexplained, embeddings and biases. */
+/** Sources that write to the stream in a frozen run: active features, their errors, embeddings and biases. */
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, Model } from "../../model/index.js";
 import type { FrozenRun, PullPoint } from "../../model/methods/index.js";
@@ -123,7 +123,7 @@ interface Encoding {
   readonly firstPosition: FirstPosition;
 }
 
-/** What is written at a layer's MLP output: features of it, or of all layers up to it, its error and its b_dec. */
+/** Sources that write at a layer's MLP output: features of it, or of all layers up to it, its error and its b_dec. */
 function mlpPoint(made: Encoding, run: FrozenRun, layer: number): SourcePoint {
   const { set, features, inputs, firstFeature, firstError, firstBias, firstPosition } = made;
   const hook = `blocks.${layer}.${set.hookOut}`;

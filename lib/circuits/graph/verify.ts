@@ -145,7 +145,7 @@ function readChanges(
   );
 }
 
-/** What the targets of a graph are read with. */
+/** Vectors that the targets of a graph are read with. */
 interface Readers {
   readonly graph: AttributionGraph;
   readonly set: TranscoderSet;

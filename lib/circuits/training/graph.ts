@@ -1,7 +1,7 @@
 /** A step of training transcoders as one graph: the loss, its derivatives, and which features were active. */
 import { derivativeBy, input, type Node, ops, pullback, scalar, weight } from "../../model/graph/index.js";
 
-/** What is trained. */
+/** Kind and sizes of the transcoders that are trained. */
 export interface TranscoderSpec {
   readonly kind: "per-layer" | "cross-layer";
   readonly layers: number;

@@ -7,7 +7,7 @@ import type { RowMatrix } from "./rows.js";
 import { sparseBuilder } from "./sparse.js";
 import type { Activation, SparseFeatures, Transcoder } from "./types.js";
 
-/** What a layer is made of. */
+/** Parts of a layer. */
 export interface TranscoderParts {
   readonly layer: number;
   readonly hookIn: string;

@@ -1,9 +1,9 @@
-/** What transcoders put in the place of the MLPs' outputs. */
+/** Transcoders' outputs in the place of the MLPs'. */
 import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import type { SparseFeatures, TranscoderSet } from "./types.js";
 
-/** What a reconstruction is made from, by layer. */
+/** Inputs of a reconstruction, by layer. */
 export interface Encoded {
   readonly features: readonly SparseFeatures[];
   /** (tokens, width) of `hookIn`; only where the layer has a skip connection. */

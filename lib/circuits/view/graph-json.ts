@@ -29,7 +29,7 @@ export interface GraphJsonNode {
   readonly influence?: number | null;
   readonly activation?: number | null;
   readonly token_prob?: number;
-  /** What was measured of the node, in words. */
+  /** Measurements of the node, in words. */
   readonly verification?: string;
 }
 

@@ -20,7 +20,7 @@ export interface HeldRun {
   readonly values: ReadonlyMap<string, Tensor>;
 }
 
-/** What arrives at a piece, and what is read of it. */
+/** Cotangents that arrive at a piece, and the values that are read of it. */
 export interface HeldPull {
   /** Cotangents (targets, 1, time, …) by `out` or an inner hook; `time` may be less than the prompt's. */
   readonly arriving: Feeds;

@@ -13,7 +13,7 @@ import type {
 import type { TokenizerFiles } from "./tokenizer-files.js";
 import { withinTime } from "./within-time.js";
 
-/** What @huggingface/tokenizers offers; its own declarations do not resolve under Node's rules for modules. */
+/** Interface of @huggingface/tokenizers; its own declarations do not resolve under Node's rules for modules. */
 interface NativeTokenizer {
   encode(text: string, options: EncodeOptions): { readonly ids: number[] };
   decode(ids: readonly number[], options: DecodeOptions): string;

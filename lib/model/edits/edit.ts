@@ -72,7 +72,7 @@ export interface FeatureChange {
   readonly add?: number;
 }
 
-/** What reads features from one hook of a block, and what they write: a layer of a transcoder set. */
+/** A layer of a transcoder set: it reads features from one hook of a block, and they write to another. */
 export interface FeatureSource {
   readonly layer: number;
   readonly features: number;
@@ -86,7 +86,7 @@ export interface FeatureSource {
     readonly ids: Int32Array;
     readonly values: Float32Array;
   }>;
-  /** What one unit of each feature adds in `target`: (ids.length, width). */
+  /** Vector that one unit of each feature adds in `target`: (ids.length, width). */
   decoderRows(ids: readonly number[], target: number): Tensor;
 }
 

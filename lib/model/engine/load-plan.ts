@@ -1,4 +1,4 @@
-/** What loading a checkpoint comes to: whether it stays in memory, and how much disk its float32 copy takes. */
+/** Plan of loading a checkpoint: whether it stays in memory, and how much disk its float32 copy takes. */
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "../checkpoint/index.js";
 import { type Family, familyOf, type TextConfig } from "../families/index.js";

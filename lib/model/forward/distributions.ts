@@ -8,7 +8,7 @@ import { type Engine, runSession } from "../engine/index.js";
 import { buildPiece, HEAD } from "../families/index.js";
 import { input, type Node, ops } from "../graph/index.js";
 
-/** What is read at each position, at all of its states. */
+/** Quantities read at each position, at all of its states. */
 export interface DistributionRequest {
   /** By position, tokens whose probability is read, as many everywhere; the first one's rank is read too. */
   readonly ids: readonly (readonly number[])[];

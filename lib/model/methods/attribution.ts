@@ -75,8 +75,8 @@ export async function directLogitAttribution(
       }
     } else add(`blocks.${l}.attn`, whole);
     add(`blocks.${l}.mlp`, carried(`blocks.${l}.hook_mlp_out`));
-    const brought = `blocks.${l}.hook_deepstack`;
-    if (deepstack.includes(brought)) add(`blocks.${l}.deepstack`, carried(brought));
+    const injection = `blocks.${l}.hook_deepstack`;
+    if (deepstack.includes(injection)) add(`blocks.${l}.deepstack`, carried(injection));
   }
   if (hasFinalBias(model)) {
     const { hidden_size } = model.config;

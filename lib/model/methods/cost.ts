@@ -1,4 +1,4 @@
-/** What a study will cost on a model: reckoned before it starts, from the weights and from one block that is timed. */
+/** Cost of a study on a model, estimated before it starts from the weights and from one block that is timed. */
 import { ModalscopeError } from "../../errors.js";
 import { abortSignal, checkOptions, integer, list, type OptionChecks, required } from "../../options.js";
 import { seeded } from "../../random.js";

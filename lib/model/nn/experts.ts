@@ -18,7 +18,7 @@ export const EXPERT_INPUT = "experts.input";
 export const EXPERT_WEIGHTS = "mlp.hook_expert_weights";
 export const EXPERT_INDICES = "mlp.hook_expert_indices";
 export const EXPERT_POST = "mlp.hook_post";
-/** What a sparse block adds to the stream. */
+/** Output of a sparse block, which is added to the stream. */
 export const ADDED = "hook_mlp_out";
 
 /** The hooks of a sparse block after its graph, and their shapes. */

@@ -177,7 +177,7 @@ export function attention(
   return joinHeads(z);
 }
 
-/** What an MLP, or a mixture of experts, reads, and what it gives. */
+/** Hooks of the input and the output of an MLP or a mixture of experts. */
 export const MLP_IN = "mlp.hook_in";
 export const MLP_OUT = "mlp.hook_out";
 

@@ -58,7 +58,7 @@ export function trainedRotary(x: Node, { cos, sin }: Readonly<Record<"cos" | "si
   return withPullback(rotated(x, cos, sin), [x], (g) => [rotated(g, cos, ops.neg(sin))]);
 }
 
-/** What attention in training is told apart from its operands. */
+/** Options of attention in training. */
 export interface TrainedAttention {
   /** Added to the scores: (batch or 1, 1, time, keys), where it is not the same for all queries. */
   readonly mask: Node;

@@ -6,7 +6,7 @@ import type { VisionConfig } from "../families/index.js";
 import type { ProcessedImage } from "../images/index.js";
 import { rotations } from "../nn/index.js";
 
-/** An image's patches, (tiles, patches, patch_values), each with its values in the order of the embedding's weight. */
+/** An image's patches, (tiles, patches, patchDim), each with its values in the order of the embedding's weight. */
 export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim }: VisionConfig): Tensor {
   if (pixels.shape.length === 2) return { data: pixels.data, shape: [1, ...pixels.shape] };
   const [tiles, channels, height, width] = pixels.shape;
@@ -24,7 +24,7 @@ export function patchesOf({ pixels }: ProcessedImage, { patch_size: p, patchDim 
   return { data, shape: [tiles, rows * across, patchDim] };
 }
 
-/** The patches of all images, (rows, patches, patch_values), zeros where a row has fewer. */
+/** The patches of all images, (rows, patches, patchDim), zeros where a row has fewer. */
 export function patchRows(
   engine: ModelSpec,
   vision: VisionConfig,

@@ -24,7 +24,7 @@ export interface Cell {
   readonly token: number;
   readonly panel: number;
   readonly box: Box;
-  /** What the token is, in words. */
+  /** The token's name, in words. */
   readonly label: string;
 }
 

@@ -66,7 +66,7 @@ export function depthTable(
   });
 }
 
-/** What is planted in `leak`, without and with DeepStack's injections among the edits. */
+/** Table of the leak planted in `leak`, without and with DeepStack's injections among the edits. */
 export async function leakTable(): Promise<Table> {
   const rows = await onPlanted("leak", 0, async (model) => {
     const samples = await plantedQuestions("leak").draw({ seed: 0, purpose: "study", count: 6 });

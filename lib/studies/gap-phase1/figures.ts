@@ -191,7 +191,7 @@ export function flowFigure(flow: Flow, routing: Routing | undefined): Figure {
   return facets(panels, { title: "Attention flow and router", share: "x" });
 }
 
-/** What a probe reads off the last token, and the experts that both kinds of token share. */
+/** Figure of probes on the last token, and of the experts that both kinds of token share. */
 export function probesAndRoutingFigure(probes: Probes | undefined, routing: Routing | undefined): Figure {
   const panels: Record<string, Figure> = {};
   if (probes) {

@@ -121,7 +121,7 @@ function allAlike({ data, shape: [, width] }: Tensor): boolean {
   return data.every((value, i) => Math.abs(value - data[i % width]) <= 1e-6 * largest);
 }
 
-/** What is right when nothing can be read: the commonest label. */
+/** Guesses when nothing can be read: the commonest label. */
 function commonest(labels: readonly string[]): {
   readonly correct: readonly number[];
   readonly chance: number;

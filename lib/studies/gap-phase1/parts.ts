@@ -152,5 +152,5 @@ export const PART_NAMES: readonly PartName[] = [
   "pruning",
 ];
 
-/** What was measured of each part, or why it was not. */
+/** Measurements of each part, or why there are none. */
 export type Measurements = { readonly [P in PartName]: Parts[P] | Untestable };

@@ -111,7 +111,7 @@ export function gapStore(folder: string, settings: unknown): Store {
   return folderStore(join(folder, `gap-phase1-${name}`));
 }
 
-/** What the model will cost, said before it starts. */
+/** Table of a run's cost, shown before it starts. */
 export async function costTable(settings: CostSettings, seeds: readonly number[]): Promise<Table> {
   const cost = await gapCost(settings);
   const total = cost.seconds * seeds.length;

@@ -1,10 +1,10 @@
-/** What was measured, kept in files: a run that was stopped goes on where it was. */
+/** Measurements kept in files: a run that was stopped goes on where it was. */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "../../replace-file.js";
 
 export interface Store {
-  /** What is kept under a name, or else what is made now. It is plain data, as JSON has it. */
+  /** The value kept under a name, or else the one made now. It is plain data, as JSON has it. */
   remember<T>(name: string, make: () => Promise<T>): Promise<T>;
 }
 

@@ -65,7 +65,7 @@ export interface GapStudy {
   readonly gate: Gate;
   /** Measures a checkpoint with one data seed; for `claimsMatrix`. */
   measure(checkpoint: Checkpoint, seed: number): Promise<Measured>;
-  /** What was measured on the model with a data seed; measured now where it was not. */
+  /** Measurements on the model with a data seed; made now where there are none. */
   measurements(seed: number): Promise<Measurements>;
   /** The model's questions with a data seed, for experiments beside the study's. */
   subject(seed: number): Promise<Subject>;

@@ -1,4 +1,4 @@
-/** What is measured: a model and its questions, on which each experiment draws. */
+/** The subject of the study: a model and its questions, on which each experiment draws. */
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, Message, Model } from "../../model/index.js";
 import { asMessage, blind, type VisualTask } from "../../tasks/index.js";

@@ -53,13 +53,13 @@ export async function describe(
   return captions;
 }
 
-/** What each token adds to the text so far. */
+/** Text that each token adds. */
 function piecesOf(model: Model, ids: readonly number[]): string[] {
   const upTo = ids.map((_, t) => model.decode(ids.slice(0, t + 1)));
   return upTo.map((text, t) => text.slice(t === 0 ? 0 : upTo[t - 1].length));
 }
 
-/** What the tokens of all texts were predicted from in a forced reading. */
+/** States and logits that the tokens of all texts were predicted from, in a forced reading. */
 export interface ForcedReading {
   /** `(states, Σ tokens, width)` */
   readonly states: Tensor;

@@ -1,4 +1,4 @@
-/** What is measured of one checkpoint: all that the claims' evidence is made from. */
+/** Measurements of one checkpoint: all that the claims' evidence is made from. */
 import type { EarlyExit, Matrix, Mutations, SkipPlan } from "../../analysis/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { GateSamples } from "../gate.js";
@@ -9,7 +9,7 @@ export interface Tokens {
   readonly pieces: readonly string[];
   readonly caption: readonly number[];
   readonly kind: readonly TokenKind[];
-  /** What a token says of the image. */
+  /** The token's statement about the image. */
   readonly mention: readonly (Mention | undefined)[];
   /** How many of `candidates` of its early exit, from the second on, are its mention's rivals. */
   readonly rivals: readonly number[];

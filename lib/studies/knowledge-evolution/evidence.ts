@@ -42,7 +42,7 @@ export function evolutionEvidence(
   );
 }
 
-/** What the makers share of one checkpoint. */
+/** Inputs that all makers of evidence share. */
 interface View {
   readonly data: EvolutionData;
   readonly rules: EvolutionRules;

@@ -1,4 +1,4 @@
-/** What a captioner can do: the same things of the same images, named with and without them. */
+/** Abilities of a captioner: the same things of the same images, named with and without them. */
 import type { GateSamples } from "../gate.js";
 import { type CaptionTruth, mentionsOf } from "./mentions.js";
 

@@ -1,4 +1,4 @@
-/** What a caption says of its image, token by token, and whether it is true: by annotation, never by the model. */
+/** Statements of a caption about its image, token by token, and whether they are true: by annotation, never by the model. */
 import { wordsOfTokens } from "../../analysis/index.js";
 import {
   type AmberAnnotation,
@@ -11,7 +11,7 @@ import {
   type VisualTask,
 } from "../../tasks/index.js";
 
-/** What is true of an image. */
+/** Facts of an image. */
 export interface CaptionTruth {
   readonly objects: AmberAnnotation;
   readonly words: AmberWords;

@@ -33,7 +33,7 @@ export interface ObserveOptions extends TaskOptions {
   readonly questions?: readonly (readonly VisualTask[])[];
 }
 
-/** What is measured of one checkpoint, on its own captions. */
+/** Measurements of one checkpoint, on its own captions. */
 export async function observe(
   model: Model,
   tasks: readonly CaptionTask[],

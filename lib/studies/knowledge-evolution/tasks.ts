@@ -11,7 +11,7 @@ export interface CaptionSource {
   readonly count: number;
   /** Side of the synthetic images, in pixels. Default 48. */
   readonly size?: number;
-  /** What is asked of every image. */
+  /** Prompt that is asked of every image. */
   readonly prompt: string;
 }
 

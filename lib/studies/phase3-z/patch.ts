@@ -50,7 +50,7 @@ export function byLength(prompts: readonly (readonly number[])[]): number[] {
   return [...prompts.keys()].sort((a, b) => prompts[a].length - prompts[b].length);
 }
 
-/** What a patch did to an answer. "Turned" is to the other language; words that are lost are damage, not language. */
+/** Effect of a patch on an answer. "Turned" is to the other language; words that are lost are damage, not language. */
 export interface PatchOutcome {
   /** Another number, or none, than the unpatched answer's. */
   readonly changed: boolean;

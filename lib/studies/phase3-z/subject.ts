@@ -1,4 +1,4 @@
-/** What is patched: a model with the same problems in two languages, its streams, and its subspaces. */
+/** The subject of patching: a model with the same problems in two languages, its streams, and its subspaces. */
 import {
   asMatrix,
   type KernelSide,

@@ -140,7 +140,7 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, i) 
 
 type Columns = readonly Float64Array[];
 
-/** What one task's questions are made from: the prediction, and noises of the sources. */
+/** Variables that one task's questions are made from: the prediction, and noises of the sources. */
 interface Draw {
   readonly prediction: Columns;
   readonly noise: Columns;

@@ -27,7 +27,7 @@ export interface MeasureOptions extends TaskOptions {
 
 const ROUTE = "Image→Question";
 
-/** What is done to a run. */
+/** Intervention on a run. */
 interface Condition {
   readonly name: string;
   /** The last state alone is kept. */

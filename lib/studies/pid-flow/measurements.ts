@@ -1,7 +1,7 @@
 /** Measurements of the study as plain arrays, which checkpoints, files or a law of chance can fill. */
 import type { MatrixLike, PidSamples } from "../../analysis/index.js";
 
-/** What one task's questions gave on one checkpoint, with or without an edit. */
+/** Results of one task's questions on one checkpoint, with or without an edit. */
 export interface TaskRun {
   /** By state of the residual stream, (n, k): pooled visual tokens, reduced. */
   readonly vision: readonly MatrixLike[];

@@ -45,16 +45,19 @@ function weightsOf(
   const names = huggingFaceNames(file.path, architecture, header.tensors, config.num_hidden_layers as number);
   const weights = new Map<string, StoredWeight>();
   for (const [tensor, name] of names) {
-    const undo = inverseOf(architecture, tensor, heads);
+    const inverse = inverseOf(architecture, tensor, heads);
     const entry = header.tensors.get(tensor)!;
-    if (undo?.kind === "unpermute" && !(entry.shape[0] > 0 && entry.shape[0] % (2 * undo.heads) === 0)) {
+    if (
+      inverse?.kind === "unpermute" &&
+      !(entry.shape[0] > 0 && entry.shape[0] % (2 * inverse.heads) === 0)
+    ) {
       throw new ModalscopeError(
         `${file.path}: tensor "${tensor}" of shape (${entry.shape.join(", ")})`,
-        `cannot be split into ${undo.heads} heads with two halves.`,
+        `cannot be split into ${inverse.heads} heads with two halves.`,
         "Download or convert it again.",
       );
     }
-    weights.set(name, { name, ...entry, file: file.path, source: file, ...(undo && { inverse: undo }) });
+    weights.set(name, { name, ...entry, file: file.path, source: file, ...(inverse && { inverse }) });
   }
   return weights;
 }

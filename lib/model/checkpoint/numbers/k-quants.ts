@@ -39,7 +39,7 @@ export function dequantiseQ3K(bytes: Uint8Array, into: Float32Array, blocks: num
       const maskAt = i + (group & 1) * 16;
       const maskShift = group >>> 1;
       for (let j = 0; j < 16; j++) {
-        // The mask's bit set means that nothing is taken off.
+        // The mask's bit set means that nothing is subtracted.
         const q = ((bytes[at + j] >>> shift) & 3) - 4 + (((bytes[maskAt + j] >>> maskShift) & 1) << 2);
         into[o + j] = scale * q;
       }

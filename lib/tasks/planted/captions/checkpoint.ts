@@ -43,7 +43,7 @@ export interface PlantedCaptions {
 const LAYERS = 16;
 const EARLY = 2;
 const LATE = 12;
-/** What the prior says of every image. */
+/** The prior's words for every image. */
 const EXPECTED: PlantedColour = "red";
 /**
  * Gain of the expert that injects: more than what a faint colour writes and less than what a full one does. What is known

@@ -36,7 +36,7 @@ export const axis: Readonly<
   code: range(8, DIMENSIONS),
   /** Value of a word. */
   word: range(12, DIMENSIONS),
-  /** What a word of the question has read off the image. */
+  /** Content that a word of the question has read off the image. */
   seen: range(16, DIMENSIONS),
   /** The two factors of a product. */
   factor: range(20, 2),
@@ -48,7 +48,7 @@ export const axis: Readonly<
 export const CODE = 0.25;
 export const CONSTANT = 16;
 
-/** What the RMSNorms divide by, but for the contents' own share (half a thousandth). */
+/** Divisor of the RMSNorms, but for the contents' own share (half a thousandth). */
 export const SCALE: number = CONSTANT / Math.sqrt(WIDTH);
 
 /** Axes of the tower's stream. */

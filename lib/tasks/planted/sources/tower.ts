@@ -39,7 +39,7 @@ export function plantTower(w: PlantedWeights): void {
   plantProjector(w);
 }
 
-/** What a patch's place adds: the halves that it lies in, and the balance of the norm. Position 0 is the class token's. */
+/** Vector that a patch's place adds: the halves that it lies in, and the balance of the norm. Position 0 is the class token's. */
 function plantPositions(w: PlantedWeights): void {
   const name = "vision_tower.embeddings.position_embedding.weight";
   const across = SIZE / PATCH;
