@@ -99,6 +99,9 @@ export const number = (least: number, most: number = Number.POSITIVE_INFINITY): 
     (v) => Number.isFinite(v) && (v as number) >= least && (v as number) <= most,
   );
 
+/** Any number; its range is checked where it is used. */
+export const numeric: OptionCheck = optional("a number", (v) => typeof v === "number" && !Number.isNaN(v));
+
 export const integers: OptionCheck = optional(
   "a list of integers",
   (v) => Array.isArray(v) && v.every(Number.isInteger),

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../errors.js";
+import { abortSignal, callback, checkOptions, integer, numeric, type OptionChecks } from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import { seeded } from "../random.js";
 import { sizeOf, type Tensor } from "../tensor.js";
@@ -83,6 +84,15 @@ export interface TunedLensOptions extends TaskOptions {
   readonly seed?: number;
 }
 
+const TUNED_LENS_OPTIONS: OptionChecks<TunedLensOptions> = {
+  steps: numeric,
+  batchSize: numeric,
+  learningRate: numeric,
+  seed: integer(),
+  onProgress: callback,
+  signal: abortSignal,
+};
+
 /** A trained tuned lens. */
 export interface TunedLens {
   readonly translators: readonly AffineMap[];
@@ -106,6 +116,7 @@ export async function tunedLens(
   unembedding: Unembedding,
   options: TunedLensOptions = {},
 ): Promise<TunedLens> {
+  checkOptions("tunedLens", options, TUNED_LENS_OPTIONS);
   const rows = final.shape[0];
   if (rows < 10)
     throw new ModalscopeError(

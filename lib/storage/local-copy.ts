@@ -16,7 +16,7 @@ import { cacheFolder } from "../cache-folder.js";
 import { ModalscopeError } from "../errors.js";
 import { describeFileError } from "../file-errors.js";
 import { makeFolder } from "../folder.js";
-import { checkOptions, type OptionChecks, TASK_OPTIONS, text, texts } from "../options.js";
+import { abortSignal, checkOptions, type OptionChecks, TASK_OPTIONS, text, texts } from "../options.js";
 import { writeAll } from "../pipe.js";
 import type { TaskOptions } from "../progress.js";
 import { replaceFile } from "../replace-file.js";
@@ -225,6 +225,7 @@ export async function upload(
   url: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
+  checkOptions("upload", options, { signal: abortSignal });
   if (!isRemote(url))
     throw new ModalscopeError(`${url} is not a URL.`, "Files are uploaded to s3:// or https://.", "");
   const stat = statSync(path, { throwIfNoEntry: false });

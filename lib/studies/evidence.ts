@@ -58,7 +58,8 @@ function groupEvidence(test: Test, arms: Arms): Evidence {
   };
   const group = needed(arms.group, test, "group");
   const other = { values: numbersOf(group.values, test, "group"), clusters: group.clusters };
-  const measured = rate ? rateInterval(own.values, own) : meanInterval(own.values, own);
+  const clustered = { clusters: own.clusters };
+  const measured = rate ? rateInterval(own.values, clustered) : meanInterval(own.values, clustered);
   return {
     contrast: groupDifferenceInterval(own, other, { rates: rate }),
     against: "group",

@@ -50,7 +50,7 @@ function prepare(folder: string, points: readonly number[] = tasks): string {
     { source: "let point = 0;", tags: ["parameters"] },
     cell.replaceAll('"seen"', '"seen-" + point'),
   ]);
-  notebook.metadata.modalscope = { slurm: { time: "10", mem: "700MB" } };
+  notebook.metadata.modalscope = { slurm: { time: "10", mem: "1GB" } };
   writeFileSync(join(folder, "g.ipynb"), JSON.stringify(notebook));
   writeFileSync(join(folder, "grid.yaml"), `point: [${points.join(", ")}]\n`);
   return folder;
@@ -141,7 +141,7 @@ try {
   assert.deepEqual(statuses(remote), expected, stderr);
   const errors = rowsOf(remote).map((row) => row.slice(3).join(","));
   assert.match(errors[1], /Error: bad point 1/);
-  assert.match(errors[3], /it took more memory than it had asked for \(--mem 700MB\)/);
+  assert.match(errors[3], /it took more memory than it had asked for \(--mem 1GB\)/);
   assert.match(errors[4], /It was cancelled/);
   const killed = load(remote, 3);
   assert.equal(killed.metadata.papermill?.status, "died");

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, numeric } from "../../options.js";
 import { seeded } from "../../random.js";
 import {
   asMatrix,
@@ -98,8 +99,10 @@ export interface MmdTest {
 export function mmdPermutationTest(
   pairs: readonly SamplePair[],
   lengthscales: ArrayLike<number>,
-  { draws = 999, seed = 0 }: { readonly draws?: number; readonly seed?: number } = {},
+  options: { readonly draws?: number; readonly seed?: number } = {},
 ): MmdTest {
+  checkOptions("mmdPermutationTest", options, { draws: integer(1), seed: integer() });
+  const { draws = 999, seed = 0 } = options;
   if (pairs.length === 0) throw new ModalscopeError("The permutation test got no pairs.");
   const random = seeded(seed);
   const perPair = new Float64Array(pairs.length);
@@ -126,8 +129,10 @@ export interface HeldOutSplit<T> {
 /** Splits items at random. @param share of them to hold out, at least one and not all. */
 export function holdOut<T>(
   items: readonly T[],
-  { share = 0.5, seed = 0 }: { readonly share?: number; readonly seed?: number } = {},
+  options: { readonly share?: number; readonly seed?: number } = {},
 ): HeldOutSplit<T> {
+  checkOptions("holdOut", options, { share: numeric, seed: integer() });
+  const { share = 0.5, seed = 0 } = options;
   const count = Math.round(items.length * share);
   if (count < 1 || count >= items.length) {
     throw new ModalscopeError(`Holding out ${share} of ${items.length} items leaves one side empty.`);

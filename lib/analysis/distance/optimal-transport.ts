@@ -1,5 +1,6 @@
 import highsLoader, { type Highs } from "highs";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric, type OptionChecks } from "../../options.js";
 import {
   asMatrix,
   checkSame,
@@ -103,6 +104,8 @@ export interface SinkhornOptions {
   readonly maxIterations?: number;
 }
 
+const SINKHORN_OPTIONS: OptionChecks<SinkhornOptions> = { tolerance: numeric, maxIterations: numeric };
+
 /**
  * Entropic optimal transport, `min Σ π C + reg Σ π (ln π − 1)`, by Sinkhorn's iteration on the logarithms of the scalings,
  * which do not underflow when `reg` is small against the costs (Peyré & Cuturi 2019, §4.4).
@@ -115,8 +118,10 @@ export function sinkhorn(
   b: ArrayLike<number>,
   cost: MatrixLike,
   reg: number,
-  { tolerance = 1e-9, maxIterations = 10_000 }: SinkhornOptions = {},
+  options: SinkhornOptions = {},
 ): TransportPlan {
+  checkOptions("sinkhorn", options, SINKHORN_OPTIONS);
+  const { tolerance = 1e-9, maxIterations = 10_000 } = options;
   const { source, target, costs } = checkProblem(a, b, cost);
   if (!(reg > 0)) {
     throw new ModalscopeError(`reg is ${reg}.`, "It must be above 0.", "Use exactTransport for none.");

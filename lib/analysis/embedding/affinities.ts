@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { asMatrix, type MatrixLike } from "../linalg/matrix.js";
 import { type Neighbours, nearestNeighbours } from "./neighbours.js";
@@ -20,8 +21,9 @@ export interface Affinities {
 export async function affinities(
   points: MatrixLike,
   perplexity: number,
-  call?: TaskOptions,
+  call: TaskOptions = {},
 ): Promise<Affinities> {
+  checkOptions("affinities", call, TASK_OPTIONS);
   const x = asMatrix(points, "The points");
   const n = x.shape[0];
   if (!(perplexity > 1 && perplexity < n - 1)) {

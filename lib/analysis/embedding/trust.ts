@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike } from "../linalg/matrix.js";
 import { eachRowOfDistances, nearestNeighbours } from "./neighbours.js";
@@ -13,8 +14,10 @@ import { eachRowOfDistances, nearestNeighbours } from "./neighbours.js";
 export async function trustworthiness(
   points: MatrixLike,
   embedding: MatrixLike,
-  { neighbours: k = 5, ...call }: TaskOptions & { readonly neighbours?: number } = {},
+  options: TaskOptions & { readonly neighbours?: number } = {},
 ): Promise<number> {
+  checkOptions("trustworthiness", options, { ...TASK_OPTIONS, neighbours: numeric });
+  const { neighbours: k = 5, ...call } = options;
   const x: Matrix = asMatrix(points, "The points");
   const y = asMatrix(embedding, "The embedding");
   const n = x.shape[0];

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
+import { abortSignal, anything, callback, checkOptions, numeric, type OptionChecks } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
@@ -20,6 +21,16 @@ export interface EarlyExitOptions extends TaskOptions {
   /** Distributions that every state is compared with, as logits `(tokens, vocabulary)`: the language-only prior, say. */
   readonly references?: Readonly<Record<string, Tensor>>;
 }
+
+const EARLY_EXIT_OPTIONS: OptionChecks<EarlyExitOptions> = {
+  tokens: anything,
+  follow: anything,
+  runnersUp: numeric,
+  runnersUpFrom: numeric,
+  references: anything,
+  onProgress: callback,
+  signal: abortSignal,
+};
 
 /** A token that is followed through the states at one position. */
 export interface Candidate {
@@ -60,8 +71,10 @@ export interface EarlyExit {
 export async function earlyExit(
   states: Tensor,
   unembedding: Pick<Unembedding, "forward" | "read">,
-  { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, onProgress, signal }: EarlyExitOptions,
+  options: EarlyExitOptions,
 ): Promise<EarlyExit> {
+  checkOptions("earlyExit", options, EARLY_EXIT_OPTIONS);
+  const { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, onProgress, signal } = options;
   const [depth, count] = checkStates(states);
   checkSame("earlyExit", tokens.length, count, "tokens and positions");
   if (follow) checkSame("earlyExit", follow.length, count, "lists to follow and positions");

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { asMatrix, type Matrix, type MatrixLike, row, transpose, zeros } from "../linalg/matrix.js";
 import { median } from "./stages.js";
@@ -13,6 +14,13 @@ export interface MutationOptions {
   readonly draws?: number;
   readonly seed?: number;
 }
+
+const MUTATION_OPTIONS: OptionChecks<MutationOptions> = {
+  critical: numeric,
+  prominence: numeric,
+  draws: integer(1),
+  seed: integer(),
+};
 
 /** Mutations by block and token. */
 export interface Mutations {
@@ -37,6 +45,7 @@ export interface Mutations {
  * @throws ModalscopeError unless three blocks or more lie behind the critical one.
  */
 export function mutations(change: MatrixLike, options: MutationOptions): Mutations {
+  checkOptions("mutations", options, MUTATION_OPTIONS);
   const { critical, prominence = 0.1, draws = 99, seed = 0 } = options;
   const byToken = transpose(asMatrix(change, "The changes"));
   const [count, blocks] = byToken.shape;

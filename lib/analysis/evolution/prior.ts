@@ -1,5 +1,7 @@
+import { checkOptions, integer, required } from "../../options.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { type LabelTest, type LabelTestOptions, labelTest } from "../statistics/labels.js";
+import { PERMUTATION_OPTIONS } from "../statistics/permutation.js";
 
 /** Movement of each token's distribution by each block, with respect to a reference. */
 export interface MovementToward {
@@ -45,8 +47,13 @@ export function movementToward(distance: MatrixLike, change: MatrixLike): Moveme
 export function movementTowardTest(
   movement: MatrixLike,
   mutated: MatrixLike,
-  { critical, ...options }: Omit<LabelTestOptions, "groups" | "arrangement"> & { readonly critical: number },
+  options: Omit<LabelTestOptions, "groups" | "arrangement"> & { readonly critical: number },
 ): LabelTest {
+  checkOptions("movementTowardTest", options, {
+    ...PERMUTATION_OPTIONS,
+    critical: required(integer(), "a block"),
+  });
+  const { critical, ...test } = options;
   const x = asMatrix(movement, "The movement");
   const marks = asMatrix(mutated, "The mutations");
   checkSame("movementTowardTest", marks.data.length, x.data.length, "mutations and movements");
@@ -54,5 +61,5 @@ export function movementTowardTest(
   const start = (critical + 1) * count;
   const labels = marks.data.subarray(start);
   const tokens = Int32Array.from(labels, (_, i) => i % count);
-  return labelTest(x.data.subarray(start), labels, { ...options, groups: tokens });
+  return labelTest(x.data.subarray(start), labels, { ...test, groups: tokens });
 }

@@ -1,7 +1,9 @@
+import { checkOptions } from "../../options.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { distances, knnLabelAgreement, silhouetteOf, silhouettesOf } from "../embedding/clusters.js";
 import { checkSame } from "../linalg/matrix.js";
 import {
+  PERMUTATION_OPTIONS,
   type PermutationOptions,
   type PermutationTest,
   shuffledPairingTest,
@@ -30,6 +32,7 @@ export function reclustering(
   answers: ArrayLike<number | string>,
   options?: PermutationOptions,
 ): Reclustering {
+  checkOptions("reclustering", options ?? {}, PERMUTATION_OPTIONS);
   const [depth, count] = checkStates(states);
   checkSame("reclustering", answers.length, count, "answers and items");
   const each = Array.from({ length: depth }, (_, s) => at0(states, s));

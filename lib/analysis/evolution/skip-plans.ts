@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 
 /** Blocks that a generation leaves out: what `generate({ skip })` takes. */
@@ -24,12 +25,21 @@ export interface SkipOptions {
   readonly last?: number;
 }
 
+const SKIP_OPTIONS: OptionChecks<SkipOptions> = {
+  blocks: numeric,
+  critical: numeric,
+  mutations: anything,
+  last: numeric,
+};
+
 /**
  * The document's three plans. skip.1: from the critical block straight to the first mutation layer. skip.2: the
  * mutation layers only. skip.3: from the critical block straight to the last few. Without mutation layers the first two
  * skip nothing.
  */
-export function skipPlans({ blocks, critical, mutations, last = 2 }: SkipOptions): SkipPlan[] {
+export function skipPlans(options: SkipOptions): SkipPlan[] {
+  checkOptions("skipPlans", options, SKIP_OPTIONS);
+  const { blocks, critical, mutations, last = 2 } = options;
   if (!(critical >= 0 && critical < blocks && last >= 0)) {
     throw new ModalscopeError(
       `The critical block ${critical} is not one of ${blocks}, or ${last} is negative.`,
@@ -71,12 +81,10 @@ export function skipPlans({ blocks, critical, mutations, last = 2 }: SkipOptions
  */
 export function controlPlan(
   like: SkipPlan,
-  {
-    candidates,
-    blocks,
-    seed = 0,
-  }: { readonly candidates: readonly number[]; readonly blocks: number; readonly seed?: number },
+  options: { readonly candidates: readonly number[]; readonly blocks: number; readonly seed?: number },
 ): SkipPlan {
+  checkOptions("controlPlan", options, { candidates: anything, blocks: numeric, seed: integer() });
+  const { candidates, blocks, seed = 0 } = options;
   const others = candidates.filter((b) => !like.skip.includes(b));
   if (others.length < like.skip.length) {
     throw new ModalscopeError(

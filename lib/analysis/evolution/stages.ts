@@ -1,5 +1,6 @@
 import { medianSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric } from "../../options.js";
 import { asMatrix, type MatrixLike, row, transpose } from "../linalg/matrix.js";
 import { type Segmentation, segment } from "../statistics/segmentation.js";
 
@@ -27,10 +28,9 @@ const FIRST = 1;
  * @param change `(blocks, tokens)`, see EarlyExit; three blocks or more.
  * @param fall how many times larger the changes of the rapid stage must be. Default 2.
  */
-export function criticalBlock(
-  change: MatrixLike,
-  { fall = 2 }: { readonly fall?: number } = {},
-): CriticalBlock {
+export function criticalBlock(change: MatrixLike, options: { readonly fall?: number } = {}): CriticalBlock {
+  checkOptions("criticalBlock", options, { fall: numeric });
+  const { fall = 2 } = options;
   const curve = medianChange(change).subarray(FIRST);
   const whole = segment(curve, { segments: 1 });
   const { starts, means, cost } = segment(curve, { segments: 2 });
@@ -59,10 +59,9 @@ export function median(values: Float64Array): number {
  * `share` of the largest probability that any block gives it, `(tokens)`.
  * @param probability `(states, tokens)`, see EarlyExit; state 0, the embedding, does not count.
  */
-export function emergence(
-  probability: MatrixLike,
-  { share = 0.5 }: { readonly share?: number } = {},
-): Int32Array {
+export function emergence(probability: MatrixLike, options: { readonly share?: number } = {}): Int32Array {
+  checkOptions("emergence", options, { share: numeric });
+  const { share = 0.5 } = options;
   const byToken = transpose(asMatrix(probability, "The probabilities"));
   return Int32Array.from({ length: byToken.shape[0] }, (_, t) => {
     const after = row(byToken, t).subarray(1);

@@ -1,5 +1,7 @@
 /** Hidden states by depth: with L blocks there are L+1, state 0 enters block 0 and state j leaves block j−1. */
+
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import { checkSame } from "../linalg/matrix.js";
 
@@ -49,8 +51,10 @@ export function joinTokens(texts: readonly Tensor[]): Tensor {
 export function statesOfSteps(
   steps: readonly { get(hook: string): Tensor }[],
   hooks: readonly string[],
-  { row = 0, tokens = steps.length }: { readonly row?: number; readonly tokens?: number } = {},
+  options: { readonly row?: number; readonly tokens?: number } = {},
 ): Tensor {
+  checkOptions("statesOfSteps", options, { row: numeric, tokens: numeric });
+  const { row = 0, tokens = steps.length } = options;
   return stackStates(
     hooks.map((hook) => {
       const vectors = steps.slice(0, tokens).map((step) => {

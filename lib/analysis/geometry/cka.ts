@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, flag } from "../../options.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { gram } from "../linalg/products.js";
 
@@ -42,8 +43,10 @@ export function biasedHsic(k: MatrixLike, l: MatrixLike): number {
 export function linearCka(
   x: MatrixLike,
   y: MatrixLike,
-  { debiased = true }: { readonly debiased?: boolean } = {},
+  options: { readonly debiased?: boolean } = {},
 ): number {
+  checkOptions("linearCka", options, { debiased: flag });
+  const { debiased = true } = options;
   const [a, b] = [gram(asMatrix(x, "The first features")), gram(asMatrix(y, "The second features"))];
   checkSame("linearCka", a.shape[0], b.shape[0], "samples");
   const hsic = debiased ? unbiasedHsic : biasedHsic;

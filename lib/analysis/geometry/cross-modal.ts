@@ -1,9 +1,16 @@
-/** Geometry of visual and text tokens over depth. */
 import { ModalscopeError } from "../../errors.js";
+/** Geometry of visual and text tokens over depth. */
+import { checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import { asMatrix, columnMeans, type MatrixLike, stack } from "../linalg/matrix.js";
 import type { AgainstShuffles } from "../statistics/shuffles.js";
-import { ckaAgainstShuffles, type FloorOptions, iccAgainstShuffles, rankAgainstShuffles } from "./floors.js";
+import {
+  ckaAgainstShuffles,
+  FLOOR_OPTIONS,
+  type FloorOptions,
+  iccAgainstShuffles,
+  rankAgainstShuffles,
+} from "./floors.js";
 
 /** States of tokens: by layer, by sample, `(tokens, width)`. */
 export type LayerTokens = readonly (readonly MatrixLike[])[];
@@ -48,15 +55,16 @@ export interface RankCurveOptions extends Pick<FloorOptions, "seed"> {
   readonly rankDraws?: number;
 }
 
+const RANK_CURVE_OPTIONS: OptionChecks<RankCurveOptions> = { rankDraws: numeric, seed: integer() };
+
 /**
  * Effective rank of each sample's tokens over depth, their mean subtracted. It depends on the number of tokens: compare
  * samples of equally many, or shares of the ceiling.
  * @throws ModalscopeError for a sample with fewer than two tokens, or whose tokens are all alike.
  */
-export function rankCurve(
-  tokens: LayerTokens,
-  { rankDraws = 3, seed = 0 }: RankCurveOptions = {},
-): RankCurve {
+export function rankCurve(tokens: LayerTokens, options: RankCurveOptions = {}): RankCurve {
+  checkOptions("rankCurve", options, RANK_CURVE_OPTIONS);
+  const { rankDraws = 3, seed = 0 } = options;
   const ranks = tokens.map((samples) =>
     samples.map((x) => rankAgainstShuffles(x, { centre: true, draws: rankDraws, seed })),
   );
@@ -93,6 +101,10 @@ export function crossModalGeometry(
   { visual, text }: { readonly visual: LayerTokens; readonly text: LayerTokens },
   options: FloorOptions & RankCurveOptions = {},
 ): CrossModalGeometry {
+  checkOptions("crossModalGeometry", options, { ...FLOOR_OPTIONS, ...RANK_CURVE_OPTIONS });
+  const { draws, rankDraws, ...shared } = options;
+  const floors = { ...shared, draws };
+  const ranks = { ...shared, rankDraws };
   const shapeOf = (tokens: LayerTokens): string => tokens.map((samples) => samples.length).join(", ");
   if (shapeOf(visual) !== shapeOf(text)) {
     throw new ModalscopeError(
@@ -101,17 +113,18 @@ export function crossModalGeometry(
     );
   }
   return {
-    visualIcc: visual.map((samples) => imageIcc(samples, options)),
-    visualRank: rankCurve(visual, options),
-    textRank: rankCurve(text, options),
+    visualIcc: visual.map((samples) => imageIcc(samples, floors)),
+    visualRank: rankCurve(visual, ranks),
+    textRank: rankCurve(text, ranks),
     cka: visual.map((samples, layer) =>
-      ckaAgainstShuffles(meanTokens(samples), meanTokens(text[layer]), options),
+      ckaAgainstShuffles(meanTokens(samples), meanTokens(text[layer]), floors),
     ),
   };
 }
 
 /** ICC(1) of tokens by their sample, beside that of tokens shuffled among samples. */
 export function imageIcc(samples: readonly MatrixLike[], options: FloorOptions = {}): AgainstShuffles {
+  checkOptions("imageIcc", options, FLOOR_OPTIONS);
   const images = samples.map((x) => asMatrix(x, "The visual tokens"));
   const groups = images.flatMap(({ shape: [count] }, image) => Array<number>(count).fill(image));
   return iccAgainstShuffles(stack(images), groups, options);

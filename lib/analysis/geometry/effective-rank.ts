@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, flag } from "../../options.js";
 import { type AttentionWeights, splitHeads } from "../language-subspace/z-mask.js";
 import { symmetricEigenvalues, symmetricRoot } from "../linalg/eigen.js";
 import {
@@ -83,8 +84,10 @@ export interface EnergyShare {
 export function energyInSubspace(
   x: MatrixLike,
   basis: MatrixLike,
-  { columns = false }: { readonly columns?: boolean } = {},
+  options: { readonly columns?: boolean } = {},
 ): EnergyShare {
+  checkOptions("energyInSubspace", options, { columns: flag });
+  const { columns = false } = options;
   const given = asMatrix(x, "The vectors");
   const vectors = columns ? transpose(given) : given;
   const v = asMatrix(basis, "The basis");

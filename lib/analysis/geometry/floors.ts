@@ -1,5 +1,7 @@
 /** Measures of geometry beside what is left of them when what they measure is shuffled away. */
+
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, flag, integer, type OptionChecks } from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { asMatrix, centreRows, checkSame, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { gram } from "../linalg/products.js";
@@ -15,6 +17,8 @@ export interface FloorOptions {
   readonly seed?: number;
 }
 
+export const FLOOR_OPTIONS: OptionChecks<FloorOptions> = { draws: integer(1), seed: integer() };
+
 /**
  * ICC(1), its mean over dimensions, beside that of members shuffled among the groups.
  * @param x members `(N, d)`. @param groups which group each belongs to, `(N)`.
@@ -23,8 +27,10 @@ export interface FloorOptions {
 export function iccAgainstShuffles(
   x: MatrixLike,
   groups: ArrayLike<number>,
-  { draws = 199, seed = 0 }: FloorOptions = {},
+  options: FloorOptions = {},
 ): AgainstShuffles {
+  checkOptions("iccAgainstShuffles", options, FLOOR_OPTIONS);
+  const { draws = 199, seed = 0 } = options;
   const { mean, perDimension } = intraclassCorrelation(x, groups);
   const members = centreRows(asMatrix(x, "The members"));
   const labels = numbered(groups);
@@ -84,8 +90,10 @@ function meanIcc({ data, shape: [n, d] }: Matrix, total: Float64Array, labels: r
 export function ckaAgainstShuffles(
   x: MatrixLike,
   y: MatrixLike,
-  { draws = 199, seed = 0 }: FloorOptions = {},
+  options: FloorOptions = {},
 ): AgainstShuffles {
+  checkOptions("ckaAgainstShuffles", options, FLOOR_OPTIONS);
+  const { draws = 199, seed = 0 } = options;
   const [k, l] = [gram(asMatrix(x, "The first features")), gram(asMatrix(y, "The second features"))];
   const [n] = k.shape;
   checkSame("ckaAgainstShuffles", n, l.shape[0], "samples");
@@ -111,16 +119,21 @@ export interface RankFloorOptions extends FloorOptions {
   readonly centre: boolean;
 }
 
+const RANK_FLOOR_OPTIONS: OptionChecks<RankFloorOptions> = {
+  centre: flag,
+  draws: integer(1),
+  seed: integer(),
+};
+
 /**
  * Effective rank of vectors `(n, d)`, beside that with each dimension shuffled over the vectors by itself (Horn's
  * parallel analysis, 1965): dimensions of the same spread that have nothing to do with each other. That is the most
  * that so many vectors can show, so the value lies below it by what the dimensions share; `p` says how surely.
  * @throws ModalscopeError for fewer than two vectors, or vectors that are all alike.
  */
-export function rankAgainstShuffles(
-  x: MatrixLike,
-  { centre, draws = 19, seed = 0 }: RankFloorOptions,
-): AgainstShuffles {
+export function rankAgainstShuffles(x: MatrixLike, options: RankFloorOptions): AgainstShuffles {
+  checkOptions("rankAgainstShuffles", options, RANK_FLOOR_OPTIONS);
+  const { centre, draws = 19, seed = 0 } = options;
   const vectors = asMatrix(x, "The vectors");
   if (vectors.shape[0] < 2)
     throw new ModalscopeError(

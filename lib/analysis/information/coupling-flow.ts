@@ -1,4 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  abortSignal,
+  anything,
+  callback,
+  checkOptions,
+  integer,
+  numeric,
+  type OptionChecks,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Random, seeded } from "../../random.js";
 import { cholesky, logDeterminant, solveCholesky, solveLower } from "../linalg/cholesky.js";
@@ -33,6 +42,18 @@ export interface CouplingFlowOptions extends TaskOptions {
   /** Default 0. */
   readonly seed?: number;
 }
+
+const COUPLING_FLOW_OPTIONS: OptionChecks<CouplingFlowOptions> = {
+  clusters: anything,
+  layers: numeric,
+  units: numeric,
+  maxSteps: numeric,
+  learningRate: numeric,
+  batchSize: numeric,
+  seed: integer(),
+  onProgress: callback,
+  signal: abortSignal,
+};
 
 /** Samples through flows trained to make the pairs (M,X) and (M,Y) jointly Gaussian. */
 export interface CoupledFlows {
@@ -71,6 +92,7 @@ export async function couplingFlow(
   samples: PidSamples,
   options: CouplingFlowOptions = {},
 ): Promise<CoupledFlows> {
+  checkOptions("couplingFlow", options, COUPLING_FLOW_OPTIONS);
   const { clusters, seed = 0 } = options;
   const { dimensions } = readSamples(samples);
   const variables = readVariables(samples);

@@ -1,11 +1,12 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions } from "../../options.js";
 import { sizeOf } from "../../tensor.js";
 import type { NumericTensor } from "../linalg/matrix.js";
 import { followCentralPath } from "./central-path.js";
 import type { PidInformation } from "./channels.js";
 import { type PidAtoms, unionAtoms } from "./gaussian-pid.js";
 import { MarginalProblem, type Table, xLogX } from "./marginal-problem.js";
-import { certified, type UnionInformation, type UnionOptions } from "./union-information.js";
+import { certified, UNION_OPTIONS, type UnionInformation, type UnionOptions } from "./union-information.js";
 
 /** Decomposition of a discrete distribution, bits. */
 export interface DiscretePid {
@@ -22,7 +23,9 @@ export interface DiscretePid {
  * @param p probabilities or counts `(M, X, Y)`.
  * @throws ModalscopeError for values below 0 or not finite, or when the duality gap stays above ten times the tolerance.
  */
-export function discretePid(p: NumericTensor, { tolerance = 1e-7 }: UnionOptions = {}): DiscretePid {
+export function discretePid(p: NumericTensor, options: UnionOptions = {}): DiscretePid {
+  checkOptions("discretePid", options, UNION_OPTIONS);
+  const { tolerance = 1e-7 } = options;
   const table = normalised(p);
   const problem = new MarginalProblem(table);
   const information = informationOf(table);

@@ -1,5 +1,6 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, number, numeric, type OptionChecks, oneOf } from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
 import { type Matrix, takeRows } from "../linalg/matrix.js";
@@ -38,6 +39,15 @@ export interface PidEstimateOptions extends UnionOptions {
   /** Default 0. */
   readonly seed?: number;
 }
+
+const PID_ESTIMATE_OPTIONS: OptionChecks<PidEstimateOptions> = {
+  clusters: anything,
+  bootstrap: oneOf("parametric", "rows"),
+  draws: integer(1),
+  level: number(0, 1),
+  seed: integer(),
+  tolerance: numeric,
+};
 
 /** Estimates by the same estimator, at the same n and dimensions, for two sources with identical channels. */
 export interface NullRange {
@@ -85,6 +95,7 @@ const resampledTolerance = 1e-5;
  * @throws ModalscopeError as {@link samplePid}, and when a bootstrap draw has a singular covariance.
  */
 export function estimatePid(samples: PidSamples, options: PidEstimateOptions = {}): PidEstimate {
+  checkOptions("estimatePid", options, PID_ESTIMATE_OPTIONS);
   const { draws = 200, seed = 0, tolerance } = options;
   if (!(Number.isInteger(draws) && draws >= 20)) {
     throw new ModalscopeError(`${draws} draws were asked for.`, "An interval needs at least 20.");

@@ -1,5 +1,11 @@
+import { checkOptions } from "../../options.js";
 import { channelInformation, type GaussianChannels, type PidInformation } from "./channels.js";
-import { type UnionInformation, type UnionOptions, unionInformation } from "./union-information.js";
+import {
+  UNION_OPTIONS,
+  type UnionInformation,
+  type UnionOptions,
+  unionInformation,
+} from "./union-information.js";
 
 /** The four atoms of a partial information decomposition of I(M;X,Y), bits. */
 export interface PidAtoms {
@@ -32,6 +38,7 @@ export interface GaussianPid {
  * @throws ModalscopeError when the noises determine each other or the optimisation cannot be proved.
  */
 export function gaussianPid(channels: GaussianChannels, options?: UnionOptions): GaussianPid {
+  checkOptions("gaussianPid", options ?? {}, UNION_OPTIONS);
   const information = channelInformation(channels);
   const union = unionInformation(channels.hx, channels.hy, options);
   return { information, mmi: mmiAtoms(information), broja: unionAtoms(information, union.bits), union };

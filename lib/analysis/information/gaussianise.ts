@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, number, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { type Matrix, row, takeRows, zeros } from "../linalg/matrix.js";
 import { fastIca, fromComponents, toComponents } from "./fast-ica.js";
@@ -37,6 +38,14 @@ export interface GaussianiseOptions {
   readonly seed?: number;
 }
 
+const GAUSSIANISE_OPTIONS: OptionChecks<GaussianiseOptions> = {
+  clusters: anything,
+  folds: numeric,
+  maxSteps: numeric,
+  level: number(0, 1),
+  seed: integer(),
+};
+
 /** Samples mapped variable by variable towards a joint Gaussian. */
 export interface Gaussianised {
   /** All rows in their order; each was mapped by what was fitted without it. */
@@ -73,10 +82,9 @@ interface State {
  * Camps-Valls and Malo 2011) with independent components for rotations.
  * @throws ModalscopeError as `samplePid` does, with half of the rows, and for fewer clusters than folds.
  */
-export function gaussianise(
-  samples: PidSamples,
-  { clusters, folds = 8, maxSteps = 4, level = 0.05, seed = 0 }: GaussianiseOptions = {},
-): Gaussianised {
+export function gaussianise(samples: PidSamples, options: GaussianiseOptions = {}): Gaussianised {
+  checkOptions("gaussianise", options, GAUSSIANISE_OPTIONS);
+  const { clusters, folds = 8, maxSteps = 4, level = 0.05, seed = 0 } = options;
   if (!(Number.isInteger(folds) && folds >= 2)) {
     throw new ModalscopeError(`folds is ${folds}.`, "Something must be held out.", "Use 2 or more.");
   }
@@ -98,8 +106,8 @@ export function gaussianise(
   const before = heldOutInformation(states, judges);
   let reached = before;
   for (let round = 0; round < maxSteps; round++) {
-    const options = mapVariables((name) => nextStates(states[name], parts, level, seed + round));
-    const best = bestCombination(options, reached, judges);
+    const candidates = mapVariables((name) => nextStates(states[name], parts, level, seed + round));
+    const best = bestCombination(candidates, reached, judges);
     if (best === undefined) break;
     states = best.states;
     reached = best.information;

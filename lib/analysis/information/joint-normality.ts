@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, number, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { cholesky, solveLower } from "../linalg/cholesky.js";
 import {
@@ -32,16 +33,17 @@ export interface NormalityOptions {
   readonly seed?: number;
 }
 
+const NORMALITY_OPTIONS: OptionChecks<NormalityOptions> = { maxRows: numeric, seed: integer() };
+
 /**
  * Henze and Zirkler's (1990) test that rows `x (n, d)` are jointly Gaussian: distance between the characteristic functions
  * of the whitened rows and of a Gaussian. It sees every departure in the limit, exclusive-or among them, which Mardia's
  * kurtosis does not; affine maps of the rows change nothing. The p value is the authors' lognormal approximation.
  * @throws ModalscopeError when n ≤ d or the covariance is singular.
  */
-export function henzeZirkler(
-  x: MatrixLike,
-  { maxRows = 1000, seed = 0 }: NormalityOptions = {},
-): NormalityTest {
+export function henzeZirkler(x: MatrixLike, options: NormalityOptions = {}): NormalityTest {
+  checkOptions("henzeZirkler", options, NORMALITY_OPTIONS);
+  const { maxRows = 1000, seed = 0 } = options;
   const all = asMatrix(x, "The sample");
   const rows = whitenedRows(
     all.shape[0] > maxRows ? takeRows(all, drawRows(all.shape[0], maxRows, seed)) : all,
@@ -89,6 +91,12 @@ export interface CrossMomentOptions extends NormalityOptions {
   readonly draws?: number;
 }
 
+const CROSS_MOMENT_OPTIONS: OptionChecks<CrossMomentOptions> = {
+  draws: integer(1),
+  maxRows: numeric,
+  seed: integer(),
+};
+
 /**
  * Test that no third moment joins the target and both sources, as exclusive-or does: `max |E[M_i X_j Y_k]|·√n` over the
  * columns of each variable whitened by itself, every product scaled to mean square 1. Under any jointly Gaussian law the
@@ -96,8 +104,10 @@ export interface CrossMomentOptions extends NormalityOptions {
  */
 export function thirdCrossMoments(
   { target, x, y }: PidSamples,
-  { maxRows = 5000, seed = 0, draws = 199 }: CrossMomentOptions = {},
+  options: CrossMomentOptions = {},
 ): CrossMomentTest {
+  checkOptions("thirdCrossMoments", options, CROSS_MOMENT_OPTIONS);
+  const { maxRows = 5000, seed = 0, draws = 199 } = options;
   const parts = [target, x, y].map((part) => asMatrix(part, "A variable"));
   const n = parts[0].shape[0];
   const chosen = n > maxRows ? drawRows(n, maxRows, seed) : undefined;
@@ -141,11 +151,13 @@ export interface JointNormality {
  */
 export function jointNormality(
   samples: PidSamples,
-  { level = 0.05, ...options }: CrossMomentOptions & { readonly level?: number } = {},
+  options: CrossMomentOptions & { readonly level?: number } = {},
 ): JointNormality {
+  checkOptions("jointNormality", options, { ...CROSS_MOMENT_OPTIONS, level: number(0, 1) });
+  const { level = 0.05, draws, ...shared } = options;
   const { rows } = readSamples(samples);
-  const test = henzeZirkler(rows, options);
-  const crossMoments = thirdCrossMoments(samples, options);
+  const test = henzeZirkler(rows, shared);
+  const crossMoments = thirdCrossMoments(samples, { draws, ...shared });
   return { henzeZirkler: test, crossMoments, accepted: Math.min(test.p, crossMoments.p) >= level / 2 };
 }
 

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, flag, type OptionChecks } from "../../options.js";
 import { cholesky, logDeterminant } from "../linalg/cholesky.js";
 import {
   asMatrix,
@@ -40,16 +41,16 @@ export interface InformationOptions {
   readonly correct?: boolean;
 }
 
+const INFORMATION_OPTIONS: OptionChecks<InformationOptions> = { correct: flag };
+
 /**
  * Gaussian mutual information `½ log₂(|Σ_A||Σ_B|/|Σ_AB|)` of paired rows `a (n, p)` and `b (n, q)`, bits. With Gaussian
  * marginals it is a lower bound of the true information.
  * @throws ModalscopeError when n ≤ p + q or a covariance is singular.
  */
-export function gaussianInformation(
-  a: MatrixLike,
-  b: MatrixLike,
-  { correct = true }: InformationOptions = {},
-): number {
+export function gaussianInformation(a: MatrixLike, b: MatrixLike, options: InformationOptions = {}): number {
+  checkOptions("gaussianInformation", options, INFORMATION_OPTIONS);
+  const { correct = true } = options;
   const [x, y] = [asMatrix(a, "The first variable"), asMatrix(b, "The second variable")];
   const [n, p] = x.shape;
   checkSame("gaussianInformation", y.shape[0], n, "rows");

@@ -1,5 +1,6 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, number, type OptionChecks, oneOf } from "../../options.js";
 import { seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
 import { checkSame, type Matrix, takeRows, zeros } from "../linalg/matrix.js";
@@ -36,6 +37,12 @@ export interface PidBootstrapOptions {
   readonly seed?: number;
 }
 
+const PID_BOOTSTRAP_OPTIONS: OptionChecks<PidBootstrapOptions> = {
+  clusters: anything,
+  draws: integer(1),
+  seed: integer(),
+};
+
 /** Decompositions of several sets of samples with the same rows, and of resamples that they share. */
 export interface PidBootstrap {
   /** `(sets)` */
@@ -55,10 +62,9 @@ const RESAMPLED_TOLERANCE = 1e-5;
  * @throws ModalscopeError as `samplePid`; when sets have different numbers of rows; and when there are too few for resamples,
  * of which about 63 % are distinct.
  */
-export function pidBootstrap(
-  sets: readonly PidSamples[],
-  { clusters, draws = 100, seed = 0 }: PidBootstrapOptions = {},
-): PidBootstrap {
+export function pidBootstrap(sets: readonly PidSamples[], options: PidBootstrapOptions = {}): PidBootstrap {
+  checkOptions("pidBootstrap", options, PID_BOOTSTRAP_OPTIONS);
+  const { clusters, draws = 100, seed = 0 } = options;
   if (sets.length === 0) throw new ModalscopeError("pidBootstrap is given no samples.");
   if (!(Number.isInteger(draws) && draws >= 20))
     throw new ModalscopeError(`${draws} draws were asked for.`, "An interval needs at least 20.");
@@ -115,6 +121,12 @@ export interface PidIntervalOptions {
   readonly level?: number;
 }
 
+const PID_INTERVAL_OPTIONS: OptionChecks<PidIntervalOptions> = {
+  kind: oneOf("basic", "percentile"),
+  range: anything,
+  level: number(0, 1),
+};
+
 /**
  * A statistic of several decompositions with its bootstrap interval, stretched to hold the estimate.
  * @param statistic of the sets' decompositions, in their order; a draw where it is NaN is left out.
@@ -123,12 +135,14 @@ export interface PidIntervalOptions {
 export function pidInterval(
   { observed, drawn, units }: PidBootstrap,
   statistic: (pids: readonly PidReading[]) => number,
-  {
+  options: PidIntervalOptions = {},
+): Estimate {
+  checkOptions("pidInterval", options, PID_INTERVAL_OPTIONS);
+  const {
     kind = "basic",
     level = 0.95,
     range = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  }: PidIntervalOptions = {},
-): Estimate {
+  } = options;
   const estimate = statistic(observed);
   const values = drawn
     .map(statistic)
@@ -177,8 +191,10 @@ function sameSpectrum(samples: PidSamples): SameSpectrum {
  */
 export function sameSpectrumDraws(
   samples: PidSamples,
-  { draws = 20, seed = 0 }: { readonly draws?: number; readonly seed?: number } = {},
+  options: { readonly draws?: number; readonly seed?: number } = {},
 ): PidReading[] {
+  checkOptions("sameSpectrumDraws", options, { draws: integer(1), seed: integer() });
+  const { draws = 20, seed = 0 } = options;
   const { factor, dimensions, n } = sameSpectrum(samples);
   const random = seeded(seed);
   return Array.from({ length: draws }, () =>

@@ -1,3 +1,4 @@
+import { anything, checkOptions, integer, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { takeRows } from "../linalg/matrix.js";
 import type { PidInformation } from "./channels.js";
@@ -24,6 +25,12 @@ export interface SampleSizeOptions {
   readonly seed?: number;
 }
 
+const SAMPLE_SIZE_OPTIONS: OptionChecks<SampleSizeOptions> = {
+  clusters: anything,
+  splits: integer(1),
+  seed: integer(),
+};
+
 /**
  * The decomposition at half of the rows, a mean over random halves, and at all of them. Figures that still move between
  * the two are not those of the population: a unique atom that shrinks with n is on its way to less, maybe to 0.
@@ -31,8 +38,10 @@ export interface SampleSizeOptions {
  */
 export function pidBySampleSize(
   samples: PidSamples,
-  { clusters, splits = 10, seed = 0 }: SampleSizeOptions = {},
+  options: SampleSizeOptions = {},
 ): { readonly half: PidAtSize; readonly full: PidAtSize } {
+  checkOptions("pidBySampleSize", options, SAMPLE_SIZE_OPTIONS);
+  const { clusters, splits = 10, seed = 0 } = options;
   const { rows, dimensions } = readSamples(samples);
   const random = seeded(seed);
   const n = rows.shape[0];

@@ -1,9 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions } from "../../options.js";
 import { asMatrix, checkSame, joinColumns, type Matrix, type MatrixLike } from "../linalg/matrix.js";
 import { channelsFromCovariance, type PidDimensions, type PidInformation } from "./channels.js";
 import { type GaussianPid, gaussianPid, mmiAtoms, type PidAtoms, unionAtoms } from "./gaussian-pid.js";
 import { covarianceOf, informationBias } from "./mutual-information.js";
 import type { UnionInformation, UnionOptions } from "./union-information.js";
+import { UNION_OPTIONS } from "./union-information.js";
 
 /** Rows observed together. A decomposition is not symmetric: swapping the target with a source gives other atoms. */
 export interface PidSamples {
@@ -43,6 +45,7 @@ export interface JointSamples {
  * or the sources determine it.
  */
 export function samplePid(samples: PidSamples, options?: UnionOptions): SamplePid {
+  checkOptions("samplePid", options ?? {}, UNION_OPTIONS);
   const { rows, dimensions } = readSamples(samples);
   return pidOfCovariance(covarianceOf([rows]), dimensions, rows.shape[0], options);
 }

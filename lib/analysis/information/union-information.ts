@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric, type OptionChecks } from "../../options.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike } from "../linalg/matrix.js";
 import { thinSvd } from "../linalg/svd.js";
 import { followCentralPath } from "./central-path.js";
@@ -21,6 +22,8 @@ export interface UnionOptions {
   readonly tolerance?: number;
 }
 
+export const UNION_OPTIONS: OptionChecks<UnionOptions> = { tolerance: numeric };
+
 /** Gains below this carry less than 1e-18 bits beside noise of variance 1. */
 const noGain = 1e-9;
 
@@ -39,8 +42,10 @@ const noGain = 1e-9;
 export function unionInformation(
   hx: MatrixLike,
   hy: MatrixLike,
-  { tolerance = 1e-7 }: UnionOptions = {},
+  options: UnionOptions = {},
 ): UnionInformation {
+  checkOptions("unionInformation", options, UNION_OPTIONS);
+  const { tolerance = 1e-7 } = options;
   const [x, y] = [asMatrix(hx, "The first channel"), asMatrix(hy, "The second channel")];
   checkSame("unionInformation", x.shape[1], y.shape[1], "target dimensions");
   const [p, q] = [sufficientStatistic(x), sufficientStatistic(y)];

@@ -1,5 +1,15 @@
 import type * as Tf from "@tensorflow/tfjs-core";
 import { ModalscopeError } from "../../errors.js";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  numeric,
+  type OptionChecks,
+  oneOf,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { SamplePair } from "../distance/mmd.js";
 import type { BackendName, LearningBackend } from "../learn/tfjs.js";
@@ -41,6 +51,21 @@ export interface ArdOptions extends TaskOptions, ComparisonOptions {
   /** Force one back end; the fastest that loads otherwise. */
   readonly backend?: BackendName;
 }
+
+const ARD_OPTIONS: OptionChecks<ArdOptions> = {
+  learningRate: numeric,
+  maxSteps: numeric,
+  plateau: numeric,
+  matchBandwidth: flag,
+  holdBandwidth: flag,
+  backend: oneOf("tensorflow", "wasm", "cpu"),
+  onProgress: callback,
+  signal: abortSignal,
+  comparisons: numeric,
+  seed: integer(),
+  standardise: flag,
+  maxBytes: numeric,
+};
 
 /** A point on the way of a fit. */
 export interface ArdPoint {
@@ -95,6 +120,7 @@ export async function fitLengthscales(
   tasks: readonly ArdTask[],
   options: ArdOptions = {},
 ): Promise<ArdFit[]> {
+  checkOptions("fitLengthscales", options, ARD_OPTIONS);
   const comparisons = gatherComparisons(pairs, options);
   checkTasks(tasks, comparisons.d);
   const backend = await learningBackend(options.backend);

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, flag, integer, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import {
   asMatrix,
@@ -27,6 +28,8 @@ export interface BridgeOptions {
   /** Fit both sides less their means, which is a bridge with an offset. Default false, as the study writes it. */
   readonly intercept?: boolean;
 }
+
+const BRIDGE_OPTIONS: OptionChecks<BridgeOptions> = { ridge: anything, intercept: flag };
 
 /** A linear map `Y ≈ X·W` and how far to trust it. */
 export interface Bridge {
@@ -57,6 +60,7 @@ export interface Bridge {
  * @throws ModalscopeError with fewer than three pairs (four where λ is chosen), or when all of `y` is one point.
  */
 export function fitBridge(x: MatrixLike, y: MatrixLike, options: BridgeOptions = {}): Bridge {
+  checkOptions("fitBridge", options, BRIDGE_OPTIONS);
   const { ridge: wanted = "loo", intercept = false } = options;
   const [source, target] = [asMatrix(x, "The source"), asMatrix(y, "The target")];
   const problem = prepare(source, target, intercept);
@@ -92,6 +96,7 @@ export function bridgePermutationTest(
   y: MatrixLike,
   options: BridgeOptions & { readonly draws?: number; readonly seed?: number } = {},
 ): BridgeNull {
+  checkOptions("bridgePermutationTest", options, { ...BRIDGE_OPTIONS, draws: integer(1), seed: integer() });
   const { ridge = "loo", intercept = false, draws = 999, seed = 0 } = options;
   const source = asMatrix(x, "The source");
   const target = asMatrix(y, "The target");

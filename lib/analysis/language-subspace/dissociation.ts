@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, number } from "../../options.js";
 import { checkSame } from "../linalg/matrix.js";
 import { bootstrapMean, type Estimate, wilson } from "../statistics/intervals.js";
 import {
@@ -48,8 +49,10 @@ export interface Dissociation {
 export function dissociation(
   z: readonly PatchEffect[],
   complement: readonly PatchEffect[],
-  { alpha = 0.05 }: { readonly alpha?: number } = {},
+  options: { readonly alpha?: number } = {},
 ): Dissociation {
+  checkOptions("dissociation", options, { alpha: number(0, 1) });
+  const { alpha = 0.05 } = options;
   checkSame("dissociation", z.length, complement.length, "cases");
   const changed = (effects: readonly PatchEffect[]): boolean[] => effects.map((e) => e.answerChanged);
   const disrupted = (effects: readonly PatchEffect[]): boolean[] => effects.map((e) => !e.languageKept);
@@ -102,6 +105,7 @@ export function flipTest(
   cases: readonly CrossPatch[],
   options: { readonly draws?: number; readonly seed?: number } = {},
 ): FlipTest {
+  checkOptions("flipTest", options, { draws: integer(1), seed: integer() });
   if (cases.length === 0) throw new ModalscopeError("There are no patched cases to test.");
   const moved = cases.map(({ answer, clean }) => answer !== undefined && answer !== clean);
   const count = (order: readonly number[]): number =>
@@ -141,8 +145,10 @@ export interface ShiftTest extends PermutationTest {
  */
 export function shiftTest(
   cases: readonly ShiftCase[],
-  { draws, seed }: { readonly draws?: number; readonly seed?: number } = {},
+  options: { readonly draws?: number; readonly seed?: number } = {},
 ): ShiftTest {
+  checkOptions("shiftTest", options, { draws: integer(1), seed: integer() });
+  const { draws, seed } = options;
   if (cases.length === 0) throw new ModalscopeError("There are no patched cases to test.");
   const shifts = cases.map((one) => directedShift(one, one.donor));
   const mean = (order: readonly number[]): number => {

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, numeric, type OptionChecks, oneOf } from "../../options.js";
 import { tensor } from "../../tensor.js";
 import { symmetricRoot } from "../linalg/eigen.js";
 import { asMatrix, type Matrix, type MatrixLike, squaredNorm, stack, zeros } from "../linalg/matrix.js";
@@ -87,6 +88,14 @@ export interface ZMaskOptions extends TopEigenOptions {
   readonly side?: KernelSide;
 }
 
+const ZMASK_OPTIONS: OptionChecks<ZMaskOptions> = {
+  side: oneOf("key", "query"),
+  tolerance: numeric,
+  block: numeric,
+  maxApplications: numeric,
+  seed: integer(),
+};
+
 /** A subspace read off attention weights. */
 export interface ZMask {
   readonly side: KernelSide;
@@ -123,6 +132,7 @@ export const largestRankShare = 0.5;
  * @throws ModalscopeError when `k` exceeds half the rank.
  */
 export function zMask(weights: AttentionWeights, k: number, options: ZMaskOptions = {}): ZMask {
+  checkOptions("zMask", options, ZMASK_OPTIONS);
   const { side = "key", ...eigen } = options;
   const factor = kernelFactor(splitHeads(weights), side);
   const rankBound = Math.min(...factor.shape);

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { symmetricEigen } from "./eigen.js";
 import {
@@ -29,6 +30,13 @@ export interface TopEigenOptions {
   readonly seed?: number;
 }
 
+const TOP_EIGEN_OPTIONS: OptionChecks<TopEigenOptions> = {
+  tolerance: numeric,
+  block: numeric,
+  maxApplications: numeric,
+  seed: integer(),
+};
+
 /** The largest eigenvalues with their eigenvectors. */
 export interface TopEigen {
   /** `(k)`, largest first. */
@@ -49,8 +57,10 @@ export function topEigen(
   operator: SymmetricOperator,
   n: number,
   k: number,
-  { tolerance = 1e-9, block = 12, maxApplications = 1000, seed = 0 }: TopEigenOptions = {},
+  options: TopEigenOptions = {},
 ): TopEigen {
+  checkOptions("topEigen", options, TOP_EIGEN_OPTIONS);
+  const { tolerance = 1e-9, block = 12, maxApplications = 1000, seed = 0 } = options;
   if (!(Number.isInteger(k) && k >= 1 && k <= n)) {
     throw new ModalscopeError(`The top ${k} eigenvectors were asked for.`, `There are 1 to ${n}.`);
   }
@@ -189,6 +199,7 @@ const wholeLimit = 512;
  * @throws ModalscopeError when `k` exceeds the numerical rank: the vectors would be arbitrary.
  */
 export function topRightSingular(b: Matrix, k: number, options?: TopEigenOptions): RightSingular {
+  checkOptions("topRightSingular", options ?? {}, TOP_EIGEN_OPTIONS);
   const [m, n] = b.shape;
   if (Math.min(m, n) > wholeLimit) {
     const columns = transpose(b);

@@ -1,6 +1,8 @@
 /** Linear probes: what can be read off representations, beside what a probe finds in shuffled labels. */
+
 import { mean } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike, takeRows, zeros } from "../linalg/matrix.js";
 import { rateInterval } from "../statistics/clustered.js";
@@ -26,6 +28,15 @@ export interface ProbeOptions {
   /** Default 0. */
   readonly seed?: number;
 }
+
+const PROBE_OPTIONS: OptionChecks<ProbeOptions> = {
+  folds: numeric,
+  penalty: numeric,
+  shuffles: numeric,
+  clusters: anything,
+  least: numeric,
+  seed: integer(),
+};
 
 export interface Probe {
   /** Share of the samples that are classified right by a probe that did not see them. */
@@ -57,6 +68,7 @@ export function linearProbe(
   labels: ArrayLike<number | string>,
   options: ProbeOptions = {},
 ): Probe {
+  checkOptions("linearProbe", options, PROBE_OPTIONS);
   const {
     folds = 5,
     penalty = 0.01,

@@ -1,5 +1,7 @@
 /** Experts that two kinds of token are routed to: how far they agree, against shuffled kinds. */
+
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
 import { asMatrix, type Matrix, type MatrixLike, row } from "../linalg/matrix.js";
@@ -48,6 +50,14 @@ export interface OverlapOptions extends PermutationOptions {
   readonly subsamples?: number;
 }
 
+const OVERLAP_OPTIONS: OptionChecks<OverlapOptions> = {
+  experts: numeric,
+  most: numeric,
+  subsamples: numeric,
+  draws: integer(1),
+  seed: integer(),
+};
+
 export interface RoutingOverlap {
   /** Jaccard index of the most used experts; the value is a mean over draws of equally many tokens of both kinds. */
   readonly jaccard: AgainstShuffles;
@@ -68,8 +78,10 @@ export interface RoutingOverlap {
 export function routingOverlap(
   first: MatrixLike,
   second: MatrixLike,
-  { experts, most, subsamples = 50, draws = 999, seed = 0 }: OverlapOptions,
+  options: OverlapOptions,
 ): RoutingOverlap {
+  checkOptions("routingOverlap", options, OVERLAP_OPTIONS);
+  const { experts, most, subsamples = 50, draws = 999, seed = 0 } = options;
   const kinds = [asMatrix(first, "The first kind's choices"), asMatrix(second, "The second kind's choices")];
   const tokens = Math.min(...kinds.map(({ shape }) => shape[0]));
   if (tokens === 0) throw new ModalscopeError("A kind of token to compare has no tokens.");

@@ -2,7 +2,9 @@
  * Intervals of means, ratios and rates whose units come in clusters (the questions about one image, the tokens of one
  * caption): the spread is that between clusters. Without clusters each unit is its own.
  */
+
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, flag, number, numeric, type OptionChecks } from "../../options.js";
 import { checkSame } from "../linalg/matrix.js";
 import { normalQuantile, studentQuantile } from "./distributions.js";
 import { type Estimate, wilson } from "./intervals.js";
@@ -13,6 +15,8 @@ export interface ClusterOptions {
   /** Default 0.95. */
   readonly level?: number;
 }
+
+const CLUSTER_OPTIONS: OptionChecks<ClusterOptions> = { clusters: anything, level: number(0, 1) };
 
 /** Contribution of one cluster to the sums of a ratio. */
 interface ClusterSum {
@@ -28,14 +32,17 @@ interface ClusterSum {
 export function ratioInterval(
   parts: ArrayLike<number>,
   wholes: ArrayLike<number>,
-  { clusters, level = 0.95 }: ClusterOptions = {},
+  options: ClusterOptions = {},
 ): Estimate {
+  checkOptions("ratioInterval", options, CLUSTER_OPTIONS);
+  const { clusters, level = 0.95 } = options;
   checkSame("ratioInterval", wholes.length, parts.length, "parts and wholes");
   return around(moments(sumsOf(parts, wholes, clusters)), level);
 }
 
 /** Mean with its t interval over clusters: {@link ratioInterval} of values that each count once. */
 export function meanInterval(values: ArrayLike<number>, options?: ClusterOptions): Estimate {
+  checkOptions("meanInterval", options ?? {}, CLUSTER_OPTIONS);
   return ratioInterval(values, ones(values.length), options);
 }
 
@@ -45,6 +52,7 @@ export function meanInterval(values: ArrayLike<number>, options?: ClusterOptions
  * `n` is the number of flags.
  */
 export function rateInterval(flags: ArrayLike<number | boolean>, options: ClusterOptions = {}): Estimate {
+  checkOptions("rateInterval", options, CLUSTER_OPTIONS);
   const { clusters, level = 0.95 } = options;
   const values = Array.from(flags, Number);
   const n = values.length;
@@ -63,8 +71,10 @@ export function rateInterval(flags: ArrayLike<number | boolean>, options: Cluste
  */
 export function rateDifferenceInterval(
   differences: ArrayLike<number>,
-  { clusters, level = 0.95, reach = 1 }: ClusterOptions & { readonly reach?: number } = {},
+  options: ClusterOptions & { readonly reach?: number } = {},
 ): Estimate {
+  checkOptions("rateDifferenceInterval", options, { ...CLUSTER_OPTIONS, reach: numeric });
+  const { clusters, level = 0.95, reach = 1 } = options;
   const sums = sumsOf(differences, ones(differences.length), clusters);
   const adjusted = around(moments(withPseudoClusters(sums, [reach, -reach])), level);
   return { ...clamped(adjusted, moments(sums).ratio, reach), n: sums.length };
@@ -84,8 +94,10 @@ export interface Group {
 export function groupDifferenceInterval(
   first: Group,
   second: Group,
-  { rates = false, level = 0.95 }: { readonly rates?: boolean; readonly level?: number } = {},
+  options: { readonly rates?: boolean; readonly level?: number } = {},
 ): Estimate {
+  checkOptions("groupDifferenceInterval", options, { rates: flag, level: number(0, 1) });
+  const { rates = false, level = 0.95 } = options;
   const sums = [first, second].map(({ values, clusters }) => sumsOf(values, ones(values.length), clusters));
   const [a, b] = sums.map((own) => moments(rates ? withPseudoClusters(own, [1, 0]) : own));
   const variance = a.variance + b.variance;
@@ -120,8 +132,10 @@ export function beyondNulls(difference: Estimate, nulls: ArrayLike<number>): Est
  */
 export function detectableFromInterval(
   half: number,
-  { level = 0.95, power = 0.8 }: { readonly level?: number; readonly power?: number } = {},
+  options: { readonly level?: number; readonly power?: number } = {},
 ): number {
+  checkOptions("detectableFromInterval", options, { level: number(0, 1), power: number(0, 1) });
+  const { level = 0.95, power = 0.8 } = options;
   return half * (1 + normalQuantile(power) / normalQuantile(0.5 + level / 2));
 }
 
@@ -131,6 +145,11 @@ export interface DetectableRateOptions {
   readonly power?: number;
 }
 
+const DETECTABLE_RATE_OPTIONS: OptionChecks<DetectableRateOptions> = {
+  direction: anything,
+  power: number(0, 1),
+};
+
 /**
  * The same for a rate and Wilson's interval, whose spread is that at the limit `t` when it is reached and that at the effect
  * when it is seen: `δ = z_level √(v(t)/n) + z_power √(v(t ± δ)/n)`, `v(p) = p(1−p)`. The interval's width says how much
@@ -139,8 +158,10 @@ export interface DetectableRateOptions {
 export function detectableRate(
   { estimate, low, high, n, level }: Estimate,
   limit: number,
-  { direction, power = 0.8 }: DetectableRateOptions,
+  options: DetectableRateOptions,
 ): number {
+  checkOptions("detectableRate", options, DETECTABLE_RATE_OPTIONS);
+  const { direction, power = 0.8 } = options;
   const [detects, covers] = [normalQuantile(power), normalQuantile(0.5 + level / 2)];
   const spread = varianceOf(estimate);
   const design = spread === 0 ? 1 : Math.max(1, (((high - low) / 2 / covers) ** 2 * n) / spread);
@@ -156,8 +177,10 @@ export function detectableRate(
 export function detectableRateDifference(
   { low, high, level }: Estimate,
   rate: Estimate,
-  { direction, power = 0.8 }: DetectableRateOptions,
+  options: DetectableRateOptions,
 ): number {
+  checkOptions("detectableRateDifference", options, DETECTABLE_RATE_OPTIONS);
+  const { direction, power = 0.8 } = options;
   const [detects, covers] = [normalQuantile(power), normalQuantile(0.5 + level / 2)];
   const squared = ((high - low) / 2 / covers) ** 2;
   const error = (effect: number): number => {

@@ -1,5 +1,7 @@
 /** Measures read off curves of effects over layers, and the layers at which they are read. */
+
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, number, numeric, type OptionChecks } from "../../options.js";
 import { asMatrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { meanInterval } from "./clustered.js";
 import type { Estimate } from "./intervals.js";
@@ -58,19 +60,26 @@ export interface DepthOptions extends Omit<PlaceOptions, "positions"> {
   readonly share?: number;
 }
 
+const DEPTH_OPTIONS: OptionChecks<DepthOptions> = {
+  share: numeric,
+  draws: integer(1),
+  seed: integer(),
+  clusters: anything,
+  level: number(0, 1),
+};
+
 /**
  * {@link remainingDepth} of the mean curve as a share of the depth, 0–1 (layer l of L begins at l/L), with its bootstrap
  * interval over samples. Undefined where the interval of the whole effect holds 0: of noise about 0 the last layers are
  * above any share, which would look like a late place.
  * @param effects `(n, layers)`: of each sample, two or more.
  */
-export function bootstrapDepth(
-  effects: MatrixLike,
-  { share = 0.5, ...options }: DepthOptions = {},
-): Estimate | undefined {
+export function bootstrapDepth(effects: MatrixLike, options: DepthOptions = {}): Estimate | undefined {
+  checkOptions("bootstrapDepth", options, DEPTH_OPTIONS);
+  const { share = 0.5, ...place } = options;
   const { data, shape } = asMatrix(effects, "The effects");
   const [n, layers] = shape;
-  const { clusters, level } = options;
+  const { clusters, level } = place;
   const whole = meanInterval(
     Array.from({ length: n }, (_, i) => data[i * layers]),
     { clusters, level },
@@ -81,5 +90,5 @@ export function bootstrapDepth(
   for (let i = 0; i < n; i++) curves.data.set(data.subarray(i * layers, (i + 1) * layers), i * (layers + 1));
   const positions = Array.from({ length: layers + 1 }, (_, l) => l / layers);
   const find = (mean: Float64Array): number => remainingDepth(mean.subarray(0, layers), share);
-  return bootstrapPlace(curves, find, { ...options, positions });
+  return bootstrapPlace(curves, find, { ...place, positions });
 }

@@ -26,6 +26,12 @@ export interface BootstrapOptions {
   readonly seed?: number;
 }
 
+const BOOTSTRAP_OPTIONS: OptionChecks<BootstrapOptions> = {
+  draws: integer(1),
+  level: number(0, 1),
+  seed: integer(),
+};
+
 const BOOTSTRAP: OptionChecks<BootstrapOptions> = { draws: integer(1), level: number(0, 1), seed: integer() };
 
 /**
@@ -65,6 +71,7 @@ export function bootstrap(
 
 /** Mean with its bootstrap interval. */
 export function bootstrapMean(values: ArrayLike<number>, options?: BootstrapOptions): Estimate {
+  checkOptions("bootstrapMean", options ?? {}, BOOTSTRAP_OPTIONS);
   const all = Array.from(values);
   return bootstrap(all.length, (indices) => mean(Array.from(indices, (i) => all[i])), options);
 }
@@ -77,6 +84,7 @@ export function bootstrapRatio(
   units: readonly (readonly [part: number, whole: number])[],
   options?: BootstrapOptions,
 ): Estimate {
+  checkOptions("bootstrapRatio", options ?? {}, BOOTSTRAP_OPTIONS);
   const ratio = (indices: Int32Array): number => {
     let part = 0;
     let whole = 0;

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, type OptionChecks, oneOf } from "../../options.js";
 import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import type { PermutationOptions, PermutationTest } from "./permutation.js";
@@ -13,6 +14,13 @@ export interface LabelTestOptions extends PermutationOptions {
    */
   readonly arrangement?: "shuffle" | "shift";
 }
+
+const LABEL_TEST_OPTIONS: OptionChecks<LabelTestOptions> = {
+  groups: anything,
+  arrangement: oneOf("shuffle", "shift"),
+  draws: integer(1),
+  seed: integer(),
+};
 
 /** Result of {@link labelTest}. */
 export interface LabelTest extends PermutationTest {
@@ -30,8 +38,10 @@ export interface LabelTest extends PermutationTest {
 export function labelTest(
   values: ArrayLike<number>,
   labels: ArrayLike<boolean | number>,
-  { groups, arrangement = "shuffle", draws = 9999, seed = 0 }: LabelTestOptions = {},
+  options: LabelTestOptions = {},
 ): LabelTest {
+  checkOptions("labelTest", options, LABEL_TEST_OPTIONS);
+  const { groups, arrangement = "shuffle", draws = 9999, seed = 0 } = options;
   const n = values.length;
   checkSame("labelTest", labels.length, n, "labels and values");
   if (groups) checkSame("labelTest", groups.length, n, "groups and values");

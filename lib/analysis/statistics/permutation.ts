@@ -22,7 +22,7 @@ export interface PermutationOptions {
   readonly seed?: number;
 }
 
-const PERMUTATION: OptionChecks<PermutationOptions> = { draws: integer(1), seed: integer() };
+export const PERMUTATION_OPTIONS: OptionChecks<PermutationOptions> = { draws: integer(1), seed: integer() };
 
 /** Up to this many paired differences all sign patterns are gone through instead of drawn. */
 const exhaustive = 14;
@@ -35,7 +35,7 @@ export function signFlipTest(
   differences: ArrayLike<number>,
   options: PermutationOptions = {},
 ): PermutationTest {
-  checkOptions("signFlipTest", options, PERMUTATION);
+  checkOptions("signFlipTest", options, PERMUTATION_OPTIONS);
   const { draws = 9999, seed = 0 } = options;
   const values = Array.from(differences);
   if (values.length === 0) throw new ModalscopeError("The sign-flip test got no differences.");
@@ -60,7 +60,7 @@ export function groupDifferenceTest(
   b: ArrayLike<number>,
   options: PermutationOptions = {},
 ): PermutationTest {
-  checkOptions("groupDifferenceTest", options, PERMUTATION);
+  checkOptions("groupDifferenceTest", options, PERMUTATION_OPTIONS);
   const { draws = 9999, seed = 0 } = options;
   const all = [...Array.from(a), ...Array.from(b)];
   if (a.length === 0 || b.length === 0) throw new ModalscopeError("A group to compare is empty.");
@@ -81,7 +81,7 @@ export function shuffledPairingTest(
   statistic: (order: readonly number[]) => number,
   options: PermutationOptions = {},
 ): PermutationTest {
-  checkOptions("shuffledPairingTest", options, PERMUTATION);
+  checkOptions("shuffledPairingTest", options, PERMUTATION_OPTIONS);
   const { draws = 999, seed = 0 } = options;
   const identity = Array.from({ length: n }, (_, i) => i);
   const random = seeded(seed);

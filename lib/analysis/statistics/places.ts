@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, number, type OptionChecks } from "../../options.js";
 import { asMatrix, checkSame, type MatrixLike } from "../linalg/matrix.js";
 import { type BootstrapOptions, bootstrap, type Estimate } from "./intervals.js";
 
@@ -9,6 +10,14 @@ export interface PlaceOptions extends BootstrapOptions {
   readonly clusters?: ArrayLike<number | string>;
 }
 
+const PLACE_OPTIONS: OptionChecks<PlaceOptions> = {
+  positions: anything,
+  clusters: anything,
+  draws: integer(1),
+  level: number(0, 1),
+  seed: integer(),
+};
+
 /**
  * A place on the mean of curves, such as that of its peak, with its bootstrap interval over curves. Where the mean is flat the
  * place is anywhere, and the interval says so.
@@ -17,8 +26,10 @@ export interface PlaceOptions extends BootstrapOptions {
 export function bootstrapPlace(
   curves: MatrixLike,
   find: (mean: Float64Array) => number,
-  { positions, clusters, ...options }: PlaceOptions = {},
+  options: PlaceOptions = {},
 ): Estimate {
+  checkOptions("bootstrapPlace", options, PLACE_OPTIONS);
+  const { positions, clusters, ...bootstrapping } = options;
   const { data, shape } = asMatrix(curves, "The curves");
   const [n, width] = shape;
   if (positions) checkSame("bootstrapPlace", positions.length, width, "positions");
@@ -42,7 +53,7 @@ export function bootstrapPlace(
       const index = find(sum.map((value) => value / count));
       return positions ? positions[index] : index;
     },
-    options,
+    bootstrapping,
   );
 }
 

@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, number, numeric, type OptionChecks } from "../../options.js";
 import { binomial, normalQuantile } from "./distributions.js";
 import { mcnemar } from "./permutation.js";
 
@@ -10,16 +11,16 @@ export interface PowerOptions {
   readonly power?: number;
 }
 
+const POWER_OPTIONS: OptionChecks<PowerOptions> = { alpha: number(0, 1), power: number(0, 1) };
+
 /**
  * The smallest mean of `n` paired differences with standard deviation `deviation` that a two-sided t-test detects:
  * `δ = s (z_{1−α/2} + z_{power})/√(n − z²_{1−α/2}/2)` (Guenther 1981; within 1.1% of the exact one from n=10, 0.3% from n=20).
  * @throws ModalscopeError when `n` is too small for any effect to be detected.
  */
-export function detectableMean(
-  n: number,
-  deviation: number,
-  { alpha = 0.05, power = 0.8 }: PowerOptions = {},
-): number {
+export function detectableMean(n: number, deviation: number, options: PowerOptions = {}): number {
+  checkOptions("detectableMean", options, POWER_OPTIONS);
+  const { alpha = 0.05, power = 0.8 } = options;
   const z = normalQuantile(1 - alpha / 2);
   const left = n - (z * z) / 2;
   if (!(left > 1)) throw new ModalscopeError(`${n} differences are too few for a test at ${alpha}.`);
@@ -30,11 +31,9 @@ export function detectableMean(
  * The smallest true proportion above `chance` that a one-sided exact binomial test with `n` cases detects; NaN when even
  * `n` of `n` would not be significant.
  */
-export function detectableProportion(
-  n: number,
-  chance: number,
-  { alpha = 0.05, power = 0.8 }: PowerOptions = {},
-): number {
+export function detectableProportion(n: number, chance: number, options: PowerOptions = {}): number {
+  checkOptions("detectableProportion", options, POWER_OPTIONS);
+  const { alpha = 0.05, power = 0.8 } = options;
   const critical = criticalCount(binomial(n, chance), alpha);
   if (critical > n) return Number.NaN;
   return bisect((p) => tailFrom(binomial(n, p), critical), chance, 1, power);
@@ -47,8 +46,10 @@ export function detectableProportion(
  */
 export function detectablePairedDifference(
   n: number,
-  { alpha = 0.05, power = 0.8, reverse = 0 }: PowerOptions & { readonly reverse?: number } = {},
+  options: PowerOptions & { readonly reverse?: number } = {},
 ): number {
+  checkOptions("detectablePairedDifference", options, { ...POWER_OPTIONS, reverse: numeric });
+  const { alpha = 0.05, power = 0.8, reverse = 0 } = options;
   if (!(reverse >= 0 && reverse < 1))
     throw new ModalscopeError(`The reverse share is ${reverse}.`, "It lies in [0, 1).");
   const detection = (forward: number): number => {

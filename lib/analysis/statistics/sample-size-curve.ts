@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
 import type { AgainstShuffles } from "./shuffles.js";
@@ -12,6 +13,12 @@ export interface SampleSizeOptions {
   /** Default 0. */
   readonly seed?: number;
 }
+
+const SAMPLE_SIZE_OPTIONS: OptionChecks<SampleSizeOptions> = {
+  sizes: anything,
+  repeats: numeric,
+  seed: integer(),
+};
 
 /** A measure at several numbers of samples. */
 export interface SampleSizeCurve {
@@ -37,8 +44,10 @@ export interface SampleSizeCurve {
 export function sampleSizeCurve(
   count: number,
   measure: (samples: readonly number[]) => AgainstShuffles,
-  { sizes, repeats = 20, seed = 0 }: SampleSizeOptions,
+  options: SampleSizeOptions,
 ): SampleSizeCurve {
+  checkOptions("sampleSizeCurve", options, SAMPLE_SIZE_OPTIONS);
+  const { sizes, repeats = 20, seed = 0 } = options;
   const bad = sizes.find((size) => !(Number.isInteger(size) && size >= 1 && size <= count));
   if (bad !== undefined) throw new ModalscopeError(`${bad} samples cannot be drawn from ${count}.`);
   const random = seeded(seed);

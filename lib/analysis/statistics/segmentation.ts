@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, numeric, type OptionChecks } from "../../options.js";
 import { asMatrix, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 
 /** Options of {@link segment}: a number of segments, or the price of each cut; exactly one of the two. */
@@ -10,6 +11,12 @@ export interface SegmentOptions {
   /** Fewest items in a segment. Default 1. */
   readonly shortest?: number;
 }
+
+const SEGMENT_OPTIONS: OptionChecks<SegmentOptions> = {
+  segments: numeric,
+  penalty: numeric,
+  shortest: numeric,
+};
 
 /** A series cut into segments. */
 export interface Segmentation {
@@ -28,6 +35,7 @@ export interface Segmentation {
  * @param series `(n)` numbers, or `(n, d)`.
  */
 export function segment(series: ArrayLike<number> | MatrixLike, options: SegmentOptions): Segmentation {
+  checkOptions("segment", options, SEGMENT_OPTIONS);
   const x = columnOf(series);
   const n = x.shape[0];
   const { segments, penalty, shortest = 1 } = options;
@@ -73,8 +81,10 @@ export interface PiecewiseLine {
  */
 export function piecewiseLine(
   series: ArrayLike<number>,
-  { segments, shortest = 3 }: { readonly segments: number; readonly shortest?: number },
+  options: { readonly segments: number; readonly shortest?: number },
 ): PiecewiseLine {
+  checkOptions("piecewiseLine", options, { segments: numeric, shortest: numeric });
+  const { segments, shortest = 3 } = options;
   const n = series.length;
   if (!(shortest >= 1 && segments >= 1 && segments * shortest <= n))
     throw new ModalscopeError(

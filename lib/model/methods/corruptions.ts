@@ -1,5 +1,14 @@
 /** Corruptions of tokens as data, and the edits that they come to from a block on, or up to it. */
 import { ModalscopeError } from "../../errors.js";
+import {
+  callback,
+  checkOptions,
+  flag,
+  integers,
+  type OptionChecks,
+  oneOf,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { Batch, Prompt } from "../batch/index.js";
@@ -40,6 +49,14 @@ export interface CorruptionOptions extends TaskOptions {
   readonly restores?: boolean;
 }
 
+const CORRUPTION_OPTIONS: OptionChecks<CorruptionOptions> = {
+  ...TASK_OPTIONS,
+  layers: integers,
+  injections: oneOf("corrupted", "clean"),
+  tokens: callback,
+  restores: flag,
+};
+
 /** The edits of a corruption. */
 export interface CorruptionEdits {
   /** Clean up to block `layer`, corrupted from there on: truncation. */
@@ -58,6 +75,7 @@ export async function corruptionEdits(
   corruption: Corruption,
   options: CorruptionOptions = {},
 ): Promise<CorruptionEdits> {
+  checkOptions("corruptionEdits", options, CORRUPTION_OPTIONS);
   const {
     layers = model.layers,
     injections = "corrupted",

@@ -98,6 +98,7 @@ export function silenceExperts(
   experts: readonly Expert[],
   where: { readonly positions?: Positions } = {},
 ): Edits {
+  checkOptions("silenceExperts", where, { positions });
   const byLayer = new Map<number, number[]>();
   for (const { layer, expert } of experts) byLayer.set(layer, [...(byLayer.get(layer) ?? []), expert]);
   return Object.fromEntries(

@@ -102,9 +102,10 @@ export function blockAsMany(
   batch: Batch,
   route: AttentionRoute,
   layers: readonly number[],
-  { seed = 0 }: { readonly seed?: number } = {},
+  options: { readonly seed?: number } = {},
 ): Edits {
-  const random = seeded(seed);
+  checkOptions("blockAsMany", options, { seed: integer() });
+  const random = seeded(options.seed ?? 0);
   const { keys, queries } = routeEnds(batch, route);
   const from = batch.visual.map((visual, row) => {
     const wanted = edgesBetween(keys[row], queries[row]);
