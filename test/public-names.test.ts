@@ -4,7 +4,7 @@ import { packageEntries } from "../lib/package-root.js";
 
 /** Run-time names that `import { … } from "modalscope"` offers. What a first session does not need has a subpath. */
 const FIRST_SESSION = `
-  loadModel loadCost embeddedModels EMBEDDED_MODELS openCheckpoint readSafetensors writeSafetensors availableDevices
+  localCopy upload loadModel loadCost embeddedModels EMBEDDED_MODELS openCheckpoint readSafetensors writeSafetensors availableDevices
   anonymousBytes
   padTokens appendTokens ActivationCache patchPositions projectorPositions visualPositions
   edit visualEdits

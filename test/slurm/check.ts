@@ -101,8 +101,8 @@ async function until(what: string, test: () => boolean): Promise<void> {
 const states = (job: string): string => slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %T");
 
 try {
-  // A minute is the shortest limit; it passes while the others run.
-  const late = prepare(join(root, "late"), [4]);
+  // A minute is the shortest limit; it passes while the others run. A second point: the outputs are named by it.
+  const late = prepare(join(root, "late"), [4, 6]);
   const limit = ["--engine", "slurm", "--time", "1"];
   const asked = await command([...grid, ...limit, "--detach"], { cwd: late });
   assert.equal(asked.code, 0, asked.stderr);
@@ -210,7 +210,7 @@ try {
   log("the time limit was told truthfully");
 
   // One task that may be started again and one that may not, on a node that fails under them.
-  const [again, once] = [prepare(join(root, "again"), [5]), prepare(join(root, "once"), [4])];
+  const [again, once] = [prepare(join(root, "again"), [5, 6]), prepare(join(root, "once"), [4, 6])];
   const both = [
     command([...grid, "--engine", "slurm"], { cwd: again }),
     command([...grid, "--engine", "slurm", "--sbatch", "no-requeue"], { cwd: once }),
@@ -219,7 +219,7 @@ try {
   await until("point 4 to be at its cell", says(once, 4, "point 4"));
   const node = slurm("sinfo", "-h", "-o", "%n").trim();
   slurm("scontrol", "update", `nodename=${node}`, "state=down", "reason=check");
-  await until("the end of point 4", () => states(jobOf(once)).trim() === "");
+  await until("the end of point 4", () => !/^0 (RUNNING|COMPLETING)$/m.test(states(jobOf(once))));
   slurm("scontrol", "update", `nodename=${node}`, "state=resume");
   const [restarted, lost] = await Promise.all(both);
   assert.equal(restarted.code, 0, restarted.stderr);
