@@ -71,7 +71,9 @@ export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promis
     if (vectors) given[projectionsOf(h.local)] = firstColumns(engine, vectors, 1, time);
   }
   const names = [derivativeBy("x"), ...wrt.map((h) => derivativeBy(h.local)), BIASES];
-  const results: Record<string, Tensor> = await engine.pool.use(request, async (session) => {
+  // Many rows go through a piece: packing pays, and takes the attention's weights alone.
+  const opened = { ...request, prepack: engine.resident ? ("if it fits" as const) : false };
+  const results: Record<string, Tensor> = await engine.pool.use(opened, async (session) => {
     const offered = names.filter((name) => session.outputNames.includes(name));
     return offered.length > 0 ? runSession(engine, session, given, offered) : {};
   });

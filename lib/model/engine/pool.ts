@@ -21,8 +21,11 @@ export interface GraphRequest {
   /** Names the graph: requests with the same key must build the same graph. */
   readonly key: string;
   readonly build: () => Readonly<Record<string, Node>>;
-  /** Repack the weights for speed, at the cost of a copy in memory. A session that is open so serves both wishes. */
-  readonly prepack: boolean;
+  /**
+   * Repack the weights for speed, at the cost of a copy in memory; "if it fits": where no other session must close
+   * for it. A session that is open so serves all wishes.
+   */
+  readonly prepack: boolean | "if it fits";
 }
 
 interface Entry {
@@ -89,7 +92,8 @@ export class SessionPool {
 
   private enter(request: GraphRequest): Entry {
     const packed = `${request.key} packed`;
-    const known = [packed, ...(request.prepack ? [] : [request.key])].find((key) => this.entries.has(key));
+    const either = request.prepack !== true;
+    const known = [packed, ...(either ? [request.key] : [])].find((key) => this.entries.has(key));
     if (known !== undefined) {
       const entry = this.entries.get(known)!;
       // Moving the entry to the end keeps the map in order of last use.
@@ -99,11 +103,12 @@ export class SessionPool {
       return entry;
     }
     const outputs = request.build();
-    const key = request.prepack ? packed : request.key;
-    const bytes = this.bytesOf(outputs, request.prepack);
+    const prepack = request.prepack === "if it fits" ? this.fits(outputs) : request.prepack;
+    const key = prepack ? packed : request.key;
+    const bytes = this.bytesOf(outputs, prepack);
     // Reserve the slot before awaiting: a concurrent call must find it.
     this.usedBytes += bytes;
-    const session = this.shrink(this.options.budget).then(() => this.open(outputs, request.prepack));
+    const session = this.shrink(this.options.budget).then(() => this.open(outputs, prepack));
     const entry: Entry = { session, bytes, users: 1 };
     this.entries.set(key, entry);
     session.catch(() => this.forget(key, entry));
@@ -156,6 +161,11 @@ export class SessionPool {
 
   private isMapped({ dtype, offset }: WeightInfo): boolean {
     return this.options.float === "float32" && dtype === "F32" && offset % 4 === 0;
+  }
+
+  /** Whether a session with repacked weights fits beside those that are open. */
+  private fits(outputs: Readonly<Record<string, Node>>): boolean {
+    return this.usedBytes + this.bytesOf(outputs, true) <= this.options.budget;
   }
 
   /** Anonymous bytes of a session: its repacked weights, and those that cannot be mapped. */

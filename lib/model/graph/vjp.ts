@@ -87,8 +87,8 @@ function unbroadcast(g: Node, shape: Shape, lead: number): Node {
 }
 
 /**
- * g · x. With a leading axis in `g` alone, factors of the primal's shape come together first: one pass over all targets
- * in place of one for each factor.
+ * g · x. With a leading axis in `g` alone, factors of the primal's shape come together first: one pass over all
+ * targets in place of one for each factor.
  */
 function timesPrimal(g: Node, x: Node, lead: number): Node {
   const [all, factor] = sharedFactor(g, lead);
