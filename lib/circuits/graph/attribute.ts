@@ -206,6 +206,7 @@ class GraphBuilder {
     return {
       targets: outputs.targets,
       join: (layer) => this.join(layer),
+      joinAt: this.set.hookIn,
       at: [...sources.points, ...(options.patches ? [{ hook: PATCHES }] : [])],
       biases: true,
       take: (pulled) => this.take(pulled),

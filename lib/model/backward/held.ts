@@ -5,7 +5,7 @@
  */
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/index.js";
-import { type Engine, type Feeds, floats, runSession } from "../engine/index.js";
+import { type Engine, type Feeds, floats, type GraphRequest, runSession } from "../engine/index.js";
 import type { PieceId } from "../families/index.js";
 import { cotangentOf, derivativeBy, frozenInput } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
@@ -45,17 +45,8 @@ export function isHeld({ local, inside }: Hook): boolean {
  */
 export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promise<Record<string, Tensor>> {
   const { engine, values } = run;
-  const { arriving, wrt, projections, biases } = pull;
-  const own = engine.hooks.filter((h) => h.piece === id && h.inside);
-  const held = own.filter(isHeld);
-  const request = backwardGraph(engine, id, {
-    wrt: wrt.map((h) => h.local),
-    frozen: own.filter((h) => h.local === MLP_OUT).map((h) => h.local),
-    from: Object.keys(arriving),
-    variant: { withoutPast: true, frozen: held.map((h) => h.local) },
-    projected: wrt.filter((h) => projections.has(h.name)).map((h) => h.local),
-    biases,
-  });
+  const { arriving, wrt, projections } = pull;
+  const held = engine.hooks.filter((h) => h.piece === id && isHeld(h));
   const time = Object.values(arriving)[0].shape[2];
   const given: Record<string, Tensor> = {
     x: firstColumns(engine, values.get(streamBefore(engine, id))!, 1, time),
@@ -71,9 +62,8 @@ export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promis
     if (vectors) given[projectionsOf(h.local)] = firstColumns(engine, vectors, 1, time);
   }
   const names = [derivativeBy("x"), ...wrt.map((h) => derivativeBy(h.local)), BIASES];
-  // Many rows go through a piece: packing pays, and takes the attention's weights alone.
-  const opened = { ...request, prepack: engine.resident ? ("if it fits" as const) : false };
-  const results: Record<string, Tensor> = await engine.pool.use(opened, async (session) => {
+  const request = heldGraph(engine, id, { ...pull, from: Object.keys(arriving) });
+  const results: Record<string, Tensor> = await engine.pool.use(request, async (session) => {
     const offered = names.filter((name) => session.outputNames.includes(name));
     return offered.length > 0 ? runSession(engine, session, given, offered) : {};
   });
@@ -84,6 +74,28 @@ export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promis
   }
   if (results[BIASES]) found[BIASES] = results[BIASES];
   return found;
+}
+
+/**
+ * The graph that pulls back through a piece, from `out` or inner hooks. A pull through it finds its session open while
+ * it is in use.
+ */
+export function heldGraph(
+  engine: Engine,
+  id: PieceId,
+  { from, wrt, projections, biases }: Omit<HeldPull, "arriving"> & { readonly from: readonly string[] },
+): GraphRequest {
+  const own = engine.hooks.filter((h) => h.piece === id && h.inside);
+  const request = backwardGraph(engine, id, {
+    wrt: wrt.map((h) => h.local),
+    frozen: own.filter((h) => h.local === MLP_OUT).map((h) => h.local),
+    from,
+    variant: { withoutPast: true, frozen: own.filter(isHeld).map((h) => h.local) },
+    projected: wrt.filter((h) => projections.has(h.name)).map((h) => h.local),
+    biases,
+  });
+  // Many rows go through a piece: packing pays, and takes the attention's weights alone.
+  return { ...request, prepack: engine.resident ? "if it fits" : false };
 }
 
 /** Hooks of a sparse block that lie after its graph: what arrives at the block's end is their cotangent. */

@@ -16,6 +16,7 @@ import {
   type OptionChecks,
   required,
   TASK_OPTIONS,
+  text,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
@@ -25,6 +26,7 @@ import {
   backwardGraph,
   biasesOf,
   type HeldRun,
+  heldGraph,
   type InjectionPoint,
   isAfterGraph,
   isHeld,
@@ -79,6 +81,8 @@ export interface PullOptions extends TaskOptions {
    * lies before their hook.
    */
   readonly join?: (layer: number) => readonly PullTarget[];
+  /** The hook of each block that rows of `join` start at, where it is one: a streamed block is then loaded once. */
+  readonly joinAt?: string;
   readonly at: readonly PullPoint[];
   /** Receives cotangents as they come; nothing of them is kept. */
   readonly take: (pulled: Pulled) => void;
@@ -94,6 +98,7 @@ const PULL_OPTIONS: OptionChecks<PullOptions> = {
   ...TASK_OPTIONS,
   targets: required(list, "a list of targets"),
   join: callback,
+  joinAt: text,
   at: required(list, "a list of hooks"),
   take: required(callback, "a function"),
   biases: flag,
@@ -216,14 +221,15 @@ class Pull {
       this.stream(`blocks.${l}.hook_resid_post`);
       this.stream(`blocks.${l}.hook_deepstack`);
       this.keepInjected(l);
-      await this.piece(l);
-      if (join) {
+      await this.whileOpen(l, async () => {
+        await this.piece(l);
+        if (!join) return;
         const pulled = this.rows;
         this.rows = [];
         for (const target of join(l)) this.waiting.push(this.rowOf(target));
         await this.piece(l);
         this.rows = [...pulled, ...this.rows];
-      }
+      });
       this.stream(`blocks.${l}.hook_resid_pre`);
     }
     this.stream("hook_pos_embed");
@@ -231,6 +237,31 @@ class Pull {
     this.keepInjected("hook_embed");
     if (this.points.some(({ hook }) => isVisual(hook))) await this.vision();
     onProgress?.(layers, layers, "blocks");
+  }
+
+  /** Names of what arrives at a streamed block, from above and where rows join: one graph then serves both. */
+  private arrivals(id: PieceId): readonly string[] {
+    const { joinAt } = this.options;
+    if (this.engine.resident || typeof id !== "number" || joinAt === undefined) return [];
+    return this.named.get(`blocks.${id}.${joinAt}`)?.inside ? ["out", joinAt] : [];
+  }
+
+  /** Holds a streamed block's session while `work` pulls through it. */
+  private async whileOpen(layer: number, work: () => Promise<void>): Promise<void> {
+    const from = this.arrivals(layer);
+    if (from.length === 0) return work();
+    const pull = { from, ...this.pointsIn(layer), biases: this.options.biases ?? false };
+    await this.engine.pool.use(heldGraph(this.engine, layer, pull), work);
+  }
+
+  /** Points inside a piece, and the vectors that their cotangents are projected on. */
+  private pointsIn(id: PieceId): {
+    readonly wrt: readonly Hook[];
+    readonly projections: Map<string, Tensor>;
+  } {
+    const points = this.points.filter(({ hook }) => hook.piece === id && hook.inside);
+    const vectors = points.flatMap((p) => (p.vectors ? [[p.hook.name, p.vectors] as const] : []));
+    return { wrt: points.map(({ hook }) => hook), projections: new Map(vectors) };
   }
 
   private rowOf(start: PullTarget): Row {
@@ -315,19 +346,20 @@ class Pull {
     const { engine, held } = this;
     const time = chunk[chunk.length - 1].time;
     const arriving: Record<string, Tensor> = {};
-    if (chunk.some((row) => row.g)) arriving.out = this.gather(chunk);
-    for (const hook of new Set(chunk.flatMap((row) => row.start?.hook ?? []))) {
+    const always = this.arrivals(id);
+    if (chunk.some((row) => row.g) || always.includes("out")) arriving.out = this.gather(chunk);
+    const starts = chunk.flatMap((row) => row.start?.hook ?? []);
+    const joined = [...inside.values()].filter(({ local }) => always.includes(local));
+    for (const hook of new Set([...joined.map(({ name }) => name), ...starts])) {
       const found = inside.get(hook)!;
       arriving[found.local] = this.startsAt(chunk, found, time);
     }
-    const points = this.points.filter((p) => inside.get(p.hook.name) === p.hook);
-    const projections = new Map(points.flatMap((p) => (p.vectors ? [[p.hook.name, p.vectors]] : [])));
-    const wrt = points.map((p) => p.hook);
+    const { wrt, projections } = this.pointsIn(id);
     const d = await vjpHeld(held, id, { arriving, wrt, projections, biases: this.options.biases ?? false });
     const rows = chunk.map((row) => row.id);
-    for (const { hook, vectors } of points) {
-      const g = d[hook.local];
-      if (g) this.options.take({ hook: hook.name, rows, values: withoutBatch(g, vectors ? 0 : 1) });
+    for (const { name, local } of wrt) {
+      const g = d[local];
+      if (g) this.options.take({ hook: name, rows, values: withoutBatch(g, projections.has(name) ? 0 : 1) });
     }
     if (d[BIASES]) this.options.take({ hook: biasesOf(id), rows, values: flat(d[BIASES]) });
     const width = engine.config.hidden_size;
