@@ -151,9 +151,16 @@ describe("training of transcoders", () => {
     const [alive, dead] = [await gradient(0), await gradient(1000)];
     assert.ok(alive.subarray(0, 4 * WIDTH).every((g) => g === 0));
     assert.deepEqual(dead.subarray(4 * WIDTH), alive.subarray(4 * WIDTH));
-    const wanted = byHand(weights, data, spec.auxiliaryCoefficient / (TOKENS * batch.variance[0]));
+    const wanted = byHand(weights, data, spec.auxiliaryCoefficient);
     for (let i = 0; i < 4 * WIDTH; i++)
       assert.ok(Math.abs(dead[i] - wanted[i]) < 1e-4 * (1 + Math.abs(wanted[i])));
+  });
+
+  it("the auxiliary loss revives features that were planted dead, and the rest is explained better", async () => {
+    const [without, revived] = [await deadPlanted(1e9), await deadPlanted(5 * TOKENS)];
+    assert.ok(without.dead >= 0.6, `${without.dead} of the features are dead without it`);
+    assert.ok(revived.dead < 0.5 * without.dead, `${revived.dead} are with it`);
+    assert.ok(revived.fvu < 0.7 * without.fvu, `FVU ${without.fvu} and ${revived.fvu}`);
   });
 
   it("refuses sizes that cannot be", () => {
@@ -162,14 +169,42 @@ describe("training of transcoders", () => {
   });
 });
 
+/** Trains a transcoder of which 32 of 48 features begin far below the others. */
+async function deadPlanted(deadAfter: number): Promise<{ dead: number; fvu: number }> {
+  const spec = PER_LAYER;
+  const weights = initialTranscoderWeights(spec, planted(100), 5);
+  const [encoder, bias] = ["W_enc", "b_enc"].map((part) => weights.get(`layers.0.${part}`)!.data);
+  for (let f = 0; f < 32; f++) {
+    for (let j = 0; j < WIDTH; j++) encoder[f * WIDTH + j] *= 0.02;
+    bias[f] *= 0.02;
+  }
+  const variance = planted(100).outputs.map(varianceOf);
+  const trainer = new TranscoderTrainer(spec, { threads: 1, deadAfter });
+  await train(trainer, weights, (step) => ({ ...planted(100 + step), variance }), {
+    ...{ steps: 300, betas: [0.9, 0.999], state: createAdamState() },
+    learningRate: () => 2e-3,
+  });
+  await trainer.close();
+  const set = transcodersFrom(spec, weights, NAMES);
+  const kinds = new Array<string>(TOKENS).fill("text");
+  const [{ dead, fvu }] = await transcoderQuality(set, planted(1), kinds);
+  set.close();
+  return { dead, fvu: fvu.all };
+}
+
 /**
- * Derivative of share · Σ‖(y − ŷ) − ê‖² by the decoder rows of features 0 … 3, which make ê; the best two
- * of the rest make ŷ.
+ * Derivative of coefficient · Σ‖e − ê‖² / Σ‖e‖², e = y − ŷ, by the decoder rows of features 0 … 3, which make ê; the
+ * best two of the rest make ŷ.
  */
-function byHand(weights: Weights, { inputs: [x], outputs: [y] }: Activations, share: number): Float64Array {
+function byHand(
+  weights: Weights,
+  { inputs: [x], outputs: [y] }: Activations,
+  coefficient: number,
+): Float64Array {
   const part = (name: string): Float32Array => weights.get(`layers.0.${name}`)!.data;
   const [w, b, d, mean] = [part("W_enc"), part("b_enc"), part("W_dec.0"), part("b_dec")];
   const found = new Float64Array(4 * WIDTH);
+  let squares = 0;
   for (let t = 0; t < TOKENS; t++) {
     const z = Array.from(b, (bias, f) => {
       let sum = bias;
@@ -179,9 +214,11 @@ function byHand(weights: Weights, { inputs: [x], outputs: [y] }: Activations, sh
     const best = [4, 5, 6, 7].sort((p, q) => z[q] - z[p]).slice(0, 2);
     for (let j = 0; j < WIDTH; j++) {
       let left = y.data[t * WIDTH + j] - mean[j];
-      for (const f of [...best, 0, 1, 2, 3]) left -= z[f] * d[f * WIDTH + j];
-      for (let f = 0; f < 4; f++) found[f * WIDTH + j] -= 2 * share * left * z[f];
+      for (const f of best) left -= z[f] * d[f * WIDTH + j];
+      squares += left * left;
+      for (let f = 0; f < 4; f++) left -= z[f] * d[f * WIDTH + j];
+      for (let f = 0; f < 4; f++) found[f * WIDTH + j] -= 2 * coefficient * left * z[f];
     }
   }
-  return found;
+  return found.map((g) => g / squares);
 }

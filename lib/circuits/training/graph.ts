@@ -32,15 +32,13 @@ export const layersOfGraph = ({ kind, layers }: TranscoderSpec): number =>
   kind === "per-layer" ? 1 : layers;
 
 /**
- * The layers 0 … n−1 of a set. Inputs are `x.l` and `y.l` (tokens, width) of each, `share.l` (the
- * reciprocal of
+ * The layers 0 … n−1 of a set. Inputs are `x.l` and `y.l` (tokens, width) of each, `share.l` (the reciprocal of
  * tokens · variance) and, with `auxiliary`, `dead.l` (features): 1 where a feature has long not been active.
  *
- * The loss is the mean over layers of the share of variance that is not explained, Σ‖ŷ − y‖² · share. The
- * auxiliary
- * loss is AuxK (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", §A.2): the same share of the
- * error
- * y − ŷ, taken as given, that the largest dead features leave.
+ * The loss is the mean over layers of the share of variance that is not explained, Σ‖ŷ − y‖² · share. The auxiliary
+ * loss is AuxK (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", §A.2 and its code): the share of the
+ * error e = y − ŷ, taken as given, that the largest dead features leave, Σ‖ê − e‖² / Σ‖e‖². It is divided by the
+ * error's own size, so that it weighs the same when little is left.
  */
 export function stepGraph(spec: TranscoderSpec, auxiliary: boolean): StepGraph {
   const {
@@ -81,20 +79,21 @@ export function stepGraph(spec: TranscoderSpec, auxiliary: boolean): StepGraph {
       : explained;
     return ops.sub(more, y);
   });
-  const unexplained = (left: readonly Node[]): Node =>
+  const squares = (e: Node): Node => ops.sum(ops.mul(e, e), [-1, -2]);
+  const meanOver = (parts: readonly Node[]): Node =>
     ops.mul(
-      left
-        .map((e, l) => ops.mul(ops.sum(ops.mul(e, e), [-1, -2]), layers[l].share))
-        .reduce((a, b) => ops.add(a, b)),
+      parts.reduce((a, b) => ops.add(a, b)),
       1 / count,
     );
-  const loss = unexplained(errors);
+  const loss = meanOver(errors.map((e, l) => ops.mul(squares(e), layers[l].share)));
   let derivatives = pullback(new Map([[loss, scalar(1)]]), trainable);
   if (auxiliary) {
     const dead = pre.map((x, l) => ops.mul(ops.relu(x), layers[l].dead));
     const revived = dead.map((own) => ops.mul(own, ops.topKMask(own, Math.min(auxiliaryK, features))));
-    const left = errors.map((error, l) => ops.add(decoded(revived, l), error));
-    const cotangent = new Map([[unexplained(left), scalar(auxiliaryCoefficient)]]);
+    const left = errors.map((error, l) =>
+      ops.div(squares(ops.add(decoded(revived, l), error)), ops.add(squares(error), SMALLEST_ERROR)),
+    );
+    const cotangent = new Map([[meanOver(left), scalar(auxiliaryCoefficient)]]);
     const more = pullback(cotangent, trainable, { frozen: new Set(errors) });
     derivatives = derivatives.map((d, i) => (d && more[i] ? ops.add(d, more[i]) : (d ?? more[i])));
   }
@@ -109,6 +108,9 @@ export function stepGraph(spec: TranscoderSpec, auxiliary: boolean): StepGraph {
     trainable: names,
   };
 }
+
+/** Keeps the division by an error that is 0 finite. */
+const SMALLEST_ERROR = 1e-20;
 
 /** Output with the number of tokens at which each of a layer's features was active. */
 export const usedName = (layer: number): string => `used.${layer}`;
