@@ -13,6 +13,7 @@ export {
   AttentionInputs,
   fillPadding,
   type KeyValues,
+  keepRows,
   keyCount,
   MASKED_SCORE,
   maskKeys,

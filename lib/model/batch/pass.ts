@@ -110,6 +110,32 @@ export function rowsPass(pass: Pass, from: number, to: number): Pass {
   };
 }
 
+/** Some rows of a pass that decodes, as a pass of their own. */
+export function keepRows(pass: Pass, rows: readonly number[]): Pass {
+  const { size } = pass;
+  const keep = <D extends Int32Array | Uint8Array | Tensor["data"]>(data: D): D => {
+    const length = data.length / size;
+    const kept = zerosLike(data, rows.length * length);
+    rows.forEach((row, at) => {
+      kept.set(data.subarray(row * length, (row + 1) * length) as never, at * length);
+    });
+    return kept;
+  };
+  const keepTensor = ({ data, shape }: Tensor): Tensor => ({
+    data: keep(data),
+    shape: [rows.length, ...shape.slice(1)],
+  });
+  return {
+    ...pass,
+    size: rows.length,
+    positionIds: pass.positionIds.map(keep),
+    keyMask: keep(pass.keyMask),
+    tokenPositions: rows.map((row) => pass.tokenPositions[row]),
+    last: rows.map((row) => pass.last[row]),
+    past: pass.past.map((kv) => kv && { key: keepTensor(kv.key), value: keepTensor(kv.value) }),
+  };
+}
+
 /** Elements `from` … `to`−1 of each of `rows` rows. */
 function cutRows<D extends Int32Array | Uint8Array>(data: D, rows: number, from: number, to: number): D {
   const length = data.length / rows;

@@ -40,13 +40,21 @@ export class Continuation {
     const id = sampleToken(logits.data, this.options, this.random);
     this.ids.push(id);
     if (this.stopIds.has(id)) this.finishReason = "token";
-    else if (this.decoder.tokenizer) this.readText();
+    else if (this.readsAlong) this.readText();
     return id;
   }
 
-  /** Gives `onText` what was held back. */
+  /** Reads the text, where nobody asked for it on the way, and gives `onText` what was held back. */
   flush(): void {
+    if (this.decoder.tokenizer && !this.readsAlong)
+      this.text = this.decoder.decode(this.finishReason === "token" ? this.ids.slice(0, -1) : this.ids);
     this.stream(this.text.length);
+  }
+
+  /** Somebody waits for the text as it grows. */
+  private get readsAlong(): boolean {
+    const { stopStrings = [], onText } = this.options;
+    return this.decoder.tokenizer !== undefined && (stopStrings.length > 0 || onText !== undefined);
   }
 
   private readText(): void {

@@ -8,7 +8,7 @@
  */
 import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import type { Batch, KeyValues, Pass } from "../batch/index.js";
+import { type Batch, type KeyValues, keepRows, type Pass } from "../batch/index.js";
 import type { ActivationCache } from "../captures/index.js";
 import {
   ELEMENT_BYTES,
@@ -24,6 +24,9 @@ import { embedBatch, embedTokens } from "./embed.js";
 import type { Generated, GenerateOptions } from "./generate-options.js";
 import { logitsAt } from "./head.js";
 import { innerBytes, type PreparedRun, prepareRun } from "./prepare-run.js";
+
+/** Rows that have ended leave the pass when no more than this share is open: until then copying their keys costs more. */
+const KEPT_SHARE = 0.75;
 
 /** The parts of a model that generating needs. */
 interface Generator extends Decoder {
@@ -48,23 +51,38 @@ export async function generate(
   const run = prepareRun(engine, batch, request, (prepared) => generateDemand(prepared, options));
   const rows = batch.tokenPositions.map((_, row) => new Continuation(model, row, options));
   const steps: ActivationCache[] = [];
+  // Edits of the prompt alone are done with when decoding begins.
+  const decodingPlan = new Map(
+    [...run.plan].filter(([, own]) => own.some(({ edit }) => edit.phase !== "prompt")),
+  );
+  const drops = capture === undefined && decodingPlan.size === 0;
   let { pass } = run;
   let ids = batch.inputIds;
+  /** Rows of the batch that are in the pass. */
+  let present = rows.map((_, row) => row);
   for (let step = 0; step < maxNewTokens; step++) {
     signal?.throwIfAborted();
     const recorder = run.newRecorder();
-    const context: RunContext = { engine, plan: run.plan, recorder, useCache: true, signal };
+    const plan = step === 0 ? run.plan : decodingPlan;
+    const context: RunContext = { engine, plan, recorder, useCache: true, signal };
     const embedded =
       step === 0 ? await embedBatch(context, batch) : { pass, x: embedTokens(context, ids, pass) };
-    const at = step === 0 ? batch.last.map((c) => [c]) : rows.map(() => [pass.start]);
+    const at = step === 0 ? batch.last.map((c) => [c]) : present.map(() => [pass.start]);
     const blocks = { skipLayers, firstPosition: Math.min(...at.flat()) };
     const ran = await runBlocks(context, embedded.pass, embedded.x, blocks);
     const { logits } = await logitsAt(context, ran.pass, ran.x, at);
     if (capture) steps.push(recorder.finish());
-    ids = Int32Array.from(rows, (row, b) => row.extend(vectorAt(logits, b)));
+    ids = Int32Array.from(present, (row, b) => rows[row].extend(vectorAt(logits, b)));
     onProgress?.(step + 1, maxNewTokens, "tokens");
-    if (rows.every((row) => row.finishReason)) break;
-    pass = nextPass(embedded.pass, batch, ran.keyValues, step);
+    const open = [...present.keys()].filter((b) => !rows[present[b]].finishReason);
+    if (open.length === 0) break;
+    const positions = Int32Array.from(present, (row) => batch.nextPositionIds[row] + step);
+    pass = nextPass(embedded.pass, positions, ran.keyValues);
+    if (drops && open.length <= KEPT_SHARE * present.length) {
+      pass = keepRows(pass, open);
+      ids = Int32Array.from(open, (b) => ids[b]);
+      present = open.map((b) => present[b]);
+    }
   }
   for (const row of rows) row.flush();
   return rows.map(({ ids, logits, text, finishReason = "length" }) => ({
@@ -113,7 +131,7 @@ function generateDemand(
 }
 
 /** The pass that reads the tokens just chosen. */
-function nextPass(pass: Pass, batch: Batch, past: readonly (KeyValues | undefined)[], step: number): Pass {
+function nextPass(pass: Pass, positions: Int32Array, past: readonly (KeyValues | undefined)[]): Pass {
   const keys = pass.start + pass.seqLength;
   const keyMask = new Uint8Array(pass.size * (keys + 1));
   for (let b = 0; b < pass.size; b++) {
@@ -124,13 +142,11 @@ function nextPass(pass: Pass, batch: Batch, past: readonly (KeyValues | undefine
     ...pass,
     seqLength: 1,
     start: keys,
-    positionIds: pass.positionIds.map(() =>
-      Int32Array.from(batch.nextPositionIds, (position) => position + step),
-    ),
+    positionIds: pass.positionIds.map(() => positions),
     injections: undefined,
     bidirectionalSpans: undefined,
     keyMask,
-    tokenPositions: batch.tokenPositions.map(() => [keys]),
+    tokenPositions: Array.from(positions, () => [keys]),
     phase: "decoding",
     past,
   };
