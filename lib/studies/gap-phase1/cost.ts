@@ -16,7 +16,7 @@ export interface CostSettings {
 export interface Cost {
   /** Questions that go through all blocks, for one data seed on the model, by part. */
   readonly forwards: Readonly<Record<string, number>>;
-  /** One question through all blocks. */
+  /** One question through all blocks, in a call of `rowsPerCall`. */
   readonly secondsEach: number;
   readonly seconds: number;
   /** Bytes of weights that are read while it runs: all of them once for each call where blocks are streamed. */
@@ -31,13 +31,19 @@ export interface Cost {
  */
 export async function gapCost({ model, questions, sizes, rowsPerCall, layers }: CostSettings): Promise<Cost> {
   const blocks = model.layers.length;
-  const some = await questions.draw({ seed: 0, purpose: "held out", count: Math.min(4, rowsPerCall) });
-  const { batch } = await ask(model, tasksOf(some));
-  // What stays in memory is opened once.
-  if (model.resident) await model.run(batch);
-  const begun = performance.now();
-  await model.run(batch);
-  const secondsEach = (performance.now() - begun) / 1000 / batch.size;
+  const some = await questions.draw({ seed: 0, purpose: "held out", count: Math.min(16, rowsPerCall) });
+  const timed = async (count: number): Promise<number> => {
+    const { batch } = await ask(model, tasksOf(some.slice(0, count)));
+    // What stays in memory is opened once.
+    if (model.resident) await model.run(batch);
+    const begun = performance.now();
+    await model.run(batch);
+    return (performance.now() - begun) / 1000;
+  };
+  const [one, few] = [await timed(1), await timed(some.length)];
+  // A call takes its time, whatever its size: where blocks are streamed, mostly that of reading them.
+  const each = Math.max(0, few - one) / Math.max(1, some.length - 1);
+  const call = Math.max(0, one - each);
   const behind = (some: readonly number[]): number => some.reduce((sum, l) => sum + (blocks - l) / blocks, 0);
   const points = layers ?? truncationBlocks(blocks);
   const late = points.filter((l) => l >= blocks / 2);
@@ -53,12 +59,12 @@ export async function gapCost({ model, questions, sizes, rowsPerCall, layers }: 
   };
   const total = Object.values(forwards).reduce((sum, count) => sum + count, 0);
   const weights = [...model.checkpoint.weights.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const calls = model.resident ? 1 : Math.ceil(total / rowsPerCall);
+  const calls = Math.ceil(total / rowsPerCall);
   return {
     forwards,
-    secondsEach,
-    seconds: total * secondsEach,
-    bytesRead: weights * calls,
+    secondsEach: each + call / rowsPerCall,
+    seconds: total * each + calls * call,
+    bytesRead: weights * (model.resident ? 1 : calls),
     disk: all * (points.length + late.length + 40) * 4,
   };
 }

@@ -37,6 +37,8 @@ export interface DrawRequest {
 export interface QuestionSource {
   /** Of either grade so many, as far as there are; where none of a grade's kinds are asked for, all of its kinds. */
   draw(request: DrawRequest): Promise<GapSample[]>;
+  /** Kinds of question of each grade in the gate, or as many of `kinds`; they are not drawn for it. */
+  kindCounts(kinds?: ReadonlySet<string>): Readonly<Record<SampleGrade, number>>;
   /** Questions that all ask the same, with what their images show. */
   probes(seed: number, count: number): Promise<ProbeTask[]>;
 }
@@ -74,19 +76,28 @@ export function syntheticQuestions({
     count: number,
     seed: number,
   ): VisualTask[] => drawTasks(task, { types, count, size, seed, split: "heldout" });
+  /** The types of a grade to ask, by set: those among `kinds`, or all where none is. */
+  const askedOf = (
+    grade: SampleGrade,
+    kinds: ReadonlySet<string> | undefined,
+  ): { readonly set: SyntheticTask<unknown>; readonly types: string[] }[] => {
+    const typesOf = (set: SyntheticTask<unknown>): string[] =>
+      Object.keys(set.types).filter((type) => gradesOf(set.name)[grade].includes(set.types[type]));
+    const chosen = sets.map((set) =>
+      typesOf(set).filter((type) => kinds?.has(kindOf({ dataset: set.name, type } as VisualTask)) ?? true),
+    );
+    const none = chosen.every((types) => types.length === 0);
+    return sets
+      .map((set, s) => ({ set, types: none ? typesOf(set) : chosen[s] }))
+      .filter(({ types }) => types.length > 0);
+  };
+  const count = (grade: SampleGrade, kinds: ReadonlySet<string> | undefined): number =>
+    askedOf(grade, kinds).reduce((sum, { types }) => sum + types.length, 0);
   return {
+    kindCounts: (kinds) => ({ easy: count("easy", kinds), hard: count("hard", kinds) }),
     async draw({ seed, purpose, count, kinds }) {
       return GRADES.flatMap((grade) => {
-        const typesOf = (set: SyntheticTask<unknown>): string[] =>
-          Object.keys(set.types).filter((type) => gradesOf(set.name)[grade].includes(set.types[type]));
-        const chosen = sets.map((set) =>
-          typesOf(set).filter(
-            (type) => kinds?.has(kindOf({ dataset: set.name, type } as VisualTask)) ?? true,
-          ),
-        );
-        const none = chosen.every((types) => types.length === 0);
-        const types = sets.map((set, s) => (none ? typesOf(set) : chosen[s]));
-        const asked = sets.flatMap((set, s) => (types[s].length > 0 ? [{ set, types: types[s] }] : []));
+        const asked = askedOf(grade, kinds);
         // The gate asks each kind as often, the study each data set.
         const weights = asked.map((own) => (purpose === "gate" ? own.types.length : 1));
         const shares = inShares(count, weights);
@@ -120,16 +131,26 @@ function inShares(count: number, weights: readonly number[]): number[] {
   return weights.map((_, i) => upTo(i + 1) - upTo(i));
 }
 
+const gradeOf = ({ grade }: Pick<VisualTask, "grade">): SampleGrade => (grade === "hard" ? "hard" : "easy");
+
+/** Number of kinds among samples, by grade. */
+function countKinds(samples: readonly GapSample[]): Readonly<Record<SampleGrade, number>> {
+  const count = (grade: SampleGrade): number =>
+    new Set(samples.filter((own) => own.grade === grade).map(({ task }) => kindOf(task))).size;
+  return { easy: count("easy"), hard: count("hard") };
+}
+
 /** Questions of a planted checkpoint. */
 export function plantedQuestions(kind: PlantedVisionKind): QuestionSource {
   const tasks = (purpose: Purpose, seed: number, count: number): ReturnType<typeof plantedTasks> =>
     plantedTasks(kind, { count, seed: SEED_OF[purpose] + seed });
   return {
+    kindCounts: () => countKinds(tasks("gate", 0, 2 * 60).map((task) => ({ task, grade: gradeOf(task) }))),
     // Most kinds have easy questions only: they are then twice as many.
     draw: async ({ seed, purpose, count }) =>
       tasks(purpose, seed, 2 * count).map((task) => ({
         task,
-        grade: task.grade === "hard" ? "hard" : "easy",
+        grade: gradeOf(task),
         twin: plantedInWords(task),
       })),
     probes: async (seed, count) =>
@@ -169,12 +190,18 @@ export async function publishedQuestions(data: string): Promise<QuestionSource> 
     }),
   );
   const ordered = (samples: readonly GapSample[], seed: number): GapSample[] => seeded(seed).shuffle(samples);
+  /** By set, the samples of a grade to ask: those among `kinds`, or all where none is. */
+  const poolsOf = (grade: SampleGrade, kinds: ReadonlySet<string> | undefined): readonly GapSample[][] => {
+    const own = graded.map((samples) => samples.filter((sample) => sample.grade === grade));
+    const chosen = own.map((samples) => samples.filter(({ task }) => kinds?.has(kindOf(task)) ?? true));
+    return chosen.some((samples) => samples.length > 0) ? chosen : own;
+  };
   return {
+    kindCounts: (kinds) =>
+      countKinds(GRADES.flatMap((grade) => poolsOf(grade, kinds).flatMap((own) => ofPurpose(own, "gate")))),
     async draw({ seed, purpose, count, kinds }) {
       return GRADES.flatMap((grade) => {
-        const own = graded.map((samples) => samples.filter((sample) => sample.grade === grade));
-        const chosen = own.map((samples) => samples.filter(({ task }) => kinds?.has(kindOf(task)) ?? true));
-        const pools = chosen.some((samples) => samples.length > 0) ? chosen : own;
+        const pools = poolsOf(grade, kinds);
         return pools.flatMap((samples) =>
           ordered(ofPurpose(samples, purpose), seed).slice(0, Math.ceil(count / pools.length)),
         );

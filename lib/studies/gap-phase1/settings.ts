@@ -88,6 +88,7 @@ function scaled(source: QuestionSource, side: number): QuestionSource {
     images: await Promise.all(task.images.map((image) => squareImage(image, side))),
   });
   return {
+    kindCounts: (kinds) => source.kindCounts(kinds),
     draw: async (request) =>
       Promise.all(
         (await source.draw(request)).map(async (sample) => ({ ...sample, task: await squared(sample.task) })),

@@ -87,6 +87,7 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
   const calls = { rowsPerCall, store };
   onProgress?.(0, 1, "gate");
   const phase0 = await kindGate({ model, ...calls }, questions, sizes);
+  onProgress?.(1, 1, "gate");
   const passed = phase0.passed;
   const subjectOf = async (seed: number, from = questions, opened = model, own = store): Promise<Subject> => {
     const draw = (purpose: "study" | "held out", count: number): Promise<GapSample[]> =>
@@ -193,18 +194,14 @@ async function kindGate(
 }
 
 /** About so many questions of each kind. */
-async function ofEachKind(
+function ofEachKind(
   questions: QuestionSource,
   seed: number,
   each: number,
   kinds?: ReadonlySet<string>,
 ): Promise<GapSample[]> {
-  const draw = (count: number): Promise<GapSample[]> =>
-    questions.draw({ seed, purpose: "gate", count, kinds });
-  const some = await draw(60);
-  const counted = (grade: string): number =>
-    new Set(some.filter((own) => own.grade === grade).map(({ task }) => kindOf(task))).size;
-  return draw(each * Math.max(counted("easy"), counted("hard")));
+  const counts = questions.kindCounts(kinds);
+  return questions.draw({ seed, purpose: "gate", count: each * Math.max(counts.easy, counts.hard), kinds });
 }
 
 /** The study's own questions by grade, against the same without their images. */
@@ -280,6 +277,7 @@ async function measureParts(
     found[name] =
       parts.includes(name) && asked.includes(name) ? await measure[name]() : notMeasured(name, asked);
   }
+  onProgress?.(PART_NAMES.length, PART_NAMES.length, "all parts");
   return found as Measurements;
 }
 
