@@ -1,4 +1,5 @@
 /** Instruments beside the study's parts: other corruptions, restoration, the leak, knockouts; and tables of what they found. */
+import { readFileSync } from "node:fs";
 import {
   bootstrapDepth,
   type Estimate,
@@ -7,8 +8,24 @@ import {
   rateInterval,
 } from "../../analysis/index.js";
 import { logProb } from "../../model/index.js";
-import { attentionKnockouts, firstTokenRight, restoration, truncation } from "../../model/methods/index.js";
-import { type Figure, facets, formatInterval, lines, type Table, table } from "../../plot/index.js";
+import {
+  attentionKnockouts,
+  firstTokenRight,
+  imageAttention,
+  restoration,
+  truncation,
+} from "../../model/methods/index.js";
+import {
+  type Figure,
+  facets,
+  formatInterval,
+  type Html,
+  imageOverlay,
+  lines,
+  type Table,
+  table,
+} from "../../plot/index.js";
+import { encodePng, type TaskImage } from "../../tasks/index.js";
 import { DOCUMENT_LAYERS } from "./depths.js";
 import { meanOfRows } from "./drawing.js";
 import { measureTracing, type TracingCorruption } from "./measure-answers.js";
@@ -137,6 +154,31 @@ export function pruningTable({ plans, right }: Pruning): Table {
     ],
     { caption: "Visual tokens kept before the window" },
   );
+}
+
+/** Attention from the last token of the first question to its image, by block and head; at first where it is largest. */
+export async function attentionOverlay({ model, samples }: Subject): Promise<Html> {
+  const [{ task }] = samples;
+  const { batch } = await ask(model, [task]);
+  const attention = await imageAttention(model, batch);
+  const [, heads, tokens] = attention.shape;
+  const totals = Array.from({ length: attention.data.length / tokens }, (_, i) =>
+    attention.data.subarray(i * tokens, (i + 1) * tokens).reduce((sum, value) => sum + value, 0),
+  );
+  const largest = totals.indexOf(Math.max(...totals));
+  return imageOverlay(encoded(task.images[0]), batch.images![0].image, attention, {
+    title: "Read by the last token",
+    subtitle: `${task.prompt} ${task.answers[0]}`,
+    axes: [{ name: "block" }, { name: "head" }],
+    initial: [Math.floor(largest / heads), largest % heads],
+    unit: "attention",
+    height: 420,
+  });
+}
+
+function encoded(image: TaskImage): Uint8Array {
+  if (typeof image === "string") return readFileSync(image);
+  return image instanceof Uint8Array ? image : encodePng(image);
 }
 
 /** Knockouts of two routes, one block at a time and in the literature's window of nine. */

@@ -3,6 +3,7 @@
  * @packageDocumentation
  */
 export {
+  attentionOverlay,
   depthTable,
   leakTable,
   pruningTable,
