@@ -7,7 +7,9 @@ import {
   type AttributionGraph,
   attribute,
   type GraphNode,
+  graphJson,
   graphScores,
+  nodeId,
   pruneGraph,
   readTranscoders,
   rowOf,
@@ -206,6 +208,22 @@ describe("attribution graphs of tiny-gemma3", () => {
     const found = await verifyEdges(model, image, set, seen, { features: 5 });
     assert.equal(found.sources["image token"], image.visual[0].length);
     assert.equal(found.beyond, 0);
+    const json = graphJson(pruneGraph(seen), { slug: "seen" }, String);
+    const { inputs, per_image } = json.patch_edges!;
+    assert.equal(per_image, perImage);
+    const targets = json.nodes.filter((n) => /transcoder|logit/.test(n.feature_type));
+    assert.deepEqual(Object.keys(inputs).sort(), targets.map((n) => n.node_id).sort());
+    for (const [id, { strongest, others, constant }] of Object.entries(inputs)) {
+      const target = seen.targets.find((t) => nodeId(seen, seen.nodes[t]) === id)!;
+      const row = rowOf(seen, target)!;
+      const tokens = seen.nodes.reduce(
+        (sum, { kind }, i) => (kind === "image token" ? sum + row[i] : sum),
+        0,
+      );
+      const patches = strongest.reduce((sum, [, weight]) => sum + weight, others + constant);
+      assert.ok(Math.abs(patches - tokens) < 1e-5, `${id}: ${patches}, ${tokens}`);
+      assert.ok(strongest.every(([, w], i) => i === 0 || Math.abs(w) <= Math.abs(strongest[i - 1][1])));
+    }
   });
 
   it("what cannot be is refused before work starts", async () => {
@@ -215,8 +233,24 @@ describe("attribution graphs of tiny-gemma3", () => {
     await assert.rejects(attribute(model, batch, { ...set, layers: set.layers.slice(1) }), /11 layers/);
     await assert.rejects(attribute(model, batch, set, { treshold: 0.5 } as object), /threshold/);
     await assert.rejects(verifyEdges(model, model.batch([[1, 2]]), set, graph), /another prompt/);
-    const small = await loadModel("tiny-gemma3", { threads: 1, memory: "12MB" });
-    await assert.rejects(attribute(small, small.batch([numbers("input_ids")]), set), /would take/);
+  });
+
+  it("more nodes than the memory holds are refused before anything runs, with how many would fit", async () => {
+    const small = await loadModel("tiny-gemma3", { threads: 1, memory: "20MB" });
+    const ids = numbers("input_ids");
+    const given = small.batch([[...ids, ...ids.slice(1)]]);
+    const pool = small.engine.pool as unknown as { use: unknown };
+    const { use } = pool;
+    pool.use = () => assert.fail("the model has run");
+    const refused = /1857 nodes, and edges to 1440 features would take 10\.7 MB\..*maxFeatures: (\d+)/s;
+    let fitting = 0;
+    await assert.rejects(attribute(small, given, set), (error: Error) => {
+      fitting = Number(refused.exec(error.message)?.[1]);
+      return fitting > 0;
+    });
+    pool.use = use;
+    const some = await attribute(small, given, set, { maxFeatures: fitting, atOnce: 4 });
+    assert.ok(some.targets.length > 100 && some.targets.length <= fitting + 10);
     await small.close();
   });
 });

@@ -1,6 +1,6 @@
 /** Attribution graphs: one sweep through a frozen run, from the logits down to tokens and patches. */
+import { formatBytes } from "../../bytes.js";
 import { ModalscopeError } from "../../errors.js";
-import { checkMemory } from "../../model/engine/index.js";
 import type { Batch, Model } from "../../model/index.js";
 import {
   type FrozenRun,
@@ -86,6 +86,7 @@ export async function attribute(
   checkRequest(model, batch, options);
   const { firstPosition = "whole", patches = false, signal } = options;
   const towerHooks = patches ? [PATCHES] : [];
+  checkSize(model, mostNodes(set, batch), options);
   const run = await freeze(model, batch, { capture: [...sourceHooks(model, set), ...towerHooks], signal });
   const sources = await findSources(model, set, run, firstPosition);
   const outputs = await outputsOf(run, options);
@@ -114,6 +115,35 @@ function checkRequest(
   const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < model.config.vocab_size));
   if (bad !== undefined)
     throw new ModalscopeError(`There is no token ${bad}.`, `The vocabulary has ${model.config.vocab_size}.`);
+}
+
+/** Nodes of the graph of a set with TopK, which a prompt's length bounds; no features where thresholds decide. */
+function mostNodes(
+  { layers }: TranscoderSet,
+  { seqLength: time }: Batch,
+): { features: number; others: number } {
+  const features = layers.reduce((n, { activation: a }) => n + (a.kind === "topk" ? a.k * (time - 1) : 0), 0);
+  return { features, others: layers.length * (time + 1) + time + 2 };
+}
+
+/** @throws ModalscopeError when the table of edges does not fit, saying how many features do */
+function checkSize(
+  { engine }: Model,
+  { features, others }: { readonly features: number; readonly others: number },
+  { maxFeatures = features }: AttributeOptions,
+): void {
+  const nodes = features + others;
+  const followed = Math.min(features, maxFeatures);
+  const bytes = 4 * followed * nodes;
+  if (bytes <= engine.captureBytes) return;
+  const fitting = Math.floor(engine.captureBytes / 2 / (4 * nodes));
+  throw new ModalscopeError(
+    `This graph has ${nodes} nodes, and edges to ${followed} features would take ${formatBytes(bytes)}.`,
+    `${formatBytes(engine.captureBytes)} are left for them.`,
+    fitting > 0
+      ? `Follow fewer (maxFeatures: ${fitting}), give a shorter prompt, or load the model with more memory.`
+      : "Give a shorter prompt, or load the model with more memory.",
+  );
 }
 
 /** Output nodes, and the rows that start from them. */
@@ -190,9 +220,7 @@ class GraphBuilder {
     this.firstBias = sources.nodes.findIndex(({ kind }) => kind === "bias");
     const active = sources.features.reduce((n, { ids }) => n + ids.length, 0);
     this.mostRows = Math.min(active, options.maxFeatures ?? active) + outputs.nodes.length;
-    checkMemory(model.engine, {
-      [`edges from ${this.nodes.length} to ${this.mostRows} nodes`]: 4 * this.mostRows * this.nodes.length,
-    });
+    checkSize(model, { features: active, others: this.nodes.length - active }, options);
     this.store = new RowStore(this.nodes.length);
     outputs.nodes.forEach((node, i) => {
       const weight = node.kind === "direction" ? node.weight : node.kind === "logit" ? node.probability : 0;

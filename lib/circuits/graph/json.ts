@@ -10,7 +10,7 @@ import { featureNumber } from "../dashboard/feature-files.js";
 import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
 import type { Fidelity, GraphFidelity } from "./fidelity.js";
 import { type GraphScores, graphScores, type PrunedGraph } from "./influence.js";
-import { edgeRow, type GraphNode, nodeId } from "./nodes.js";
+import { edgeRow, type GraphNode, nodeId, type PatchEdges } from "./nodes.js";
 import type { Supernode } from "./supernodes.js";
 import type { Verification } from "./verify.js";
 
@@ -49,9 +49,25 @@ export interface CircuitTracerNode extends GraphJsonNode {
   readonly activation: number | null;
 }
 
-/** A graph in circuit-tracer's schema, version 1. */
+/** What a node's inputs from image tokens come to in the image's patches. */
+export interface PatchInputs {
+  /** Number of a patch (all images', row by row) and its direct effect; the strongest first. */
+  readonly strongest: readonly (readonly [patch: number, weight: number])[];
+  /** Of all other patches together. */
+  readonly others: number;
+  /** Of the tower's positions and biases, which no image changes. */
+  readonly constant: number;
+}
+
+/** A graph in circuit-tracer's schema, version 1, and what that has no place for. */
 export interface CircuitTracerGraph extends GraphJson {
   readonly nodes: readonly CircuitTracerNode[];
+  /** Direct effects of image patches, by the node that they reach; other readers of the file pass over it. */
+  readonly patch_edges?: {
+    readonly images: number;
+    readonly per_image: number;
+    readonly inputs: Readonly<Record<string, PatchInputs>>;
+  };
 }
 
 /** A pruned graph as circuit-tracer writes it. */
@@ -108,7 +124,30 @@ export function graphJson(
     },
     nodes,
     links,
+    ...(graph.patches && { patch_edges: patchesJson(graph.patches, graph.targets, written, ids) }),
   };
+}
+
+/** Patches of a node that a file names one by one. */
+const MOST_PATCHES = 256;
+
+function patchesJson(
+  { images, perImage, edges, constants }: PatchEdges,
+  targets: readonly number[],
+  written: ReadonlySet<string>,
+  ids: readonly (string | undefined)[],
+): NonNullable<CircuitTracerGraph["patch_edges"]> {
+  const count = images * perImage;
+  const inputs = targets.flatMap((target, row): [string, PatchInputs][] => {
+    const id = ids[target];
+    if (id === undefined || !written.has(id)) return [];
+    const own = edges.subarray(row * count, (row + 1) * count);
+    const order = Array.from(own.keys()).sort((a, b) => Math.abs(own[b]) - Math.abs(own[a]));
+    const strongest = order.slice(0, MOST_PATCHES).map((patch) => [patch, own[patch]] as const);
+    const others = order.slice(MOST_PATCHES).reduce((sum, patch) => sum + own[patch], 0);
+    return [[id, { strongest, others, constant: constants[row] }]];
+  });
+  return { images, per_image: perImage, inputs: Object.fromEntries(inputs) };
 }
 
 const scoresJson = ({ replacement, completeness }: GraphScores): Record<string, number> => ({
