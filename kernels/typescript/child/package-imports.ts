@@ -12,10 +12,14 @@ export const packageView = "modalscope.packageView";
  * imported for its types alone is not loaded.
  */
 export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts.SourceFile> {
-  const { factory, isImportDeclaration, isStringLiteral, visitEachChild } = typescript;
+  const { factory, isExportDeclaration, isImportDeclaration, isStringLiteral, visitEachChild } = typescript;
   return (context) => (file) => {
     let count = 0;
     const statements = (node: ts.Node): ts.Node | ts.Node[] => {
+      if (isExportDeclaration(node)) {
+        const namespace = factory.createIdentifier(`__package${count++}`);
+        return exportedFrom(node, namespace) ?? node;
+      }
       if (!isImportDeclaration(node) || !node.importClause || !isStringLiteral(node.moduleSpecifier))
         return node;
       if (!isPackage(node.moduleSpecifier.text)) return node;
@@ -24,6 +28,36 @@ export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts
     };
     return visitEachChild(file, statements, context);
   };
+
+  /**
+   * `export { a as b } from "…"` as an import and an export of what it binds. `export * from "…"` stays: it has the
+   * names that Node finds.
+   */
+  function exportedFrom(
+    { exportClause, moduleSpecifier, attributes }: ts.ExportDeclaration,
+    namespace: ts.Identifier,
+  ): ts.Node[] | undefined {
+    if (exportClause === undefined || moduleSpecifier === undefined || !isStringLiteral(moduleSpecifier))
+      return undefined;
+    if (!isPackage(moduleSpecifier.text)) return undefined;
+    const all = typescript.isNamespaceExport(exportClause);
+    const exports = all ? [exportClause] : [...exportClause.elements];
+    const locals = exports.map((_, i) => factory.createIdentifier(`${namespace.text}_${i}`));
+    const bindings = all
+      ? factory.createNamespaceImport(locals[0])
+      : factory.createNamedImports(
+          exportClause.elements.map((one, i) =>
+            factory.createImportSpecifier(false, one.propertyName ?? one.name, locals[i]),
+          ),
+        );
+    const clause = factory.createImportClause(undefined, undefined, bindings);
+    const names = exports.map((one, i) => factory.createExportSpecifier(false, locals[i], one.name));
+    return [
+      imported(factory.createImportDeclaration(undefined, clause, moduleSpecifier, attributes), namespace),
+      bound(clause, moduleSpecifier, namespace),
+      factory.createExportDeclaration(undefined, false, factory.createNamedExports(names)),
+    ];
+  }
 
   function imported(node: ts.ImportDeclaration, namespace: ts.Identifier): ts.ImportDeclaration {
     const clause = factory.createImportClause(undefined, undefined, factory.createNamespaceImport(namespace));

@@ -21,6 +21,12 @@ import { join } from "node:path";
 import type { Nothing } from "not-installed";
 export const lists = [_.chunk([1], 1), cut([1, 2], 2), zip([], 3), whole(), was(), named, box.open(), join("a", "b")];
 export let typed: Nothing | undefined;`,
+  "again.ts": `export { chunk, zip as zipped } from "whole";
+export { default as called } from "whole";
+export * as was from "was-esm";
+export { type Nothing } from "not-installed";
+export { far as fromFar } from "./deeper/far.js";
+export { basename } from "node:path";`,
   "tables.ts":
     'import { DataFrame } from "danfojs-node";\nimport { seeded } from "modalscope";\nexport const shape = new DataFrame([{ a: seeded(1).int(1) }]).shape;',
   "missing.ts": 'import { nowhere } from "whole";\nexport const found = nowhere;',
@@ -86,6 +92,11 @@ const imports: [code: string, value: string, expected: string][] = [
     "import { lists } from './lists';",
     "JSON.stringify(lists)",
     `'[["chunk",1,1],["chunk",2,2],["zip",0,3],"called","default","named",5,"a/b"]'`,
+  ],
+  [
+    "import { chunk as again, zipped, called, was as whole2, fromFar, basename } from './again';",
+    "JSON.stringify([again([1], 1), zipped([], 3), called(), whole2.named, fromFar, basename('a/b')])",
+    `'[["chunk",1,1],["zip",0,3],"called","named","far data","b"]'`,
   ],
   ["import { plain } from './plain';", "plain", "'plain'"],
   ["import { inside } from './folder';", "inside", "'inside'"],
