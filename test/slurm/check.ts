@@ -4,7 +4,7 @@
  * fails. `SLURM_CONF=… node dist/test/slurm/check.js`
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -220,7 +220,12 @@ try {
   const node = slurm("sinfo", "-h", "-o", "%n").trim();
   slurm("scontrol", "update", `nodename=${node}`, "state=down", "reason=check");
   await until("the end of point 4", () => !/^0 (RUNNING|COMPLETING)$/m.test(states(jobOf(once))));
-  slurm("scontrol", "update", `nodename=${node}`, "state=resume");
+  await until("the node to be back", () => {
+    // Its daemon may register it anew by itself, even between these two: it is then refused, and no longer down.
+    if (slurm("sinfo", "-h", "-o", "%T").startsWith("down"))
+      spawnSync("scontrol", ["update", `nodename=${node}`, "state=resume"]);
+    return !/^(down|drain)/.test(slurm("sinfo", "-h", "-o", "%T"));
+  });
   const [restarted, lost] = await Promise.all(both);
   assert.equal(restarted.code, 0, restarted.stderr);
   assert.equal(told(again, 5)[0], "completed");
