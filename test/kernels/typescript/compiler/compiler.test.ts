@@ -154,7 +154,7 @@ test("each subpath of the package completes, explains and checks its names", () 
     );
     assert.ok(completed(`import { ${name.slice(0, -1)}| } from "modalscope/${subpath}"`).includes(name));
     const use = `import { ${name} } from "modalscope/${subpath}";\n${name}`;
-    assert.match(compiler.inspect(use, use.length - 1) ?? "", new RegExp(`import ${name}`));
+    assert.match(compiler.inspect(use, use.length - 1) ?? "", new RegExp(`\\b${name}\\b`));
     const [problem] = problems(`import { ${name}s } from "modalscope/${subpath}"; ${name}s();`);
     assert.match(problem.message, new RegExp(`no exported member.*'${name}s'.*'${name}'`));
   }
@@ -163,6 +163,7 @@ test("each subpath of the package completes, explains and checks its names", () 
 test("documentation of a name", () => {
   const text = compiler.inspect("makeRandom(1)", 10) ?? "";
   assert.match(text, /seed: number/);
+  assert.doesNotMatch(text, /alias|import/, "it is of an earlier cell");
   assert.match(text, /A generator from a seed/);
   assert.equal(compiler.inspect("   ", 1), undefined);
 });
