@@ -10,6 +10,7 @@ import {
 import type { Batch, Model } from "../../model/index.js";
 import { attentionFlow, expertChoices } from "../../model/methods/index.js";
 import { seeded } from "../../random.js";
+import type { VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Untestable } from "../index.js";
 import { meanOver } from "./drawing.js";
@@ -25,27 +26,41 @@ const states = (model: Model): string[] => model.layers.map((l) => `blocks.${l}.
 
 /** Geometry of visual and text tokens. */
 export async function measureGeometry(
-  { model, samples }: Subject,
+  { model, samples, rowsPerCall }: Subject,
   options: GeometryOptions = {},
 ): Promise<Geometry | Untestable> {
   if (samples.length < 4) return { untestable: `${samples.length} images say nothing of geometry` };
-  const batch = await model.prepare(messages(tasksOf(samples)));
-  const alone = await model.prepare(messages(blindTasks(samples)));
-  const visual = batch.visual.map(spaced);
-  const text = textOf(batch).map(spaced);
-  const tokens = await tokensOf(model, batch, [visual, text]);
-  const [textOnly] = await tokensOf(model, alone, [textOf(alone).map(spaced)]);
-  return geometryOf({ visual: tokens[0], text: tokens[1], textOnly }, options);
+  const [visual, text] = await tokensOf(model, inParts(tasksOf(samples), rowsPerCall), (batch) => [
+    batch.visual.map(spaced),
+    textOf(batch).map(spaced),
+  ]);
+  const [textOnly] = await tokensOf(model, inParts(blindTasks(samples), rowsPerCall), (batch) => [
+    textOf(batch).map(spaced),
+  ]);
+  return geometryOf({ visual, text, textOnly }, options);
 }
 
-/** By group of columns and block, each sample's tokens. */
+/** By group of columns and block, each sample's tokens. The states of one part at a time are held whole. */
 async function tokensOf(
   model: Model,
-  batch: Batch,
-  groups: readonly (readonly (readonly number[])[])[],
-): Promise<ReturnType<typeof tokensAt>[][]> {
-  const { cache } = await model.run(batch, { capture: states(model), logits: "none" });
-  return groups.map((columns) => states(model).map((hook) => tokensAt(cache.get(hook), columns)));
+  parts: readonly (readonly VisualTask[])[],
+  groupsOf: (batch: Batch) => readonly (readonly (readonly number[])[])[],
+): Promise<Tensor[][][]> {
+  const hooks = states(model);
+  const found: Tensor[][][][] = [];
+  for (const tasks of parts) {
+    const batch = await model.prepare(messages(tasks));
+    const { cache } = await model.run(batch, { capture: hooks, logits: "none" });
+    found.push(groupsOf(batch).map((columns) => hooks.map((hook) => tokensAt(cache.get(hook), columns))));
+  }
+  return found[0].map((group, g) => group.map((_, l) => found.flatMap((part) => part[g][l])));
+}
+
+/** The items in order, at most so many in a part. */
+function inParts<T>(items: readonly T[], most: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / most) }, (_, i) =>
+    items.slice(i * most, (i + 1) * most),
+  );
 }
 
 /** Tokens that are not visual. */
@@ -63,17 +78,23 @@ function spaced(columns: readonly number[]): number[] {
 }
 
 /** Attention between text and image. */
-export async function measureFlow({ model, samples }: Subject): Promise<Flow> {
-  const batch = await model.prepare(messages(tasksOf(samples)));
-  const { share, even, layers } = await attentionFlow(model, batch, { routes: ["Image→Text", "Text→Image"] });
-  const size = layers.length * batch.size;
-  const route = (r: number): Rows =>
-    bySample({ data: share.data.subarray(r * size, (r + 1) * size), shape: [layers.length, batch.size] });
+export async function measureFlow({ model, samples, rowsPerCall }: Subject): Promise<Flow> {
+  const parts: Omit<Flow, "grades" | "clusters">[] = [];
+  for (const tasks of inParts(tasksOf(samples), rowsPerCall)) {
+    const batch = await model.prepare(messages(tasks));
+    const { share, even, layers } = await attentionFlow(model, batch, {
+      routes: ["Image→Text", "Text→Image"],
+    });
+    const size = layers.length * batch.size;
+    const route = (r: number): Rows =>
+      bySample({ data: share.data.subarray(r * size, (r + 1) * size), shape: [layers.length, batch.size] });
+    parts.push({ toImage: route(0), even: Array.from(even.data.subarray(0, batch.size)), toText: route(1) });
+  }
   return {
     ...samplesOf(samples),
-    toImage: route(0),
-    even: Array.from(even.data.subarray(0, batch.size)),
-    toText: route(1),
+    toImage: parts.flatMap(({ toImage }) => toImage),
+    even: parts.flatMap(({ even }) => even),
+    toText: parts.flatMap(({ toText }) => toText),
   };
 }
 

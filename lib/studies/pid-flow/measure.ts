@@ -162,7 +162,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** Runs one small batch twice, and reckons from the second. @param runs conditions times seeds. */
+/** Runs one small batch twice, and estimates from the second. @param runs conditions times seeds. */
 export async function costOf(
   model: Model,
   questions: Questions,

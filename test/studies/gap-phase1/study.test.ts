@@ -65,6 +65,24 @@ describe("the study of gap-phase1", () => {
     assert.deepEqual(await (await open()).measurements(0), await gap.measurements(0));
   });
 
+  it("finds the same geometry and attention however many questions run together", async () => {
+    const model = await loadModel(path);
+    const measured = async (rowsPerCall: number) => {
+      const parts = ["geometry", "flow"] as const;
+      const questions = plantedQuestions("late");
+      const gap = await openGapStudy({ study, model, questions, sizes: gapSizes(6), parts, rowsPerCall });
+      const { geometry, flow } = await gap.measurements(0);
+      assert.ok(!("untestable" in geometry) && !("untestable" in flow));
+      return [geometry.visualRank, geometry.textRank.withImage, flow.toImage, flow.toText].flat(2);
+    };
+    const [some, all] = [await measured(5), await measured(128)];
+    assert.equal(some.length, all.length);
+    assert.ok(all.length > 500);
+    for (const [i, value] of all.entries())
+      assert.ok(Math.abs(some[i] - value) < 1e-4, `${some[i]} ${value}`);
+    await model.close();
+  });
+
   it("refuses a model without images, too few questions, and folders of other data", async () => {
     const text = await loadModel("maths-zh-en");
     await assert.rejects(questionsFor(text, { data: "", imageTokens: 0 }), /about images\. It is text-only/);
