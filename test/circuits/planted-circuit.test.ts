@@ -127,7 +127,8 @@ for (const seed of [0, 1]) {
     it("neurons of ReLU layers leave no error, and every edge is verified", () =>
       withCircuit("two neurons", seed, async ({ model, set, batch, graph }) => {
         assert.ok(graphScores(graph).replacement > 0.9999);
-        assert.ok(sumCheck(graph).absolute < 1e-5);
+        // Edges are up to 21: a sum of some float32 of that size.
+        assert.ok(sumCheck(graph).worst < 2e-6);
         const found = await verifyEdges(model, batch, set, graph, { firstPosition: "features" });
         assert.equal(found.beyond, 0);
         assert.ok(found.coverage > 0.9);
