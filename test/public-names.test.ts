@@ -35,6 +35,7 @@ describe("the public names", () => {
       "/plot",
       "/runner",
       "/studies",
+      "/studies/circuit-tracing",
       "/studies/gap-phase1",
       "/studies/knowledge-evolution",
       "/studies/phase3-z",

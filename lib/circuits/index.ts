@@ -79,6 +79,7 @@ export {
 } from "./rollout.js";
 export { type LayerQuality, transcoderQuality } from "./training/evaluate.js";
 export type { TranscoderSpec } from "./training/graph.js";
+export { type TrainTranscodersOptions, trainTranscoders } from "./training/train-set.js";
 export {
   type Activations,
   type TranscoderBatch,

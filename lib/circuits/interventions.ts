@@ -19,6 +19,13 @@ export type FeatureEdit = FeatureChange & Placement & { readonly layer: number }
  */
 export function featureEdits(set: TranscoderSet, changes: readonly FeatureEdit[]): Edits {
   const groups = new Map<string, FeatureEdit[]>();
+  // Many changes may share one long list of positions.
+  const texts = new Map<unknown, string>();
+  const textOf = (positions: FeatureEdit["positions"]): string => {
+    const known = texts.get(positions) ?? JSON.stringify(positions) ?? "";
+    texts.set(positions, known);
+    return known;
+  };
   for (const change of changes) {
     const { layer, rows, positions, phase } = change;
     if (!set.layers[layer]) {
@@ -27,8 +34,10 @@ export function featureEdits(set: TranscoderSet, changes: readonly FeatureEdit[]
         `They are of layers 0 … ${set.layers.length - 1}.`,
       );
     }
-    const key = JSON.stringify([layer, rows, positions, phase]);
-    groups.set(key, [...(groups.get(key) ?? []), change]);
+    const key = JSON.stringify([layer, rows, textOf(positions), phase]);
+    const group = groups.get(key);
+    if (group) group.push(change);
+    else groups.set(key, [change]);
   }
   const edits: Record<string, Edit[]> = {};
   // A lower layer's edits come first: where features write on, their change is known by then.

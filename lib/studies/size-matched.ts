@@ -20,6 +20,8 @@ export interface RandomSetOptions<T> {
   readonly weight?: (item: T) => number;
   /** Draws for each set when there are weights. Default 500. */
   readonly tries?: number;
+  /** Draws from the items that are not chosen. Default false. */
+  readonly disjoint?: boolean;
 }
 
 /**
@@ -31,7 +33,14 @@ export interface RandomSetOptions<T> {
 export function sizeMatchedSets<T>(
   items: readonly T[],
   chosen: readonly T[],
-  { count = LEAST_NULLS, seed = 0, stratum = () => 0, weight, tries = 500 }: RandomSetOptions<T> = {},
+  {
+    count = LEAST_NULLS,
+    seed = 0,
+    stratum = () => 0,
+    weight,
+    tries = 500,
+    disjoint = false,
+  }: RandomSetOptions<T> = {},
 ): { readonly chosen: SplitSet<T>; readonly random: readonly SplitSet<T>[] } {
   checkCount(count);
   const places = chosen.map((item) => items.indexOf(item));
@@ -41,9 +50,14 @@ export function sizeMatchedSets<T>(
       `It has ${chosen.length} items, of ${items.length}.`,
     );
   const own = [...places].sort((a, b) => a - b);
-  const strata = strataOf(items, own, stratum);
+  const taken = new Set(disjoint ? own : []);
+  const strata = strataOf(items, own, stratum).map(({ members, wanted }) => ({
+    members: members.filter((i) => !taken.has(i)),
+    wanted,
+  }));
   const possible =
-    strata.reduce((product, { members, wanted }) => product * choose(members.length, wanted), 1) - 1;
+    strata.reduce((product, { members, wanted }) => product * choose(members.length, wanted), 1) -
+    Number(!disjoint);
   if (possible < count)
     throw new ModalscopeError(
       `There are ${possible} other sets of this size, and ${count} are wanted.`,

@@ -78,6 +78,19 @@ const WALLS: Walls = {
         "lib/tasks",
       ],
     },
+    {
+      path: "lib/studies/circuit-tracing",
+      knows: [
+        GROUND,
+        "lib/analysis",
+        "lib/circuits",
+        "lib/model",
+        "lib/model/methods",
+        "lib/plot",
+        "lib/studies",
+        "lib/tasks",
+      ],
+    },
     // The kernels' files are imported one by one: a process reads no more of a room than it runs.
     { path: "kernels/protocol", knows: [GROUND, "lib/notebook"], open: true },
     { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },

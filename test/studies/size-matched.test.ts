@@ -27,6 +27,14 @@ describe("size-matched sets", () => {
         [0, 0, 1],
       );
   });
+  it("share nothing with the chosen one where they are to be disjoint", () => {
+    const { random } = sizeMatchedSets(experts, chosen, { disjoint: true });
+    for (const { set } of random) assert.ok(set.every((own) => !chosen.includes(own)));
+    const one = ({ count }: { count: number }) =>
+      sizeMatchedSets([1, 2, 3, 4, 5, 6], [6], { count, disjoint: true });
+    assert.equal(one({ count: 5 }).random.length, 5);
+    assert.throws(() => one({ count: 6 }), /There are 5 other sets/);
+  });
   it("carry about the chosen one's load", () => {
     const load = (set: readonly { load: number }[]): number => set.reduce((sum, own) => sum + own.load, 0);
     const { random } = sizeMatchedSets(experts, chosen, { weight: ({ load }) => load });

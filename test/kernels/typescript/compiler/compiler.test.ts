@@ -135,6 +135,7 @@ test("each subpath of the package completes, explains and checks its names", () 
     ["circuits", "sumCheck"],
     ["methods", "truncation"],
     ["studies", "judge"],
+    ["studies/circuit-tracing", "circuitEvidence"],
     ["studies/gap-phase1", "openGapStudy"],
     ["studies/knowledge-evolution", "measureEvolution"],
     ["studies/phase3-z", "patchArms"],

@@ -1,0 +1,56 @@
+/** Animals without a prompt: does one activate the features of the one that looks like it? */
+import { seeded } from "../../random.js";
+import { type AnimalScene, animals, lookAlike, type VisualTask } from "../../tasks/index.js";
+import {
+  activityOf,
+  conceptFeatures,
+  imageColumns,
+  meanActivity,
+  type PromptOf,
+  standardised,
+} from "./activity.js";
+import type { Neighbours } from "./measurements.js";
+import { drawFor, type Subject } from "./subject.js";
+
+const DISCOVERY = 192;
+const NULLS = 5;
+
+const animalOf = ({ annotation }: VisualTask<AnimalScene>): string => annotation.animal;
+const imageAlone: PromptOf = ({ images }) => [
+  { role: "user", content: images.map((image) => ({ type: "image", image })) },
+];
+
+export async function measureNeighbours(subject: Subject): Promise<Neighbours> {
+  const { model, settings } = subject;
+  const draw = (split: "train" | "heldout", count: number): VisualTask<AnimalScene>[] =>
+    drawFor(subject, animals, { types: ["name"], count, split });
+  const seen = draw("train", DISCOVERY);
+  const tasks = draw("heldout", subject.samples);
+  const learnt = await activityOf(subject, seen, imageColumns, imageAlone);
+  const found = await activityOf(subject, tasks, imageColumns, imageAlone);
+  const known = new Map<string, Float64Array>();
+  /** Activation of an animal's features, which were chosen without the images of another one. */
+  const activation = (animal: string, without: string): Float64Array => {
+    const key = `${animal} ${without}`;
+    const before = known.get(key);
+    if (before) return before;
+    const side = seen.map((task) => (animalOf(task) === without ? undefined : animalOf(task) === animal));
+    const features = conceptFeatures(learnt, side, { layers: model.layers, count: settings.features });
+    const { z } = standardised(meanActivity(found, features, tasks.length));
+    known.set(key, z);
+    return z;
+  };
+  const names = [...new Set(seen.map(animalOf))].sort();
+  const random = seeded(subject.seed);
+  const others = tasks.map((task) => {
+    const own = animalOf(task);
+    const rest = names.filter((name) => name !== own && name !== lookAlike(own));
+    return random.shuffle(rest).slice(0, NULLS);
+  });
+  return {
+    lookAlike: tasks.map((task, i) => activation(lookAlike(animalOf(task)), animalOf(task))[i]),
+    others: Array.from({ length: NULLS }, (_, k) =>
+      tasks.map((task, i) => activation(others[i][k], animalOf(task))[i]),
+    ),
+  };
+}

@@ -1,0 +1,93 @@
+/** Features and streams of one run put into another: rows of a batch take those of its other rows. */
+import { encodeFeatures, type FeatureRun } from "../../circuits/index.js";
+import { type Batch, type Edits, edit } from "../../model/index.js";
+import { editedRuns, type Feature, type MatchedFeatures } from "./activity.js";
+import { type Arms, matchedArms, type Pick, type Side } from "./arms.js";
+import type { Patch } from "./measurements.js";
+import type { Subject } from "./subject.js";
+import { FeatureValues } from "./values.js";
+
+export interface PatchRequest {
+  readonly batch: Batch;
+  readonly layers: readonly number[];
+  /** By row, the row that it takes values from. */
+  readonly donors: readonly number[];
+  /** By row, the columns that take the donor's values at the same columns. */
+  readonly columns: readonly (readonly number[])[];
+  /** By row, the concepts whose features are patched together; of rows that only give there are none. */
+  readonly concepts: readonly (readonly MatchedFeatures[])[];
+  readonly turned: (row: number, logits: Float32Array) => boolean;
+}
+
+export interface PatchedArms extends Patch {
+  readonly turned: Arms<boolean>;
+  readonly stream: readonly boolean[];
+  readonly allFeatures: readonly boolean[];
+}
+
+/** Which answers turn, with the chosen features patched, with random ones, with all, and with the stream itself. */
+export async function patchArms(subject: Subject, request: PatchRequest): Promise<PatchedArms> {
+  const { model, set, settings } = subject;
+  const { batch, layers, donors, columns, concepts } = request;
+  const runUnder = await editedRuns(subject, batch, layers[0]);
+  const recorded = lookup(await encodeFeatures(model, batch, set));
+  const turned = (logits: readonly Float32Array[]): boolean[] =>
+    logits.flatMap((own, row) => (concepts[row].length > 0 ? [request.turned(row, own)] : []));
+  const run = async (featuresOf: (row: number) => readonly Feature[]): Promise<boolean[]> => {
+    const values = new FeatureValues(set, batch);
+    for (const [row, donor] of donors.entries()) {
+      if (concepts[row].length === 0) continue;
+      for (const feature of featuresOf(row))
+        values.enter(row, feature, columns[row], (column) => recorded(donor, column, feature));
+    }
+    return turned(await runUnder(values.edits));
+  };
+  const everything = layers.flatMap((layer) =>
+    Array.from({ length: set.layers[layer].features }, (_, feature) => ({ layer, feature })),
+  );
+  /** The concepts' features, or all but those. */
+  const ofRow = (row: number, pick: Pick, side: Side): readonly Feature[] => {
+    const own = new Map(concepts[row].flatMap((of) => pick(of).set.map((one) => [nameOf(one), one])));
+    return side === "set" ? [...own.values()] : everything.filter((one) => !own.has(nameOf(one)));
+  };
+  return {
+    turned: await matchedArms(settings.randomSets, (pick, side) => run((row) => ofRow(row, pick, side))),
+    allFeatures: await run(() => everything),
+    stream: turned(await runUnder(await streamEdits(subject, request))),
+  };
+}
+
+/** The residual stream of the donors before the first layer. */
+async function streamEdits(
+  { model }: Subject,
+  { batch, layers, donors, columns }: PatchRequest,
+): Promise<Edits> {
+  const hook = `blocks.${layers[0]}.hook_resid_pre`;
+  const { cache } = await model.run(batch, { capture: [hook], logits: "none" });
+  const { data, shape } = cache.get(hook);
+  const perRow = data.length / batch.size;
+  const moved = new Float32Array(data.length);
+  for (const [row, donor] of donors.entries())
+    moved.set(data.subarray(donor * perRow, (donor + 1) * perRow), row * perRow);
+  return { [hook]: edit.fill({ data: moved, shape }, { positions: columns }) };
+}
+
+const nameOf = ({ layer, feature }: Feature): string => `${layer} ${feature}`;
+
+/** Activation by row, column and feature; 0 where it is not active. */
+function lookup({
+  batch,
+  tokens,
+  layers,
+}: FeatureRun): (row: number, column: number, feature: Feature) => number {
+  const tokenAt = new Map(tokens.map(({ row, column }, t) => [row * batch.seqLength + column, t]));
+  const active = layers.map(({ offsets, ids, values }) =>
+    tokens.map((_, t) => {
+      const own = new Map<number, number>();
+      for (let i = offsets[t]; i < offsets[t + 1]; i++) own.set(ids[i], values[i]);
+      return own;
+    }),
+  );
+  return (row, column, { layer, feature }) =>
+    active[layer][tokenAt.get(row * batch.seqLength + column)!]?.get(feature) ?? 0;
+}

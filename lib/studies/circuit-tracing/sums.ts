@@ -1,0 +1,57 @@
+/** Sums in images: where can the result be read first? */
+import { linearProbe } from "../../analysis/index.js";
+import { encodeFeatures } from "../../circuits/index.js";
+import { seeded } from "../../random.js";
+import { type SumScene, sums, type VisualTask } from "../../tasks/index.js";
+import { type Activity, eachChunk, imageColumns, lastColumns, pooled } from "./activity.js";
+import type { Arithmetic, Part } from "./measurements.js";
+import { drawFor, type Subject } from "./subject.js";
+
+const RESULTS = ["plus", "minus", "times", "divided"] as const;
+const FOLDS = 5;
+
+/** The numbers and the operation: sums of the same ones stay together, so that a probe is tried on other sums. */
+const sumOf = ({ annotation: { left, operation, right } }: VisualTask<SumScene>): string =>
+  `${left}${operation}${right}`;
+
+/** Probes of the result, trained on some sums and tried on others, by layer. */
+export async function measureArithmetic(subject: Subject): Promise<Part<Arithmetic>> {
+  const { model, set, seed } = subject;
+  const drawn = drawFor(subject, sums, { types: RESULTS, count: 2 * subject.samples, split: "heldout" });
+  const pairs = new Map<string, Set<string>>();
+  for (const task of drawn)
+    pairs.set(task.answers[0], (pairs.get(task.answers[0]) ?? new Set()).add(sumOf(task)));
+  const tasks = drawn.filter(({ answers: [result] }) => pairs.get(result)!.size >= FOLDS);
+  if (tasks.length < 2 * FOLDS || new Set(tasks.map(({ answers: [result] }) => result)).size < 2)
+    return { untestable: `too few sums with the same result among ${drawn.length}` };
+  const empty = (): Float32Array[] =>
+    set.layers.map(({ features }) => new Float32Array(tasks.length * features));
+  const [image, last] = [empty(), empty()];
+  await eachChunk(subject, tasks, async ({ batch, first }) => {
+    const run = await encodeFeatures(model, batch, set);
+    for (const [into, columns] of [
+      [image, imageColumns],
+      [last, lastColumns],
+    ] as const)
+      for (const [l, own] of pooled(run, columns).entries()) into[l].set(own, first * set.layers[l].features);
+  });
+  const labels = tasks.map(({ answers: [result] }) => result);
+  const clusters = tasks.map(sumOf);
+  const read = (of: Activity, layer: number, truth: readonly string[]): number[] => {
+    const features = {
+      data: Float64Array.from(of[layer]),
+      shape: [tasks.length, set.layers[layer].features] as const,
+    };
+    const options = { folds: FOLDS, shuffles: 1, clusters, least: 2 * FOLDS, seed };
+    return Array.from(linearProbe(features, truth, options).correct);
+  };
+  const bySample = (rows: readonly (readonly number[])[]): number[][] =>
+    tasks.map((_, i) => rows.map((row) => row[i]));
+  const half = Math.floor(model.layers.length / 2);
+  return {
+    image: bySample(model.layers.map((l) => read(image, l, labels))),
+    last: bySample(model.layers.map((l) => read(last, l, labels))),
+    shuffled: read(image, half, seeded(seed).shuffle([...labels])),
+    clusters,
+  };
+}

@@ -1,0 +1,207 @@
+/** Does training on images too lower the unexplained variance in middle layers? */
+import {
+  type Activations,
+  reconstruct,
+  type TranscoderSet,
+  trainTranscoders,
+  varianceOf,
+} from "../../circuits/index.js";
+import type { Model, Prompt } from "../../model/index.js";
+import {
+  animals,
+  asMessage,
+  hands,
+  inWords,
+  planets,
+  type Split,
+  type SyntheticTask,
+  sums,
+} from "../../tasks/index.js";
+import type { Tensor } from "../../tensor.js";
+import type { Training } from "./measurements.js";
+import { drawFor, layersBetween, type Subject } from "./subject.js";
+
+/** Tokens that are captured for either set, steps, and tokens of a step. */
+const TOKENS = 6144;
+const STEPS = 60;
+const STEP_TOKENS = 512;
+const HELD_OUT = 48;
+const KINDS = 4;
+
+interface PromptPair {
+  readonly image: Prompt;
+  readonly words: Prompt;
+}
+
+/** Questions with their images, and with the words for them, of all kinds. */
+function prompts(subject: Subject, split: Split, each: number): PromptPair[] {
+  const of = <Scene>(synthetic: SyntheticTask<Scene>, types: readonly string[]): PromptPair[] =>
+    drawFor(subject, synthetic, { types, count: each, split }).map((task) => ({
+      image: [asMessage(task)],
+      words: [asMessage(inWords(synthetic, task))],
+    }));
+  return [
+    ...of(planets, ["name", "color", "beside"]),
+    ...of(animals, ["name", "verify"]),
+    ...of(sums, ["plus", "minus", "times", "divided", "left", "right"]),
+    ...of(hands, ["apples", "dots", "stripes", "fingers", "what"]),
+  ];
+}
+
+/** The block that the document names, 15 of 34, at this model's depth. */
+export function middleBlock({ layers }: Model): number {
+  return Math.min(layers.length - 1, Math.floor((15 / 34) * layers.length));
+}
+
+/** Trains transcoders of one middle block twice, and compares them prompt by prompt on held-out images. */
+export async function measureTraining(subject: Subject): Promise<Training> {
+  const { model, seed, set } = subject;
+  const layer = middleBlock(model);
+  const each = Math.ceil(TOKENS / 20 / KINDS);
+  const drawn = prompts(subject, "train", each);
+  const [image, words] = [
+    await tokensOf(
+      subject,
+      layer,
+      drawn.map((own) => own.image),
+    ),
+    await tokensOf(
+      subject,
+      layer,
+      drawn.map((own) => own.words),
+    ),
+  ];
+  const count = Math.min(TOKENS, 2 * image.count, words.count);
+  const both = joined(firstRows(image, Math.floor(count / 2)), firstRows(words, Math.ceil(count / 2)));
+  const [{ width, features, activation }] = set.layers;
+  const k = activation.kind === "topk" ? activation.k : 8;
+  const spec = { kind: "per-layer", layers: 1, width, features, k } as const;
+  const names = { model: set.model, hookIn: set.hookIn, hookOut: set.hookOut };
+  const options = { steps: STEPS, stepTokens: STEP_TOKENS, seed, names };
+  const held = prompts(subject, "heldout", Math.ceil(HELD_OUT / KINDS)).map((own) => own.image);
+  const tokens = await tokensOf(subject, layer, held);
+  const unexplained = async (from: BlockTokens): Promise<number[]> => {
+    const { set: made } = await trainTranscoders(spec, from.activations, options);
+    const found = await unexplainedByPrompt(made, 0, tokens);
+    made.close();
+    return found;
+  };
+  return { joint: await unexplained(both), text: await unexplained(firstRows(words, count)) };
+}
+
+/** The same of sets of all layers, over the middle third. */
+export async function compareSets(subject: Subject, text: TranscoderSet): Promise<Training> {
+  const held = prompts(subject, "heldout", Math.ceil(HELD_OUT / KINDS)).map((own) => own.image);
+  const layers = layersBetween(subject.model, ...subject.settings.middle);
+  const byLayer = { joint: [] as number[][], text: [] as number[][] };
+  for (const layer of layers) {
+    const tokens = await tokensOf(subject, layer, held);
+    byLayer.joint.push(await unexplainedByPrompt(subject.set, layer, tokens));
+    byLayer.text.push(await unexplainedByPrompt(text, layer, tokens));
+  }
+  const mean = (rows: readonly (readonly number[])[]): number[] =>
+    held.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
+  return { joint: mean(byLayer.joint), text: mean(byLayer.text) };
+}
+
+/** MLP inputs and outputs of one block at the tokens of prompts. */
+interface BlockTokens {
+  readonly activations: Activations;
+  readonly count: number;
+  /** Prompt of each token. */
+  readonly promptOf: readonly number[];
+}
+
+async function tokensOf(
+  { model, set, rowsPerCall }: Subject,
+  layer: number,
+  all: readonly Prompt[],
+): Promise<BlockTokens> {
+  const hooks = [set.hookIn, set.hookOut].map((hook) => `blocks.${layer}.${hook}`);
+  const parts: [Float32Array[], Float32Array[]] = [[], []];
+  const promptOf: number[] = [];
+  for (let first = 0; first < all.length; first += rowsPerCall) {
+    const batch = await model.prepare(all.slice(first, first + rowsPerCall));
+    const { cache } = await model.run(batch, { capture: hooks, stopAtLayer: layer + 1, logits: "none" });
+    for (const [h, hook] of hooks.entries()) {
+      const {
+        data,
+        shape: [, time, width],
+      } = cache.get(hook);
+      batch.tokenPositions.forEach((columns, row) => {
+        for (const column of columns)
+          parts[h].push(data.slice((row * time + column) * width, (row * time + column + 1) * width));
+      });
+    }
+    batch.tokenPositions.forEach((columns, row) => {
+      promptOf.push(...columns.map(() => first + row));
+    });
+  }
+  return {
+    activations: { inputs: [stacked(parts[0])], outputs: [stacked(parts[1])] },
+    count: promptOf.length,
+    promptOf,
+  };
+}
+
+function stacked(rows: readonly Float32Array[]): Tensor {
+  const width = rows[0].length;
+  const data = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) data.set(row, i * width);
+  return { data, shape: [rows.length, width] };
+}
+
+function firstRows({ activations: { inputs, outputs }, promptOf }: BlockTokens, count: number): BlockTokens {
+  const part = ({ data, shape: [, width] }: Tensor): Tensor => ({
+    data: data.subarray(0, count * width),
+    shape: [count, width],
+  });
+  return {
+    activations: { inputs: inputs.map(part), outputs: outputs.map(part) },
+    count,
+    promptOf: promptOf.slice(0, count),
+  };
+}
+
+function joined(a: BlockTokens, b: BlockTokens): BlockTokens {
+  const both = (x: Tensor, y: Tensor): Tensor => ({
+    data: Float32Array.from([...x.data, ...y.data]),
+    shape: [x.shape[0] + y.shape[0], x.shape[1]],
+  });
+  const pair = (name: "inputs" | "outputs"): Tensor[] => [
+    both(a.activations[name][0], b.activations[name][0]),
+  ];
+  return {
+    activations: { inputs: pair("inputs"), outputs: pair("outputs") },
+    count: a.count + b.count,
+    promptOf: [...a.promptOf, ...b.promptOf],
+  };
+}
+
+/** Σ‖y − ŷ‖² over a prompt's tokens, as a share of what the mean over all tokens leaves on as many. */
+async function unexplainedByPrompt(
+  set: TranscoderSet,
+  layer: number,
+  { activations, promptOf }: BlockTokens,
+): Promise<number[]> {
+  const [x, y] = [activations.inputs[0], activations.outputs[0]];
+  const features = [];
+  for (const own of set.layers)
+    features.push(
+      own.layer === layer
+        ? await own.encode(x)
+        : await own.encode({ data: new Float32Array(0), shape: [0, own.width] }),
+    );
+  const made = reconstruct(set, layer, { features, inputs: set.layers.map(() => x) });
+  const variance = varianceOf(y);
+  const width = y.shape[1];
+  const errors: number[] = [];
+  const counts: number[] = [];
+  for (const [t, prompt] of promptOf.entries()) {
+    let error = 0;
+    for (let j = t * width; j < (t + 1) * width; j++) error += (y.data[j] - made.data[j]) ** 2;
+    errors[prompt] = (errors[prompt] ?? 0) + error;
+    counts[prompt] = (counts[prompt] ?? 0) + 1;
+  }
+  return errors.map((error, i) => error / counts[i] / variance);
+}
