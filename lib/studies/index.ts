@@ -42,6 +42,7 @@ export { loadClaims, readStudy } from "./read.js";
 export {
   answerLines,
   claimForest,
+  claimRows,
   claimTable,
   gateFigure,
   matrixFigure,

@@ -65,6 +65,31 @@ export function matrixFigure(matrix: ClaimsMatrix, { title }: { readonly title?:
   );
 }
 
+/** The tests of some claims on the model: what was measured, and what follows. */
+export function claimRows(matrix: ClaimsMatrix, ids: readonly string[]): Table {
+  const cells = modelCells(matrix);
+  const rows = matrix.claims.flatMap((claim, i) =>
+    ids.includes(claim.id)
+      ? cells[i].tests.length === 0
+        ? [
+            {
+              claim: claim.says,
+              where: claim.where,
+              measured: "not measured",
+              verdict: verdictText(cells[i]),
+            },
+          ]
+        : cells[i].tests.map(({ test, evidence }, t) => ({
+            claim: t === 0 ? claim.says : "",
+            where: t === 0 ? claim.where : "",
+            measured: `${claim.tests.get(test)!.measures}: ${evidence ? formatInterval(evidence.contrast) : "not measured"}`,
+            verdict: t === 0 ? verdictText(cells[i]) : "",
+          }))
+      : [],
+  );
+  return table(rows, { caption: "What the document says, what this run measured", limit: rows.length });
+}
+
 /**
  * What was measured on the model for some claims, as a forest plot: one row for each test, the nulls as a band, the colour
  * by the test's verdict. Rows of different units lie on one axis: choose claims that share one.

@@ -1,5 +1,4 @@
 /** Neurons beside features: how many of the prompts that activate one most are about the same thing? */
-import { encodeFeatures } from "../../circuits/index.js";
 import { hands, planets, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import { eachChunk } from "./activity.js";
@@ -7,7 +6,7 @@ import type { Part, Purities } from "./measurements.js";
 import { drawFor, type Subject } from "./subject.js";
 
 /** Rows of one thing for each of its prompts among the top ones. */
-const PROMPTS = 300;
+const PROMPTS = 240;
 const NEURONS = "mlp.hook_post";
 
 /** A unit's largest activation in a prompt, and what lies there. */
@@ -41,19 +40,26 @@ export async function unitProfiles(
   const features = model.layers.map(() => new Map<number, Peak[]>());
   await eachChunk(subject, tasks, async ({ tasks: some, batch }) => {
     const conceptAt = some.map((task, row) => conceptsOf(subject, task, batch, row));
-    const run = await encodeFeatures(model, batch, set);
-    const { cache } = await model.run(batch, { capture: names, logits: "none" });
+    const capture = [...names, ...set.layers.map(({ hookIn }) => hookIn)];
+    const { cache } = await model.run(batch, { capture, logits: "none" });
+    const tokens = batch.tokenPositions.flatMap((columns, row) => columns.map((column) => ({ row, column })));
     for (const l of model.layers) {
-      const { features: count, offsets, ids, values } = run.layers[l];
-      const active = new RowPeaks(batch.size, count);
-      run.tokens.forEach(({ row, column }, t) => {
-        for (let i = offsets[t]; i < offsets[t + 1]; i++) active.see(row * count + ids[i], column, values[i]);
+      const input = cache.get(set.layers[l].hookIn);
+      const encoded = await set.layers[l].encode({
+        data: input.data,
+        shape: [batch.size * batch.seqLength, input.shape[2]],
       });
+      const { features: count, offsets, ids, values } = encoded;
+      const active = new RowPeaks(batch.size, count);
+      for (const { row, column } of tokens) {
+        const t = row * batch.seqLength + column;
+        for (let i = offsets[t]; i < offsets[t + 1]; i++) active.see(row * count + ids[i], column, values[i]);
+      }
       active.addTo(features[l], conceptAt);
       const { data, shape }: Tensor = cache.get(names[l]);
       const width = shape[2];
       const dense = new RowPeaks(batch.size, width);
-      for (const { row, column } of run.tokens) {
+      for (const { row, column } of tokens) {
         const from = (row * batch.seqLength + column) * width;
         for (let j = 0; j < width; j++) dense.see(row * width + j, column, data[from + j]);
       }

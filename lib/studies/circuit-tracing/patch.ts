@@ -75,7 +75,7 @@ async function streamEdits(
 const nameOf = ({ layer, feature }: Feature): string => `${layer} ${feature}`;
 
 /** Activation by row, column and feature; 0 where it is not active. */
-function lookup({
+export function lookup({
   batch,
   tokens,
   layers,

@@ -32,7 +32,7 @@ import type { Measurements } from "./measurements.js";
 import { measureNeurons } from "./neurons.js";
 import { measureAssociations, measurePatch } from "./planets.js";
 import { measurePlanted } from "./planted.js";
-import { checkSubject, drawFor, randomTranscoders, type Settings, type Subject } from "./subject.js";
+import { checkSubject, drawFor, nullsFor, type Settings, type Subject } from "./subject.js";
 import { measureArithmetic } from "./sums.js";
 import { compareSets, measureTraining } from "./training.js";
 
@@ -110,7 +110,7 @@ export class CircuitStudy {
     }
     if (id === "otherImage") return this.measureParts({ ...own, exchanged: true }, parts);
     const withRandom = async (subject: Subject): Promise<Measurements> => {
-      const set = randomTranscoders(subject.set, seed);
+      const set = await nullsFor(subject);
       try {
         return await this.measureParts({ ...subject, set }, parts);
       } finally {

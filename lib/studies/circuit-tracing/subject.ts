@@ -1,17 +1,21 @@
 /** What is studied: a model with its transcoders, and how its images are drawn. */
-import type { TranscoderSet } from "../../circuits/index.js";
-import { checkTranscoders, initialTranscoderWeights, transcodersFrom } from "../../circuits/index.js";
+import {
+  checkTranscoders,
+  encodeFeatures,
+  nullTranscoders,
+  type TranscoderSet,
+} from "../../circuits/index.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
-import { type Random, seeded } from "../../random.js";
 import {
+  asMessage,
   drawTasks,
+  planets,
   type Split,
   type SyntheticTask,
   type VisualTask,
   withImageOf,
 } from "../../tasks/index.js";
-import type { Tensor } from "../../tensor.js";
 
 /** Numbers that stand in data/studies/circuit-tracing.json. */
 export interface Settings {
@@ -85,36 +89,12 @@ export function layersBetween({ layers }: Model, from: number, to: number): numb
   return layers.filter((l) => l >= Math.round(from * layers.length) && l < Math.round(to * layers.length));
 }
 
-/**
- * Transcoders of the same sizes that learnt nothing: rows of the same lengths in random directions, the same biases and
- * activation.
- */
-export function randomTranscoders(like: TranscoderSet, seed: number): TranscoderSet {
-  const random = seeded(seed);
-  const [{ width, features, activation }] = like.layers;
-  const k = activation.kind === "topk" ? activation.k : features;
-  const spec = { kind: "per-layer", layers: like.layers.length, width, features, k } as const;
-  const empty = like.layers.map(() => ({ data: new Float32Array(width), shape: [1, width] }));
-  const weights = initialTranscoderWeights(spec, { inputs: empty, outputs: empty }, seed);
-  const ids = Array.from({ length: features }, (_, f) => f);
-  for (const [l, own] of like.layers.entries()) {
-    const put = (name: string, data: Float32Array): void =>
-      weights.get(`layers.${l}.${name}`)!.data.set(data);
-    put("W_enc", redirected(own.encoderRows(ids), random));
-    put(`W_dec.${l}`, redirected(own.decoderRows(ids), random));
-    put("b_enc", own.encoderBias(ids));
-    put("b_dec", own.bias);
-  }
-  return transcodersFrom(spec, weights, { model: "random", hookIn: like.hookIn, hookOut: like.hookOut });
-}
-
-/** Rows of the same lengths in random directions. */
-function redirected({ data, shape: [count, width] }: Tensor, random: Random): Float32Array {
-  const out = Float32Array.from({ length: data.length }, () => random.normal());
-  for (let i = 0; i < count; i++) {
-    const [from, to] = [i * width, (i + 1) * width];
-    const scale = Math.hypot(...data.subarray(from, to)) / Math.hypot(...out.subarray(from, to));
-    for (let j = from; j < to; j++) out[j] *= scale;
-  }
-  return out;
+/** Transcoders that learnt nothing, with the set's features, norms and sparsity, for this subject's model. */
+export async function nullsFor(subject: Subject): Promise<TranscoderSet> {
+  const { model, set, seed } = subject;
+  const tasks = drawFor(subject, planets, { types: ["name"], count: 16, split: "train" });
+  const batch = await model.prepare(tasks.map((task) => [asMessage(task)]));
+  const { checkpoint: _, ...free } = set;
+  const { inputs } = await encodeFeatures(model, batch, free);
+  return nullTranscoders(free, "random", inputs, seed);
 }

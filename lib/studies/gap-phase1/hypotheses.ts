@@ -1,5 +1,5 @@
 /** The four hypotheses of the document, each by the claims that it rests on. */
-import { formatInterval, markdown, type Table, table } from "../../plot/index.js";
+import { markdown } from "../../plot/index.js";
 import { type Cell, type ClaimsMatrix, modelCells, verdictText } from "../index.js";
 
 /** A hypothesis and its claims: the first one decides, the others are told beside it. */
@@ -32,29 +32,4 @@ export function answer(matrix: ClaimsMatrix): ReturnType<typeof markdown> {
 function shortened(text: string): string {
   const [first] = text.split("; ");
   return `${first.charAt(0).toUpperCase()}${first.slice(1)}.`;
-}
-
-/** The tests of some claims on the model: what was measured, and what follows. */
-export function claimRows(matrix: ClaimsMatrix, ids: readonly string[]): Table {
-  const cells = modelCells(matrix);
-  const rows = matrix.claims.flatMap((claim, i) =>
-    ids.includes(claim.id)
-      ? cells[i].tests.length === 0
-        ? [
-            {
-              claim: claim.says,
-              where: claim.where,
-              measured: "not measured",
-              verdict: verdictText(cells[i]),
-            },
-          ]
-        : cells[i].tests.map(({ test, evidence }, t) => ({
-            claim: t === 0 ? claim.says : "",
-            where: t === 0 ? claim.where : "",
-            measured: `${claim.tests.get(test)!.measures}: ${evidence ? formatInterval(evidence.contrast) : "not measured"}`,
-            verdict: t === 0 ? verdictText(cells[i]) : "",
-          }))
-      : [],
-  );
-  return table(rows, { caption: "What the document says, what this run measured", limit: rows.length });
 }

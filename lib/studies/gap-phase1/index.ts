@@ -2,6 +2,7 @@
  * The study of notebook 01: `import { openGapStudy } from "modalscope/studies/gap-phase1"`.
  * @packageDocumentation
  */
+export { claimRows } from "../index.js";
 export {
   attentionOverlay,
   depthTable,
@@ -23,7 +24,7 @@ export {
   twinsAndPruningFigure,
 } from "./figures.js";
 export { type GeometryOptions, geometryOf, type States } from "./geometry.js";
-export { answer, claimRows } from "./hypotheses.js";
+export { answer } from "./hypotheses.js";
 export { gapMadeByHand, type MadeByHand } from "./made-by-hand.js";
 export {
   measurePruning,

@@ -1,0 +1,62 @@
+/** What a run of the notebook works on. */
+import { readTranscoders, type TranscoderSet } from "../../circuits/index.js";
+import { ModalscopeError } from "../../errors.js";
+import type { Model } from "../../model/index.js";
+import type { TaskOptions } from "../../progress.js";
+import { drawTasks, hands, planets, type VisualTask } from "../../tasks/index.js";
+import type { Study } from "../index.js";
+import { CircuitStudy } from "./study.js";
+
+export interface OpenOptions extends TaskOptions {
+  readonly study: Study;
+  readonly model: Model;
+  /** Name of an embedded set, or a folder in circuit-tracer's layout. */
+  readonly transcoders: string;
+  /** The same for a set that was trained on text alone; empty for none. */
+  readonly textTranscoders: string;
+  readonly imageSize: number;
+  readonly samples: number;
+  readonly rowsPerCall: number;
+}
+
+export interface OpenedStudy {
+  readonly circuits: CircuitStudy;
+  readonly set: TranscoderSet;
+  readonly textSet?: TranscoderSet;
+}
+
+/**
+ * Reads transcoders and opens the study, before anything is computed.
+ * @throws ModalscopeError for transcoders of another model, a model without images, too few images
+ */
+export function openCircuits({ transcoders, textTranscoders, ...options }: OpenOptions): OpenedStudy {
+  const { model, samples } = options;
+  if (!(Number.isInteger(samples) && samples >= LEAST_SAMPLES))
+    throw new ModalscopeError(
+      `${samples} images of each kind are too few.`,
+      "Nothing can be drawn, compared or probed.",
+      `Give a whole number from ${LEAST_SAMPLES} on; rates take 100.`,
+    );
+  const set = readTranscoders(transcoders, { model });
+  const textSet = textTranscoders === "" ? undefined : readTranscoders(textTranscoders, { model });
+  return { circuits: new CircuitStudy({ ...options, set, textSet }), set, textSet };
+}
+
+const LEAST_SAMPLES = 10;
+
+/** Held-out images that the notebook looks at one by one: two planets, and hands with six fingers and with five. */
+export interface Examples {
+  readonly mars: VisualTask;
+  readonly earth: VisualTask;
+  readonly six: VisualTask;
+  readonly five: VisualTask;
+}
+
+export function exampleTasks(size: number): Examples {
+  const drawn = { split: "heldout", size, count: 80, seed: 11 } as const;
+  const planet = (name: string): VisualTask =>
+    drawTasks(planets, { ...drawn, types: ["name"] }).find(({ answers: [own] }) => own === name)!;
+  const [six] = drawTasks(hands, { ...drawn, types: ["six"], count: 1 });
+  const [five] = drawTasks(hands, { ...drawn, types: ["fingers"], count: 1 });
+  return { mars: planet("mars"), earth: planet("earth"), six, five };
+}
