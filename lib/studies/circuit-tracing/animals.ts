@@ -10,9 +10,10 @@ import {
   standardised,
 } from "./activity.js";
 import type { Neighbours } from "./measurements.js";
-import { drawFor, type Subject } from "./subject.js";
+import { drawFor, forSamples, type Subject } from "./subject.js";
 
 const DISCOVERY = 192;
+const LEAST_DISCOVERY = 64;
 const NULLS = 5;
 
 const animalOf = ({ annotation }: VisualTask<AnimalScene>): string => annotation.animal;
@@ -24,7 +25,7 @@ export async function measureNeighbours(subject: Subject): Promise<Neighbours> {
   const { model, settings } = subject;
   const draw = (split: "train" | "heldout", count: number): VisualTask<AnimalScene>[] =>
     drawFor(subject, animals, { types: ["name"], count, split });
-  const seen = draw("train", DISCOVERY);
+  const seen = draw("train", forSamples(subject, DISCOVERY, LEAST_DISCOVERY));
   const tasks = draw("heldout", subject.samples);
   const learnt = await activityOf(subject, seen, imageColumns, imageAlone);
   const found = await activityOf(subject, tasks, imageColumns, imageAlone);

@@ -39,7 +39,7 @@ export async function circuitCost(subject: Subject): Promise<Cost> {
 }
 
 /** "6000 prompts a data seed at 4 ms: about 24 s each; a graph of 3100 nodes holds 33 MB." */
-export function costText({ prompts, secondsEach, nodes, graphBytes }: Cost, draws: number): string {
+export function circuitCostText({ prompts, secondsEach, nodes, graphBytes }: Cost, draws: number): string {
   const seconds = prompts * secondsEach;
   const time = seconds < 120 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
   return (

@@ -16,10 +16,11 @@ import {
   standardised,
 } from "./activity.js";
 import type { Counting, RandomArms } from "./measurements.js";
-import { drawFor, layersBetween, type Subject } from "./subject.js";
+import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 import { suppression } from "./values.js";
 
 const DISCOVERY = 200;
+const LEAST_DISCOVERY = 64;
 const THINGS = ["apples", "dots", "stripes"] as const;
 const [ONE, SIX, SEVEN, FIVE] = ["1", "6", "7", "5"];
 
@@ -32,7 +33,7 @@ export async function measureCounting(subject: Subject): Promise<Counting> {
   const six = draw(["six"], subject.samples);
   const five = draw(["fingers"], subject.samples);
   const others = draw(THINGS, 2 * subject.samples);
-  const seen = draw(["fingers", ...THINGS], DISCOVERY, "train");
+  const seen = draw(["fingers", ...THINGS], forSamples(subject, DISCOVERY, LEAST_DISCOVERY), "train");
   const hand = await handFeatures(subject, seen);
   const [onSix, onFive, onOthers] = [
     await runsOf(subject, six),

@@ -44,7 +44,7 @@ export interface Traced {
 }
 
 /** What is kept of a graph that is to be looked at. */
-const SHOWN = { nodeThreshold: 0.6, edgeThreshold: 0.9 } as const;
+const SHOWN = { nodeThreshold: 0.8, edgeThreshold: 0.9 } as const;
 
 /** The attribution graph of a task, down to the image's patches. */
 export async function traceTask(
@@ -66,35 +66,41 @@ export function verifyTraced(
 }
 
 /** What a graph covers, and how far it was verified, as a table. */
-export function coverageRows(
-  { graph, pruned }: Traced,
-  { sources, edges, coverage, beyond, worst }: Verification,
-): Rows {
-  const kinds = (of: PrunedGraph["nodes"] | undefined): string => {
+export function coverageRows({ graph, pruned }: Traced, verification?: Verification): Rows {
+  const kinds = (of?: PrunedGraph["nodes"]): string => {
     const counts = new Map<string, number>();
     graph.nodes.forEach(({ kind }, i) => {
       if (!of || of[i]) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     });
     return [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
   };
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  return [
-    { what: "nodes", value: kinds(undefined) },
+  const rows = [
+    { what: "nodes", value: kinds() },
     { what: "of these shown", value: kinds(pruned.nodes) },
     {
-      what: "active features that were followed",
-      value: `${graph.targets.length} rows, ${percent(graph.followed)} of the influence`,
+      what: "rows that were followed",
+      value: `${graph.targets.length}, ${percent(graph.followed)} of the influence`,
     },
     {
       what: "each value less the sum of its edges, at most",
       value: sumCheck(graph).absolute.toExponential(1),
     },
-    {
-      what: "sources raised with all else held",
-      value: Object.entries(sources)
-        .map(([kind, n]) => `${n} ${kind}`)
-        .join(", "),
-    },
+  ];
+  return verification
+    ? [...rows, ...verificationRows(verification)]
+    : [...rows, { what: "edges held against interventions", value: "none" }];
+}
+
+function verificationRows({
+  sources,
+  edges,
+  coverage,
+  beyond,
+  worst,
+}: Verification): { what: string; value: string }[] {
+  const raised = Object.entries(sources).map(([kind, n]) => `${n} ${kind}`);
+  return [
+    { what: "sources raised with all else held", value: raised.join(", ") },
     {
       what: "edges held against that",
       value: `${edges.toLocaleString("en")}, ${percent(coverage)} of the influence`,
@@ -105,6 +111,8 @@ export function coverageRows(
     },
   ];
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** Prompts of all kinds, with words for what lies at each image token. */
 export async function exampleCorpus(subject: Subject, each: number): Promise<FeatureCorpus> {
@@ -168,7 +176,7 @@ export function tracedView(
     corpus,
     verification,
     title,
-  }: { readonly corpus: FeatureCorpus; readonly verification: Verification; readonly title: string },
+  }: { readonly corpus: FeatureCorpus; readonly verification?: Verification; readonly title: string },
 ): Html {
   const dashboards = dashboardsOf(corpus, topFeatures(traced, SHOWN_DASHBOARDS));
   const labels = new Map(dashboards.map((own) => [`${own.layer} ${own.feature}`, own.label?.label]));
@@ -176,7 +184,7 @@ export function tracedView(
     traced.pruned,
     {
       slug: traced.task.id,
-      verification,
+      ...(verification && { verification }),
       supernodes: proposeSupernodes(traced.pruned),
       label: ({ layer, feature }) => labels.get(`${layer} ${feature}`),
     },

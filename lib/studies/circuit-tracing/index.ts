@@ -2,7 +2,7 @@
  * The study of notebook 02: `import { openCircuits } from "modalscope/studies/circuit-tracing"`.
  * @packageDocumentation
  */
-export { type Cost, circuitCost, costText } from "./cost.js";
+export { type Cost, circuitCost, circuitCostText } from "./cost.js";
 export { circuitEvidence } from "./evidence.js";
 export {
   coverageRows,
@@ -33,4 +33,4 @@ export { patchOverlay } from "./overlay.js";
 export { measurePlanted } from "./planted.js";
 export { steeringRows } from "./steering.js";
 export { CircuitStudy, type CircuitStudyOptions } from "./study.js";
-export { checkSubject, type Settings, type Subject } from "./subject.js";
+export type { Settings, Subject } from "./subject.js";

@@ -3,7 +3,7 @@ import { hands, planets, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import { eachChunk } from "./activity.js";
 import type { Part, Purities } from "./measurements.js";
-import { drawFor, type Subject } from "./subject.js";
+import { drawFor, forSamples, type Subject } from "./subject.js";
 
 /** Rows of one thing for each of its prompts among the top ones. */
 const PROMPTS = 240;
@@ -32,9 +32,10 @@ export async function unitProfiles(
   const names = model.layers.map((l) => `blocks.${l}.${NEURONS}`);
   if (!names.every((name) => model.hooks.includes(name)))
     return { untestable: "this model's neurons have no hook: its MLPs are experts" };
+  const third = Math.round(forSamples(subject, PROMPTS, 2 * settings.top) / 3);
   const tasks = [
-    ...drawFor(subject, planets, { types: ["name"], count: (2 * PROMPTS) / 3, split: "heldout" }),
-    ...drawFor(subject, hands, { types: ["what"], count: PROMPTS / 3, split: "heldout" }),
+    ...drawFor(subject, planets, { types: ["name"], count: 2 * third, split: "heldout" }),
+    ...drawFor(subject, hands, { types: ["what"], count: third, split: "heldout" }),
   ];
   const neurons = model.layers.map(() => new Map<number, Peak[]>());
   const features = model.layers.map(() => new Map<number, Peak[]>());
@@ -94,12 +95,13 @@ function conceptsOf(
   const words = new Map(
     batch.tokenPositions[row].map((column) => {
       const id = batch.inputIds[row * batch.seqLength + column];
-      return [column, visual.has(column) ? `image of ${category}` : `"${model.decode([id], RAW).trim()}"`];
+      return [column, visual.has(column) ? `image of ${category}` : quoted(model.decode([id], RAW))];
     }),
   );
   return (column) => words.get(column)!;
 }
 
+const quoted = (text: string): string => JSON.stringify(text.trim() || text);
 const RAW = { skipSpecialTokens: false } as const;
 
 /** Largest activation of units by row, `(rows, units)`, and its column. */

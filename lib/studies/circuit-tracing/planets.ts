@@ -21,10 +21,11 @@ import {
 import { joinArms, randomArms } from "./arms.js";
 import type { Associations, Part, Patch } from "./measurements.js";
 import { type PatchedArms, patchArms } from "./patch.js";
-import { drawFor, layersBetween, type Subject, withOtherImages } from "./subject.js";
+import { drawFor, forSamples, layersBetween, type Subject, withOtherImages } from "./subject.js";
 import { suppression } from "./values.js";
 
 const DISCOVERY = 160;
+const LEAST_DISCOVERY = 48;
 const NOTHING = "nothing";
 
 const planetOf = ({ annotation }: VisualTask<PlanetScene>): string => annotation.planet;
@@ -75,7 +76,10 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
   const companionOf = companions();
   const things = [...new Set(companionOf.values())];
   const shown = [...things, NOTHING];
-  const seen = scenesWith(subject, DISCOVERY, { split: "train", beside: (i) => shown[i % shown.length] });
+  const seen = scenesWith(subject, forSamples(subject, DISCOVERY, LEAST_DISCOVERY), {
+    split: "train",
+    beside: (i) => shown[i % shown.length],
+  });
   const activity = await activityOf(subject, seen, imageColumns);
   const [low, high] = [layersBetween(model, 0, 0.5), layersBetween(model, 0.5, 1)];
   const chosenBy = (layers: readonly number[], side: (task: VisualTask<PlanetScene>) => boolean): Feature[] =>
@@ -141,7 +145,11 @@ async function activityIn(
 export async function measurePatch(subject: Subject): Promise<Patch> {
   const { model, settings } = subject;
   const layers = layersBetween(model, ...settings.middle);
-  const seen = drawFor(subject, planets, { types: ["name"], count: DISCOVERY, split: "train" });
+  const seen = drawFor(subject, planets, {
+    types: ["name"],
+    count: forSamples(subject, DISCOVERY, LEAST_DISCOVERY),
+    split: "train",
+  });
   const activity = await activityOf(subject, seen, imageColumns);
   const names = [...new Set(seen.map(planetOf))];
   const matched = new Map(

@@ -5,7 +5,7 @@ import { encodeFeatures, readTranscoders, type TranscoderSet } from "../../circu
 import { type Model, writeSafetensors } from "../../model/index.js";
 import { seeded } from "../../random.js";
 import { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "../../tasks/index.js";
-import { withCheckpoint } from "../random-twin.js";
+import { withCheckpoint } from "../index.js";
 import {
   type Activity,
   conceptFeatures,

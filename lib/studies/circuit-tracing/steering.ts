@@ -5,10 +5,11 @@ import type { Rows } from "../../plot/index.js";
 import { asMessage, planets, type VisualTask } from "../../tasks/index.js";
 import { activityOf, conceptFeatures, type Feature, imageColumns } from "./activity.js";
 import { lookup } from "./patch.js";
-import { drawFor, layersBetween, type Subject } from "./subject.js";
+import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 import { FeatureValues, suppression } from "./values.js";
 
 const DISCOVERY = 160;
+const LEAST_DISCOVERY = 48;
 const NEW_TOKENS = 8;
 const BOOST = 5;
 
@@ -19,7 +20,11 @@ export async function steeringRows(
 ): Promise<Rows> {
   const { model, set, settings } = subject;
   const layers = layersBetween(model, ...settings.middle);
-  const seen = drawFor(subject, planets, { types: ["name"], count: DISCOVERY, split: "train" });
+  const seen = drawFor(subject, planets, {
+    types: ["name"],
+    count: forSamples(subject, DISCOVERY, LEAST_DISCOVERY),
+    split: "train",
+  });
   const activity = await activityOf(subject, seen, imageColumns);
   const featuresOf = (task: VisualTask, all: readonly number[]): Feature[] => {
     const side = seen.map(({ answers: [name] }) => name === task.answers[0]);

@@ -20,8 +20,8 @@ import {
   type Measured,
   type Study,
   type Untestable,
+  withRandomTwin,
 } from "../index.js";
-import { withRandomTwin } from "../random-twin.js";
 import { answers, eachChunk, editedRuns } from "./activity.js";
 import { measureNeighbours } from "./animals.js";
 import { measureConvergence } from "./convergence.js";

@@ -79,6 +79,11 @@ export function drawFor<Scene>(
   return exchanged ? withOtherImages(tasks) : tasks;
 }
 
+/** So many for a hundred samples, and fewer where there are fewer, but not below `least`. */
+export function forSamples({ samples }: Subject, count: number, least: number): number {
+  return Math.max(least, Math.round(count * Math.min(1, samples / 100)));
+}
+
 /** Every task with the next one's image. */
 export function withOtherImages<Scene>(tasks: readonly VisualTask<Scene>[]): VisualTask<Scene>[] {
   return tasks.map((task, i) => withImageOf(task, tasks[(i + 1) % tasks.length]));

@@ -19,11 +19,13 @@ import {
 } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Training } from "./measurements.js";
-import { drawFor, layersBetween, type Subject } from "./subject.js";
+import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 
 /** Tokens that are captured for either set, steps, and tokens of a step. */
 const TOKENS = 6144;
 const STEPS = 60;
+const LEAST_TOKENS = 1024;
+const LEAST_STEPS = 10;
 const STEP_TOKENS = 512;
 const HELD_OUT = 48;
 const KINDS = 4;
@@ -57,7 +59,8 @@ export function middleBlock({ layers }: Model): number {
 export async function measureTraining(subject: Subject): Promise<Training> {
   const { model, seed, set } = subject;
   const layer = middleBlock(model);
-  const each = Math.ceil(TOKENS / 20 / KINDS);
+  const wanted = forSamples(subject, TOKENS, LEAST_TOKENS);
+  const each = Math.ceil(wanted / 20 / KINDS);
   const drawn = prompts(subject, "train", each);
   const [image, words] = [
     await tokensOf(
@@ -71,13 +74,13 @@ export async function measureTraining(subject: Subject): Promise<Training> {
       drawn.map((own) => own.words),
     ),
   ];
-  const count = Math.min(TOKENS, 2 * image.count, words.count);
+  const count = Math.min(wanted, 2 * image.count, words.count);
   const both = joined(firstRows(image, Math.floor(count / 2)), firstRows(words, Math.ceil(count / 2)));
   const [{ width, features, activation }] = set.layers;
   const k = activation.kind === "topk" ? activation.k : 8;
   const spec = { kind: "per-layer", layers: 1, width, features, k } as const;
   const names = { model: set.model, hookIn: set.hookIn, hookOut: set.hookOut };
-  const options = { steps: STEPS, stepTokens: STEP_TOKENS, seed, names };
+  const options = { steps: forSamples(subject, STEPS, LEAST_STEPS), stepTokens: STEP_TOKENS, seed, names };
   const held = prompts(subject, "heldout", Math.ceil(HELD_OUT / KINDS)).map((own) => own.image);
   const tokens = await tokensOf(subject, layer, held);
   const unexplained = async (from: BlockTokens): Promise<number[]> => {

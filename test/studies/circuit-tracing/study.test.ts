@@ -1,0 +1,105 @@
+/** The study's own measuring, without its claims: features that are chosen, what is refused. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { readTranscoders, type TranscoderSet } from "../../../lib/circuits/index.js";
+import { loadModel, type Model } from "../../../lib/index.js";
+import {
+  type Activity,
+  conceptFeatures,
+  standardised,
+} from "../../../lib/studies/circuit-tracing/activity.js";
+import { CircuitStudy, openCircuits } from "../../../lib/studies/circuit-tracing/index.js";
+import { withOtherImages } from "../../../lib/studies/circuit-tracing/subject.js";
+import { FeatureValues } from "../../../lib/studies/circuit-tracing/values.js";
+import { loadClaims } from "../../../lib/studies/index.js";
+import { drawTasks, planets } from "../../../lib/tasks/index.js";
+
+const study = loadClaims("circuit-tracing");
+const sizes = { imageSize: 48, samples: 10, rowsPerCall: 10 };
+
+describe("a concept's features", () => {
+  it("are those that differ most between its images and others, in the layers that are asked for", () => {
+    // Three features of two layers on six images: feature 1 of layer 0 and feature 2 of layer 1 tell the first three.
+    const rows = (tell: number): Float32Array =>
+      Float32Array.from({ length: 18 }, (_, i) => (i % 3 === tell && i < 9 ? 2 : 1) + 0.01 * (i % 5));
+    const activity: Activity = [rows(1), rows(2)];
+    const side = [true, true, true, false, false, false];
+    const chosen = (layers: number[], count: number) => conceptFeatures(activity, side, { layers, count });
+    assert.deepEqual(chosen([0], 1), [{ layer: 0, feature: 1 }]);
+    assert.deepEqual(
+      new Set(chosen([0, 1], 2).map(({ layer, feature }) => `${layer} ${feature}`)),
+      new Set(["0 1", "1 2"]),
+    );
+    assert.deepEqual(
+      conceptFeatures(activity, [true, ...Array(5).fill(false)], { layers: [0], count: 1 }),
+      [],
+    );
+  });
+  it("are compared in standard deviations, and a constant is zero", () => {
+    assert.deepEqual([...standardised([1, 3]).z], [-1, 1]);
+    assert.deepEqual([...standardised([2, 2]).z], [0, 0]);
+  });
+});
+
+it("exchanged images move on by one, and questions stay", () => {
+  const tasks = drawTasks(planets, { split: "heldout", count: 3, types: ["name"] });
+  const moved = withOtherImages(tasks);
+  assert.deepEqual(
+    moved.map(({ images }) => images),
+    [1, 2, 0].map((i) => tasks[i].images),
+  );
+  assert.deepEqual(
+    moved.map(({ answers }) => answers),
+    tasks.map(({ answers }) => answers),
+  );
+});
+
+describe("the study of a checkpoint", () => {
+  let model: Model;
+  let set: TranscoderSet;
+  before(async () => {
+    model = await loadModel("tiny-gemma3", { threads: 1 });
+    set = readTranscoders("tiny-gemma3/text-images", { model });
+  });
+  after(async () => {
+    set.close();
+    await model.close();
+  });
+
+  it("refuses a model without images, and transcoders of another one", async () => {
+    const text = await loadModel("tiny-llava-1.5-language", { threads: 1 });
+    assert.throws(() => new CircuitStudy({ study, model: text, set, ...sizes }), /is a text-only model/);
+    await text.close();
+    const other = await loadModel("tiny-llava-1.5", { threads: 1 });
+    assert.throws(() => new CircuitStudy({ study, model: other, set, ...sizes }), /not of this model/);
+    await other.close();
+  });
+
+  it("refuses too few images and a folder without transcoders, before anything runs", () => {
+    const options = { study, model, transcoders: "tiny-gemma3/text-images", textTranscoders: "", ...sizes };
+    assert.throws(() => openCircuits({ ...options, samples: 2 }), /2 images of each kind are too few/);
+    assert.throws(
+      () => openCircuits({ ...options, transcoders: "nowhere" }),
+      /No transcoders were found at "nowhere"/,
+    );
+  });
+
+  it("values of features are entered by row and column, and become one edit for each layer", () => {
+    const batch = model.batch([
+      [2, 5, 6],
+      [2, 7, 8],
+    ]);
+    const values = new FeatureValues(set, batch);
+    values.enter(0, { layer: 3, feature: 4 }, [1, 2], (column) => column);
+    values.enter(1, { layer: 3, feature: 9 }, [2], () => 0);
+    const [hook, ...others] = Object.keys(values.edits);
+    assert.equal(hook, "blocks.3.mlp.hook_out");
+    assert.deepEqual(others, []);
+    const [edit] = values.edits[hook] as unknown as {
+      positions: number[][];
+      changes: { set: { data: Float32Array } }[];
+    }[];
+    assert.deepEqual(edit.positions, [[1, 2], [2]]);
+    assert.deepEqual([...edit.changes[0].set.data], [Number.NaN, 1, 2, Number.NaN, Number.NaN, Number.NaN]);
+  });
+});
