@@ -13,6 +13,7 @@ import {
 } from "../../tasks/index.js";
 import {
   type Checkpoint,
+  type Claim,
   type Gate,
   type GateSamples,
   gate,
@@ -77,13 +78,17 @@ export class CircuitStudy {
 
   /** Evidence on one checkpoint with one data seed. */
   async measure(checkpoint: Checkpoint, seed: number): Promise<Measured> {
-    const { study, textSet } = this.options;
+    const { study, set, textSet } = this.options;
     const { id, role } = checkpoint;
-    if (role !== "model") return { evidence: circuitEvidence(study, await this.measureOther(id, seed)) };
+    if (role !== "model") {
+      const evidence = circuitEvidence(study, await this.measureOther(id, seed));
+      return { evidence: onlyOf(study, id, evidence) };
+    }
     const subject = this.subject(seed);
     const measured = {
       ...(await this.measureParts(subject)),
-      ...(textSet?.kind === "per-layer" && { embedded: await compareSets(subject, textSet) }),
+      ...(set.kind === "per-layer" &&
+        textSet?.kind === "per-layer" && { embedded: await compareSets(subject, textSet) }),
     };
     this.found.set(seed, measured);
     const embedded = embeddedEvidence(study, measured);
@@ -137,6 +142,12 @@ export class CircuitStudy {
     onProgress?.(names.length, names.length, "measured");
     return found as unknown as Measurements;
   }
+}
+
+/** Evidence for the claims that name a checkpoint: the others do not depend on what it differs in. */
+function onlyOf({ claims }: Study, id: string, evidence: Measured["evidence"]): Measured["evidence"] {
+  const named = ({ nulls, planted }: Claim): boolean => nulls.includes(id) || planted.has(id);
+  return Object.fromEntries(claims.map((claim) => [claim.id, named(claim) ? evidence[claim.id] : NOT_ASKED]));
 }
 
 const NOT_ASKED: Untestable = { untestable: "this checkpoint is no case of it" };

@@ -84,6 +84,14 @@ describe("the study of a checkpoint", () => {
     );
   });
 
+  it("a planted checkpoint answers for its own claims alone", async () => {
+    const circuits = new CircuitStudy({ study, model, set, ...sizes });
+    const checkpoint = study.checkpoints.find(({ id }) => id === "twoNeurons")!;
+    const { evidence } = await circuits.measure(checkpoint, 0);
+    const measured = Object.entries(evidence).flatMap(([id, own]) => ("untestable" in own ? [] : [id]));
+    assert.deepEqual(measured, ["marsToEarth", "handToFive"]);
+  });
+
   it("values of features are entered by row and column, and become one edit for each layer", () => {
     const batch = model.batch([
       [2, 5, 6],
