@@ -51,7 +51,15 @@ export async function measureArithmetic(subject: Subject): Promise<Part<Arithmet
   return {
     image: bySample(model.layers.map((l) => read(image, l, labels))),
     last: bySample(model.layers.map((l) => read(last, l, labels))),
-    shuffled: read(image, half, seeded(seed).shuffle([...labels])),
+    shuffled: read(image, half, shuffledBySum(clusters, labels, seed)),
     clusters,
   };
+}
+
+/** Every sum with another one's result: those of the same numbers stay together. */
+function shuffledBySum(clusters: readonly string[], labels: readonly string[], seed: number): string[] {
+  const resultOf = new Map(clusters.map((sum, i) => [sum, labels[i]]));
+  const results = seeded(seed).shuffle([...resultOf.values()]);
+  const moved = new Map([...resultOf.keys()].map((sum, i) => [sum, results[i]]));
+  return clusters.map((sum) => moved.get(sum)!);
 }
