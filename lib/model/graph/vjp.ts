@@ -91,22 +91,31 @@ function unbroadcast(g: Node, shape: Shape, lead: number): Node {
  * targets in place of one for each factor.
  */
 function timesPrimal(g: Node, x: Node, lead: number): Node {
-  const [all, factor] = sharedFactor(g, lead);
+  const [all, factor] = sharedFactor(g, x, lead);
   return factor ? mul(all, mul(factor, x), g.shape) : mul(g, x, g.shape);
 }
 
 /** g / x, with factors as in `timesPrimal`. */
 function overPrimal(g: Node, x: Node, lead: number): Node {
   if (lead === 0) return ops.div(g, x, g.shape);
-  const [all, factor] = sharedFactor(g, lead);
+  const [all, factor] = sharedFactor(g, x, lead);
   return mul(all, ops.div(factor ?? 1, x), g.shape);
 }
 
-/** A product of a cotangent with something that all targets share, taken apart. */
-function sharedFactor(g: Node, lead: number): [Node, Node?] {
+/** A product of a cotangent with something that all targets share, taken apart where `x` may go with that. */
+function sharedFactor(g: Node, x: Node, lead: number): [Node, Node?] {
   if (lead === 0 || g.op !== "Mul") return [g];
   const [all, factor] = g.inputs;
-  return factor.shape.length < g.shape.length && all.shape.length === g.shape.length ? [all, factor] : [g];
+  const shared = factor.shape.length < g.shape.length && all.shape.length === g.shape.length;
+  return shared && broadcasts(factor.shape, x.shape) ? [all, factor] : [g];
+}
+
+/** Whether two shapes are known to go together: an edit's inputs have lengths of their own. */
+function broadcasts(a: Shape, b: Shape): boolean {
+  return a.every((_, i) => {
+    const [one, other] = [a[a.length - 1 - i], b[b.length - 1 - i]];
+    return other === undefined || one === other || one === 1 || other === 1;
+  });
 }
 
 /** Swaps the last two axes. */
