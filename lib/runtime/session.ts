@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Folder of the files that hold the model's external weights; the runtime maps them. */
   readonly weightsFolder?: string;
+  /** Data of external weights that are in memory, by their location in the model: they are not copied with it. */
+  readonly external?: ReadonlyMap<string, Uint8Array>;
   /**
    * Repack weights for the fastest matrix products, at the cost of a copy in memory (default true).
    * Without it the weights stay in the mapped file.
@@ -58,21 +60,7 @@ export async function createSession(
   source: Uint8Array | string,
   options: SessionOptions = {},
 ): Promise<Session> {
-  const device = options.device ?? "cpu";
-  checkDevice(device);
-  const settings = sessionSettings(device, options);
-  const session = await guarded(() =>
-    typeof source === "string"
-      ? ort.InferenceSession.create(source, settings)
-      : ort.InferenceSession.create(source, settings),
-  ).catch((error: Error) => {
-    throw new ModalscopeError(
-      `onnxruntime could not open the model on "${device}".`,
-      error.message.trim(),
-      device === "cpu" ? "" : 'Check the driver (environment.md), or use device: "cpu".',
-      { cause: error },
-    );
-  });
+  const session = await openSession(source, options);
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
@@ -86,6 +74,28 @@ export async function createSession(
     },
     release: () => session.release(),
   };
+}
+
+/** A function of its own, so that the session keeps neither the model's bytes nor weights that it has copied. */
+async function openSession(
+  source: Uint8Array | string,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
+  const device = options.device ?? "cpu";
+  checkDevice(device);
+  const settings = sessionSettings(device, options);
+  return guarded(() =>
+    typeof source === "string"
+      ? ort.InferenceSession.create(source, settings)
+      : ort.InferenceSession.create(source, settings),
+  ).catch((error: Error) => {
+    throw new ModalscopeError(
+      `onnxruntime could not open the model on "${device}".`,
+      error.message.trim(),
+      device === "cpu" ? "" : 'Check the driver (environment.md), or use device: "cpu".',
+      { cause: error },
+    );
+  });
 }
 
 /** The devices that the installed runtime was built with. */
@@ -126,6 +136,9 @@ function sessionSettings(device: Device, options: SessionOptions): ort.Inference
     enableCpuMemArena: options.arena ?? false,
     enableMemPattern: options.arena ?? false,
     logSeverityLevel: 3,
+    ...(options.external && {
+      externalData: Array.from(options.external, ([path, data]) => ({ path, data })),
+    }),
     extra: { session },
   };
 }

@@ -1,4 +1,5 @@
 import type { WeightDtype } from "./numbers/dtypes.js";
+import type { QuantisedMatrix } from "./numbers/nbits.js";
 
 /** Location of one weight, under its Hugging Face name (`model.layers.0.self_attn.q_proj.weight` …). */
 export interface WeightInfo {
@@ -51,6 +52,11 @@ export interface Checkpoint {
    * @throws ModalscopeError as `read`, and for a row that is not there or a weight of fewer than two axes
    */
   readRows(name: string, rows: readonly number[], into?: Float32Array): Float32Array;
+  /**
+   * A matrix as its quantised numbers, rows in the model's order; undefined where its type has no such form.
+   * @throws ModalscopeError as `read`
+   */
+  readQuantised(name: string): QuantisedMatrix | undefined;
   /** Closes its files; `read` then throws. */
   close(): void;
 }

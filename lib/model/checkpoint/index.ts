@@ -5,6 +5,7 @@ export { hasTokenizer, loadTokenizer } from "./load-tokenizer.js";
 export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";
 export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
+export { type QuantisedMatrix, quantisedBytes } from "./numbers/nbits.js";
 export { openCheckpoint } from "./open.js";
 export { localCheckpoint } from "./remote.js";
 export {

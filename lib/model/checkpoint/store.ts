@@ -5,6 +5,7 @@ import type { Checkpoint, WeightInfo } from "./checkpoint.js";
 import { type OpenFile, readExactly } from "./files.js";
 import { dequantise } from "./numbers/dequantise.js";
 import { isReadable, layouts } from "./numbers/dtypes.js";
+import { type QuantisedMatrix, quantisedMatrix } from "./numbers/nbits.js";
 
 /** A weight with the file it is read from. */
 export interface StoredWeight extends WeightInfo {
@@ -52,6 +53,7 @@ export function checkpointOf(
     },
     read: (name, into) => readWeight(weightNamed(weights, name), into),
     readRows: (name, rows, into) => readSlices(weightNamed(weights, name), rows, into),
+    readQuantised: (name) => readQuantised(weightNamed(weights, name)),
     close: () => {
       for (const file of files) file.close();
     },
@@ -150,6 +152,25 @@ export function readRange(weight: StoredWeight, first: number, count: number, in
   const out = into.subarray(0, count * length);
   readStored(weight, first * length, out);
   if (weight.inverse?.kind === "subtractOne") for (let i = 0; i < out.length; i++) out[i] -= 1;
+}
+
+/** `Checkpoint.readQuantised`. */
+function readQuantised(weight: StoredWeight): QuantisedMatrix | undefined {
+  const { shape, dtype, inverse, offset, byteLength, source } = weight;
+  if (shape.length !== 2 || inverse?.kind === "subtractOne") return undefined;
+  const [rows, columns] = shape;
+  const made = quantisedMatrix(dtype, rows, columns);
+  if (made === undefined) return undefined;
+  const rowBytes = byteLength / rows;
+  const storedRow = inverse === undefined ? (row: number) => row : unpermuted(rows, inverse.heads);
+  const atOnce = inverse === undefined ? Math.max(1, Math.floor(pieceBytes / rowBytes)) : 1;
+  const piece = new Uint8Array(Math.min(rows, atOnce) * rowBytes);
+  for (let row = 0; row < rows; row += atOnce) {
+    const part = piece.subarray(0, Math.min(atOnce, rows - row) * rowBytes);
+    readExactly(source, part, offset + storedRow(row) * rowBytes);
+    made.fill(part, row);
+  }
+  return made.matrix;
 }
 
 /**

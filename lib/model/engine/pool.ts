@@ -1,14 +1,23 @@
 import { basename, dirname } from "node:path";
 import { createSession, type Device, type Session, type Value } from "../../runtime/index.js";
 import { sizeOf } from "../../tensor.js";
-import type { Checkpoint, WeightInfo } from "../checkpoint/index.js";
+import { type Checkpoint, quantisedBytes, type WeightInfo } from "../checkpoint/index.js";
 import { weightsOf } from "../families/index.js";
-import { emitOnnx, type Node, type WeightBinding } from "../graph/index.js";
+import { emitOnnx, type Node, nameOf, sorted, type WeightBinding } from "../graph/index.js";
+
 export type FloatType = "float32" | "float64";
 export const ELEMENT_BYTES: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8 };
 
+/** Weights that stay as they are quantised in the file, where the runtime computes with them. */
+export interface QuantisedOptions {
+  readonly read: Checkpoint["readQuantised"];
+  /** Rounds a product's inputs to 8 bits as well. */
+  readonly int8: boolean;
+}
+
 export interface PoolOptions {
   readonly checkpoint: Pick<Checkpoint, "weights" | "read">;
+  readonly quantised?: QuantisedOptions;
   readonly device: Device;
   readonly float: FloatType;
   readonly threads?: number;
@@ -68,7 +77,9 @@ export class SessionPool {
 
   /** Runs `work` with the session of a graph, which stays open meanwhile. */
   async use<T>(request: GraphRequest, work: (session: Session) => Promise<T>): Promise<T> {
-    const entry = this.enter({ ...request, prepack: request.prepack && this.canPrepack });
+    // The runtime computes with 8 bits in its own layout only.
+    const prepack = this.options.quantised !== undefined || (request.prepack && this.canPrepack);
+    const entry = this.enter({ ...request, prepack });
     try {
       return await work(await entry.session);
     } finally {
@@ -116,19 +127,29 @@ export class SessionPool {
   }
 
   private async open(outputs: Readonly<Record<string, Node>>, prepack: boolean): Promise<OpenSession> {
-    const { checkpoint, device, float, threads } = this.options;
+    const { checkpoint, device, float, threads, quantised } = this.options;
     const held: Record<string, Value> = {};
-    const model = emitOnnx(outputs, { float, bind: (name) => this.bind(name, held) });
+    const inProducts = quantised === undefined ? new Set<string>() : readByLinearOnly(Object.values(outputs));
+    const bind = (name: string): WeightBinding =>
+      (inProducts.has(name) ? this.bindQuantised(name) : undefined) ?? this.bind(name, held);
+    const external = quantised && new Map<string, Uint8Array>();
+    const model = emitOnnx(outputs, { float, bind, external });
     this.freeBuffers = [];
     const weightsFolder = dirname(checkpoint.weights.values().next().value!.file);
     const fuse = float === "float32";
-    const session = await createSession(model, { device, threads, prepack, weightsFolder, fuse });
+    const session = await createSession(model, { device, threads, prepack, weightsFolder, fuse, external });
     return {
       ...session,
       inputNames: session.inputNames.filter((name) => !(name in held)),
       run: (feeds, names) => session.run({ ...feeds, ...held }, names),
       weights: Object.values(held),
     };
+  }
+
+  private bindQuantised(name: string): WeightBinding | undefined {
+    const { read, int8 } = this.options.quantised!;
+    const matrix = read(name);
+    return matrix && { kind: "quantised", matrix: { ...matrix, int8 } };
   }
 
   /** A weight that cannot be mapped is an input on the CPU, which reads it in place: it is in memory once. */
@@ -159,8 +180,11 @@ export class SessionPool {
     return wide;
   }
 
-  private isMapped({ dtype, offset }: WeightInfo): boolean {
-    return this.options.float === "float32" && dtype === "F32" && offset % 4 === 0;
+  private isMapped({ dtype, offset, inverse }: WeightInfo): boolean {
+    const { float, quantised } = this.options;
+    // The runtime takes external weights from files or from memory, not from both.
+    if (quantised !== undefined || inverse !== undefined) return false;
+    return float === "float32" && dtype === "F32" && offset % 4 === 0;
   }
 
   /** Whether a session with repacked weights fits beside those that are open. */
@@ -170,9 +194,16 @@ export class SessionPool {
 
   /** Anonymous bytes of a session: its repacked weights, and those that cannot be mapped. */
   private bytesOf(outputs: Readonly<Record<string, Node>>, prepack: boolean): number {
-    const { checkpoint, device, float } = this.options;
+    const { checkpoint, device, float, quantised } = this.options;
     let bytes = SESSION_BYTES;
-    for (const [name, shape] of weightsOf(Object.values(outputs))) {
+    const nodes = Object.values(outputs);
+    const inProducts = quantised === undefined ? new Set<string>() : readByLinearOnly(nodes);
+    for (const [name, shape] of weightsOf(nodes)) {
+      const kept = inProducts.has(name) ? heldBytes(checkpoint.weights.get(name)!) : undefined;
+      if (kept !== undefined) {
+        bytes += kept;
+        continue;
+      }
       const size = sizeOf(shape) * ELEMENT_BYTES[float];
       if (device !== "cpu") bytes += INLINE_COPIES * size;
       else if (!this.isMapped(checkpoint.weights.get(name)!)) bytes += size;
@@ -197,4 +228,23 @@ export class SessionPool {
     this.entries.delete(key);
     this.usedBytes -= entry.bytes;
   }
+}
+
+/** Bytes of a matrix that stays quantised: as the runtime has it repacked; undefined where its type cannot. */
+export function heldBytes({ dtype, shape }: WeightInfo): number | undefined {
+  return shape.length === 2 ? quantisedBytes(dtype, sizeOf(shape)) : undefined;
+}
+
+/** Weights of which a graph only takes products with inputs. */
+function readByLinearOnly(outputs: readonly Node[]): Set<string> {
+  const found = new Set<string>();
+  const otherwise = new Set<string>();
+  for (const node of sorted(outputs)) {
+    node.inputs.forEach((operand, i) => {
+      if (operand.op !== "Weight") return;
+      (node.op === "Linear" && i === 1 ? found : otherwise).add(nameOf(operand));
+    });
+  }
+  for (const name of otherwise) found.delete(name);
+  return found;
 }

@@ -3,17 +3,22 @@ import { type Attributes, type OnnxWriter, trainingForms } from "./emit-training
 import { doubleErf, doubleGelu } from "./erf-float64.js";
 import { type Node, type NodeType, nameOf, type Shape, showShape, sorted } from "./node.js";
 import { fromEnd } from "./ops.js";
+import { planesOf, type QuantisedWeight } from "./quantised.js";
 
 /** Source of a weight in an emitted model. */
 export type WeightBinding =
   | { readonly kind: "input" }
   /** float32 data inside a file that the runtime maps; `location` is relative to the session's weights folder. */
   | { readonly kind: "file"; readonly location: string; readonly offset: number; readonly byteLength: number }
-  | { readonly kind: "inline"; readonly data: Float32Array | Float64Array };
+  | { readonly kind: "inline"; readonly data: Float32Array | Float64Array }
+  /** A matrix that only `linear` reads. */
+  | { readonly kind: "quantised"; readonly matrix: QuantisedWeight };
 
 export interface EmitOptions {
   readonly float: "float32" | "float64";
   readonly bind: (name: string) => WeightBinding;
+  /** Takes the data of quantised weights by the location that the model names; left out, they are in the model's bytes. */
+  readonly external?: Map<string, Uint8Array>;
   /**
    * For a graph that is large and whose weights are inputs: names the lengths of all values, without which the runtime
    * compares each with all that are free to plan its memory, and takes products by weights without reshaping.
@@ -22,6 +27,7 @@ export interface EmitOptions {
 }
 
 const FLOAT = 1;
+const UINT8 = 2;
 const INT64 = 7;
 const BOOL = 9;
 const DOUBLE = 11;
@@ -56,7 +62,16 @@ const LITERALLY = { allowzero: 1 };
 
 /** Domain of onnxruntime's own operators, and those that are used. */
 const CONTRIBUTED = "com.microsoft";
-const contributed = new Set(["MultiHeadAttention", "RotaryEmbedding", "FusedMatMul"]);
+const contributed = new Set(["MultiHeadAttention", "RotaryEmbedding", "FusedMatMul", "MatMulNBits"]);
+
+/** What the operators of a quantised matrix need to know of it. */
+interface QuantisedForm {
+  readonly block: number;
+  readonly int8: boolean;
+  /** Of each plane. */
+  readonly bits: readonly number[];
+  readonly hasConstants: boolean;
+}
 
 class Emitter implements OnnxWriter {
   private readonly nodes: OnnxNode[] = [];
@@ -68,6 +83,7 @@ class Emitter implements OnnxWriter {
   /** Values that nodes make, and the outputs that some of them are. */
   private readonly made = new Set<string>();
   private readonly renamed = new Map<string, string>();
+  private readonly quantised = new Map<string, QuantisedForm>();
   private count = 0;
 
   constructor(private readonly options: EmitOptions) {}
@@ -188,16 +204,61 @@ class Emitter implements OnnxWriter {
     const dataType = this.elementType("float");
     if (binding.kind === "input") {
       this.inputs.push(this.valueInfo(name, n.shape, "float"));
+    } else if (binding.kind === "quantised") {
+      this.quantisedWeight(name, dims, binding.matrix);
     } else if (binding.kind === "inline") {
       this.initializers.push({ name, dims, dataType, rawData: bytesOf(binding.data) });
     } else {
-      const externalData = [
-        { key: "location", value: binding.location },
-        { key: "offset", value: String(binding.offset) },
-        { key: "length", value: String(binding.byteLength) },
-      ];
+      const externalData = externalReference(binding.location, binding.offset, binding.byteLength);
       this.initializers.push({ name, dims, dataType: FLOAT, dataLocation: 1, externalData });
     }
+  }
+
+  private quantisedWeight(name: string, [rows, columns]: number[], matrix: QuantisedWeight): void {
+    const { block } = matrix;
+    const { planes, constants } = planesOf(matrix);
+    const dims = [rows, columns / block];
+    planes.forEach(({ bits, data, scales }, p) => {
+      const packed = [...dims, (block * bits) / 8];
+      this.data(`${name}.${p}`, packed, UINT8, data);
+      this.data(`${name}.${p}.scales`, dims, FLOAT, bytesOf(scales));
+    });
+    if (constants !== undefined) this.data(`${name}.constants`, dims, FLOAT, bytesOf(constants));
+    this.quantised.set(name, {
+      block,
+      int8: matrix.int8 ?? false,
+      bits: planes.map(({ bits }) => bits),
+      hasConstants: constants !== undefined,
+    });
+  }
+
+  private data(name: string, dims: number[], dataType: number, data: Uint8Array): void {
+    const { external } = this.options;
+    if (external === undefined) {
+      this.initializers.push({ name, dims, dataType, rawData: data });
+      return;
+    }
+    external.set(name, data);
+    const externalData = externalReference(name, 0, data.byteLength);
+    this.initializers.push({ name, dims, dataType, dataLocation: 1, externalData });
+  }
+
+  /** x · Wᵀ with a quantised W, of x (tokens, in). */
+  private quantisedLinear(x: string, w: Node, form: QuantisedForm): string {
+    const { block, int8, bits, hasConstants } = form;
+    const name = nameOf(w);
+    const [N, K] = w.shape as number[];
+    // Level 4: the inputs are rounded to 8 bits.
+    const attributes = { K, N, block_size: block, accuracy_level: int8 ? 4 : 0 };
+    const terms = bits.map((n, p) =>
+      this.emit("MatMulNBits", [x, `${name}.${p}`, `${name}.${p}.scales`], { ...attributes, bits: n }),
+    );
+    if (hasConstants) {
+      const blocks = this.emit("Reshape", [x, this.integers([-1, K / block, block])]);
+      const sums = this.emit("ReduceSum", [blocks, this.integers([-1])], { keepdims: 0 });
+      terms.push(this.emit("Gemm", [sums, `${name}.constants`], { transB: 1 }));
+    }
+    return terms.reduce((a, b) => this.emit("Add", [a, b]));
   }
 
   /** (tokens, features): every leading axis in one. */
@@ -257,6 +318,12 @@ class Emitter implements OnnxWriter {
     },
     Linear: (n, of) => {
       const [x, w, b] = n.inputs;
+      const quantised = w.op === "Weight" ? this.quantised.get(nameOf(w)) : undefined;
+      if (quantised !== undefined) {
+        const y = this.quantisedLinear(this.flat(of(x), x.shape), w, quantised);
+        const biased = b ? this.emit("Add", [y, of(b)]) : y;
+        return this.unflat(biased, of(x), x.shape, w.shape[0] as number);
+      }
       if (this.options.training && x.shape.length > 2) {
         const y = this.emit("FusedMatMul", [of(x), of(w)], { transB: 1 });
         return b ? this.emit("Add", [y, of(b)]) : y;
@@ -367,6 +434,11 @@ const plain: Record<string, string> = Object.fromEntries(
     ...["Softmax", "LogSoftmax", "MatMul", "Where", "Max"],
   ].map((op) => [op, op]),
 );
+
+/** Where a tensor's bytes lie. */
+function externalReference(location: string, offset: number, length: number): object[] {
+  return Object.entries({ location, offset, length }).map(([key, value]) => ({ key, value: String(value) }));
+}
 
 function attributeOf(name: string, value: Attributes[string]): object {
   if (typeof value === "number") return { name, type: attributeKind.int, i: value };

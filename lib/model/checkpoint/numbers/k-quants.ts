@@ -109,13 +109,13 @@ export function dequantiseQ6K(bytes: Uint8Array, into: Float32Array, blocks: num
  * Scale of a group of Q4_K and Q5_K. 12 bytes hold 8 scales and 8 minima of 6 bits: the first four of each
  * whole, the last four as low nibbles in bytes 8–11 and two high bits on top of the first four.
  */
-function sixBitScale(bytes: Uint8Array, at: number, group: number): number {
+export function sixBitScale(bytes: Uint8Array, at: number, group: number): number {
   if (group < 4) return bytes[at + group] & 63;
   return (bytes[at + group + 4] & 15) | ((bytes[at + group - 4] >>> 2) & 48);
 }
 
 /** Minimum of a group; see `sixBitScale`. */
-function sixBitMin(bytes: Uint8Array, at: number, group: number): number {
+export function sixBitMin(bytes: Uint8Array, at: number, group: number): number {
   if (group < 4) return bytes[at + group + 4] & 63;
   return (bytes[at + group + 4] >>> 4) | ((bytes[at + group] >>> 2) & 48);
 }
