@@ -1,5 +1,6 @@
 /** Objects by https: GET, HEAD and PUT, as papermill has them. */
 import { stat as fileStat, readFile } from "node:fs/promises";
+import type { ReadableStream } from "node:stream/web";
 import { setTimeout as delay } from "node:timers/promises";
 import { formatBytes } from "../bytes.js";
 import { ModalscopeError } from "../errors.js";
@@ -41,7 +42,9 @@ export const httpStore: Store = {
     }
     const facts = factsOf(response);
     const size = facts.size === undefined ? undefined : facts.size + from;
-    return { ...facts, size, body: response.body ?? empty() };
+    // The global type of streams has no iterator in every version of the declarations; Node's own has.
+    const body = response.body as ReadableStream<Uint8Array> | null;
+    return { ...facts, size, body: body ?? empty() };
   },
 
   async write(url, content, signal) {
