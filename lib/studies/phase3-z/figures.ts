@@ -133,7 +133,7 @@ export function patchFigure({ chosen, random, full, problems }: PatchesPart): Fi
         },
         { name: "full", ...ends(rate(full)), color: concepts.full, group: "full" },
       ],
-      { xRange: [0, 1], xFormat: ".0%" },
+      { x: "share of the answers", xRange: [0, 1], xFormat: ".0%" },
     );
   };
   const changed = (own: readonly PatchOutcome[]): string =>
