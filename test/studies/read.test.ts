@@ -134,7 +134,7 @@ describe("what is wrong in a study's file is refused, with its place:", () => {
     assert.throws(() => readStudy(JSON.parse(text), "made-up"), /unknown field "__proto__"/);
   });
   it("a study without claims in this form, and one that is not there", () => {
-    assert.throws(() => loadClaims("circuit-tracing"), /circuit-tracing has no "checkpoints"/);
+    assert.throws(() => readStudy({ title: "Notes" }, "made-up"), /made-up has no "/);
     assert.throws(() => loadClaims("gap"), /no study "gap"/);
   });
 });

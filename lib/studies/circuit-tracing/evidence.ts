@@ -1,6 +1,8 @@
 /** From measurements to evidence, claim by claim. */
+
 import { bootstrapPlace, meanInterval, trend } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
+import { own } from "../../own.js";
 import {
   type Arms,
   type Claim,
@@ -35,15 +37,15 @@ const PART_OF: Readonly<Record<string, keyof Measurements>> = {
 
 /** Parts that claims rest on; all unless a checkpoint is given, then those of claims that name it. */
 export function partsFor({ claims }: Study, checkpoint: string): ReadonlySet<keyof Measurements> {
-  const own = claims.filter(({ nulls, planted }) => nulls.includes(checkpoint) || planted.has(checkpoint));
-  return new Set(own.map(({ id }) => PART_OF[id]));
+  const named = claims.filter(({ nulls, planted }) => nulls.includes(checkpoint) || planted.has(checkpoint));
+  return new Set(named.map(({ id }) => own(PART_OF, id)).filter((part) => part !== undefined));
 }
 
 /** Evidence by claim. @throws ModalscopeError for a claim that the study does not measure */
 export function circuitEvidence({ claims }: Study, all: Measurements): Record<string, ClaimEvidence> {
   return Object.fromEntries(
     claims.map((claim) => {
-      const part = Object.hasOwn(PART_OF, claim.id) ? PART_OF[claim.id] : undefined;
+      const part = own(PART_OF, claim.id);
       if (!part) throw new ModalscopeError(`Nothing is measured for the claim "${claim.id}".`);
       const measured = all[part] as Part<object>;
       return [claim.id, "untestable" in measured ? measured : ruleOf(claim)(all, testsOf(claim))];
@@ -64,7 +66,7 @@ export function embeddedEvidence(
 type Rule = (all: Measurements, test: TestOf) => Found;
 
 function ruleOf({ id }: Claim): Rule {
-  return RULES[id];
+  return own(RULES, id) as Rule;
 }
 
 /** A part that was measured: the caller has looked. */

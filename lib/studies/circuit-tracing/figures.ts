@@ -136,7 +136,7 @@ export function unitRows(neurons: readonly UnitProfile[], features: readonly Uni
 }
 
 /** Answers that turn to the donor's, by what is patched. */
-export function patchFigure({ turned: { chosen, random }, stream, allFeatures }: Patch): Figure {
+export function turnedFigure({ turned: { chosen, random }, stream, allFeatures }: Patch): Figure {
   const row = (name: string, flags: ArrayLike<number | boolean>, color: string): ForestRow => {
     const { estimate, low, high } = rateInterval(Array.from(flags, Boolean));
     return { name, estimate, low, high, color };

@@ -20,8 +20,8 @@ export {
   convergenceFigure,
   cutFigure,
   fidelityRows,
-  patchFigure,
   purityFigure,
+  turnedFigure,
   unexplainedFigure,
   unitRows,
 } from "./figures.js";

@@ -40,12 +40,12 @@ const small: Recipe = {
   initialize: residualScale,
   config(vocabulary, id) {
     const whole = llavaConfig(vocabulary, id);
-    const one = { hidden_size: 16, head_dim: 4, intermediate_size: 24, num_hidden_layers: 1 };
+    const one = { hidden_size: 16, num_attention_heads: 4, intermediate_size: 24, num_hidden_layers: 1 };
     return {
       model_type: "llava",
       ...whole,
-      text_config: { ...(whole.text_config as object), ...one },
-      vision_config: { ...clipConfig(SIZE), hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1 },
+      text_config: { ...(whole.text_config as object), ...one, num_key_value_heads: 4, head_dim: 4 },
+      vision_config: { ...clipConfig(SIZE), ...one },
     };
   },
   files: llavaFiles(SIZE, PATCH),
