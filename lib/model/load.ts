@@ -43,8 +43,8 @@ export interface LoadOptions extends TaskOptions {
    */
   readonly cache?: string | false;
   /**
-   * `"quantised"` keeps the matrices of a GGUF file as they are quantised, in a fifth (4 bits) to two fifths (8 bits) of what float32
-   * takes and without a copy on disk, and computes with them exactly: results differ from those of `"float32"` (the default) by rounding
+   * `"quantised"` keeps the matrices of a GGUF file as they are quantised, in a fifth (4 bits) to two fifths (8 bits) of a
+   * float32 matrix and without a copy on disk, and computes with them exactly: results differ from those of `"float32"` (the default) by rounding
    * alone. A token takes about as long to generate, a run of many tokens at once up to twice as long. CPU and float32 only; types without
    * such a form, and experts, are read as float32.
    */
