@@ -68,4 +68,4 @@ def problems_of(nb):
     found += [f"code cell {i}: {o.ename}: {o.evalue}" for i, o in outputs if o.output_type == "error"]
     found += [f"code cell {i}: {o.text}" for i, o in outputs if o.output_type == "stream" and o.name == "stderr"]
     found += [f"code cell {i}: no image" for i, data in figures if '<img src="data:image/png;base64,' not in data["text/html"]]
-    return found + ([] if len(figures) >= 10 else [f"only {len(figures)} figures"])
+    return found + ([] if len(figures) >= 8 else [f"only {len(figures)} figures"])
