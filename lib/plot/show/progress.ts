@@ -22,6 +22,8 @@ export interface ProgressState {
   readonly label: string;
   readonly done: number;
   readonly total: number;
+  /** How much was done when the clock began, as where an interrupted call goes on; 0 unless given. */
+  readonly from?: number;
   /** In milliseconds. */
   readonly elapsed: number;
 }
@@ -48,13 +50,14 @@ export function progressBar(label: string, options: ProgressOptions = {}): Progr
       line: open(),
       start: now(),
       shown: Number.NEGATIVE_INFINITY,
-      state: { label, done, total, elapsed: 0 },
+      state: { label, done, total, from: done, elapsed: 0 },
     };
     const time = now();
     const state = {
       label: part && part !== label ? `${label}: ${part}` : label,
       done,
       total,
+      from: running.state.from,
       elapsed: time - running.start,
     };
     running.state = state;
@@ -68,12 +71,12 @@ export function progressBar(label: string, options: ProgressOptions = {}): Progr
 }
 
 /** "sweep ━━━━━━━━────────────  40% 12/30, 3.1/s, 6 s left" */
-export function barLine({ label, done, total, elapsed }: ProgressState): string {
+export function barLine({ label, done, total, from = 0, elapsed }: ProgressState): string {
   const width = 24;
   const share = total > 0 ? Math.min(1, Math.max(0, done / total)) : 0;
   const filled = Math.floor(share * width);
   const bar = "━".repeat(filled) + "─".repeat(width - filled);
-  const rate = elapsed > 0 ? (done / elapsed) * 1000 : 0;
+  const rate = elapsed > 0 ? ((done - from) / elapsed) * 1000 : 0;
   const pace = rate > 0 ? `, ${rateText(rate)}, ${durationText((total - done) / rate)} left` : "";
   return `${label} ${bar} ${`${Math.floor(share * 100)}%`.padStart(4)} ${done}/${total}${pace}`;
 }

@@ -248,4 +248,7 @@ test("durations and bars read well", () => {
   ]);
   assert.equal(barLine({ label: "a", done: 0, total: 4, elapsed: 0 }), `a ${"─".repeat(24)}   0% 0/4`);
   assert.match(barLine({ label: "a", done: 1, total: 4, elapsed: 8000 }), /1\/4, 8\.0 s each, 24 s left$/);
+  // What was done before does not make it look fast.
+  const resumed = { label: "a", done: 902, total: 1000, from: 900, elapsed: 4000 };
+  assert.match(barLine(resumed), /902\/1000, 2\.0 s each, 3 min 16 s left$/);
 });
