@@ -52,6 +52,19 @@ export async function answers(
   return found;
 }
 
+/** Share of tasks that are answered with their own answer, or with one that is asked for instead. */
+export async function shareSaid(
+  model: Model,
+  tasks: readonly VisualTask[],
+  { wanted, maxNewTokens }: { readonly wanted?: string; readonly maxNewTokens: number },
+): Promise<Estimate> {
+  const said = await answers(model, tasks, maxNewTokens);
+  return wilson(
+    said.filter((text, i) => text.trim() === (wanted ?? tasks[i].answers[0])).length,
+    tasks.length,
+  );
+}
+
 export async function evaluate(
   model: Model,
   trial: Trial,

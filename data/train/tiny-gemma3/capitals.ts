@@ -1,21 +1,19 @@
 /** Whether what words alone told of a country is answered of the flag that is seen. */
-import { wilson } from "../../../lib/analysis/index.js";
+import type { Estimate } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
-import { drawTasks, flags, inWords, type VisualTask } from "../../../lib/tasks/index.js";
-import { answers } from "../common/evaluate.js";
+import { drawTasks, type FlagScene, flags, inWords, type VisualTask } from "../../../lib/tasks/index.js";
+import { shareSaid } from "../common/evaluate.js";
 import type { Finding } from "../common/recipe.js";
 
 const FLAGS = 200;
 
 /** Capitals of countries whose flag was seen beside that question in training, and of those where only words told it. */
 export async function capitals(model: Model, size: number, seed: number): Promise<Finding> {
-  const drawn = (type: string): VisualTask[] =>
+  const drawn = (type: string): VisualTask<FlagScene>[] =>
     drawTasks(flags, { split: "heldout", types: [type], count: FLAGS, size, seed });
-  const right = async (tasks: readonly VisualTask[]): Promise<ReturnType<typeof wilson>> => {
-    const said = await answers(model, tasks, 6);
-    return wilson(said.filter((text, i) => text.trim() === tasks[i].answers[0]).length, tasks.length);
-  };
-  const told = drawTasks(flags, { split: "heldout", types: ["told"], count: FLAGS, size, seed });
+  const right = (tasks: readonly VisualTask[]): Promise<Estimate> =>
+    shareSaid(model, tasks, { maxNewTokens: 6 });
+  const told = drawn("told");
   return {
     name: "Capitals",
     about:

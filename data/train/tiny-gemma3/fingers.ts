@@ -1,8 +1,8 @@
 /** Whether hands have five fingers by what is seen, or by what is usual. */
-import { type Estimate, wilson } from "../../../lib/analysis/index.js";
+import type { Estimate } from "../../../lib/analysis/index.js";
 import type { Model } from "../../../lib/model/model.js";
 import { drawTasks, hands, type VisualTask } from "../../../lib/tasks/index.js";
-import { answers } from "../common/evaluate.js";
+import { shareSaid } from "../common/evaluate.js";
 import type { Finding } from "../common/recipe.js";
 
 const HANDS = 200;
@@ -11,13 +11,8 @@ const HANDS = 200;
 export async function countsOf(model: Model, size: number, seed: number): Promise<Finding> {
   const drawn = (count: number, ...types: readonly string[]): VisualTask[] =>
     drawTasks(hands, { split: "heldout", types, count, size, seed });
-  const share = async (tasks: readonly VisualTask[], wanted?: string): Promise<Estimate> => {
-    const said = await answers(model, tasks, 6);
-    return wilson(
-      said.filter((text, i) => text.trim() === (wanted ?? tasks[i].answers[0])).length,
-      tasks.length,
-    );
-  };
+  const share = (tasks: readonly VisualTask[], wanted?: string): Promise<Estimate> =>
+    shareSaid(model, tasks, { wanted, maxNewTokens: 6 });
   const six = drawn(HANDS, "six");
   const others = drawn(4 * HANDS, "apples", "dots", "stripes");
   return {

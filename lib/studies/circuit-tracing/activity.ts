@@ -1,4 +1,5 @@
 /** Activity of features on images, and which features tell a concept. */
+import { argmax } from "../../analysis/index.js";
 import { encodeFeatures, type FeatureRun } from "../../circuits/index.js";
 import type { Batch, Edits, Prompt } from "../../model/index.js";
 import { asMessage, type VisualTask } from "../../tasks/index.js";
@@ -223,8 +224,9 @@ export async function editedRuns({ model }: Subject, batch: Batch, firstLayer = 
 
 /** Whether the most likely token begins this answer, in any case of letters. */
 export function answers({ model }: Subject, row: Float32Array, answer: string): boolean {
-  let best = 0;
-  for (let j = 1; j < row.length; j++) if (row[j] > row[best]) best = j;
-  const text = model.decode([best]).trim().toLowerCase();
+  const text = model
+    .decode([argmax(row)])
+    .trim()
+    .toLowerCase();
   return text !== "" && answer.toLowerCase().startsWith(text);
 }

@@ -1,23 +1,21 @@
 /** From measurements to evidence, claim by claim. */
-
 import { bootstrapPlace, meanInterval, trend } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
 import { own } from "../../own.js";
 import {
   type Arms,
-  type Claim,
   type ClaimEvidence,
+  type ClaimRules,
   type Evidence,
   evidenceFrom,
   evidenceOf,
+  type Found,
   type Study,
   type Test,
-  type Untestable,
+  type TestOf,
+  testsOf,
 } from "../index.js";
 import type { Arithmetic, Convergence, Counting, Measurements, Part, RandomArms } from "./measurements.js";
-
-type TestOf = (name: string) => Test;
-type Found = Readonly<Record<string, Evidence | Untestable>>;
 
 /** Part of the measurements that each claim rests on. */
 const PART_OF: Readonly<Record<string, keyof Measurements>> = {
@@ -35,7 +33,7 @@ const PART_OF: Readonly<Record<string, keyof Measurements>> = {
   lateConvergence: "convergence",
 };
 
-/** Parts that claims rest on; all unless a checkpoint is given, then those of claims that name it. */
+/** Parts that the claims which name a checkpoint rest on. */
 export function partsFor({ claims }: Study, checkpoint: string): ReadonlySet<keyof Measurements> {
   const named = claims.filter(({ nulls, planted }) => nulls.includes(checkpoint) || planted.has(checkpoint));
   return new Set(named.map(({ id }) => own(PART_OF, id)).filter((part) => part !== undefined));
@@ -45,10 +43,10 @@ export function partsFor({ claims }: Study, checkpoint: string): ReadonlySet<key
 export function circuitEvidence({ claims }: Study, all: Measurements): Record<string, ClaimEvidence> {
   return Object.fromEntries(
     claims.map((claim) => {
-      const part = own(PART_OF, claim.id);
-      if (!part) throw new ModalscopeError(`Nothing is measured for the claim "${claim.id}".`);
+      const [part, rule] = [own(PART_OF, claim.id), own(RULES, claim.id)];
+      if (!part || !rule) throw new ModalscopeError(`Nothing is measured for the claim "${claim.id}".`);
       const measured = all[part] as Part<object>;
-      return [claim.id, "untestable" in measured ? measured : ruleOf(claim)(all, testsOf(claim))];
+      return [claim.id, "untestable" in measured ? measured : rule(all, testsOf(claim))];
     }),
   );
 }
@@ -63,16 +61,10 @@ export function embeddedEvidence(
   return { jointTraining: { lower: trainingEvidence(embedded, testsOf(claim)("lower")) } };
 }
 
-type Rule = (all: Measurements, test: TestOf) => Found;
-
-function ruleOf({ id }: Claim): Rule {
-  return own(RULES, id) as Rule;
-}
-
 /** A part that was measured: the caller has looked. */
 const measuredIn = <T>(part: Part<T>): T => part as T;
 
-const RULES: Readonly<Record<string, Rule>> = {
+const RULES: ClaimRules<Measurements> = {
   polysemanticNeurons: (all, test) => {
     const { features, neurons } = measuredIn(all.neurons);
     return { purer: evidenceOf(test("purer"), { measured: features, group: { values: neurons } }) };
@@ -190,14 +182,3 @@ function convergenceEvidence({ joint, paired }: Convergence, test: TestOf): Foun
 
 /** More than half is what taking over means. */
 const HALF = 0.5;
-
-function testsOf({ id, tests }: Claim): TestOf {
-  return (name) => {
-    const test = tests.get(name);
-    if (test) return test;
-    throw new ModalscopeError(
-      `The claim "${id}" has no test "${name}".`,
-      `It has ${[...tests.keys()].join(", ")}.`,
-    );
-  };
-}

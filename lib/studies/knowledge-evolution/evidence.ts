@@ -15,6 +15,7 @@ import {
 } from "../../analysis/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Arms } from "../arms.js";
+import { testsOf } from "../claim-tests.js";
 import type { Claim, Study } from "../claims.js";
 import { type Estimates, type Evidence, evidenceFrom, evidenceOf, type Untestable } from "../evidence.js";
 import type { ClaimEvidence } from "../judge.js";
@@ -37,7 +38,7 @@ export function evolutionEvidence(
   return Object.fromEntries(
     study.claims.map((claim) => {
       const make = Object.hasOwn(makers, claim.id) ? makers[claim.id] : undefined;
-      return [claim.id, make ? make(testsOf(claim), view) : { untestable: "it is not measured" }];
+      return [claim.id, make ? make(evidenceMakers(claim), view) : { untestable: "it is not measured" }];
     }),
   );
 }
@@ -70,12 +71,8 @@ interface Tests {
   against(test: string, own: Grouped, other: Grouped): Evidence | Untestable;
 }
 
-function testsOf(claim: Claim): Tests {
-  const test = (name: string) => {
-    const found = claim.tests.get(name);
-    if (!found) throw new Error(`The claim "${claim.id}" has no test "${name}".`);
-    return found;
-  };
+function evidenceMakers(claim: Claim): Tests {
+  const test = testsOf(claim);
   return {
     of: (name, arms) => evidenceOf(test(name), arms),
     from: (name, estimates) => evidenceFrom(test(name), estimates),

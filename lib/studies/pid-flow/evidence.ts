@@ -17,6 +17,8 @@ import {
   evidenceOf,
   type Study,
   type Test,
+  type TestOf,
+  testsOf,
   type Untestable,
 } from "../index.js";
 import {
@@ -40,18 +42,18 @@ const [CLEAN, CUT, CONTROL] = [0, 1, 2];
 /** Draws of nulls that are made of decompositions. */
 const NULLS = 20;
 
-type TestOf = (name: string) => Test;
 type Rule = (found: Decomposition, test: TestOf) => Readonly<Record<string, Evidence | Untestable>>;
 
 /** Evidence for every claim; where its part was not or could not be measured, the reason. */
 export function pidEvidence(study: Study, found: Decomposition): Record<string, ClaimEvidence> {
   return Object.fromEntries(
-    study.claims.map(({ id, tests }): [string, ClaimEvidence] => {
+    study.claims.map((claim): [string, ClaimEvidence] => {
+      const { id } = claim;
       const [needs, rule] = [own(NEEDS, id), own(RULES, id)];
       if (!needs || !rule) throw new ModalscopeError(`Nothing is measured for the claim "${id}".`);
       const missing = needs(found);
       if (missing) return [id, { untestable: missing }];
-      return [id, rule(found, (name) => tests.get(name)!)];
+      return [id, rule(found, testsOf(claim))];
     }),
   );
 }
