@@ -48,13 +48,29 @@ export interface RunFlags {
   force?: boolean;
 }
 
+/** Options of everything that runs several notebooks at a time. */
+export type SideBySideFlags = Pick<RunFlags, "maxCores" | "coresPerRun" | "maxMemory" | "progressBar">;
+
+export function addSideBySideOptions(command: Command): Command {
+  return command
+    .option("--max-cores <count>", "cores for all runs together (default: all)", count)
+    .option("--cores-per-run <count>", "cores for each run", count, 1)
+    .option(
+      "--max-memory <size>",
+      "memory for all runs together, such as 8GB (10⁹) or 8GiB (2³⁰) (default: 80 % of what is free)",
+      bytes,
+    );
+}
+
+export const noProgressBar = ["--no-progress-bar", "do not report progress"] as const;
+
 export function addRunOptions(command: Command): Command {
   const all = (value: string, previous: string[] = []): string[] => [...previous, value];
   const pairs = (value: string, previous: [string, string][] = []): [string, string][] => [
     ...previous,
     pair(value),
   ];
-  return command
+  command
     .optionsGroup("Parameters (later options override earlier ones):")
     .option("-b, --parameters_base64 <text>", "parameters as YAML in base64", all)
     .option("-f, --parameters_file <path>", "parameters from a YAML or JSON file", all)
@@ -82,19 +98,13 @@ export function addRunOptions(command: Command): Command {
     .option("--log-output", "print the cells' output on stderr")
     .option("--stdout-file <path>", "also write the cells' stdout to a file")
     .option("--stderr-file <path>", "also write the cells' stderr to a file")
-    .option("--no-progress-bar", "do not report progress")
+    .option(...noProgressBar)
     .optionsGroup("Many runs:")
     .option(
       "--grid <path>",
       "run all combinations of the lists in a YAML file; the output is a folder or a template",
-    )
-    .option("--max-cores <count>", "cores for all runs together (default: all)", count)
-    .option("--cores-per-run <count>", "cores for each run", count, 1)
-    .option(
-      "--max-memory <size>",
-      "memory for all runs together, such as 8GB (10⁹) or 8GiB (2³⁰) (default: 80 % of what is free)",
-      bytes,
-    )
+    );
+  return addSideBySideOptions(command)
     .option("--summary <path>", "path of the table of runs (default: summary.csv beside the outputs)")
     .option("--force", "run everything again, also what was completed earlier")
     .option("--list", "print the combinations as JSON, with their outputs and how far they are; run nothing")

@@ -1,18 +1,17 @@
-import { formatBytes } from "../../lib/bytes.js";
 import { writeAll } from "../../lib/pipe.js";
 import { localCopy, shownPath } from "../../lib/storage/index.js";
 import { exitCodes } from "../runner/exit-codes.js";
 import { readGrid, varyingNames } from "../runner/grid/combinations.js";
 import { combinationIndex, gatherGrid, readGridState } from "../runner/grid/gather.js";
 import { type GridPlan, type GridPlanOptions, gridPaths } from "../runner/grid/plan.js";
-import { type GridEvent, runGrid } from "../runner/grid/run.js";
-import { type GridRow, summaryTable } from "../runner/grid/summary.js";
+import { runGrid } from "../runner/grid/run.js";
+import { summaryTable } from "../runner/grid/summary.js";
 import { parquetPath } from "../runner/grid/table.js";
 import { jsonParameters, type Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
 import type { CommonRunOptions } from "../runner/run.js";
+import { gridReporter, listFailed } from "./grid-progress.js";
 import type { RunFlags } from "./run-flags.js";
-import { seconds } from "./run-progress.js";
 
 export interface GridCommand {
   input: string;
@@ -44,14 +43,14 @@ async function resultOf({ flags, signal }: GridCommand, plan: GridPlanOptions): 
     return slurmCommand({ ...plan, signal }, flags);
   }
   const { maxCores, coresPerRun, maxMemory, progressBar } = flags;
-  return runGrid({
-    ...plan,
-    maxCores,
-    coresPerRun,
-    maxMemory,
-    signal,
-    onEvent: progressBar ? report : undefined,
-  });
+  const limits = { maxCores, coresPerRun, maxMemory };
+  if (!progressBar) return runGrid({ ...plan, ...limits, signal });
+  const report = gridReporter();
+  try {
+    return await runGrid({ ...plan, ...limits, signal, onEvent: report.onEvent });
+  } finally {
+    report.end();
+  }
 }
 
 type GridSource = Omit<GridCommand, "signal">;
@@ -89,36 +88,4 @@ export async function oneOfGrid(
   const plan = await planOptions(source);
   const i = combinationIndex(index, plan.combinations.length);
   return { input: plan.input, output: gridPaths(plan).paths[i], parameters: plan.combinations[i] };
-}
-
-function report(event: GridEvent): void {
-  const write = (text: string): void => {
-    process.stderr.write(`${text}\n`);
-  };
-  if (event.type === "start") {
-    const reused = event.reused === 0 ? "" : `, ${event.reused} of them done earlier`;
-    write(`${event.runs} runs${reused}; ${event.slots} at a time`);
-    return;
-  }
-  const place = `[${String(event.index + 1).padStart(String(event.runs).length)}/${event.runs}] ${event.name}`;
-  if (event.type === "run-start") write(`${place} …`);
-  else if (event.type === "run-end") {
-    const { status, seconds: taken } = event.row;
-    write(`${place}: ${status}${taken === undefined ? "" : `, ${seconds(taken)}`}`);
-  } else {
-    const next = event.retried ? "it is run again when there is room" : "it is not run again";
-    write(`${place}: stopped at ${formatBytes(event.bytes)}: memory is short; ${next}`);
-  }
-}
-
-function listFailed(rows: readonly GridRow[]): void {
-  const failed = rows.filter(({ status }) => status !== "completed");
-  if (failed.length === 0) return;
-  process.stderr.write(`\n${failed.length} of ${rows.length} not completed:\n`);
-  for (const { output, status, error } of failed) {
-    const cell = error?.cell === undefined ? "" : ` in "${error.cell}"`;
-    process.stderr.write(
-      `  ${shownPath(output)}: ${status}${cell}${error === undefined ? "" : `: ${error.message}`}\n`,
-    );
-  }
 }

@@ -34,6 +34,7 @@ function place({ index, cells, name }: Extract<RunEvent, { type: "cell-start" | 
 }
 
 export function seconds(value: number): string {
-  if (value < 60) return `${value.toFixed(value < 10 ? 2 : 0)} s`;
-  return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  if (value < 59.5) return `${value.toFixed(value < 10 ? 2 : 0)} s`;
+  const whole = Math.round(value);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

@@ -11,7 +11,17 @@ import type { StartedJob } from "./schedule.js";
 /** To a worker. */
 export type WorkerMessage = { type: "run"; options: RunOptions } | { type: "stop" };
 
-/** From a worker, once. */
+/** From a worker: each cell that starts, and once how the run went. */
+export type WorkerReport = { type: "cell"; cell: WorkerCell } | { type: "end"; result: WorkerResult };
+
+/** A code cell that starts: its id, its place among the code cells, from 0, and its name for people. */
+export interface WorkerCell {
+  id?: string;
+  index: number;
+  cells: number;
+  name: string;
+}
+
 export interface WorkerResult {
   status: RunStatus;
   seconds: number;
@@ -31,15 +41,20 @@ export function gridErrorOf(error: ErrorContent | undefined, cell: Cell | undefi
   return cell === undefined ? { message } : { message, cell: cellNames([cell])[0] };
 }
 
+export interface WorkerSettings {
+  /** Numbers of the cores that it may use; undefined where it cannot be kept on any. */
+  cores?: readonly number[];
+  coreCount: number;
+  signal?: AbortSignal;
+  onCell: (cell: WorkerCell) => void;
+}
+
 const workerMain = fileURLToPath(new URL("./worker.js", import.meta.url));
 
-/**
- * Starts a run in a process of its own, so that its memory can be known and its end ends nothing else.
- * @param cores the numbers of those that it may use; undefined where it cannot be kept on any
- */
+/** Starts a run in a process of its own, so that its memory can be known and its end ends nothing else. */
 export function startWorker(
   options: RunOptions,
-  { cores, coreCount, signal }: { cores?: readonly number[]; coreCount: number; signal?: AbortSignal },
+  { cores, coreCount, signal, onCell }: WorkerSettings,
 ): StartedJob<WorkerResult> {
   const pin =
     cores === undefined ? {} : { execPath: "taskset", execArgv: ["-c", cores.join(","), process.execPath] };
@@ -62,7 +77,9 @@ export function startWorker(
       resolve(reported ?? { status: "died", seconds, error: { message } });
     };
     worker.on("message", (message) => {
-      reported = message as WorkerResult;
+      const report = message as WorkerReport;
+      if (report.type === "cell") onCell(report.cell);
+      else reported = report.result;
     });
     worker.on("error", (error) => end(`The run's process could not be started: ${error.message}.`));
     worker.on("close", (code, name) => end(`The run's process ended (${name ?? `exit code ${code}`}).`));
