@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { installKernel, listKernels, uninstallKernel } from "../protocol/kernelspecs.js";
+import { installKernel, listKernels, uninstallKernel } from "../protocol/index.js";
 
 interface PlaceFlags {
   user?: boolean;

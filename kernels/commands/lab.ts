@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { cacheFolder } from "../../lib/cache-folder.js";
 import { ModalscopeError } from "../../lib/errors.js";
 import { packageRoot } from "../../lib/package-root.js";
-import { installKernel } from "../protocol/kernelspecs.js";
+import { installKernel } from "../protocol/index.js";
 
 export const labAdvice: string =
   "python3 -m venv .venv && .venv/bin/pip install jupyterlab, then npm run lab (or use VS Code, which needs no Python).";

@@ -1,5 +1,5 @@
 import { type Cell, hasTag, joined, type Notebook } from "../../lib/notebook/index.js";
-import type { ErrorContent, Output } from "../protocol/outputs.js";
+import type { ErrorContent, Output } from "../protocol/index.js";
 import { cellNames } from "./cell-name.js";
 import type { OnEvent } from "./events.js";
 import type { CellResult, RunnerKernel } from "./kernels/kernel.js";

@@ -1,5 +1,5 @@
 import type { Cell, Notebook } from "../../lib/notebook/index.js";
-import type { ErrorContent, Output } from "../protocol/outputs.js";
+import type { ErrorContent, Output } from "../protocol/index.js";
 
 /** Progress of a run. `index` counts code cells from 0, of `cells`; `name` is the cell's, for people. */
 export type RunEvent =

@@ -12,7 +12,7 @@ export type {
   NotebookMetadata,
 } from "../../lib/notebook/index.js";
 export { readNotebook } from "../../lib/notebook/index.js";
-export type { ErrorContent, MimeBundle, Output } from "../protocol/outputs.js";
+export type { ErrorContent, MimeBundle, Output } from "../protocol/index.js";
 export type { OnEvent, RunEvent } from "./events.js";
 export { readGrid } from "./grid/combinations.js";
 export { gatherGrid } from "./grid/gather.js";

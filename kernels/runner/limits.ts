@@ -1,4 +1,4 @@
-import type { ErrorContent } from "../protocol/outputs.js";
+import type { ErrorContent } from "../protocol/index.js";
 import type { RunnerKernel } from "./kernels/kernel.js";
 
 /** Cause of a run's end that lies outside its cells. */

@@ -4,7 +4,7 @@ import { ModalscopeError } from "../../lib/errors.js";
 import type { Cell, Notebook } from "../../lib/notebook/index.js";
 import { packageVersion } from "../../lib/package-root.js";
 import { isRemote, shownPath } from "../../lib/storage/index.js";
-import type { ErrorContent } from "../protocol/outputs.js";
+import type { ErrorContent } from "../protocol/index.js";
 import { runCells, type Stop } from "./engine.js";
 import type { OnEvent } from "./events.js";
 import type { RunnerKernel } from "./kernels/kernel.js";

@@ -1,5 +1,5 @@
 import { packageVersion } from "../../lib/package-root.js";
-import { type Message, protocolVersion } from "../protocol/wire.js";
+import { type Message, protocolVersion } from "../protocol/index.js";
 import { toCodePoints } from "./code-points.js";
 import type { History } from "./history.js";
 import { languageInfo } from "./language-info.js";

@@ -1,4 +1,4 @@
-import type { ErrorContent } from "../protocol/outputs.js";
+import type { ErrorContent } from "../protocol/index.js";
 
 /** Describes the exit of the process that ran the cells, for the cell that it exited in. */
 export function describeExit(end: {

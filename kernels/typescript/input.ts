@@ -1,5 +1,5 @@
 import type { Router } from "zeromq";
-import { encodeMessage, type Message, newHeader, queuedSend, receiveMessage } from "../protocol/wire.js";
+import { encodeMessage, type Message, newHeader, queuedSend, receiveMessage } from "../protocol/index.js";
 
 /** Asks the person at the client for lines of input, one at a time. */
 export interface InputRequester {

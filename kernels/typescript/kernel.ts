@@ -6,7 +6,7 @@ import {
   newHeader,
   receiveMessage,
   type Send,
-} from "../protocol/wire.js";
+} from "../protocol/index.js";
 import { createAnswers } from "./answers.js";
 import { type History, inputHistory } from "./history.js";
 import type { IoPub } from "./publisher.js";

@@ -2,8 +2,13 @@
 import "./compile-cache.js";
 import { dirname, isAbsolute } from "node:path";
 import { Publisher, Reply, Router } from "zeromq";
-import type { ErrorContent } from "../protocol/outputs.js";
-import { address, type Connection, queuedSend, readConnection } from "../protocol/wire.js";
+import {
+  address,
+  type Connection,
+  type ErrorContent,
+  queuedSend,
+  readConnection,
+} from "../protocol/index.js";
 import { createInputRequester } from "./input.js";
 import { createKernel } from "./kernel.js";
 import { ioPub, newSessionId } from "./publisher.js";

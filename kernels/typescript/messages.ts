@@ -1,6 +1,6 @@
 /** Messages between the parts of the kernel: compiler, process that runs the cells, session. */
 
-import type { ErrorContent, Output } from "../protocol/outputs.js";
+import type { ErrorContent, Output } from "../protocol/index.js";
 
 /** A mistake that the compiler found; `line` and `column` count from 1 in the cell. */
 export interface Problem {

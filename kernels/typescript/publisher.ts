@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Publisher } from "zeromq";
-import type { Output } from "../protocol/outputs.js";
-import { encodeMessage, type Header, newHeader } from "../protocol/wire.js";
+import { encodeMessage, type Header, newHeader, type Output } from "../protocol/index.js";
 
 /** Publishes what the kernel does and shows. Everything goes out in the order in which it was asked for. */
 export interface IoPub {

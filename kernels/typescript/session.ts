@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { ErrorContent, Output } from "../protocol/outputs.js";
+import type { ErrorContent, Output } from "../protocol/index.js";
 import { codeFrame } from "./code-frame.js";
 import { type CompilerProcess, startCompiler } from "./compiler/process.js";
 import { describeExit } from "./exit-reason.js";

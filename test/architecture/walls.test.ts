@@ -91,9 +91,9 @@ const WALLS: Walls = {
         "lib/tasks",
       ],
     },
-    // The kernels' files are imported one by one: a process reads no more of a room than it runs.
-    { path: "kernels/protocol", knows: [GROUND, "lib/notebook"], open: true },
-    { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"], open: true },
+    { path: "kernels/protocol", knows: [GROUND, "lib/notebook"] },
+    { path: "kernels/typescript", knows: [GROUND, "kernels/protocol"] },
+    // Its files are imported one by one: a process reads no more of the room than it runs.
     {
       path: "kernels/runner",
       knows: [GROUND, "lib/notebook", "lib/storage", "kernels/protocol", "kernels/typescript"],

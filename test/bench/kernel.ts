@@ -10,7 +10,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type KernelSpec, startJupyterKernel } from "../../kernels/runner/kernels/jupyter-kernel.js";
-import { languageInfo } from "../../kernels/typescript/language-info.js";
+import { languageInfo } from "../../kernels/typescript/index.js";
 import { median } from "./beside.js";
 
 interface Options {

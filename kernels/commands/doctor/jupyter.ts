@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listKernels } from "../../protocol/kernelspecs.js";
-import { openSession } from "../../typescript/session.js";
+import { listKernels } from "../../protocol/index.js";
+import { openSession } from "../../typescript/index.js";
 import { labAdvice } from "../lab.js";
 import { type Check, firstLine } from "./check.js";
 

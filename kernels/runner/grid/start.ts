@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Cell } from "../../../lib/notebook/index.js";
-import type { ErrorContent } from "../../protocol/outputs.js";
+import type { ErrorContent } from "../../protocol/index.js";
 import { cellNames } from "../cell-name.js";
 import type { RunOptions, RunStatus } from "../run.js";
 import { threadEnvironment } from "./cores.js";

@@ -7,16 +7,17 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Dealer, Subscriber } from "zeromq";
 import { ModalscopeError } from "../../../lib/errors.js";
-import type { ErrorContent, Output } from "../../protocol/outputs.js";
 import {
   address,
   type Connection,
   decodeMessage,
+  type ErrorContent,
   encodeMessage,
   type Message,
   newHeader,
+  type Output,
   queuedSend,
-} from "../../protocol/wire.js";
+} from "../../protocol/index.js";
 import type { CellResult, RunnerKernel } from "./kernel.js";
 
 /** A kernel.json, as far as starting it needs. */

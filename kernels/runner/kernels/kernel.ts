@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { ModalscopeError } from "../../../lib/errors.js";
-import type { ErrorContent, Output } from "../../protocol/outputs.js";
-import { languageInfo } from "../../typescript/language-info.js";
-import { openSession } from "../../typescript/session.js";
+import type { ErrorContent, Output } from "../../protocol/index.js";
+import { languageInfo, openSession } from "../../typescript/index.js";
 
 /** Kernel that runs a notebook's cells, whatever its language. */
 export interface RunnerKernel {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
-import { listKernels } from "../../protocol/kernelspecs.js";
+import { listKernels } from "../../protocol/index.js";
 import type { KernelSpec } from "./jupyter-kernel.js";
 
 /** @throws ModalscopeError when Jupyter knows no kernel of this name. */

@@ -1,7 +1,7 @@
 /** The metadata and the error banner that papermill leaves in a notebook, so that its readers go on working. */
 import { escapeHtml } from "../../../lib/escape.js";
 import { type Cell, hasTag, type Notebook, newCell } from "../../../lib/notebook/index.js";
-import type { ErrorContent } from "../../protocol/outputs.js";
+import type { ErrorContent } from "../../protocol/index.js";
 
 export type CellStatus = "pending" | "running" | "completed" | "failed" | "skipped";
 

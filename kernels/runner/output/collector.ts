@@ -1,6 +1,6 @@
 import { formatBytes } from "../../../lib/bytes.js";
 import type { Cell, CellOutput } from "../../../lib/notebook/index.js";
-import type { ErrorContent, Output } from "../../protocol/outputs.js";
+import type { ErrorContent, Output } from "../../protocol/index.js";
 import { clipText, fileSize } from "./size.js";
 
 /** Bytes of one cell's outputs in the file, when nothing else is said. */

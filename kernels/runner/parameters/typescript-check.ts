@@ -1,6 +1,6 @@
 import { join } from "node:path";
-
-import ts = require("typescript");
+import type ts from "typescript";
+import { loadTypeScript } from "../../typescript/index.js";
 
 /** A value to be checked. */
 export interface TypeCheck {
@@ -45,6 +45,7 @@ const answers = new Map<string, TypeMistake | undefined>();
 
 /** Mistakes by their check's index. */
 function findMistakes(cell: string, checks: readonly TypeCheck[], folder: string): Map<number, TypeMistake> {
+  const ts = loadTypeScript();
   const path = join(folder, "__parameters__.ts");
   const lines = checks.map(({ type, initialiser, literal }) =>
     type === undefined
@@ -53,7 +54,7 @@ function findMistakes(cell: string, checks: readonly TypeCheck[], folder: string
   );
   const head = `${cell}\nexport {};\n`;
   const text = head + lines.join("\n");
-  const program = ts.createProgram([path], options, hostWith(path, text));
+  const program = ts.createProgram([path], compilerOptions(), hostWith(path, text));
   const source = program.getSourceFile(path);
   if (source === undefined) throw new Error(`The compiler did not take ${path}.`);
   const firstLine = head.split("\n").length - 1;
@@ -73,28 +74,30 @@ function findMistakes(cell: string, checks: readonly TypeCheck[], folder: string
 /** "Cannot find name", "cannot find namespace": the run says so, with the place in the cell. */
 const unknownNames = new Set([2304, 2503, 2552]);
 
-const options: ts.CompilerOptions = {
-  strict: true,
-  noImplicitAny: false,
-  noEmit: true,
-  target: ts.ScriptTarget.ES2022,
-  module: ts.ModuleKind.ESNext,
-  moduleResolution: ts.ModuleResolutionKind.Bundler,
-  allowImportingTsExtensions: true,
-  lib: ["lib.es2023.d.ts"],
-  types: [],
-  skipLibCheck: true,
-};
+function compilerOptions(): ts.CompilerOptions {
+  const { ScriptTarget, ModuleKind, ModuleResolutionKind } = loadTypeScript();
+  return {
+    strict: true,
+    noImplicitAny: false,
+    noEmit: true,
+    target: ScriptTarget.ES2022,
+    module: ModuleKind.ESNext,
+    moduleResolution: ModuleResolutionKind.Bundler,
+    allowImportingTsExtensions: true,
+    lib: ["lib.es2023.d.ts"],
+    types: [],
+    skipLibCheck: true,
+  };
+}
 
 function hostWith(path: string, text: string): ts.CompilerHost {
-  const host = ts.createCompilerHost(options);
+  const { createCompilerHost, createSourceFile, ScriptTarget } = loadTypeScript();
+  const host = createCompilerHost(compilerOptions());
   const { getSourceFile, fileExists, readFile } = host;
   return {
     ...host,
     getSourceFile: (name, ...rest) =>
-      name === path
-        ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true)
-        : getSourceFile(name, ...rest),
+      name === path ? createSourceFile(name, text, ScriptTarget.ES2022, true) : getSourceFile(name, ...rest),
     fileExists: (name) => name === path || fileExists(name),
     readFile: (name) => (name === path ? text : readFile(name)),
   };

@@ -1,5 +1,5 @@
-import ts = require("typescript");
-
+import type ts from "typescript";
+import { loadTypeScript } from "../../typescript/index.js";
 import type { DeclaredParameter, GivenParameter, Translator, WrongParameter } from "./translator.js";
 import { checkTypes, type TypeCheck } from "./typescript-check.js";
 import type { ParameterValue } from "./values.js";
@@ -17,6 +17,7 @@ export const typescriptTranslator: Translator = {
 };
 
 function declaredParameters(code: string): DeclaredParameter[] {
+  const ts = loadTypeScript();
   const source = ts.createSourceFile("parameters.ts", code, ts.ScriptTarget.ES2022, true);
   return source.statements.flatMap((statement) => {
     if (!ts.isVariableStatement(statement)) return [];
@@ -41,6 +42,7 @@ function declaredParameters(code: string): DeclaredParameter[] {
 
 /** Text of the comments at the end of a statement's lines and right above it. */
 function comment(statement: ts.Statement, code: string): string {
+  const ts = loadTypeScript();
   const above: string[] = [];
   let below = statement.getStart();
   for (const { pos, end } of (ts.getLeadingCommentRanges(code, statement.getFullStart()) ?? []).reverse()) {
@@ -67,6 +69,7 @@ function commentText(comment: string): string {
  * when only the compiler knows it.
  */
 function typeOf(node: ts.Expression): string | undefined {
+  const ts = loadTypeScript();
   if (ts.isParenthesizedExpression(node)) return typeOf(node.expression);
   if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node)) {
     return ts.isConstTypeReference(node.type) ? undefined : node.type.getText();
@@ -99,6 +102,7 @@ function listType(node: ts.ArrayLiteralExpression): string | undefined {
 }
 
 function objectType(node: ts.ObjectLiteralExpression): string | undefined {
+  const ts = loadTypeScript();
   const fields: string[] = [];
   for (const property of node.properties) {
     if (!ts.isPropertyAssignment(property) || ts.isComputedPropertyName(property.name)) return undefined;

@@ -1,6 +1,6 @@
 import { inspect, types } from "node:util";
 import type { Display } from "../../../lib/display.js";
-import type { DisplayContent, MimeBundle } from "../../protocol/outputs.js";
+import type { DisplayContent, MimeBundle } from "../../protocol/index.js";
 import {
   apply,
   attempt,

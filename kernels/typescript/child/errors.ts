@@ -1,6 +1,6 @@
 import { inspect, types } from "node:util";
 import vm from "node:vm";
-import type { ErrorContent } from "../../protocol/outputs.js";
+import type { ErrorContent } from "../../protocol/index.js";
 import { codeFrame } from "../code-frame.js";
 import {
   attempt,

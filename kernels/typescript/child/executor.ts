@@ -1,5 +1,5 @@
 import vm from "node:vm";
-import type { MimeBundle } from "../../protocol/outputs.js";
+import type { MimeBundle } from "../../protocol/index.js";
 import { hasOwn, is, SafeMap } from "../intrinsics.js";
 import { type Command, type CompiledCell, scopeSpecifier } from "../messages.js";
 import { resultBundle } from "./display.js";

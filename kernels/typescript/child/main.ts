@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { setImmediate as nativeImmediate } from "node:timers";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
-import type { ErrorContent } from "../../protocol/outputs.js";
+import type { ErrorContent } from "../../protocol/index.js";
 import { attempt, isArray } from "../intrinsics.js";
 import type { Command, Report } from "../messages.js";
 import { display } from "./display.js";

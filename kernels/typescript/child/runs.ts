@@ -4,7 +4,7 @@ import {
   setInterval as nativeInterval,
   setTimeout as nativeTimeout,
 } from "node:timers";
-import type { Output } from "../../protocol/outputs.js";
+import type { Output } from "../../protocol/index.js";
 import {
   defineProperties,
   getOwnPropertyDescriptors,

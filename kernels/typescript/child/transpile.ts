@@ -1,15 +1,10 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { loadTypeScript } from "../load-typescript.js";
 import { packageImports } from "./package-imports.js";
-
-type TypeScript = typeof import("typescript");
-
-let typescript: TypeScript | undefined;
 
 /** A TypeScript file as JavaScript, with its types dropped unchecked: the cell that imports it checks them. */
 export function transpile(path: string, module: "esm" | "commonjs"): string {
-  // Loaded only here: it takes a while.
-  typescript ??= createRequire(import.meta.url)("typescript") as TypeScript;
+  const typescript = loadTypeScript();
   const { ModuleKind, ScriptTarget, JsxEmit, transpileModule } = typescript;
   const { outputText } = transpileModule(readFileSync(path, "utf8"), {
     fileName: path,

@@ -14,7 +14,7 @@ import {
   type Header,
   newHeader,
   readConnection,
-} from "../../../kernels/protocol/wire.js";
+} from "../../../kernels/protocol/index.js";
 
 const [, , file, mode] = process.argv;
 if (mode === "broken") {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Output } from "../../../../kernels/protocol/outputs.js";
+import type { Output } from "../../../../kernels/protocol/index.js";
 import { OutputCollector } from "../../../../kernels/runner/output/collector.js";
 import { fileSize } from "../../../../kernels/runner/output/size.js";
 import { type Cell, joined, newCell, notebookPieces } from "../../../../lib/notebook/index.js";
