@@ -19,12 +19,17 @@ export type FeatureEdit = FeatureChange & Placement & { readonly layer: number }
  */
 export function featureEdits(set: TranscoderSet, changes: readonly FeatureEdit[]): Edits {
   const groups = new Map<string, FeatureEdit[]>();
-  // Many changes may share one long list of positions.
-  const texts = new Map<unknown, string>();
-  const textOf = (positions: FeatureEdit["positions"]): string => {
-    const known = texts.get(positions) ?? JSON.stringify(positions) ?? "";
-    texts.set(positions, known);
-    return known;
+  // Many changes may share one long list of positions: it is read once and goes by a number.
+  const read = new Map<FeatureEdit["positions"], number>();
+  const numbers = new Map<string, number>();
+  const numberOf = (positions: FeatureEdit["positions"]): number => {
+    const before = read.get(positions);
+    if (before !== undefined) return before;
+    const text = JSON.stringify(positions) ?? "";
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    read.set(positions, number);
+    return number;
   };
   for (const change of changes) {
     const { layer, rows, positions, phase } = change;
@@ -34,7 +39,7 @@ export function featureEdits(set: TranscoderSet, changes: readonly FeatureEdit[]
         `They are of layers 0 … ${set.layers.length - 1}.`,
       );
     }
-    const key = JSON.stringify([layer, rows, textOf(positions), phase]);
+    const key = JSON.stringify([layer, rows, numberOf(positions), phase]);
     const group = groups.get(key);
     if (group) group.push(change);
     else groups.set(key, [change]);

@@ -2,7 +2,8 @@
 import type { Weights } from "../../model/training/index.js";
 import { type Random, seeded } from "../../random.js";
 import { filled, type Tensor } from "../../tensor.js";
-import { createTranscoder, products } from "../transcoders/layer.js";
+import { createTranscoder } from "../transcoders/layer.js";
+import { products } from "../transcoders/products.js";
 import { matrixOf, type RowMatrix } from "../transcoders/rows.js";
 import type { TranscoderSet } from "../transcoders/types.js";
 import { decoderName, type TranscoderSpec, weightName } from "./graph.js";

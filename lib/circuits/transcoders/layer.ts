@@ -1,8 +1,7 @@
 /** One layer of a transcoder set over its matrices. */
 import { ModalscopeError } from "../../errors.js";
-import { emitOnnx, input, linear } from "../../model/graph/index.js";
-import { createSession, type Session } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
+import type { Products } from "./products.js";
 import type { RowMatrix } from "./rows.js";
 import { sparseBuilder } from "./sparse.js";
 import type { Activation, SparseFeatures, Transcoder } from "./types.js";
@@ -23,41 +22,6 @@ export interface TranscoderParts {
   readonly bias: Float32Array;
   /** (width out, width in) */
   readonly skip?: Tensor;
-}
-
-/** x Wᵀ + b on the runtime, opened when it is first needed. */
-export interface Products {
-  linear(x: Tensor, w: Tensor, b: Float32Array): Promise<Float32Array>;
-  close(): void;
-}
-
-export function products(): Products {
-  let session: Promise<Session> | undefined;
-  return {
-    async linear(x, w, b) {
-      session ??= createSession(linearModel());
-      const value = ({
-        data,
-        shape,
-      }: Tensor): { type: string; dims: readonly number[]; data: Float32Array } => ({
-        type: "float32",
-        dims: shape,
-        data: data instanceof Float32Array ? data : Float32Array.from(data),
-      });
-      const feeds = { x: value(x), w: value(w), b: value({ data: b, shape: [b.length] }) };
-      return (await (await session).run(feeds, ["y"])).y.data as Float32Array;
-    },
-    close() {
-      void session?.then((s) => s.release());
-      session = undefined;
-    },
-  };
-}
-
-function linearModel(): Uint8Array {
-  const [x, w] = [input("x", ["tokens", "width"]), input("w", ["features", "width"])];
-  const y = linear(x, w, input("b", ["features"]));
-  return emitOnnx({ y }, { float: "float32", bind: () => ({ kind: "input" }) });
 }
 
 /** Bytes of the encoder, and of its pre-activations, that are in memory at once. */
@@ -119,7 +83,12 @@ async function encode(parts: TranscoderParts, x: Tensor, work: Products): Promis
   for (let first = 0; first < count; first += chunk) {
     const end = Math.min(count, first + chunk);
     const w = { data: encoder.range(first, end), shape: [end - first, width] };
-    built.add(await work.linear(x, w, encoderBias.subarray(first, end)), first, end - first);
+    const bias = encoderBias.subarray(first, end);
+    if (activation.kind === "topk") {
+      // One more than stay: the next one is what was left out.
+      const most = Math.min(activation.k + 1, end - first);
+      built.addLargest(await work.largest(x, w, bias, most), first, most);
+    } else built.addAll(await work.linear(x, w, bias), first, end - first);
   }
   return built.finish();
 }

@@ -1,8 +1,9 @@
 /** Transcoders that know nothing of a model and look like some that do: what a score must be read beside. */
 import { type Random, seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
-import { createTranscoder, type Products, products } from "./layer.js";
-import type { RowMatrix } from "./rows.js";
+import { createTranscoder } from "./layer.js";
+import { type Products, products } from "./products.js";
+import { heldRows, type RowMatrix } from "./rows.js";
 import type { Activation, Transcoder, TranscoderSet } from "./types.js";
 
 /**
@@ -50,10 +51,16 @@ async function randomised(own: Transcoder, x: Tensor, seed: number, work: Produc
     redirected(own.encoderRows(ids), ids, (id) => generator(seed, layer, `encoder ${id}`)),
   );
   const decoder = matrix(features * targets.length, width, (rows) => {
-    const place = Math.floor((rows[0] ?? 0) / features);
-    const ids = rows.map((row) => row % features);
-    const vectors = own.decoderRows(ids, targets[place]);
-    return redirected(vectors, ids, (id) => generator(seed, layer, `decoder ${id} ${targets[place]}`));
+    const out = new Float32Array(rows.length * width);
+    for (const [place, target] of targets.entries()) {
+      const at = rows.flatMap((row, i) => (Math.floor(row / features) === place ? [i] : []));
+      const ids = at.map((i) => rows[i] % features);
+      const vectors = redirected(own.decoderRows(ids, target), ids, (id) =>
+        generator(seed, layer, `decoder ${id} ${target}`),
+      );
+      for (const [n, i] of at.entries()) out.set(vectors.subarray(n * width, (n + 1) * width), i * width);
+    }
+    return out;
   });
   return createTranscoder(
     {
@@ -118,13 +125,14 @@ function redirected(
   return out;
 }
 
+/** Rows that are drawn once where they may be held. */
 function matrix(count: number, width: number, make: (ids: readonly number[]) => Float32Array): RowMatrix {
-  return {
+  return heldRows({
     count,
     width,
     rows: (ids) => make(Array.from(ids)),
     range: (first, end) => make(Array.from({ length: end - first }, (_, i) => first + i)),
-  };
+  });
 }
 
 /** A generator for one thing of a layer: FNV-1a of its name. */

@@ -9,8 +9,9 @@ import type { Tensor } from "../../tensor.js";
 import { checkTranscoders } from "./check.js";
 import { CONFIG_FILE, readConfig, type TranscoderConfig } from "./config.js";
 import { transcoderFolder } from "./embedded.js";
-import { createTranscoder, products, type TranscoderParts } from "./layer.js";
+import { createTranscoder, type TranscoderParts } from "./layer.js";
 import { readNpz } from "./npz.js";
+import { products } from "./products.js";
 import { matrixIn, matrixOf, type RowMatrix, transposed } from "./rows.js";
 import type { Activation, TranscoderSet } from "./types.js";
 

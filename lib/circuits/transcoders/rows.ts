@@ -34,19 +34,32 @@ export function matrixIn(file: SafetensorsReader, name: string): RowMatrix {
   const shape = file.shapeOf(name)!;
   const width = shape[shape.length - 1];
   const count = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const rows = (ids: ArrayLike<number>): Float32Array => file.readRows(name, Array.from(ids))!;
+  return heldRows({
+    count,
+    width,
+    rows,
+    range: (first, end) =>
+      end - first === count
+        ? file.read(name)!.data
+        : rows(Array.from({ length: end - first }, (_, i) => first + i)),
+  });
+}
+
+/** The same matrix, made whole once when it is first asked for, unless it is too large to be held. */
+export function heldRows(matrix: RowMatrix): RowMatrix {
+  const { count, width } = matrix;
+  if (count * width * 4 > HELD_BYTES) return matrix;
   let held: RowMatrix | undefined;
-  const whole = (): RowMatrix | undefined => {
-    if (count * width * 4 > HELD_BYTES) return undefined;
-    held ??= matrixOf(file.read(name)!.data, width);
+  const whole = (): RowMatrix => {
+    held ??= matrixOf(matrix.range(0, count), width);
     return held;
   };
-  const read = (ids: readonly number[]): Float32Array => file.readRows(name, ids)!;
   return {
     count,
     width,
-    rows: (ids) => whole()?.rows(ids) ?? read(Array.from(ids)),
-    range: (first, end) =>
-      whole()?.range(first, end) ?? read(Array.from({ length: end - first }, (_, i) => first + i)),
+    rows: (ids) => whole().rows(ids),
+    range: (first, end) => whole().range(first, end),
   };
 }
 

@@ -1,5 +1,6 @@
 /** From pre-activations to sparse features, and from those to dense arrays. */
 import type { Tensor } from "../../tensor.js";
+import type { Largest } from "./products.js";
 import type { Activation, SparseFeatures } from "./types.js";
 
 /**
@@ -7,92 +8,112 @@ import type { Activation, SparseFeatures } from "./types.js";
  */
 export interface SparseBuilder {
   /** @param pre (tokens, count) of the features from `first` on */
-  add(pre: Float32Array, first: number, count: number): void;
+  addAll(pre: Float32Array, first: number, count: number): void;
+  /** The largest of each token's, (tokens, count), as far as they can matter: for TopK, one more than it keeps. */
+  addLargest(largest: Largest, first: number, count: number): void;
   finish(): SparseFeatures;
 }
 
 export function sparseBuilder(activation: Activation, tokens: number, features: number): SparseBuilder {
-  const kept = Array.from({ length: tokens }, () =>
-    activation.kind === "topk" ? largestOf(activation.k, activation.signed) : aboveThreshold(activation),
-  );
+  const kept =
+    activation.kind === "topk" ? largestOf(activation, tokens) : aboveThreshold(activation, tokens);
   return {
-    add(pre, first, count) {
-      for (let t = 0; t < tokens; t++) {
-        const take = kept[t].take;
-        for (let i = 0; i < count; i++) take(first + i, pre[t * count + i]);
-      }
+    addAll(pre, first, count) {
+      for (let t = 0, at = 0; t < tokens; t++)
+        for (let i = 0; i < count; i++, at++) kept.take(t, first + i, pre[at]);
+    },
+    addLargest({ values, ids }, first, count) {
+      for (let t = 0, at = 0; t < tokens; t++)
+        for (let i = 0; i < count; i++, at++) kept.take(t, first + ids[at], values[at]);
+    },
+    finish: () => ({ tokens, features, ...kept.finish() }),
+  };
+}
+
+/** What stays, token by token. */
+interface Kept {
+  take(token: number, id: number, pre: number): void;
+  finish(): Pick<SparseFeatures, "offsets" | "ids" | "values" | "leftOut">;
+}
+
+function aboveThreshold(activation: Exclude<Activation, { kind: "topk" }>, tokens: number): Kept {
+  const threshold = activation.kind === "jumprelu" ? activation.threshold : undefined;
+  const [ids, values] = [0, 1].map(() => Array.from({ length: tokens }, (): number[] => []));
+  return {
+    take(token, id, pre) {
+      if (!(pre > (threshold?.[id] ?? 0) && pre !== 0)) return;
+      ids[token].push(id);
+      values[token].push(pre);
     },
     finish() {
-      const rows = kept.map((row) => row.entries().sort(([a], [b]) => a - b));
       const offsets = new Int32Array(tokens + 1);
-      rows.forEach((row, t) => {
-        offsets[t + 1] = offsets[t] + row.length;
-      });
+      for (let t = 0; t < tokens; t++) offsets[t + 1] = offsets[t] + ids[t].length;
       return {
-        tokens,
-        features,
         offsets,
-        ids: Int32Array.from(rows.flatMap((row) => row.map(([id]) => id))),
-        values: Float32Array.from(rows.flatMap((row) => row.map(([, value]) => value))),
-        leftOut: Float32Array.from(kept, (row) => row.leftOut()),
+        ids: Int32Array.from(ids.flat()),
+        values: Float32Array.from(values.flat()),
+        leftOut: new Float32Array(tokens),
       };
     },
   };
 }
 
-type Entry = [id: number, value: number];
-
-interface TokenFeatures {
-  take(id: number, pre: number): void;
-  entries(): Entry[];
-  leftOut(): number;
-}
-
-function aboveThreshold(activation: Exclude<Activation, { kind: "topk" }>): TokenFeatures {
-  const threshold = activation.kind === "jumprelu" ? activation.threshold : undefined;
-  const entries: Entry[] = [];
-  return {
-    take(id, pre) {
-      if (pre > (threshold?.[id] ?? 0) && pre !== 0) entries.push([id, pre]);
-    },
-    entries: () => entries,
-    leftOut: () => 0,
-  };
-}
-
 /**
- * The k largest, in an ascending list of k + 1: the first of a full list is what was left out. Of equals
- * the first stays.
+ * The k largest of each token, in an ascending list of k + 1: the first of a full list is what was left out. Of
+ * equals the first stays.
  */
-function largestOf(k: number, signed: boolean): TokenFeatures {
-  const ids = new Int32Array(k + 1);
-  const values = new Float32Array(k + 1);
-  let count = 0;
+function largestOf({ k, signed }: Extract<Activation, { kind: "topk" }>, tokens: number): Kept {
+  const room = k + 1;
+  const ids = new Int32Array(tokens * room);
+  const values = new Float32Array(tokens * room);
+  const counts = new Int32Array(tokens);
   return {
-    take(id, pre) {
+    take(token, id, pre) {
       if (!signed && !(pre > 0)) return;
-      if (count === k + 1 && !(pre > values[0])) return;
-      let i = count === k + 1 ? 0 : count;
-      if (i === count) {
-        for (; i > 0 && values[i - 1] >= pre; i--) {
-          values[i] = values[i - 1];
-          ids[i] = ids[i - 1];
-        }
-        count++;
-      } else {
-        for (; i < k && values[i + 1] < pre; i++) {
+      const start = token * room;
+      const count = counts[token];
+      const full = count === room;
+      if (full && !(pre > values[start])) return;
+      let i = full ? start : start + count;
+      if (full) {
+        for (const end = start + k; i < end && values[i + 1] < pre; i++) {
           values[i] = values[i + 1];
           ids[i] = ids[i + 1];
         }
+      } else {
+        for (; i > start && values[i - 1] >= pre; i--) {
+          values[i] = values[i - 1];
+          ids[i] = ids[i - 1];
+        }
+        counts[token]++;
       }
       values[i] = pre;
       ids[i] = id;
     },
-    entries() {
-      const all = Array.from({ length: count }, (_, i): Entry => [ids[i], values[i]]);
-      return all.slice(Math.max(0, count - k)).filter(([, value]) => value !== 0);
+    finish() {
+      const offsets = new Int32Array(tokens + 1);
+      const leftOut = new Float32Array(tokens);
+      let end = 0;
+      // Each token's own move down to where they stay, ascending by feature: never beyond where they were.
+      for (let t = 0; t < tokens; t++) {
+        const [start, count] = [t * room, counts[t]];
+        if (count === room) leftOut[t] = values[start];
+        const first = end;
+        for (let i = count === room ? start + 1 : start; i < start + count; i++) {
+          const [id, value] = [ids[i], values[i]];
+          if (value === 0) continue;
+          let at = end++;
+          for (; at > first && ids[at - 1] > id; at--) {
+            ids[at] = ids[at - 1];
+            values[at] = values[at - 1];
+          }
+          ids[at] = id;
+          values[at] = value;
+        }
+        offsets[t + 1] = end;
+      }
+      return { offsets, ids: ids.slice(0, end), values: values.slice(0, end), leftOut };
     },
-    leftOut: () => (count === k + 1 ? values[0] : 0),
   };
 }
 

@@ -53,10 +53,11 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
   for (const cell of cells) {
     const dz = known.get(key(cell));
     if (!dz) throw notRead(hook, edit);
-    dz.forEach((by, c) => {
-      if (by === 0) return;
+    for (let c = 0; c < dz.length; c++) {
+      const by = dz[c];
+      if (by === 0) continue;
       for (let j = 0; j < width; j++) delta[cell.offset + j] += by * rows[c * width + j];
-    });
+    }
   }
   return delta;
 }
@@ -76,16 +77,25 @@ async function changesAt(
     data.set(x.data.subarray(offset, offset + width), i * width);
   });
   const { offsets, ids, values } = await source.encode({ data, shape: [cells.length, width] });
-  return cells.map(({ row, column }, t) => {
-    const active = new Map<number, number>();
-    for (let i = offsets[t]; i < offsets[t + 1]; i++) active.set(ids[i], values[i]);
-    const valueRow = valueRowOf(row) ?? 0;
-    return Float64Array.from(changes, (change) => {
-      const z = active.get(change.feature) ?? 0;
-      const value = changedValue(change, z, valueRow, column);
-      return Number.isNaN(value) ? 0 : value - z;
-    });
-  });
+  const count = changes.length;
+  const placeOf = new Map(changes.map(({ feature }, c) => [feature, c]));
+  /** (cells, changes): first z, then Δz. */
+  const found = new Float64Array(cells.length * count);
+  for (let t = 0; t < cells.length; t++) {
+    for (let i = offsets[t]; i < offsets[t + 1]; i++) {
+      const c = placeOf.get(ids[i]);
+      if (c !== undefined) found[t * count + c] = values[i];
+    }
+  }
+  const rows = cells.map(({ row }) => valueRowOf(row) ?? 0);
+  for (const [c, change] of changes.entries()) {
+    for (let t = 0; t < cells.length; t++) {
+      const z = found[t * count + c];
+      const value = changedValue(change, z, rows[t], cells[t].column);
+      found[t * count + c] = Number.isNaN(value) ? 0 : value - z;
+    }
+  }
+  return cells.map((_, t) => found.subarray(t * count, (t + 1) * count));
 }
 
 function changedValue({ set, scale, add }: FeatureChange, z: number, row: number, column: number): number {
@@ -140,7 +150,8 @@ export function checkFeatures(hook: Hook, { source, changes }: FeaturesEdit): vo
       `Its features are 0 … ${source.features - 1}.`,
     );
   }
-  const twice = changes.find(({ feature }, i) => changes.findIndex((c) => c.feature === feature) !== i);
+  const seen = new Set<number>();
+  const twice = changes.find(({ feature }) => seen.size === seen.add(feature).size);
   if (twice)
     throw new ModalscopeError(
       `Feature ${twice.feature} of layer ${source.layer} is changed twice in one edit.`,

@@ -311,7 +311,7 @@ class Emitter implements OnnxWriter {
     },
     TopKMask: (n, of) => {
       const x = of(n.inputs[0]);
-      const places = this.largestPlaces(x, n.attributes.k as number);
+      const [, places] = this.largest(x, n.attributes.k as number);
       const spread = (value: number, like: string): string =>
         this.emit("Expand", [this.float(value), this.emit("Shape", [like])]);
       return this.emit("ScatterElements", [spread(0, x), places, spread(1, places)], { axis: -1 });
@@ -350,7 +350,8 @@ class Emitter implements OnnxWriter {
     ReduceSum: (n, of) => this.reduce(n, of),
     ReduceMean: (n, of) => this.reduce(n, of),
     ReduceMax: (n, of) => this.reduce(n, of),
-    TopKIndices: (n, of) => this.largestPlaces(of(n.inputs[0]), n.attributes.k as number),
+    TopKValues: (n, of) => this.largest(of(n.inputs[0]), n.attributes.k as number)[0],
+    TopKIndices: (n, of) => this.largest(of(n.inputs[0]), n.attributes.k as number)[1],
     ToFloat: (n, of) => this.emit("Cast", [of(n.inputs[0])], { to: this.elementType("float") }),
     GatherElements: (n, of) => this.emit("GatherElements", n.inputs.map(of), { axis: -1 }),
     Reshape: (n, of) => {
@@ -414,9 +415,9 @@ class Emitter implements OnnxWriter {
     ExpandLike: (n, of) => this.emit("Expand", [of(n.inputs[0]), this.emit("Shape", [of(n.inputs[1])])]),
   };
 
-  /** Indices of the k largest elements of the last axis. */
-  private largestPlaces(x: string, k: number): string {
-    return this.emitAll("TopK", [x, this.integers([k])], 2)[1];
+  /** The k largest elements of the last axis, and their indices. */
+  private largest(x: string, k: number): readonly string[] {
+    return this.emitAll("TopK", [x, this.integers([k])], 2);
   }
 
   private reduce(n: Node, of: (operand: Node) => string): string {

@@ -59,6 +59,10 @@ export function topKMask(x: Node, k: number): Node {
 export function topKIndices(x: Node, k: number): Node {
   return node("TopKIndices", [x], [...x.shape.slice(0, -1), k], { k }, "int64");
 }
+/** (…, k): the k largest elements of the last axis, the largest first; of equals the one that comes first. It has no derivative. */
+export function topKValues(x: Node, k: number): Node {
+  return node("TopKValues", [x], [...x.shape.slice(0, -1), k], { k });
+}
 /** Whole numbers as numbers of the graph's own type. */
 export function toFloat(x: Node): Node {
   return node("ToFloat", [x], x.shape);

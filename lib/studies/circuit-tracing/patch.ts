@@ -5,7 +5,7 @@ import { editedRuns, type Feature, type MatchedFeatures } from "./activity.js";
 import { type Arms, matchedArms, type Pick, type Side } from "./arms.js";
 import type { Patch } from "./measurements.js";
 import type { Subject } from "./subject.js";
-import { FeatureValues } from "./values.js";
+import { donated, donation } from "./values.js";
 
 export interface PatchRequest {
   readonly batch: Batch;
@@ -28,31 +28,20 @@ export interface PatchedArms extends Patch {
 /** Which answers turn, with the chosen features patched, with random ones, with all, and with the stream itself. */
 export async function patchArms(subject: Subject, request: PatchRequest): Promise<PatchedArms> {
   const { model, set, settings } = subject;
-  const { batch, layers, donors, columns, concepts } = request;
+  const { batch, layers, donors, concepts } = request;
   const runUnder = await editedRuns(subject, batch, layers[0]);
-  const recorded = lookup(await encodeFeatures(model, batch, set));
+  const columns = request.columns.map((own, row) => (concepts[row].length > 0 ? own : []));
+  const from = donated(await encodeFeatures(model, batch, set), { layers, donors, columns });
   const turned = (logits: readonly Float32Array[]): boolean[] =>
     logits.flatMap((own, row) => (concepts[row].length > 0 ? [request.turned(row, own)] : []));
-  const run = async (featuresOf: (row: number) => readonly Feature[]): Promise<boolean[]> => {
-    const values = new FeatureValues(set, batch);
-    for (const [row, donor] of donors.entries()) {
-      if (concepts[row].length === 0) continue;
-      for (const feature of featuresOf(row))
-        values.enter(row, feature, columns[row], (column) => recorded(donor, column, feature));
-    }
-    return turned(await runUnder(values.edits));
+  const run = async (featuresOf: (row: number) => readonly Feature[], side: Side): Promise<boolean[]> => {
+    const features = concepts.map((_, row) => featuresOf(row));
+    return turned(await runUnder(donation(set, { batch, from, columns }, { features, side })));
   };
-  const everything = layers.flatMap((layer) =>
-    Array.from({ length: set.layers[layer].features }, (_, feature) => ({ layer, feature })),
-  );
-  /** The concepts' features, or all but those. */
-  const ofRow = (row: number, pick: Pick, side: Side): readonly Feature[] => {
-    const own = new Map(concepts[row].flatMap((of) => pick(of).set.map((one) => [nameOf(one), one])));
-    return side === "set" ? [...own.values()] : everything.filter((one) => !own.has(nameOf(one)));
-  };
+  const named = (row: number, pick: Pick): readonly Feature[] => concepts[row].flatMap((of) => pick(of).set);
   return {
-    turned: await matchedArms(settings.randomSets, (pick, side) => run((row) => ofRow(row, pick, side))),
-    allFeatures: await run(() => everything),
+    turned: await matchedArms(settings.randomSets, (pick, side) => run((row) => named(row, pick), side)),
+    allFeatures: await run(() => [], "complement"),
     stream: turned(await runUnder(await streamEdits(subject, request))),
   };
 }
@@ -71,8 +60,6 @@ async function streamEdits(
     moved.set(data.subarray(donor * perRow, (donor + 1) * perRow), row * perRow);
   return { [hook]: edit.fill({ data: moved, shape }, { positions: columns }) };
 }
-
-const nameOf = ({ layer, feature }: Feature): string => `${layer} ${feature}`;
 
 /** Activation by row, column and feature; 0 where it is not active. */
 export function lookup({

@@ -1,5 +1,5 @@
-/** Values that features are given in a batch, entered row by row and made one edit for each layer. */
-import { type FeatureEdit, featureEdits, type TranscoderSet } from "../../circuits/index.js";
+/** Values that features are given in a batch, by row and column, made one edit for each layer. */
+import { type FeatureEdit, type FeatureRun, featureEdits, type TranscoderSet } from "../../circuits/index.js";
 import type { Batch, Edits } from "../../model/index.js";
 import { filled, type Tensor } from "../../tensor.js";
 import type { Feature } from "./activity.js";
@@ -55,4 +55,87 @@ export function suppression(
     for (const feature of own) values.enter(row, feature, columns[row], () => 0);
   });
   return values.edits;
+}
+
+/** By layer, each feature's table `(batch, columns)`: where a row takes another one's features, their values there. */
+export type Donated = ReadonlyMap<number, readonly Tensor[]>;
+
+export interface Donation {
+  readonly layers: readonly number[];
+  /** By row, the row that it takes values from. */
+  readonly donors: readonly number[];
+  /** By row, the columns that take the donor's values at the same columns; none in rows that only give. */
+  readonly columns: readonly (readonly number[])[];
+}
+
+/** Values of all features of some layers, as they were in the donors of a run. */
+export function donated(
+  { batch, tokens, layers }: FeatureRun,
+  { layers: wanted, ...rows }: Donation,
+): Donated {
+  const { donors, columns } = rows;
+  const { size, seqLength } = batch;
+  const tokenAt = new Map(tokens.map(({ row, column }, t) => [row * seqLength + column, t]));
+  const empty = unchanged(batch);
+  for (const [row, own] of columns.entries())
+    for (const column of own) empty.data[row * seqLength + column] = 0;
+  return new Map(
+    wanted.map((layer) => {
+      const { features, offsets, ids, values } = layers[layer];
+      const tables = Array.from({ length: features }, () => ({
+        data: empty.data.slice(),
+        shape: [size, seqLength],
+      }));
+      for (const [row, own] of columns.entries()) {
+        for (const column of own) {
+          const t = tokenAt.get(donors[row] * seqLength + column);
+          if (t === undefined) continue;
+          for (let i = offsets[t]; i < offsets[t + 1]; i++)
+            tables[ids[i]].data[row * seqLength + column] = values[i];
+        }
+      }
+      return [layer, tables];
+    }),
+  );
+}
+
+const unchanged = ({ size, seqLength }: Batch): Tensor => filled([size, seqLength], Number.NaN);
+
+/**
+ * Edits that give each row its donor's values of some features, or of all but those.
+ * @param features by row
+ */
+export function donation(
+  set: TranscoderSet,
+  {
+    batch,
+    from,
+    columns,
+  }: { readonly batch: Batch; readonly from: Donated; readonly columns: Donation["columns"] },
+  {
+    features,
+    side,
+  }: { readonly features: readonly (readonly Feature[])[]; readonly side: "set" | "complement" },
+): Edits {
+  const { seqLength } = batch;
+  const named = new Map([...from.keys()].map((layer) => [layer, new Map<number, Tensor>()]));
+  for (const [row, own] of features.entries()) {
+    for (const { layer, feature } of own) {
+      const tables = named.get(layer)!;
+      const source = from.get(layer)![feature];
+      const table =
+        tables.get(feature) ?? (side === "set" ? unchanged(batch) : { ...source, data: source.data.slice() });
+      tables.set(feature, table);
+      const [start, end] = [row * seqLength, (row + 1) * seqLength];
+      if (side === "set") table.data.set(source.data.subarray(start, end), start);
+      else table.data.fill(Number.NaN, start, end);
+    }
+  }
+  const changes = [...from].flatMap(([layer, all]): FeatureEdit[] => {
+    const own = named.get(layer)!;
+    const tables =
+      side === "set" ? own : all.map((table, feature) => [feature, own.get(feature) ?? table] as const);
+    return [...tables].map(([feature, values]) => ({ layer, feature, set: values, positions: columns }));
+  });
+  return featureEdits(set, changes);
 }
