@@ -27,14 +27,23 @@ export function ridgeScores(train: Matrix, targets: Matrix, test: Matrix, penalt
   return { data: scores.data.map((v, i) => v + offsets[i % columns]), shape: scores.shape };
 }
 
-/** Standardisation by the training samples; a feature that is constant among them becomes 0. */
+/**
+ * Standardisation by the training samples; a feature that is constant among them would become 0 and is left out: of sparse
+ * features those are most.
+ */
 function standardiser(train: Matrix): (x: Matrix) => Matrix {
   const [n, d] = train.shape;
   const mean = columnMeans(train);
-  const scale = new Float64Array(d);
-  train.data.forEach((v, i) => {
-    scale[i % d] += (v - mean[i % d]) ** 2 / n;
-  });
-  for (let j = 0; j < d; j++) scale[j] = scale[j] > 0 ? 1 / Math.sqrt(scale[j]) : 0;
-  return ({ data, shape }) => ({ data: data.map((v, i) => (v - mean[i % d]) * scale[i % d]), shape });
+  const variance = new Float64Array(d);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < d; j++) variance[j] += (train.data[i * d + j] - mean[j]) ** 2 / n;
+  const kept = Int32Array.from(variance.keys()).filter((j) => variance[j] > 0);
+  const scale = Float64Array.from(kept, (j) => 1 / Math.sqrt(variance[j]));
+  return ({ data, shape: [rows] }) => {
+    const out = new Float64Array(rows * kept.length);
+    for (let i = 0; i < rows; i++)
+      for (let c = 0; c < kept.length; c++)
+        out[i * kept.length + c] = (data[i * d + kept[c]] - mean[kept[c]]) * scale[c];
+    return { data: out, shape: [rows, kept.length] };
+  };
 }

@@ -51,6 +51,8 @@ export class PreTrainedTokenizer implements Tokenizer {
   readonly all_special_tokens: string[];
   readonly #native: NativeTokenizer;
   /** By name in the configuration: "bos_token". */
+  /** Texts of single tokens that were decoded. */
+  readonly #single = new Map<string, string>();
   readonly #special: Readonly<Record<string, string>>;
   readonly #compiled = new Map<string, BoundedTemplate>();
 
@@ -123,11 +125,17 @@ export class PreTrainedTokenizer implements Tokenizer {
   decode(ids: Iterable<number | bigint>, options: DecodeOptions = {}): string {
     const list = Array.from(ids, Number);
     const { skip_special_tokens = false, clean_up_tokenization_spaces } = options;
-    return this.#withinTime(list.length, () =>
-      list.length === 0
-        ? ""
-        : this.#native.decode(list, { skip_special_tokens, clean_up_tokenization_spaces }),
-    );
+    if (list.length === 0) return "";
+    const decoded = (): string =>
+      this.#withinTime(list.length, () =>
+        this.#native.decode(list, { skip_special_tokens, clean_up_tokenization_spaces }),
+      );
+    // Single tokens are asked for again and again, and the limit of time costs more than the work.
+    if (list.length > 1) return decoded();
+    const key = `${list[0]} ${skip_special_tokens} ${clean_up_tokenization_spaces}`;
+    const known = this.#single.get(key) ?? decoded();
+    this.#single.set(key, known);
+    return known;
   }
 
   tokenize(text: string, options: EncodeOptions = {}): string[] {

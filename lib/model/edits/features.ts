@@ -87,29 +87,34 @@ async function changesAt(
       if (c !== undefined) found[t * count + c] = values[i];
     }
   }
-  const rows = cells.map(({ row }) => valueRowOf(row) ?? 0);
+  const places = cells.map(({ row, column }) => ({ row: valueRowOf(row) ?? 0, column }));
   for (const [c, change] of changes.entries()) {
-    for (let t = 0; t < cells.length; t++) {
-      const z = found[t * count + c];
-      const value = changedValue(change, z, rows[t], cells[t].column);
-      found[t * count + c] = Number.isNaN(value) ? 0 : value - z;
+    const changed = changeOf(change);
+    for (let t = 0, i = c; t < cells.length; t++, i += count) {
+      const z = found[i];
+      const value = changed(z, places[t].row, places[t].column);
+      found[i] = Number.isNaN(value) ? 0 : value - z;
     }
   }
   return cells.map((_, t) => found.subarray(t * count, (t + 1) * count));
 }
 
-function changedValue({ set, scale, add }: FeatureChange, z: number, row: number, column: number): number {
-  if (typeof set === "number") return set;
-  if (set === undefined) return scale === undefined ? z + (add ?? 0) : z * scale;
+/** A feature's activation after a change, by what it was, the row of the edit's values and the column; NaN as it was. */
+function changeOf({ set, scale, add }: FeatureChange): (z: number, row: number, column: number) => number {
+  if (typeof set === "number") return () => set;
+  if (set === undefined) return scale === undefined ? (z) => z + (add ?? 0) : (z) => z * scale;
   const { data, shape } = set;
   const time = shape[shape.length - 1];
-  const at = (shape.length === 1 ? 0 : row * time) + column;
-  if (column < time && at < data.length) return data[at];
-  throw new ModalscopeError(
-    `A feature's activations of shape (${shape.join(", ")}) say nothing of column ${column} in row ${row}.`,
-    "",
-    'Give the edit positions, or phase: "prompt", that its values cover.',
-  );
+  const perRow = shape.length === 1 ? 0 : time;
+  return (_, row, column) => {
+    const at = row * perRow + column;
+    if (column < time && at < data.length) return data[at];
+    throw new ModalscopeError(
+      `A feature's activations of shape (${shape.join(", ")}) say nothing of column ${column} in row ${row}.`,
+      "",
+      'Give the edit positions, or phase: "prompt", that its values cover.',
+    );
+  };
 }
 
 function memoryOf({ memory }: BoundEdit, changes: readonly FeatureChange[]): Map<string, Float64Array> {

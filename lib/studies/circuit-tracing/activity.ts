@@ -1,8 +1,4 @@
 /** Activity of features on images, and which features tell a concept. */
-import { argmax } from "../../analysis/index.js";
-import { encodeFeatures, type FeatureRun } from "../../circuits/index.js";
-import type { Batch, Edits, Prompt } from "../../model/index.js";
-import { asMessage, type VisualTask } from "../../tasks/index.js";
 import { sizeMatchedSets } from "../index.js";
 import type { Subject } from "./subject.js";
 
@@ -12,74 +8,8 @@ export interface Feature {
   readonly feature: number;
 }
 
-/** Prompts that run together. */
-export interface Chunk {
-  readonly tasks: readonly VisualTask[];
-  /** Number of its first task. */
-  readonly first: number;
-  readonly batch: Batch;
-}
-
-/** The question with its image, or the image alone. */
-export type PromptOf = (task: VisualTask) => Prompt;
-const asked: PromptOf = (task) => [asMessage(task)];
-
-/** Prepares tasks in chunks. */
-export async function eachChunk(
-  { model, rowsPerCall }: Subject,
-  tasks: readonly VisualTask[],
-  use: (chunk: Chunk) => Promise<void>,
-  prompt: PromptOf = asked,
-): Promise<void> {
-  for (let first = 0; first < tasks.length; first += rowsPerCall) {
-    const some = tasks.slice(first, first + rowsPerCall);
-    await use({ tasks: some, first, batch: await model.prepare(some.map(prompt)) });
-  }
-}
-
-/** Columns by row. */
-export type Columns = (batch: Batch) => readonly (readonly number[])[];
-
-export const imageColumns: Columns = ({ visual }) => visual;
-export const lastColumns: Columns = ({ last }) => last.map((column) => [column]);
-
 /** By layer, `(prompts, features)`: mean activation over each prompt's columns. */
 export type Activity = readonly Float32Array[];
-
-/** Mean activity of a run, by layer and row. */
-export function pooled({ batch, tokens, layers }: FeatureRun, columns: Columns): Float32Array[] {
-  const counted = columns(batch).map((own) => new Set(own));
-  return layers.map(({ features, offsets, ids, values }) => {
-    const out = new Float32Array(batch.size * features);
-    tokens.forEach(({ row, column }, t) => {
-      if (!counted[row].has(column)) return;
-      for (let i = offsets[t]; i < offsets[t + 1]; i++)
-        out[row * features + ids[i]] += values[i] / counted[row].size;
-    });
-    return out;
-  });
-}
-
-/** Activity of tasks. */
-export async function activityOf(
-  subject: Subject,
-  tasks: readonly VisualTask[],
-  columns: Columns,
-  prompt?: PromptOf,
-): Promise<Activity> {
-  const { model, set } = subject;
-  const out = set.layers.map(({ features }) => new Float32Array(tasks.length * features));
-  await eachChunk(
-    subject,
-    tasks,
-    async ({ batch, first }) => {
-      const run = await encodeFeatures(model, batch, set);
-      for (const [l, own] of pooled(run, columns).entries()) out[l].set(own, first * set.layers[l].features);
-    },
-    prompt,
-  );
-  return out;
-}
 
 /** How a concept's features are chosen. */
 export interface ConceptOptions {
@@ -103,12 +33,14 @@ export function conceptFeatures(
   for (const layer of layers) {
     const values = activity[layer];
     const features = values.length / side.length;
+    const [a, b] = [inside, outside].map((rows) => moments(values, rows, features));
     for (let feature = 0; feature < features; feature++) {
-      const [a, b] = [inside, outside].map((rows) => moments(values, rows, features, feature));
-      if (a.mean <= b.mean) continue;
+      const [high, low] = [a.mean[feature], b.mean[feature]];
+      if (high <= low) continue;
       // A feature that is constant on both sides would have an infinite t.
-      const spread = a.variance / inside.length + b.variance / outside.length + (1e-3 * a.mean) ** 2;
-      found.push({ layer, feature, t: (a.mean - b.mean) / Math.sqrt(spread) });
+      const spread =
+        a.variance[feature] / inside.length + b.variance[feature] / outside.length + (1e-3 * high) ** 2;
+      found.push({ layer, feature, t: (high - low) / Math.sqrt(spread) });
     }
   }
   return found
@@ -117,20 +49,24 @@ export function conceptFeatures(
     .map(({ layer, feature }) => ({ layer, feature }));
 }
 
+/** Mean and variance of each feature over some rows of `(rows, features)`. */
 function moments(
   values: Float32Array,
   rows: readonly number[],
   features: number,
-  feature: number,
-): { readonly mean: number; readonly variance: number } {
-  let [sum, squares] = [0, 0];
+): { readonly mean: Float64Array; readonly variance: Float64Array } {
+  const [mean, variance] = [new Float64Array(features), new Float64Array(features)];
   for (const row of rows) {
-    const value = values[row * features + feature];
-    sum += value;
-    squares += value * value;
+    for (let f = 0, i = row * features; f < features; f++, i++) {
+      mean[f] += values[i];
+      variance[f] += values[i] * values[i];
+    }
   }
-  const mean = sum / rows.length;
-  return { mean, variance: Math.max(0, squares / rows.length - mean * mean) };
+  for (let f = 0; f < features; f++) {
+    mean[f] /= rows.length;
+    variance[f] = Math.max(0, variance[f] / rows.length - mean[f] * mean[f]);
+  }
+  return { mean, variance };
 }
 
 /** A concept's features, random ones of the same layers and activity, and what each leaves. */
@@ -201,32 +137,4 @@ export function standardised(values: ArrayLike<number>): {
   const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
   const deviation = Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length);
   return { z: all.map((value) => (deviation > 0 ? (value - mean) / deviation : 0)), deviation };
-}
-
-/** A run's last logits as rows. */
-export function logitRows(run: { readonly logits?: FeatureRun["logits"] }, size: number): Float32Array[] {
-  const { data } = run.logits!;
-  const width = data.length / size;
-  return Array.from({ length: size }, (_, b) => data.subarray(b * width, (b + 1) * width));
-}
-
-/** The last logits of a batch under edits. */
-export type EditedRun = (edits: Edits) => Promise<Float32Array[]>;
-
-/** Runs a batch under one edit after another, from the residual stream before the first block that any of them changes. */
-export async function editedRuns({ model }: Subject, batch: Batch, firstLayer = 0): Promise<EditedRun> {
-  const { residual } = await model.run(batch, { stopAtLayer: firstLayer, logits: "none" });
-  return async (edits) => {
-    const { logits } = await model.run(batch, { edits, startAtLayer: firstLayer, residual, logits: "last" });
-    return logitRows({ logits: logits! }, batch.size);
-  };
-}
-
-/** Whether the most likely token begins this answer, in any case of letters. */
-export function answers({ model }: Subject, row: Float32Array, answer: string): boolean {
-  const text = model
-    .decode([argmax(row)])
-    .trim()
-    .toLowerCase();
-  return text !== "" && answer.toLowerCase().startsWith(text);
 }

@@ -1,15 +1,9 @@
 /** Animals without a prompt: does one activate the features of the one that looks like it? */
 import { seeded } from "../../random.js";
 import { type AnimalScene, animals, lookAlike, type VisualTask } from "../../tasks/index.js";
-import {
-  activityOf,
-  conceptFeatures,
-  imageColumns,
-  meanActivity,
-  type PromptOf,
-  standardised,
-} from "./activity.js";
+import { conceptFeatures, meanActivity, standardised } from "./activity.js";
 import type { Neighbours } from "./measurements.js";
+import { activityOf, imageColumns, type PromptOf } from "./runs.js";
 import { drawFor, forSamples, type Subject } from "./subject.js";
 
 const DISCOVERY = 192;
@@ -27,8 +21,8 @@ export async function measureNeighbours(subject: Subject): Promise<Neighbours> {
     drawFor(subject, animals, { types: ["name"], count, split });
   const seen = draw("train", forSamples(subject, DISCOVERY, LEAST_DISCOVERY));
   const tasks = draw("heldout", subject.samples);
-  const learnt = await activityOf(subject, seen, imageColumns, imageAlone);
-  const found = await activityOf(subject, tasks, imageColumns, imageAlone);
+  const learnt = await activityOf(subject, seen, imageColumns, { prompt: imageAlone });
+  const found = await activityOf(subject, tasks, imageColumns, { prompt: imageAlone });
   const known = new Map<string, Float64Array>();
   /** Activation of an animal's features, which were chosen without the images of another one. */
   const activation = (animal: string, without: string): Float64Array => {

@@ -9,8 +9,8 @@ import {
   type SyntheticTask,
   type VisualTask,
 } from "../../tasks/index.js";
-import { eachChunk } from "./activity.js";
 import type { Convergence } from "./measurements.js";
+import { eachChunk } from "./runs.js";
 import { drawFor, type Subject } from "./subject.js";
 
 const PAIRINGS = 5;

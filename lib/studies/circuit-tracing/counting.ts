@@ -1,21 +1,17 @@
 /** Counting, and hands with six fingers: the prior, the cut, and what the cut costs elsewhere. */
-import type { Batch } from "../../model/index.js";
+import type { Edits } from "../../model/index.js";
 import { blind, type CountScene, hands, type VisualTask } from "../../tasks/index.js";
 import {
-  activityOf,
-  answers,
+  type Activity,
   conceptFeatures,
-  type EditedRun,
-  eachChunk,
-  editedRuns,
-  imageColumns,
-  lastColumns,
+  type Feature,
   type MatchedFeatures,
   matchedFeatures,
   meanActivity,
   standardised,
 } from "./activity.js";
 import type { Counting, RandomArms } from "./measurements.js";
+import { activitiesOf, answers, askTasks, type Chunk, imageColumns, lastColumns } from "./runs.js";
 import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 import { suppression } from "./values.js";
 
@@ -34,87 +30,86 @@ export async function measureCounting(subject: Subject): Promise<Counting> {
   const five = draw(["fingers"], subject.samples);
   const others = draw(THINGS, 2 * subject.samples);
   const seen = draw(["fingers", ...THINGS], forSamples(subject, DISCOVERY, LEAST_DISCOVERY), "train");
-  const hand = await handFeatures(subject, seen);
+  const [onImage, atLast] = await activitiesOf(subject, seen, [imageColumns, lastColumns]);
+  const hand = handFeatures(subject, seen, onImage);
+  const firstLayer = Math.min(...hand.chosen.set.map(({ layer }) => layer));
   const [onSix, onFive, onOthers] = [
-    await runsOf(subject, six),
-    await runsOf(subject, five),
-    await runsOf(subject, others),
+    await askTasks(subject, six, { firstLayer, columns: [lastColumns] }),
+    await askTasks(subject, five, { firstLayer }),
+    await askTasks(subject, others, { firstLayer, columns: [lastColumns] }),
   ];
-  const clean = await onSix();
-  const otherLogits = await onOthers();
+  const without =
+    (features: readonly Feature[]) =>
+    ({ batch }: Chunk): Edits =>
+      suppression(
+        subject.set,
+        batch,
+        batch.visual.map(() => features),
+        batch.visual,
+      );
+  const clean = onSix.logits;
+  const otherLogits = onOthers.logits;
   const sixes = others.flatMap(({ annotation }, i) => (annotation.count === 6 ? [otherLogits[i]] : []));
   const logit = (row: Float32Array, digit: string): number => row[tokenOf(subject, digit)] - meanOf(row);
   const runs: Float32Array[][] = [];
-  for (const { set } of [hand.chosen, ...hand.random]) runs.push(await onSix(set));
+  for (const { set } of [hand.chosen, ...hand.random]) runs.push(await onSix.under(without(set)));
   const inArms = <T extends number | boolean>(of: (rows: readonly Float32Array[]) => T[]): RandomArms => {
     const [chosen, ...random] = runs.map(of);
     return { chosen, random };
   };
   const right = (tasks: readonly VisualTask[], rows: readonly Float32Array[]): boolean[] =>
     rows.map((row, i) => answers(subject, row, tasks[i].answers[0]));
-  const cut = hand.chosen.set;
+  const cut = without(hand.chosen.set);
   return {
     six: clean.map((row) => logit(row, SIX) - (logit(row, ONE) + logit(row, SEVEN)) / 2),
     counted: sixes.map((row) => logit(row, SIX) - (logit(row, ONE) + logit(row, SEVEN)) / 2),
     right: right(others, otherLogits),
-    blind: right(others, await (await runsOf(subject, others.map(blind)))()),
+    blind: right(others, (await askTasks(subject, others.map(blind), { firstLayer })).logits),
     fall: inArms((rows) => rows.map((row, i) => logit(clean[i], FIVE) - logit(row, FIVE))),
     mended: inArms((rows) => right(six, rows)),
-    five: { cut: right(five, await onFive(cut)), clean: right(five, await onFive()) },
-    elsewhere: { cut: right(others, await onOthers(cut)), clean: right(others, otherLogits) },
-    two: await twoOn(subject, seen, [six, others]),
+    five: { cut: right(five, await onFive.under(cut)), clean: right(five, onFive.logits) },
+    elsewhere: { cut: right(others, await onOthers.under(cut)), clean: right(others, otherLogits) },
+    two: twoOn(subject, { tasks: seen, activity: atLast }, [
+      { tasks: six, activity: onSix.activity[0] },
+      { tasks: others, activity: onOthers.activity[0] },
+    ]),
   };
 }
 
 /** Features of a hand at image tokens, in all layers. */
-async function handFeatures(
+function handFeatures(
   subject: Subject,
   seen: readonly VisualTask<CountScene>[],
-): Promise<MatchedFeatures> {
+  activity: Activity,
+): MatchedFeatures {
   const { layers } = subject.model;
-  const activity = await activityOf(subject, seen, imageColumns);
   const side = seen.map(({ annotation }) => annotation.counted === "fingers");
   const chosen = conceptFeatures(activity, side, { layers, count: subject.settings.features });
   return matchedFeatures(activity, chosen, { layers, subject, rows: seen.length });
 }
 
-/** Last logits of tasks, with features suppressed at their image tokens. */
-type Suppressed = (features?: MatchedFeatures["chosen"]["set"]) => Promise<Float32Array[]>;
-
-async function runsOf(subject: Subject, tasks: readonly VisualTask[]): Promise<Suppressed> {
-  const chunks: { readonly batch: Batch; readonly runUnder: EditedRun }[] = [];
-  await eachChunk(subject, tasks, async ({ batch }) => {
-    chunks.push({ batch, runUnder: await editedRuns(subject, batch) });
-  });
-  return async (features = []) => {
-    const rows: Float32Array[] = [];
-    for (const { batch, runUnder } of chunks) {
-      const own = batch.visual.map(() => features);
-      const edits = features.length > 0 ? suppression(subject.set, batch, own, batch.visual) : {};
-      rows.push(...(await runUnder(edits)).map((row) => row.slice()));
-    }
-    return rows;
-  };
+/** Tasks with the features' activity at their last tokens. */
+interface AtLast {
+  readonly tasks: readonly VisualTask<CountScene>[];
+  readonly activity: Activity;
 }
 
 /** Activation of two's features, chosen on other things, on hands and on single other things. */
-async function twoOn(
-  subject: Subject,
-  seen: readonly VisualTask<CountScene>[],
-  [six, others]: readonly (readonly VisualTask<CountScene>[])[],
-): Promise<Counting["two"]> {
-  const activity = await activityOf(subject, seen, lastColumns);
-  const side = seen.map(({ annotation: { counted, count } }) =>
+function twoOn(subject: Subject, seen: AtLast, [six, others]: readonly AtLast[]): Counting["two"] {
+  const side = seen.tasks.map(({ annotation: { counted, count } }) =>
     counted === "fingers" ? undefined : count === 2,
   );
   const layers = layersBetween(subject.model, 0, 1);
-  const features = conceptFeatures(activity, side, { layers, count: subject.settings.features });
-  const single = others.filter(({ annotation }) => annotation.count === 1);
-  const tasks = [...six, ...single];
-  const { z } = standardised(
-    meanActivity(await activityOf(subject, tasks, lastColumns), features, tasks.length),
+  const features = conceptFeatures(seen.activity, side, { layers, count: subject.settings.features });
+  const [onHands, onOthers] = [six, others].map(({ tasks, activity }) =>
+    meanActivity(activity, features, tasks.length),
   );
-  return { hands: Array.from(z.subarray(0, six.length)), others: Array.from(z.subarray(six.length)) };
+  const single = onOthers.filter((_, i) => others.tasks[i].annotation.count === 1);
+  const { z } = standardised([...onHands, ...single]);
+  return {
+    hands: Array.from(z.subarray(0, six.tasks.length)),
+    others: Array.from(z.subarray(six.tasks.length)),
+  };
 }
 
 function tokenOf({ model }: Subject, word: string): number {

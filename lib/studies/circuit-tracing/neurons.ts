@@ -1,8 +1,8 @@
 /** Neurons beside features: how many of the prompts that activate one most are about the same thing? */
 import { hands, planets, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
-import { eachChunk } from "./activity.js";
 import type { Part, Purities } from "./measurements.js";
+import { eachChunk } from "./runs.js";
 import { drawFor, forSamples, type Subject } from "./subject.js";
 
 /** Rows of one thing for each of its prompts among the top ones. */

@@ -1,9 +1,11 @@
 /** Features and streams of one run put into another: rows of a batch take those of its other rows. */
-import { encodeFeatures, type FeatureRun } from "../../circuits/index.js";
+import type { FeatureRun } from "../../circuits/index.js";
 import { type Batch, type Edits, edit } from "../../model/index.js";
-import { editedRuns, type Feature, type MatchedFeatures } from "./activity.js";
+import type { Tensor } from "../../tensor.js";
+import type { Feature, MatchedFeatures } from "./activity.js";
 import { type Arms, matchedArms, type Pick, type Side } from "./arms.js";
 import type { Patch } from "./measurements.js";
+import { runForFeatures, runsFrom, streamBefore } from "./runs.js";
 import type { Subject } from "./subject.js";
 import { donated, donation } from "./values.js";
 
@@ -27,11 +29,14 @@ export interface PatchedArms extends Patch {
 
 /** Which answers turn, with the chosen features patched, with random ones, with all, and with the stream itself. */
 export async function patchArms(subject: Subject, request: PatchRequest): Promise<PatchedArms> {
-  const { model, set, settings } = subject;
+  const { set, settings } = subject;
   const { batch, layers, donors, concepts } = request;
-  const runUnder = await editedRuns(subject, batch, layers[0]);
   const columns = request.columns.map((own, row) => (concepts[row].length > 0 ? own : []));
-  const from = donated(await encodeFeatures(model, batch, set), { layers, donors, columns });
+  const capture = [streamBefore(layers[0])];
+  const clean = await runForFeatures(subject, batch, { capture, layers });
+  const stream = clean.cache.get(capture[0]);
+  const runUnder = runsFrom(subject, batch, layers[0], stream);
+  const from = await donated(subject, clean, { layers, donors, columns });
   const turned = (logits: readonly Float32Array[]): boolean[] =>
     logits.flatMap((own, row) => (concepts[row].length > 0 ? [request.turned(row, own)] : []));
   const run = async (featuresOf: (row: number) => readonly Feature[], side: Side): Promise<boolean[]> => {
@@ -42,23 +47,17 @@ export async function patchArms(subject: Subject, request: PatchRequest): Promis
   return {
     turned: await matchedArms(settings.randomSets, (pick, side) => run((row) => named(row, pick), side)),
     allFeatures: await run(() => [], "complement"),
-    stream: turned(await runUnder(await streamEdits(subject, request))),
+    stream: turned(await runUnder(streamEdits(request, stream))),
   };
 }
 
 /** The residual stream of the donors before the first layer. */
-async function streamEdits(
-  { model }: Subject,
-  { batch, layers, donors, columns }: PatchRequest,
-): Promise<Edits> {
-  const hook = `blocks.${layers[0]}.hook_resid_pre`;
-  const { cache } = await model.run(batch, { capture: [hook], logits: "none" });
-  const { data, shape } = cache.get(hook);
+function streamEdits({ batch, layers, donors, columns }: PatchRequest, { data, shape }: Tensor): Edits {
   const perRow = data.length / batch.size;
   const moved = new Float32Array(data.length);
   for (const [row, donor] of donors.entries())
     moved.set(data.subarray(donor * perRow, (donor + 1) * perRow), row * perRow);
-  return { [hook]: edit.fill({ data: moved, shape }, { positions: columns }) };
+  return { [streamBefore(layers[0])]: edit.fill({ data: moved, shape }, { positions: columns }) };
 }
 
 /** Activation by row, column and feature; 0 where it is not active. */

@@ -1,26 +1,27 @@
 /** Planets: does one bring to mind what goes with it, and does patching features turn one into another? */
-import { encodeFeatures } from "../../circuits/index.js";
-import type { Edits } from "../../model/index.js";
 import { seeded } from "../../random.js";
-import { type PlanetScene, planets, splitOf, type VisualTask } from "../../tasks/index.js";
+import { asMessage, type PlanetScene, planets, splitOf, type VisualTask } from "../../tasks/index.js";
 import {
   type Activity,
-  activityOf,
-  answers,
-  type Chunk,
   conceptFeatures,
-  eachChunk,
   type Feature,
-  imageColumns,
   type MatchedFeatures,
   matchedFeatures,
   meanActivity,
-  pooled,
   standardised,
 } from "./activity.js";
 import { joinArms, randomArms } from "./arms.js";
 import type { Associations, Part, Patch } from "./measurements.js";
 import { type PatchedArms, patchArms } from "./patch.js";
+import {
+  activityIn,
+  activityOf,
+  answers,
+  type Chunk,
+  eachChunk,
+  imageColumns,
+  runForFeatures,
+} from "./runs.js";
 import { drawFor, forSamples, layersBetween, type Subject, withOtherImages } from "./subject.js";
 import { suppression } from "./values.js";
 
@@ -88,7 +89,7 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
     things.map((thing) => [thing, chosenBy(high, (task) => task.annotation.beside === thing)]),
   );
   const tasks = scenesWith(subject, subject.samples, { split: "heldout", beside: () => NOTHING });
-  const found = await activityOf(subject, tasks, imageColumns);
+  const found = await activityOf(subject, tasks, imageColumns, { layers: high });
   const scores = new Map(
     things.map((thing) => [thing, standardised(meanActivity(found, ofThing.get(thing)!, tasks.length))]),
   );
@@ -105,18 +106,19 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
     }),
   );
   const few = tasks.slice(0, Math.min(tasks.length, subject.rowsPerCall));
-  const clean = await activityIn(subject, few, () => ({}));
-  const activation = (of: Activity, i: number): number => {
-    const thing = companionOf.get(planetOf(few[i]))!;
-    const { deviation } = scores.get(thing)!;
-    return deviation > 0 ? meanActivity(of, ofThing.get(thing)!, few.length)[i] / deviation : 0;
-  };
-  const fall = await randomArms(settings.randomSets, async (pick) => {
-    const edited = await activityIn(subject, few, ({ first, batch }) => {
-      const features = batch.visual.map((_, row) => pick(matched.get(planetOf(few[first + row]))!).set);
-      return suppression(subject.set, batch, features, batch.visual);
+  const activations = (of: Activity, rows: number): number[] => {
+    const means = new Map(things.map((thing) => [thing, meanActivity(of, ofThing.get(thing)!, rows)]));
+    return few.map((task, i) => {
+      const thing = companionOf.get(planetOf(task))!;
+      const { deviation } = scores.get(thing)!;
+      return deviation > 0 ? means.get(thing)![i] / deviation : 0;
     });
-    return few.map((_, i) => activation(clean, i) - activation(edited, i));
+  };
+  const clean = activations(found, tasks.length);
+  const without = await suppressedActivity(subject, few, high);
+  const fall = await randomArms(settings.randomSets, async (pick) => {
+    const edited = await without(few.map((task) => pick(matched.get(planetOf(task))!).set));
+    return activations(edited, few.length).map((value, i) => clean[i] - value);
   });
   return {
     partner: own.map((thing, i) => scores.get(thing)!.z[i]),
@@ -125,20 +127,23 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
   };
 }
 
-/** Activity at image tokens under edits. */
-async function activityIn(
+/**
+ * Activity of some layers at image tokens, with each image's features suppressed there.
+ * @param tasks as many as run together
+ */
+async function suppressedActivity(
   subject: Subject,
   tasks: readonly VisualTask[],
-  editsOf: (chunk: Chunk) => Edits,
-): Promise<Activity> {
+  layers: readonly number[],
+): Promise<(features: readonly (readonly Feature[])[]) => Promise<Activity>> {
   const { model, set } = subject;
-  const out = set.layers.map(({ features }) => new Float32Array(tasks.length * features));
-  await eachChunk(subject, tasks, async (chunk) => {
-    const run = await encodeFeatures(model, chunk.batch, set, { edits: editsOf(chunk) });
-    for (const [l, own] of pooled(run, imageColumns).entries())
-      out[l].set(own, chunk.first * set.layers[l].features);
-  });
-  return out;
+  const batch = await model.prepare(tasks.map((task) => [asMessage(task)]));
+  const { residual } = await model.run(batch, { stopAtLayer: 0, logits: "none" });
+  return async (features) => {
+    const edits = suppression(set, batch, features, batch.visual);
+    const run = await runForFeatures(subject, batch, { edits, startAtLayer: 0, residual, layers });
+    return activityIn(subject, run, imageColumns, layers);
+  };
 }
 
 /** Features of the middle layers that take the values of another planet's image, from its first token on. */
@@ -150,7 +155,7 @@ export async function measurePatch(subject: Subject): Promise<Patch> {
     count: forSamples(subject, DISCOVERY, LEAST_DISCOVERY),
     split: "train",
   });
-  const activity = await activityOf(subject, seen, imageColumns);
+  const activity = await activityOf(subject, seen, imageColumns, { layers });
   const names = [...new Set(seen.map(planetOf))];
   const matched = new Map(
     names.map((name) => {

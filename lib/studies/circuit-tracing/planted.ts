@@ -1,22 +1,16 @@
 /** Checkpoints whose answer comes through two neurons, or past them, in the place of the model. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeFeatures, readTranscoders, type TranscoderSet } from "../../circuits/index.js";
+import { readTranscoders, type TranscoderSet } from "../../circuits/index.js";
 import { type Model, writeSafetensors } from "../../model/index.js";
 import { seeded } from "../../random.js";
 import { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "../../tasks/index.js";
 import { withCheckpoint } from "../index.js";
-import {
-  type Activity,
-  conceptFeatures,
-  editedRuns,
-  type MatchedFeatures,
-  matchedFeatures,
-  pooled,
-} from "./activity.js";
+import { type Activity, conceptFeatures, type MatchedFeatures, matchedFeatures } from "./activity.js";
 import { randomArms } from "./arms.js";
 import type { Patch, RandomArms } from "./measurements.js";
 import { patchArms } from "./patch.js";
+import { activityIn, type Columns, runForFeatures, runsFrom, streamBefore } from "./runs.js";
 import type { Settings, Subject } from "./subject.js";
 import { suppression } from "./values.js";
 
@@ -70,11 +64,14 @@ async function measureArms(subject: Subject, made: PlantedCircuit): Promise<Plan
   );
   const withCause = model.batch(prompts.map((own) => own.map((token, i) => (i === made.at ? cause : token))));
   const both = model.batch([...prompts, ...rowsOf(withCause)]);
-  const activity = pooled(await encodeFeatures(model, both, set), ({ tokenPositions }) => tokenPositions);
+  const everywhere: Columns = ({ tokenPositions }) => tokenPositions;
+  const activity = await activityIn(subject, await runForFeatures(subject, both), everywhere);
   const matched = matchedOf(subject, activity, samples);
   const effectOf = (row: Float32Array): number =>
     row[made.effect] - row.reduce((sum, v) => sum + v, 0) / row.length;
-  const runUnder = await editedRuns(subject, withCause);
+  const start = streamBefore(0);
+  const { cache } = await model.run(withCause, { capture: [start], stopAtLayer: 1, logits: "none" });
+  const runUnder = runsFrom(subject, withCause, 0, cache.get(start));
   const clean = (await runUnder({})).map(effectOf);
   const columns = prompts.map((own) => own.map((_, column) => column));
   const fall = await randomArms(subject.settings.randomSets, async (pick) => {

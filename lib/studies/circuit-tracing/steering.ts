@@ -3,8 +3,9 @@ import { encodeFeatures, type FeatureEdit, featureEdits } from "../../circuits/i
 import type { Edits } from "../../model/index.js";
 import type { Rows } from "../../plot/index.js";
 import { asMessage, planets, type VisualTask } from "../../tasks/index.js";
-import { activityOf, conceptFeatures, type Feature, imageColumns } from "./activity.js";
+import { conceptFeatures, type Feature } from "./activity.js";
 import { lookup } from "./patch.js";
+import { activityOf, imageColumns } from "./runs.js";
 import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 import { FeatureValues, suppression } from "./values.js";
 

@@ -23,7 +23,6 @@ import {
   type Untestable,
   withRandomTwin,
 } from "../index.js";
-import { answers, eachChunk, editedRuns } from "./activity.js";
 import { measureNeighbours } from "./animals.js";
 import { measureConvergence } from "./convergence.js";
 import { measureCounting } from "./counting.js";
@@ -33,6 +32,7 @@ import type { Measurements } from "./measurements.js";
 import { measureNeurons } from "./neurons.js";
 import { measureAssociations, measurePatch } from "./planets.js";
 import { measurePlanted } from "./planted.js";
+import { answers, eachChunk, logitRows } from "./runs.js";
 import { checkSubject, drawFor, nullsFor, type Settings, type Subject } from "./subject.js";
 import { measureArithmetic } from "./sums.js";
 import { compareSets, measureTraining } from "./training.js";
@@ -197,7 +197,8 @@ async function abilitiesOf(subject: Subject): Promise<GateSamples[]> {
 async function rightIn(subject: Subject, tasks: readonly VisualTask[]): Promise<boolean[]> {
   const right: boolean[] = [];
   await eachChunk(subject, tasks, async ({ tasks: some, batch }) => {
-    const rows = await (await editedRuns(subject, batch))({});
+    const { logits } = await subject.model.run(batch, { logits: "last" });
+    const rows = logitRows(logits!, batch.size);
     right.push(...rows.map((row, i) => answers(subject, row, some[i].answers[0])));
   });
   return right;

@@ -1,10 +1,10 @@
 /** Sums in images: where can the result be read first? */
 import { linearProbe } from "../../analysis/index.js";
-import { encodeFeatures } from "../../circuits/index.js";
 import { seeded } from "../../random.js";
 import { type SumScene, sums, type VisualTask } from "../../tasks/index.js";
-import { type Activity, eachChunk, imageColumns, lastColumns, pooled } from "./activity.js";
+import type { Activity } from "./activity.js";
 import type { Arithmetic, Part } from "./measurements.js";
+import { activitiesOf, imageColumns, lastColumns } from "./runs.js";
 import { drawFor, type Subject } from "./subject.js";
 
 const RESULTS = ["plus", "minus", "times", "divided"] as const;
@@ -24,17 +24,7 @@ export async function measureArithmetic(subject: Subject): Promise<Part<Arithmet
   const tasks = drawn.filter(({ answers: [result] }) => pairs.get(result)!.size >= FOLDS);
   if (tasks.length < 2 * FOLDS || new Set(tasks.map(({ answers: [result] }) => result)).size < 2)
     return { untestable: `too few sums with the same result among ${drawn.length}` };
-  const empty = (): Float32Array[] =>
-    set.layers.map(({ features }) => new Float32Array(tasks.length * features));
-  const [image, last] = [empty(), empty()];
-  await eachChunk(subject, tasks, async ({ batch, first }) => {
-    const run = await encodeFeatures(model, batch, set);
-    for (const [into, columns] of [
-      [image, imageColumns],
-      [last, lastColumns],
-    ] as const)
-      for (const [l, own] of pooled(run, columns).entries()) into[l].set(own, first * set.layers[l].features);
-  });
+  const [image, last] = await activitiesOf(subject, tasks, [imageColumns, lastColumns]);
   const labels = tasks.map(({ answers: [result] }) => result);
   const clusters = tasks.map(sumOf);
   const read = (of: Activity, layer: number, truth: readonly string[]): number[] => {

@@ -1,8 +1,10 @@
 /** Values that features are given in a batch, by row and column, made one edit for each layer. */
-import { type FeatureEdit, type FeatureRun, featureEdits, type TranscoderSet } from "../../circuits/index.js";
+import { type FeatureEdit, featureEdits, type TranscoderSet } from "../../circuits/index.js";
 import type { Batch, Edits } from "../../model/index.js";
 import { filled, type Tensor } from "../../tensor.js";
 import type { Feature } from "./activity.js";
+import { type BatchRun, featuresAt } from "./runs.js";
+import type { Subject } from "./subject.js";
 
 /** What is not entered stays as it is. */
 export class FeatureValues {
@@ -69,34 +71,35 @@ export interface Donation {
 }
 
 /** Values of all features of some layers, as they were in the donors of a run. */
-export function donated(
-  { batch, tokens, layers }: FeatureRun,
-  { layers: wanted, ...rows }: Donation,
-): Donated {
-  const { donors, columns } = rows;
-  const { size, seqLength } = batch;
-  const tokenAt = new Map(tokens.map(({ row, column }, t) => [row * seqLength + column, t]));
-  const empty = unchanged(batch);
+export async function donated(
+  subject: Pick<Subject, "set">,
+  run: BatchRun,
+  { layers, donors, columns }: Donation,
+): Promise<Donated> {
+  const { size, seqLength, tokenPositions } = run.batch;
+  const tokens = tokenPositions.flatMap((own, row) => own.map((column) => row * seqLength + column));
+  const tokenAt = new Map(tokens.map((place, t) => [place, t]));
+  const empty = unchanged(run.batch);
   for (const [row, own] of columns.entries())
     for (const column of own) empty.data[row * seqLength + column] = 0;
-  return new Map(
-    wanted.map((layer) => {
-      const { features, offsets, ids, values } = layers[layer];
-      const tables = Array.from({ length: features }, () => ({
-        data: empty.data.slice(),
-        shape: [size, seqLength],
-      }));
-      for (const [row, own] of columns.entries()) {
-        for (const column of own) {
-          const t = tokenAt.get(donors[row] * seqLength + column);
-          if (t === undefined) continue;
-          for (let i = offsets[t]; i < offsets[t + 1]; i++)
-            tables[ids[i]].data[row * seqLength + column] = values[i];
-        }
+  const tables = new Map<number, readonly Tensor[]>();
+  for (const layer of layers) {
+    const { features, offsets, ids, values } = await featuresAt(subject, run, layer, tokenPositions);
+    const own = Array.from({ length: features }, () => ({
+      data: empty.data.slice(),
+      shape: [size, seqLength],
+    }));
+    for (const [row, places] of columns.entries()) {
+      for (const column of places) {
+        const t = tokenAt.get(donors[row] * seqLength + column);
+        if (t === undefined) continue;
+        for (let i = offsets[t]; i < offsets[t + 1]; i++)
+          own[ids[i]].data[row * seqLength + column] = values[i];
       }
-      return [layer, tables];
-    }),
-  );
+    }
+    tables.set(layer, own);
+  }
+  return tables;
 }
 
 const unchanged = ({ size, seqLength }: Batch): Tensor => filled([size, seqLength], Number.NaN);
