@@ -9,8 +9,10 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, sep } from "node:path";
+import { compilerFlags } from "../kernels/typescript/compiler/process.js";
 
 const root = import.meta.dirname;
+const snapshotMaker = join(root, "../kernels/typescript/compiler/make-snapshot.js");
 const slow = process.argv.includes("--slow");
 const wanted = process.argv.slice(2).filter((argument) => argument !== "--slow");
 
@@ -36,6 +38,9 @@ if (unknown.length > 0 || chosen.length === 0) {
   process.stderr.write(`No tests in ${unknown.join(", ")}. The parts are ${parts.join(", ")}.\n`);
   process.exitCode = 2;
 } else {
+  // Each of many kernels would read TypeScript's declarations until one had made the snapshot, behind all other work.
+  if (chosen.some((file) => /^(kernels|notebooks)\//.test(file)))
+    spawnSync(process.execPath, [snapshotMaker, ...compilerFlags], { stdio: "inherit" });
   // Node leaves one core free by default: on two cores the files would run one after the other.
   // A test that hangs says so, and does not hang CI.
   const limitMs = (slow ? 30 : 10) * 60_000;

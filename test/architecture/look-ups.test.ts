@@ -15,7 +15,9 @@ it("no constant table is indexed by a text of any value", () => {
       throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
     },
   })!;
-  const program = ts.createProgram(config.fileNames, config.options);
+  const own = config.fileNames.filter((name) => /^(lib|kernels)\//.test(relative(root, name)));
+  assert.ok(own.length > 300, `${own.length} sources are found`);
+  const program = ts.createProgram(own, config.options);
   const found = program
     .getSourceFiles()
     .filter(({ fileName }) => /^(lib|kernels)\//.test(relative(root, fileName)))

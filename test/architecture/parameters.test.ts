@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import ts from "typescript";
 import { packageRoot } from "../../lib/package-root.js";
+
+import ts = require("typescript");
 
 const MOST = 5;
 const model = join(packageRoot(), "lib/model");

@@ -1,7 +1,8 @@
 /** The standard for notebooks of studies, as far as it can be read off their cells. */
-import ts from "typescript";
 import type { Cell, Notebook } from "../../kernels/runner/index.js";
 import { hasTag, joined } from "../../lib/notebook/index.js";
+
+import ts = require("typescript");
 
 const MOST = { cells: 20, cellLines: 25, lines: 450, columns: 110, words: 80 } as const;
 

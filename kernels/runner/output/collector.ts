@@ -7,7 +7,7 @@ import { clipText, fileSize } from "./size.js";
 export const defaultMaxOutput = 100e6;
 
 /** Bytes of all outputs in the file: what is larger could not be read back, as a string has an end. */
-const maxNotebookOutput = 400e6;
+const defaultMaxNotebookOutput = 400e6;
 
 /** Bytes that every cell may put out even so: a result is not lost to what other cells have printed. */
 const cellReserve = 100e3;
@@ -21,11 +21,12 @@ const pieceLength = 1 << 16;
 type DisplayedOutput = Extract<CellOutput, { output_type: "display_data" }>;
 
 /**
- * Puts the outputs of one run where a client would show them. What passes the limit of a cell, or 400 MB for all
+ * Puts the outputs of one run where a client would show them. What passes the limit of a cell, or that of all
  * cells together, is left out, and a line in the cell says so.
  */
 export class OutputCollector {
   readonly #maxOutput: number;
+  readonly #maxNotebookOutput: number;
   readonly #clearNext = new Set<Cell>();
   readonly #displays = new Map<DisplayedOutput, { id: string; cell: Cell }>();
   readonly #sizes = new Map<CellOutput, number>();
@@ -33,9 +34,13 @@ export class OutputCollector {
   readonly #cut = new Set<Cell>();
   #total = 0;
 
-  /** @param maxOutput bytes of one cell's outputs in the file */
-  constructor(maxOutput: number = defaultMaxOutput) {
+  /**
+   * @param maxOutput bytes of one cell's outputs in the file
+   * @param maxNotebookOutput bytes of all of them
+   */
+  constructor(maxOutput: number = defaultMaxOutput, maxNotebookOutput: number = defaultMaxNotebookOutput) {
     this.#maxOutput = maxOutput;
+    this.#maxNotebookOutput = maxNotebookOutput;
   }
 
   add(cell: Cell, { type, content }: Output): void {
@@ -66,10 +71,10 @@ export class OutputCollector {
   #room(cell: Cell): { free: number; limit: string } {
     const used = this.#cellSizes.get(cell) ?? 0;
     const ofCell = this.#maxOutput - used;
-    const ofAll = Math.max(maxNotebookOutput - this.#total, cellReserve - used);
+    const ofAll = Math.max(this.#maxNotebookOutput - this.#total, cellReserve - used);
     return ofCell <= ofAll
       ? { free: ofCell, limit: `${formatBytes(this.#maxOutput)} for one cell (--max-output)` }
-      : { free: ofAll, limit: `${formatBytes(maxNotebookOutput)} for all cells of a notebook` };
+      : { free: ofAll, limit: `${formatBytes(this.#maxNotebookOutput)} for all cells of a notebook` };
   }
 
   #print(cell: Cell, name: string, text: string): void {

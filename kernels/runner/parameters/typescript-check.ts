@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type ts from "typescript";
 import { loadTypeScript } from "../../typescript/index.js";
 
@@ -90,14 +90,22 @@ function compilerOptions(): ts.CompilerOptions {
   };
 }
 
+/** The language's own declarations: parsing them is most of a check. */
+const libraries = new Map<string, ts.SourceFile | undefined>();
+
 function hostWith(path: string, text: string): ts.CompilerHost {
   const { createCompilerHost, createSourceFile, ScriptTarget } = loadTypeScript();
   const host = createCompilerHost(compilerOptions());
   const { getSourceFile, fileExists, readFile } = host;
+  const libraryFolder = host.getDefaultLibLocation?.();
   return {
     ...host,
-    getSourceFile: (name, ...rest) =>
-      name === path ? createSourceFile(name, text, ScriptTarget.ES2022, true) : getSourceFile(name, ...rest),
+    getSourceFile(name, ...rest) {
+      if (name === path) return createSourceFile(name, text, ScriptTarget.ES2022, true);
+      if (dirname(name) !== libraryFolder) return getSourceFile(name, ...rest);
+      if (!libraries.has(name)) libraries.set(name, getSourceFile(name, ...rest));
+      return libraries.get(name);
+    },
     fileExists: (name) => name === path || fileExists(name),
     readFile: (name) => (name === path ? text : readFile(name)),
   };

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 import { type Batch, loadModel, type Model, saveCheckpoint } from "../../../lib/model/index.js";
 import { asMessage, type PlantedVisionKind, plantedVision } from "../../../lib/tasks/index.js";
 
@@ -19,34 +20,43 @@ export interface Trial {
   readonly decides: number | undefined;
 }
 
-/** Opens a planted checkpoint, with its questions of one grade, for as long as `use` takes. */
+const root = mkdtempSync(join(tmpdir(), "modalscope planted "));
+/** What a file's tests have opened: each checkpoint is made, and its sessions are built, once. */
+const opened = new Map<string, Promise<Trial>>();
+after(async () => {
+  for (const trial of opened.values()) await (await trial).model.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A planted checkpoint with its questions of one grade, open until the file's tests have ended. */
 export async function withPlanted(
   kind: PlantedVisionKind,
   use: (trial: Trial) => Promise<void>,
   wanted: "easy" | "hard" = "easy",
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "modalscope planted "));
+  const name = `${kind} ${wanted}`;
+  if (!opened.has(name)) opened.set(name, open(kind, wanted));
+  await use(await opened.get(name)!);
+}
+
+async function open(kind: PlantedVisionKind, wanted: "easy" | "hard"): Promise<Trial> {
+  const folder = join(root, `${kind} ${wanted}`);
   const made = plantedVision(kind);
   saveCheckpoint(folder, made.config, made.weights, made.files);
   const model = await loadModel(folder, { threads: 1 });
-  try {
-    const asked = made.questions.filter(({ grade }) => grade === wanted);
-    const questions = asked.map(asMessage);
-    const swapped = asked.map((q, i) => asMessage({ ...q, images: asked[(i + 1) % asked.length].images }));
-    const answers = asked.map((q) => q.answers[0]);
-    await use({
-      model,
-      batch: await model.prepare(questions.map((q) => [q])),
-      others: await model.prepare(swapped.map((q) => [q])),
-      tokens: answers.map((answer) => model.tokenize(answer)[0]),
-      answers,
-      questions,
-      decides: made.layer,
-    });
-  } finally {
-    await model.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const asked = made.questions.filter(({ grade }) => grade === wanted);
+  const questions = asked.map(asMessage);
+  const swapped = asked.map((q, i) => asMessage({ ...q, images: asked[(i + 1) % asked.length].images }));
+  const answers = asked.map((q) => q.answers[0]);
+  return {
+    model,
+    batch: await model.prepare(questions.map((q) => [q])),
+    others: await model.prepare(swapped.map((q) => [q])),
+    tokens: answers.map((answer) => model.tokenize(answer)[0]),
+    answers,
+    questions,
+    decides: made.layer,
+  };
 }
 
 /** Sum over samples at each layer of values (layers, batch). */

@@ -27,7 +27,27 @@ import {
 import { isSlow } from "../../rounds.js";
 
 const root = mkdtempSync(join(tmpdir(), "modalscope planted "));
-after(() => rmSync(root, { recursive: true, force: true }));
+const opened = new Map<string, Promise<{ made: PlantedVision; model: Model }>>();
+after(async () => {
+  for (const one of opened.values()) await (await one).model.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Each checkpoint is made, and its sessions are built, once. */
+function open(
+  kind: PlantedVisionKind,
+  options: PlantedVisionOptions,
+): Promise<{ made: PlantedVision; model: Model }> {
+  const name = `${kind} ${JSON.stringify(options)}`;
+  const begin = async (): Promise<{ made: PlantedVision; model: Model }> => {
+    const made = plantedVision(kind, options);
+    const folder = join(root, String(opened.size));
+    saveCheckpoint(folder, made.config, made.weights, made.files);
+    return { made, model: await loadModel(folder, { threads: 1 }) };
+  };
+  if (!opened.has(name)) opened.set(name, begin());
+  return opened.get(name)!;
+}
 
 /** A planted model with one grade of its questions. */
 class Trial {
@@ -42,10 +62,7 @@ class Trial {
     kind: PlantedVisionKind,
     { grade = "easy", ...options }: PlantedVisionOptions & { readonly grade?: string } = {},
   ): Promise<Trial> {
-    const made = plantedVision(kind, options);
-    const folder = join(root, `${kind} ${options.layers ?? 8} ${options.seed ?? 0}`);
-    saveCheckpoint(folder, made.config, made.weights, made.files);
-    const model = await loadModel(folder, { threads: 1 });
+    const { made, model } = await open(kind, { layers: 8, seed: 0, ...options });
     const asked = made.questions.filter((q) => q.grade === grade);
     const batch = await model.prepare(asked.map((q) => [asMessage(q)]));
     return new Trial(
@@ -167,7 +184,6 @@ describe("planted vision checkpoints", () => {
     for (const kind of PLANTED_VISION_KINDS) {
       const trial = await Trial.open(kind);
       assert.equal(await trial.right(), kind === "none" ? BLIND : ALL, kind);
-      await trial.model.close();
     }
   });
 
@@ -197,7 +213,6 @@ describe("planted vision checkpoints", () => {
           silenced,
           silenced.map(() => ALL),
         );
-        await trial.model.close();
       });
     }
 
@@ -216,7 +231,6 @@ describe("planted vision checkpoints", () => {
         hidden.every((right, l) => (l <= writes ? right <= BLIND : right === ALL)),
         String(hidden),
       );
-      await trial.model.close();
     });
 
     it(`leak: DeepStack brings back what an edit of the stream took (seed ${seed})`, async () => {
@@ -226,7 +240,6 @@ describe("planted vision checkpoints", () => {
         visualEdits(trial.model, trial.batch, edit.fill(0), l === 0 ? {} : { from: l }),
       );
       assert.deepEqual(covered, stepAfter(4, 8, BLIND, ALL));
-      await trial.model.close();
     });
 
     it(`sink: hidden visual tokens turn the answer, another image's leave it (seed ${seed})`, async () => {
@@ -237,7 +250,6 @@ describe("planted vision checkpoints", () => {
         others,
         others.map(() => ALL),
       );
-      await trial.model.close();
     });
 
     it(`none: no edit changes anything (seed ${seed})`, async () => {
@@ -247,7 +259,6 @@ describe("planted vision checkpoints", () => {
         hidden,
         hidden.map(() => BLIND),
       );
-      await trial.model.close();
     });
   }
 
@@ -258,7 +269,6 @@ describe("planted vision checkpoints", () => {
       kept,
       kept.map(() => ALL),
     );
-    await trial.model.close();
   });
 
   it("hops: hard questions need the visual tokens for twice as long as easy ones, at any depth", async () => {
@@ -269,7 +279,6 @@ describe("planted vision checkpoints", () => {
     for (const [layers, easy, hard] of isSlow ? depths : depths.slice(0, 1)) {
       const one = await Trial.open("hops", { layers });
       assert.deepEqual(await one.byLayer((l) => one.hideFrom(l)), stepAfter(easy, layers, BLIND, ALL));
-      await one.model.close();
       const two = await Trial.open("hops", { layers, grade: "hard" });
       const count = two.answers.length;
       assert.equal(await two.right(), count);
@@ -279,7 +288,6 @@ describe("planted vision checkpoints", () => {
         hidden.every((right, l) => (l <= hard ? Math.abs(right - count / ALL) <= 1 : right === count)),
         String(hidden),
       );
-      await two.model.close();
     }
   });
 
@@ -292,7 +300,6 @@ describe("planted vision checkpoints", () => {
         hidden.every((right, l) => (l <= 9 ? right <= BLIND : right === ALL)),
         `${kind}: ${hidden}`,
       );
-      await trial.model.close();
     }
     assert.throws(() => plantedVision("late", { decides: 8 }), /Block 8 cannot decide/);
     assert.throws(() => plantedVision("none", { decides: 3 }), /No block of it does/);
@@ -308,7 +315,6 @@ describe("planted vision checkpoints", () => {
       assert.equal(await drawn.right(), 24, kind);
       assert.equal(await drawn.right(drawn.hideFrom(trial.made.layer! + 1)), 24, kind);
       assert.ok((await drawn.right(drawn.hideFrom(trial.made.layer!))) < 18, kind);
-      await trial.model.close();
     }
     const again = plantedTasks("late", { count: 24, seed: 5 });
     assert.deepEqual(again, plantedTasks("late", { count: 24, seed: 5 }));
@@ -335,7 +341,6 @@ describe("planted vision checkpoints", () => {
         const zeroed = await twins.byLayer((l) => ({ [input(l)]: edit.fill(0, { positions: colour }) }));
         assert.deepEqual(zeroed, stepAfter(trial.made.layer!, 8, 12 / ALL, 12));
       }
-      await trial.model.close();
     }
   });
 

@@ -69,12 +69,12 @@ test("each cell has its own limit, and clearing gives it back", () => {
 });
 
 test("all cells together are cut where the file could no longer be read", () => {
-  const collector = new OutputCollector(10e9);
+  const collector = new OutputCollector(10e9, 20e6);
   const cells = Array.from({ length: 6 }, code);
-  const megabyte = "x".repeat(1e6);
-  for (const cell of cells) for (let i = 0; i < 100; i++) collector.add(cell, print(megabyte));
+  const piece = "x".repeat(500e3);
+  for (const cell of cells) for (let i = 0; i < 10; i++) collector.add(cell, print(piece));
   assert.match(textOf(cells[0]).slice(-200), /x$/);
-  assert.match(textOf(cells[4]).slice(-120), /cut here: it passes the limit of 400 MB for all cells/);
+  assert.match(textOf(cells[4]).slice(-120), /cut here: it passes the limit of 20\.0 MB for all cells/);
   const late = code();
   collector.add(late, {
     type: "execute_result",
@@ -82,7 +82,19 @@ test("all cells together are cut where the file could no longer be read", () => 
   });
   assert.equal(late.outputs?.[0].output_type, "execute_result");
   const bytes = bytesOf(...cells);
-  assert.ok(bytes > 390e6 && bytes < 401e6, String(bytes));
+  assert.ok(bytes > 19e6 && bytes < 20.5e6, String(bytes));
+});
+
+test("when nothing else is said, all cells together are cut at 400 MB", () => {
+  const collector = new OutputCollector(10e9);
+  const cell = code();
+  const piece = "x".repeat(50e6);
+  for (let i = 0; i < 8; i++) collector.add(cell, print(piece));
+  collector.add(cell, print("too much"));
+  const texts = (cell.outputs ?? []).flatMap((one) => (one.output_type === "stream" ? one.text : []));
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  assert.ok(length > 390e6 && length < 401e6, String(length));
+  assert.match(texts.at(-1)?.slice(-120) ?? "", /cut here: it passes the limit of 400 MB for all cells/);
 });
 
 test("an update that has no room leaves what is shown; one that has replaces it", () => {

@@ -4,10 +4,16 @@ import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSyn
 import { join } from "node:path";
 import { test } from "node:test";
 import { runNotebook } from "../../../../kernels/runner/index.js";
+import { injectParameters } from "../../../../kernels/runner/parameters/inject.js";
+import {
+  type Parameters,
+  parseParameters,
+  parseValue,
+} from "../../../../kernels/runner/parameters/values.js";
 import { joined } from "../../../../lib/notebook/index.js";
 import { rounds } from "../../../rounds.js";
 import { temporaryFolder } from "../../temporary.js";
-import { command, load, writeNotebook } from "../support.js";
+import { command, type Ended, load, notebookOf, writeNotebook } from "../support.js";
 
 const folder = temporaryFolder();
 /** 100 kB each; 20,000 make the 2 GB that no string holds. */
@@ -72,7 +78,8 @@ test("a notebook with only a language finds its kernel", async () => {
 
 test("a value that -p cannot express is refused with the way to write it", async () => {
   const cell = { source: "let ks: number[] = [1];\nlet a = 0;\nlet o = { k: 1 };", tags: ["parameters"] };
-  writeNotebook(join(folder, "given.ipynb"), [cell]);
+  const inject = (values: Parameters): void => injectParameters(notebookOf([cell]), values, { folder });
+  let yaml = "";
   const given: [string, string, RegExp][] = [
     ["ks", "[13, 5]", /-y '\{ks: \[13, 5\]\}'/],
     ["a", "NaN", /-y '\{a: \.nan\}'/],
@@ -80,17 +87,24 @@ test("a value that -p cannot express is refused with the way to write it", async
     ["o", "{k: 2}", /-y '\{o: \{k: 2\}\}'/],
   ];
   for (const [name, value, way] of given) {
-    const { code, stderr } = await command(["run", "given.ipynb", "x.ipynb", "-p", name, value], {
-      cwd: folder,
-    });
-    assert.equal(code, 1);
-    assert.match(stderr, way);
-    const yaml = /-y '(.*)'/.exec(stderr)?.[1] ?? "";
-    const again = await command(["run", "given.ipynb", "x.ipynb", "-y", yaml, "--prepare-only"], {
-      cwd: folder,
-    });
-    assert.equal(again.code, 0, again.stderr);
+    assert.throws(
+      () => inject({ [name]: parseValue(value) }),
+      (error: Error) => {
+        assert.match(error.message, way);
+        yaml = /-y '(.*)'/.exec(error.message)?.[1] ?? "";
+        return true;
+      },
+    );
+    inject(parseParameters(yaml, "-y"));
   }
+  writeNotebook(join(folder, "given.ipynb"), [cell]);
+  const run = (...flags: string[]): Promise<Ended> =>
+    command(["run", "given.ipynb", "x.ipynb", ...flags], { cwd: folder });
+  const { code, stderr } = await run("-p", "o", "{k: 2}");
+  assert.equal(code, 1);
+  assert.match(stderr, /-y '\{o: \{k: 2\}\}'/);
+  const again = await run("-y", yaml, "--prepare-only");
+  assert.equal(again.code, 0, again.stderr);
 });
 
 test("a run that could not be saved says how far it came", async () => {
