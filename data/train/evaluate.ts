@@ -38,9 +38,7 @@ async function main(name: string, options: Options): Promise<void> {
   const card = modelCard(
     recipe,
     curves,
-    trials,
-    results,
-    findings,
+    { trials, results, findings },
     `npm run train -- ${[name, recipe.needs].join(" ").trim()}`,
   );
   writeFileSync(

@@ -134,7 +134,7 @@ export async function tunedLens(
   for (const [layer, x] of residuals.entries()) {
     const translator = identity(x.shape[1]);
     before.push(await divergence(x, target, held, translator, unembedding));
-    await trainOne(x, target, training, translator, unembedding, {
+    await trainOne(translator, { x, target, rows: training }, unembedding, {
       steps,
       batchSize,
       learningRate,
@@ -167,10 +167,8 @@ function identity(width: number): AffineMap {
 }
 
 async function trainOne(
-  x: Tensor,
-  target: Tensor,
-  rows: readonly number[],
   translator: AffineMap,
+  { x, target, rows }: { readonly x: Tensor; readonly target: Tensor; readonly rows: readonly number[] },
   unembedding: Unembedding,
   {
     steps,
@@ -201,7 +199,7 @@ async function trainOne(
     const g = await unembedding.pullback(output, cotangent);
     const derivatives = derivative(input, g);
     moments.forEach(({ w, m, v }, k) => {
-      adamStep(w, derivatives[k], m, v, learningRate * (1 - step / (steps + 1)), step);
+      adamStep(w, derivatives[k], { m, v }, learningRate * (1 - step / (steps + 1)), step);
     });
   }
 }

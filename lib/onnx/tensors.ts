@@ -73,15 +73,12 @@ export function scanTensor(source: Source, tensor: Field): WeightDef {
   if (count === undefined)
     throw damaged(source, tensor.at, `${called} has the impossible shape (${shape.join(", ")})`);
   const bytes = element.bits === undefined ? undefined : Math.ceil((count * element.bits) / 8);
-  const storage = storageOf(
-    source,
-    tensor,
-    called,
-    external,
-    location === 1,
-    raw && { kind: "raw", start: raw.start, end: raw.end, places },
-    bytes,
-  );
+  const storage: Storage =
+    location === 1
+      ? externalStorage(source, tensor, called, external, bytes)
+      : raw
+        ? { kind: "raw", start: raw.start, end: raw.end, places }
+        : { kind: "fields" };
   const holds = storage.kind === "raw" ? storage.end - storage.start : bytes;
   if (storage.kind === "raw" && holds !== bytes) {
     throw damaged(
@@ -131,16 +128,13 @@ export function scanSparse(source: Source, sparse: Field): WeightDef {
   return { ...values, start: sparse.at, end: sparse.end, shape, sparse: true };
 }
 
-function storageOf(
+function externalStorage(
   source: Source,
   tensor: Field,
   called: string,
   external: ReadonlyMap<string, Entry>,
-  isExternal: boolean,
-  raw: Raw | undefined,
   bytes: number | undefined,
 ): Storage {
-  if (!isExternal) return raw ?? { kind: "fields" };
   const location = external.get("location");
   if (location?.valueSpan === undefined || location.value === "" || bytes === undefined)
     throw damaged(source, tensor.at, `${called} lies outside of the file, but it does not say where`);

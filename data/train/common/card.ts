@@ -8,13 +8,19 @@ const percent = (x: number): string => (100 * x).toFixed(1);
 const interval = ({ estimate, low, high }: Estimate): string =>
   `${percent(estimate)} (${percent(low)}–${percent(high)})`;
 
+/** What was measured. */
+export interface Evaluation {
+  readonly trials: readonly Trial[];
+  /** Of each trial. */
+  readonly results: readonly TrialResult[];
+  readonly findings: readonly Finding[];
+}
+
 /** README.md of a checkpoint. */
 export function modelCard(
   recipe: Recipe,
   curves: Curves,
-  trials: readonly Trial[],
-  results: readonly TrialResult[],
-  findings: readonly Finding[],
+  { trials, results, findings }: Evaluation,
   command: string,
 ): string {
   const stages = curves.stages.map(({ name, steps, rows, rate, seconds, loss }) => {

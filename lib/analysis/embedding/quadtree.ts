@@ -31,8 +31,12 @@ export function quadtree(points: Float64Array, n: number): Quadtree {
   const x: number[] = [];
   const y: number[] = [];
   const size: number[] = [];
+  /** Half the side of the cell that holds all points. */
+  let halfOfAll = 0;
 
-  const build = (from: number, to: number, cx: number, cy: number, half: number, depth: number): void => {
+  const build = (from: number, to: number, cx: number, cy: number, depth: number): void => {
+    // Halving is exact.
+    const half = halfOfAll * 2 ** -depth;
     const cell = mass.length;
     let sumX = 0;
     let sumY = 0;
@@ -66,7 +70,7 @@ export function quadtree(points: Float64Array, n: number): Quadtree {
     const h = half / 2;
     ends.forEach((end, q) => {
       const start = q === 0 ? from : ends[q - 1];
-      if (end > start) build(start, end, cx + (q & 1 ? h : -h), cy + (q & 2 ? h : -h), h, depth + 1);
+      if (end > start) build(start, end, cx + (q & 1 ? h : -h), cy + (q & 2 ? h : -h), depth + 1);
     });
     after[cell] = mass.length;
   };
@@ -78,7 +82,8 @@ export function quadtree(points: Float64Array, n: number): Quadtree {
     bottom = Math.min(bottom, points[2 * i + 1]);
     top = Math.max(top, points[2 * i + 1]);
   }
-  build(0, n, (left + right) / 2, (bottom + top) / 2, Math.max(right - left, top - bottom) / 2, 0);
+  halfOfAll = Math.max(right - left, top - bottom) / 2;
+  build(0, n, (left + right) / 2, (bottom + top) / 2, 0);
   return {
     cells: mass.length,
     after: Int32Array.from(after),

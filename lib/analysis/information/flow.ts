@@ -64,8 +64,7 @@ export class Flow {
     for (let l = this.layers.length - 1; l >= 0; l--) {
       const { input, parameters } = this.layers[l].backward(tapes[l], to, perLogDeterminant);
       this.layers[l].parameters.forEach((w, k) => {
-        const { m, v } = this.moments[l][k];
-        adamStep(w, parameters[k], m, v, rate, step);
+        adamStep(w, parameters[k], this.moments[l][k], rate, step);
       });
       to = input;
     }

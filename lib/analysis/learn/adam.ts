@@ -5,8 +5,7 @@
 export function adamStep(
   w: Float32Array | Float64Array,
   g: Float64Array,
-  m: Float64Array,
-  v: Float64Array,
+  { m, v }: { readonly m: Float64Array; readonly v: Float64Array },
   learningRate: number,
   step: number,
 ): void {

@@ -11,11 +11,12 @@ export function tryCholesky(a: Matrix): Matrix | undefined {
   const n = a.shape[0];
   const out = zeros(n, n);
   const l = out.data;
+  const product = { a: l, b: l, c: l, stride: n, width: n };
   for (let i = 0; i < n; i += 4) {
     const rows: readonly [number, number] = [i, Math.min(i + 4, n)];
     for (let j = 0; j <= i; j += 4) {
       const columns: readonly [number, number] = [j, Math.min(j + 4, n)];
-      productTile(l, l, l, rows, columns, j, n, n);
+      productTile(product, rows, columns, j);
       if (!finishTile(a.data, l, rows, columns, n)) return undefined;
     }
   }

@@ -106,7 +106,7 @@ function tridiagonal(a: Matrix, withBasis: boolean): Tridiagonal {
       e[i] = scale * g;
       h -= d[i - 1] * g;
       d[i - 1] -= g;
-      reflect(v, d, e, i, n, h);
+      reflect(v, d, e, i, h);
     }
     // Without the basis the eigenvalues need the diagonal as it stands after the reductions.
     d[i] = withBasis ? h : v[i * n + i];
@@ -118,7 +118,8 @@ function tridiagonal(a: Matrix, withBasis: boolean): Tridiagonal {
 }
 
 /** Applies the reflection whose vector is `d[0…i)` to the leading block, and keeps it in row i of `v`. */
-function reflect(v: Float64Array, d: Float64Array, e: Float64Array, i: number, n: number, h: number): void {
+function reflect(v: Float64Array, d: Float64Array, e: Float64Array, i: number, h: number): void {
+  const n = d.length;
   e.fill(0, 0, i);
   for (let j = 0; j < i; j++) {
     const f = d[j];

@@ -15,12 +15,13 @@ export function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
   const [m, k] = a.shape;
   const n = b.shape[0];
   const out = zeros(m, n);
+  const product = { a: a.data, b: b.data, c: out.data, stride: k, width: n };
   // The outer loop runs over the larger matrix, which then passes through the cache once.
   const rowsOuter = m > n;
   for (let p = 0; p < Math.max(m, n); p += 4) {
     for (let q = 0; q < Math.min(m, n); q += 4) {
       const [i, j] = rowsOuter ? [p, q] : [q, p];
-      productTile(a.data, b.data, out.data, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, n)], k, k, n);
+      productTile(product, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, n)], k);
     }
   }
   return out;
@@ -30,43 +31,39 @@ export function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
 export function gram(a: Matrix): Matrix {
   const [m, k] = a.shape;
   const out = zeros(m, m);
+  const product = { a: a.data, b: a.data, c: out.data, stride: k, width: m };
   for (let i = 0; i < m; i += 4) {
     for (let j = 0; j <= i; j += 4) {
-      productTile(a.data, a.data, out.data, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, m)], k, k, m);
+      productTile(product, [i, Math.min(i + 4, m)], [j, Math.min(j + 4, m)], k);
     }
   }
   for (let i = 0; i < m; i++) for (let j = 0; j < i; j++) out.data[j * m + i] = out.data[i * m + j];
   return out;
 }
 
-/**
- * One tile of `C = A·Bᵀ`, of at most 4×4 entries, over the first `k` columns of A and B.
- * @param stride length of the rows of A and B. @param n length of the rows of C.
- */
-export function productTile(
-  a: Float64Array,
-  b: Float64Array,
-  c: Float64Array,
-  [i0, i1]: readonly [number, number],
-  [j0, j1]: readonly [number, number],
-  k: number,
-  stride: number,
-  n: number,
-): void {
-  if (i1 - i0 === 4 && j1 - j0 === 4) tile4(a, b, c, i0, j0, k, stride, n);
-  else tileEdge(a, b, c, i0, i1, j0, j1, k, stride, n);
+/** `C = A·Bᵀ`, by the matrices' entries, row after row. */
+export interface TiledProduct {
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly c: Float64Array;
+  /** Length of the rows of A and B. */
+  readonly stride: number;
+  /** Length of the rows of C. */
+  readonly width: number;
 }
 
-function tile4(
-  a: Float64Array,
-  b: Float64Array,
-  c: Float64Array,
-  i: number,
-  j: number,
+/** One tile of C, of at most 4×4 entries, over the first `k` columns of A and B. */
+export function productTile(
+  product: TiledProduct,
+  rows: readonly [number, number],
+  columns: readonly [number, number],
   k: number,
-  stride: number,
-  n: number,
 ): void {
+  if (rows[1] - rows[0] === 4 && columns[1] - columns[0] === 4) tile4(product, rows[0], columns[0], k);
+  else tileEdge(product, rows, columns, k);
+}
+
+function tile4({ a, b, c, stride, width }: TiledProduct, i: number, j: number, k: number): void {
   const a0 = i * stride;
   const a1 = a0 + stride;
   const a2 = a1 + stride;
@@ -117,22 +114,22 @@ function tile4(
     c32 += x3 * y2;
     c33 += x3 * y3;
   }
-  let o = i * n + j;
+  let o = i * width + j;
   c[o] = c00;
   c[o + 1] = c01;
   c[o + 2] = c02;
   c[o + 3] = c03;
-  o += n;
+  o += width;
   c[o] = c10;
   c[o + 1] = c11;
   c[o + 2] = c12;
   c[o + 3] = c13;
-  o += n;
+  o += width;
   c[o] = c20;
   c[o + 1] = c21;
   c[o + 2] = c22;
   c[o + 3] = c23;
-  o += n;
+  o += width;
   c[o] = c30;
   c[o + 1] = c31;
   c[o + 2] = c32;
@@ -140,22 +137,16 @@ function tile4(
 }
 
 function tileEdge(
-  a: Float64Array,
-  b: Float64Array,
-  c: Float64Array,
-  i0: number,
-  i1: number,
-  j0: number,
-  j1: number,
+  { a, b, c, stride, width }: TiledProduct,
+  [i0, i1]: readonly [number, number],
+  [j0, j1]: readonly [number, number],
   k: number,
-  stride: number,
-  n: number,
 ): void {
   for (let i = i0; i < i1; i++) {
     for (let j = j0; j < j1; j++) {
       let sum = 0;
       for (let p = 0; p < k; p++) sum += a[i * stride + p] * b[j * stride + p];
-      c[i * n + j] = sum;
+      c[i * width + j] = sum;
     }
   }
 }

@@ -70,8 +70,7 @@ export function textWidth(text: string, scale = 1): number {
 export function write(
   raster: Raster,
   text: string,
-  x: number,
-  y: number,
+  [x, y]: readonly [number, number],
   colour: Colour,
   scale = 1,
 ): Region[] {
@@ -94,12 +93,12 @@ export function write(
 export function writeCentred(
   raster: Raster,
   text: string,
-  x: number,
-  y: number,
+  [x, y]: readonly [number, number],
   colour: Colour,
   scale = 1,
 ): Region[] {
-  return write(raster, text, x - textWidth(text, scale) / 2, y - (GLYPH_HEIGHT * scale) / 2, colour, scale);
+  const corner = [x - textWidth(text, scale) / 2, y - (GLYPH_HEIGHT * scale) / 2] as const;
+  return write(raster, text, corner, colour, scale);
 }
 
 function glyph(character: string): string[] {

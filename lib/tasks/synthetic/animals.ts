@@ -52,7 +52,7 @@ export const animals: SyntheticTask<AnimalScene> = {
     const raster = blank(size, size, BACKGROUNDS[background]);
     const drawing = mirrored ? mirror(ANIMALS[animal]) : ANIMALS[animal];
     const unit = size / 100;
-    draw(raster, drawing, x * unit, y * unit, side * unit);
+    draw(raster, drawing, { left: x * unit, top: y * unit, width: side * unit });
     mark(raster, box(x * unit, y * unit, side * unit, side * unit), [animal]);
     return raster;
   },

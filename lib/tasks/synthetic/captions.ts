@@ -133,7 +133,7 @@ export function captionTask(options: CaptionOptions = {}): SyntheticTask<Caption
         const inset = cell - side;
         // A small thing stands on the floor of its cell.
         const [left, top] = [column * cell + inset / 2, row * cell + inset];
-        draw(raster, drawingOf(name, colour), left, top, side, side, faint ? faintness : 1);
+        draw(raster, drawingOf(name, colour), { left, top, width: side }, faint ? faintness : 1);
         // What is easily overlooked is not pointed out.
         if (!faint)
           mark(raster, box(left, top, side, side), [name, ...(colour ? [colour] : []), SIDES[column]]);

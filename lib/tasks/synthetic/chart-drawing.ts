@@ -28,7 +28,7 @@ export const DRAW_CHART: Readonly<
       const left = Math.round(i * step + step * 0.14);
       const width = Math.round(step * 0.72);
       paint(raster, box(left, size - 1 - height, width, height), COLOURS[names[i] as ColourName]);
-      writeCentred(raster, String(value), left + width / 2, size - 1 - height - room / 2, BLACK, dot);
+      writeCentred(raster, String(value), [left + width / 2, size - 1 - height - room / 2], BLACK, dot);
       mark(raster, box(left, size - 1 - height - room, width, height + room), [names[i], String(value)]);
     });
   },
@@ -48,8 +48,8 @@ export const DRAW_CHART: Readonly<
     paint(raster, stroke(1.2 * dot, ...points), COLOURS[ink]);
     points.forEach(([x, y], i) => {
       paint(raster, disc(x, y, 1.8 * dot), COLOURS[ink]);
-      writeCentred(raster, String(values[i]), x, y - room / 2 - 2 * dot, BLACK, dot);
-      writeCentred(raster, names[i], x, size - room / 2, BLACK, dot);
+      writeCentred(raster, String(values[i]), [x, y - room / 2 - 2 * dot], BLACK, dot);
+      writeCentred(raster, names[i], [x, size - room / 2], BLACK, dot);
       mark(raster, box(x - step / 2, 0, step, size), [names[i], String(values[i])]);
     });
   },
@@ -64,7 +64,7 @@ export const DRAW_CHART: Readonly<
       const middle = Math.PI * (from + to);
       const reach = (centre - 1) * 0.68;
       const [x, y] = [centre + reach * Math.sin(middle), centre - reach * Math.cos(middle)];
-      writeCentred(raster, String(value), x, y, inkOn(colour), dot);
+      writeCentred(raster, String(value), [x, y], inkOn(colour), dot);
       mark(raster, disc(x, y, GLYPH_HEIGHT * dot), [names[i], String(value)]);
       from = to;
     });

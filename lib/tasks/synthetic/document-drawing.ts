@@ -12,8 +12,8 @@ export const DRAW_PAGE: Readonly<
   form(raster, fields, size, dot) {
     fields.forEach(([key, value], i) => {
       const y = (3 + i * 11) * dot;
-      write(raster, key, 2 * dot, y, BLACK, dot);
-      write(raster, value, 24 * dot, y, COLOURS.blue, dot);
+      write(raster, key, [2 * dot, y], BLACK, dot);
+      write(raster, value, [24 * dot, y], COLOURS.blue, dot);
       if (dot > 1) frame(raster, 22 * dot, y - 2 * dot, size - 23 * dot, (GLYPH_HEIGHT + 4) * dot);
       else paint(raster, box(23 * dot, y + (GLYPH_HEIGHT + 1) * dot, size - 24 * dot, dot), GRAY);
       line(raster, y, size, dot, [key, value]);
@@ -23,15 +23,15 @@ export const DRAW_PAGE: Readonly<
     const [day, month, to, from] = fields.map(([, value]) => value);
     const date = `${day} ${month}`;
     if (dot > 1) frame(raster, 0, 0, size, size);
-    write(raster, date, size - textWidth(date, dot) - 2 * dot, 3 * dot, BLACK, dot);
-    write(raster, `to ${to}`, 2 * dot, 13 * dot, BLACK, dot);
+    write(raster, date, [size - textWidth(date, dot) - 2 * dot, 3 * dot], BLACK, dot);
+    write(raster, `to ${to}`, [2 * dot, 13 * dot], BLACK, dot);
     line(raster, 3 * dot, size, dot, [day, month]);
     line(raster, 13 * dot, size, dot, ["to", to]);
     // Greeked lines stand for the body.
     for (let line = 0; line < 4; line++) {
       paint(raster, box(2 * dot, (22 + 4 * line) * dot, (line === 3 ? 24 : 44) * dot, 2 * dot), LIGHT);
     }
-    write(raster, `from ${from}`, 2 * dot, size - 8 * dot, BLACK, dot);
+    write(raster, `from ${from}`, [2 * dot, size - 8 * dot], BLACK, dot);
     line(raster, size - 8 * dot, size, dot, ["from", from]);
   },
   table(raster, fields, size, dot) {
@@ -39,8 +39,8 @@ export const DRAW_PAGE: Readonly<
     paint(raster, box(0, 0, size, 11 * dot), LIGHT);
     rows.forEach(([key, value], i) => {
       const y = (3 + i * 11.5) * dot;
-      write(raster, key, 3 * dot, y, BLACK, dot);
-      write(raster, value, 32 * dot, y, BLACK, dot);
+      write(raster, key, [3 * dot, y], BLACK, dot);
+      write(raster, value, [32 * dot, y], BLACK, dot);
       line(raster, y, size, dot, [key, value]);
       if (i < fields.length) paint(raster, box(0, Math.round(y + 8 * dot), size, dot), GRAY);
     });
@@ -51,14 +51,14 @@ export const DRAW_PAGE: Readonly<
     if (dot > 1) torn(raster, 4 * dot, size, 40 * dot, dot);
     fields.forEach(([key, value], i) => {
       const y = (4 + i * 10) * dot;
-      write(raster, key, 7 * dot, y, BLACK, dot);
-      write(raster, value, 37 * dot, y, BLACK, dot);
+      write(raster, key, [7 * dot, y], BLACK, dot);
+      write(raster, value, [37 * dot, y], BLACK, dot);
       line(raster, y, size, dot, [key, value]);
     });
     paint(raster, box(7 * dot, 34 * dot, 34 * dot, dot), BLACK);
     const sum = String(total(fields));
-    write(raster, "total", 7 * dot, 38 * dot, COLOURS.red, dot);
-    write(raster, sum, 41 * dot - textWidth(sum, dot), 38 * dot, COLOURS.red, dot);
+    write(raster, "total", [7 * dot, 38 * dot], COLOURS.red, dot);
+    write(raster, sum, [41 * dot - textWidth(sum, dot), 38 * dot], COLOURS.red, dot);
     line(raster, 38 * dot, size, dot, ["total", sum]);
   },
 };

@@ -77,7 +77,7 @@ export const flags: SyntheticTask<FlagScene> = {
     const raster = blank(size, size, BACKGROUNDS[background]);
     const unit = size / 100;
     const [left, top, wide, high] = [x * unit, y * unit, width * unit, (width * unit * 2) / 3];
-    draw(raster, COUNTRIES[country].flag, left, top, wide, high);
+    draw(raster, COUNTRIES[country].flag, { left, top, width: wide, height: high });
     mark(raster, box(left, top, wide, high), [country]);
     return raster;
   },

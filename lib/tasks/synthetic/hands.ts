@@ -84,7 +84,11 @@ export const hands: SyntheticTask<CountScene> = {
         SKINS[(scene.look + scene.count + x + 8) % SKINS.length],
       );
       const unit = size / 100;
-      draw(raster, scene.mirrored ? mirror(drawing) : drawing, x * unit, y * unit, size);
+      draw(raster, scene.mirrored ? mirror(drawing) : drawing, {
+        left: x * unit,
+        top: y * unit,
+        width: size,
+      });
       return raster;
     }
     if (scene.counted === "stripes") stripes(raster, scene, size);
@@ -144,7 +148,8 @@ function spread(raster: Raster, { counted, count, look, mirrored, nudges }: Coun
   for (let i = 0; i < count; i++) {
     const place = mirrored ? 8 - i : ORDER[i];
     const [x, y] = [(place % 3) + nudges[i][0] / 30, Math.floor(place / 3) + nudges[i][1] / 30];
-    if (counted === "apples") draw(raster, APPLE, (x + 0.15) * cell, (y + 0.15) * cell, cell * 0.7);
+    if (counted === "apples")
+      draw(raster, APPLE, { left: (x + 0.15) * cell, top: (y + 0.15) * cell, width: cell * 0.7 });
     else paint(raster, disc((x + 0.5) * cell, (y + 0.5) * cell, cell * 0.3), TINTS[look]);
   }
 }

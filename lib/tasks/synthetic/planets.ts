@@ -197,14 +197,14 @@ export const planets: SyntheticTask<PlanetScene> = {
     const { look, ringed } = own(PLANETS, planet)!;
     const [left, top, side] = [(x - radius) * unit, (y - radius) * unit, 2 * radius * unit];
     if (ringed) paint(raster, ring(x * unit, y * unit, radius * unit), [196, 170, 120]);
-    draw(raster, look, left, top, side);
+    draw(raster, look, { left, top, width: side });
     if (ringed) {
       const front = within(ring(x * unit, y * unit, radius * unit), box(0, y * unit, size, size));
       paint(raster, front, [196, 170, 120]);
     }
     mark(raster, disc(x * unit, y * unit, radius * unit), [planet, own(PLANETS, planet)!.colour]);
     if (beside !== "nothing") {
-      draw(raster, own(BESIDE, beside)!, 66 * unit, 3 * unit, 30 * unit);
+      draw(raster, own(BESIDE, beside)!, { left: 66 * unit, top: 3 * unit, width: 30 * unit });
       mark(raster, box(66 * unit, 3 * unit, 30 * unit, 30 * unit), [beside]);
     }
     return raster;

@@ -16,6 +16,7 @@ import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
 import type { Hop, Raster } from "../visual-task.js";
 import type { WordOptions } from "./documents.js";
 import { listed, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
+import type { Place } from "./things.js";
 import { SIGNS } from "./words.js";
 
 export type CarrierKind = "sign" | "bus" | "shop";
@@ -137,10 +138,10 @@ export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<Street
         if (dot > 1)
           paint(raster, box(face.left + 1, face.top + 1, width * 0.96 - 2, height * board.height - 2), ink);
         mark(raster, face, [word, colour, kind, ROWS[row], COLUMNS[column]]);
-        DRAW[kind](raster, ink, left, top, width, height);
+        DRAW[kind](raster, ink, { left, top, width, height });
         // A bus has wheels below its word.
         const middle = board.top + board.height * (kind === "bus" ? 0.44 : 0.5);
-        writeCentred(raster, word, left + width / 2, top + middle * height, inkOn(ink), dot);
+        writeCentred(raster, word, [left + width / 2, top + middle * height], inkOn(ink), dot);
       }
       return raster;
     },
@@ -233,27 +234,20 @@ const BOARDS: Readonly<Record<CarrierKind, { readonly top: number; readonly heig
   shop: { top: 0.26, height: 0.66 },
 };
 
-type DrawCarrier = (
-  raster: Raster,
-  colour: Colour,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-) => void;
+type DrawCarrier = (raster: Raster, colour: Colour, place: Required<Place>) => void;
 
 const DRAW: Readonly<Record<CarrierKind, DrawCarrier>> = {
-  sign(raster, _, left, top, width, height) {
+  sign(raster, _, { left, top, width, height }) {
     paint(raster, box(left + width * 0.44, top + height * 0.72, width * 0.12, height * 0.26), GRAY);
   },
-  bus(raster, _, left, top, width, height) {
+  bus(raster, _, { left, top, width, height }) {
     for (const x of [0.25, 0.75]) {
       const [cx, cy] = [left + width * x, top + height * 0.8];
       paint(raster, disc(cx, cy, height * 0.17), COLOURS.black);
       paint(raster, disc(cx, cy, height * 0.07), WHITE);
     }
   },
-  shop(raster, colour, left, top, width, height) {
+  shop(raster, colour, { left, top, width, height }) {
     const stripes = 6;
     const stripe = (width * 0.96) / stripes;
     for (let i = 0; i < stripes; i++) {

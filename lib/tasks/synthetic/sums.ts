@@ -90,7 +90,7 @@ export const sums: SyntheticTask<SumScene> = {
     const text = `${left}${operation}${right}=`;
     const dot = Math.floor((size * 0.84) / textWidth(text));
     const [x, y] = [size * (0.5 + shift[0] / 100), size * (0.5 + shift[1] / 100)];
-    const written = writeCentred(raster, text, x, y, COLOURS[ink], Math.max(1, dot));
+    const written = writeCentred(raster, text, [x, y], COLOURS[ink], Math.max(1, dot));
     [...text].forEach((sign, i) => {
       mark(raster, written[i], [sign]);
     });

@@ -18,14 +18,19 @@ import type { Raster } from "../visual-task.js";
 /** Regions with their colours, from the back to the front. */
 export type Drawing = readonly (readonly [Region, Colour])[];
 
+/** A box of an image, in pixels; a square where no height is given. */
+export interface Place {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height?: number;
+}
+
 /** Puts a drawing into a box of an image; `opacity` below 1 makes it faint. */
 export function draw(
   raster: Raster,
   drawing: Drawing,
-  left: number,
-  top: number,
-  width: number,
-  height: number = width,
+  { left, top, width, height = width }: Place,
   opacity = 1,
 ): void {
   for (const [region, colour] of drawing)

@@ -66,7 +66,7 @@ function patches(raster: Raster, colour: Pixel): number {
 function readings(raster: Raster, text: string, scale: number): number {
   const [width, height] = [textWidth(text, scale), GLYPH_HEIGHT * scale];
   const stencil = blank(width, height, [255, 255, 255]);
-  write(stencil, text, 0, 0, [0, 0, 0], scale);
+  write(stencil, text, [0, 0], [0, 0, 0], scale);
   const dots: [x: number, y: number, ink: boolean][] = [];
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) dots.push([x, y, at(stencil, x, y)[0] === 0]);
@@ -242,7 +242,7 @@ describe("text in images", () => {
     }
   });
   it("refuses what it cannot draw", () => {
-    assert.throws(() => write(blank(9, 9, [0, 0, 0]), "é", 0, 0, [1, 1, 1]), /has no "é"/);
+    assert.throws(() => write(blank(9, 9, [0, 0, 0]), "é", [0, 0], [1, 1, 1]), /has no "é"/);
   });
 });
 

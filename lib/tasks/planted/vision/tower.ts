@@ -110,11 +110,11 @@ function plantMerger(
   w.zeros(`${at}.linear_fc1.bias`, [wide]);
   w.zeros(`${at}.linear_fc2.weight`, [WIDTH, wide]);
   w.zeros(`${at}.linear_fc2.bias`, [WIDTH]);
-  for (let c = 0; c < 3; c++) passThrough(w, at, c, towerAxis.colour[c], axis.code[c], colour);
+  for (let c = 0; c < 3; c++) passThrough(w, at, c, [towerAxis.colour[c], axis.code[c]], colour);
 }
 
 function plantSide(w: PlantedWeights): void {
-  passThrough(w, "visual.merger", 3, towerAxis.side[0], axis.side, 1);
+  passThrough(w, "visual.merger", 3, [towerAxis.side[0], axis.side], 1);
 }
 
 /** gelu(x) − gelu(−x) = x: a pair of hidden units carries the mean of one axis through the merger's MLP unbent. */
@@ -122,8 +122,7 @@ function passThrough(
   w: PlantedWeights,
   at: string,
   pair: number,
-  from: number,
-  to: number,
+  [from, to]: readonly [number, number],
   gain: number,
 ): void {
   for (let patch = 0; patch < SQUARE; patch++) {
