@@ -15,7 +15,12 @@ export async function slurmCommand(plan: GridPlanOptions, flags: RunFlags): Prom
     cancelOnAbort: cancelOnInterrupt,
     onEvent: progressBar ? report : undefined,
   });
-  if (!result.ended) process.stderr.write(`Job ${result.job} goes on; follow it with --attach.\n`);
+  if (!result.ended)
+    process.stderr.write(
+      result.job === undefined
+        ? "Interrupted before the grid was submitted: there is no job.\n"
+        : `Job ${result.job} goes on; follow it with --attach.\n`,
+    );
   return result;
 }
 

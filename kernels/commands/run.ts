@@ -9,13 +9,7 @@ import { exitCodes } from "../runner/exit-codes.js";
 import { openNotebook } from "../runner/notebook/open.js";
 import type { Parameters } from "../runner/parameters/values.js";
 import { fillPath } from "../runner/path-template.js";
-import {
-  type CommonRunOptions,
-  commonOptionsOf,
-  type RunOptions,
-  type RunResult,
-  runNotebook,
-} from "../runner/run.js";
+import { type CommonRunOptions, commonOptionsOf, type RunResult, runNotebook } from "../runner/run.js";
 import { addRunOptions, givenParameters, type RunFlags } from "./run-flags.js";
 import { progressReporter } from "./run-progress.js";
 
@@ -45,13 +39,25 @@ export function runCommand(): Command {
   return addRunOptions(command)
     .addHelpText("after", moreHelp)
     .action(async (input: string, output: string | undefined, flags: RunFlags) => {
-      const parameters = await givenParameters(flags);
-      if (flags.helpNotebook || flags.inspect) await describe(fillPath(input, parameters), flags);
-      else if (output === undefined)
-        command.error("error: missing required argument 'output'", { exitCode: 2 });
-      else if (flags.grid === undefined) process.exitCode = await runOne(input, output, parameters, flags);
-      else process.exitCode = await runMany(input, output, parameters, flags);
+      if (flags.helpNotebook || flags.inspect)
+        return describe(fillPath(input, await givenParameters(flags)), flags);
+      if (output === undefined)
+        return command.error("error: missing required argument 'output'", { exitCode: 2 });
+      // From the start: whatever is read before the first run can take its time.
+      process.exitCode = await untilSignal(async (signal) => {
+        const asked = { input, output, parameters: await givenParameters(flags), flags, signal };
+        return flags.grid === undefined ? runOne(asked) : runMany(asked);
+      });
     });
+}
+
+/** A call of the command, whose paths may have names of parameters to fill. */
+interface Asked {
+  input: string;
+  output: string;
+  parameters: Parameters;
+  flags: RunFlags;
+  signal: AbortSignal;
 }
 
 /** Says what parameters a notebook takes. */
@@ -67,36 +73,28 @@ async function describe(path: string, flags: RunFlags): Promise<void> {
   );
 }
 
-async function runOne(
-  input: string,
-  output: string,
-  parameters: Parameters,
-  flags: RunFlags,
-): Promise<number> {
-  const [from, to] = [fillPath(input, parameters), fillPath(output, parameters)];
-  return runFilled({ input: from, output: to, parameters }, flags);
+async function runOne(asked: Asked): Promise<number> {
+  const { input, output, parameters } = asked;
+  return runFilled({ ...asked, input: fillPath(input, parameters), output: fillPath(output, parameters) });
 }
 
 /** Runs one notebook whose paths have no names left to fill. */
-async function runFilled(
-  run: Pick<RunOptions, "input" | "output" | "parameters">,
-  flags: RunFlags,
-): Promise<number> {
+async function runFilled({ input, output, parameters, flags, signal }: Asked): Promise<number> {
   const files = streamFiles(flags);
   const report = progressReporter({ cells: flags.progressBar, outputs: flags.logOutput ?? false });
   try {
-    const result = await untilSignal((signal) =>
-      runNotebook({
-        ...runOptions(flags),
-        ...run,
-        resume: flags.resume,
-        signal,
-        onEvent(event) {
-          report(event);
-          files.onEvent(event);
-        },
-      }),
-    );
+    const result = await runNotebook({
+      ...runOptions(flags),
+      input,
+      output,
+      parameters,
+      resume: flags.resume,
+      signal,
+      onEvent(event) {
+        report(event);
+        files.onEvent(event);
+      },
+    });
     if (flags.resume && result.status === "completed" && result.seconds === 0) {
       process.stderr.write(`${shownPath(result.output)} is completed; there is nothing to resume.\n`);
     }
@@ -107,12 +105,8 @@ async function runFilled(
   }
 }
 
-async function runMany(
-  input: string,
-  output: string,
-  parameters: Parameters,
-  flags: RunFlags,
-): Promise<number> {
+async function runMany(asked: Asked): Promise<number> {
+  const { flags, signal } = asked;
   const mixes = flags.stdoutFile !== undefined || flags.stderrFile !== undefined || flags.logOutput;
   if (mixes && flags.only === undefined) {
     throw new ModalscopeError(
@@ -122,11 +116,11 @@ async function runMany(
     );
   }
   const { gridCommand, listGrid, oneOfGrid } = await import("./run-grid.js");
-  const grid = { input, output, parameters, flags, options: runOptions(flags) };
+  const grid = { ...asked, options: runOptions(flags) };
   if (flags.list) return listGrid(grid);
-  if (flags.only === undefined) return untilSignal((signal) => gridCommand({ ...grid, signal }));
+  if (flags.only === undefined) return gridCommand(grid);
   const one = await oneOfGrid(grid, flags.only);
-  return runFilled(one, { ...flags, resume: !flags.force });
+  return runFilled({ ...one, flags: { ...flags, resume: !flags.force }, signal });
 }
 
 function runOptions(flags: RunFlags): CommonRunOptions {

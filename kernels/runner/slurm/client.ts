@@ -1,9 +1,6 @@
 /** Slurm's commands. Nothing here needs accounting (sacct). */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { spawn } from "node:child_process";
 import { ModalscopeError } from "../../../lib/errors.js";
-
-const run = promisify(execFile);
 
 /** A task of an array as Slurm knows it. */
 export interface TaskState {
@@ -91,19 +88,32 @@ function parseIndices(text: string): number[] {
 }
 
 async function call(command: string, args: readonly string[]): Promise<string> {
-  try {
-    const { stdout } = await run(command, args, { maxBuffer: 64e6 });
-    return stdout;
-  } catch (error) {
-    const { code, stderr = "", message } = error as NodeJS.ErrnoException & { stderr?: string };
-    if (code === "ENOENT") {
-      throw new ModalscopeError(
-        `There is no ${command} here.`,
-        "Slurm's commands are not on the PATH.",
-        "Call this on a login node of the cluster, or leave --engine out.",
-        { cause: error },
-      );
-    }
-    throw new ModalscopeError(`${command} failed.`, stderr.trim() || message, "", { cause: error });
-  }
+  const { stdout, stderr, end } = await run(command, args).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    throw new ModalscopeError(
+      `There is no ${command} here.`,
+      "Slurm's commands are not on the PATH.",
+      "Call this on a login node of the cluster, or leave --engine out.",
+      { cause: error },
+    );
+  });
+  if (end === 0) return stdout;
+  throw new ModalscopeError(`${command} failed.`, stderr.trim() || `It ended with ${end}.`);
+}
+
+/** `end` is an exit code or a signal's name. */
+type Ended = { stdout: string; stderr: string; end: number | string };
+
+/** In a session of its own: Ctrl-C in a terminal would end sbatch in the middle of a submission. */
+function run(command: string, args: readonly string[]): Promise<Ended> {
+  const child = spawn(command, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+    });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ ...said, end: code ?? signal ?? "no exit code" }));
+  });
 }

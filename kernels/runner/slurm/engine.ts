@@ -44,7 +44,7 @@ export type SlurmEvent =
   | { type: "cancelled"; job: string };
 
 export interface SlurmResult extends GridPlan {
-  /** The job's id; undefined when everything was done. */
+  /** The job's id; undefined when everything was done, or the signal came before the submission. */
   job: string | undefined;
   /** Whether all of its tasks have ended. */
   ended: boolean;
@@ -65,7 +65,8 @@ interface JobFile {
 export async function runSlurmGrid(options: SlurmOptions): Promise<SlurmResult> {
   const folder = jobFolder(options);
   const file = options.attach ? readJob(folder) : await submitGrid(options, folder);
-  if (file === undefined) return { ...(await table(options)), job: undefined, ended: true };
+  if (file === "done" || file === "aborted")
+    return { ...(await table(options)), job: undefined, ended: file === "done" };
   const states = options.detach ? undefined : await follow(file, options);
   const verdicts =
     states === undefined ? new Map<number, Verdict>() : await settle(options, folder, file, states);
@@ -118,13 +119,13 @@ async function table(
 
 const cli = fileURLToPath(new URL("../../cli.js", import.meta.url));
 
-/** Undefined when everything is done. */
-async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFile | undefined> {
+/** No job when everything is done, or when the signal comes before there is one. */
+async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFile | "done" | "aborted"> {
   const { combinations, input, output, onEvent = () => {} } = options;
   await refuseSecondJob(folder);
   const { rows } = await planGrid(options);
   const indices = [...rows.keys()].filter((i) => !rows[i].reused);
-  if (indices.length === 0) return undefined;
+  if (indices.length === 0) return "done";
   const resources = {
     ...notebookResources(await openNotebook(input)),
     ...definedIn(options.resources ?? {}),
@@ -146,6 +147,7 @@ async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFil
     command: [...command, ...(options.runFlags ?? []), "--no-progress-bar"],
   });
   replaceFile(script, [text]);
+  if (options.signal?.aborted) return "aborted";
   const job = await submit(script);
   const file = { job, indices, resources };
   replaceFile(jobPath(folder), [`${JSON.stringify(file, null, 2)}\n`]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { markDeadRun, markEnd } from "../../../../kernels/runner/grid/mark-dead-run.js";
@@ -13,13 +14,13 @@ import {
   startCell,
   startRecord,
 } from "../../../../kernels/runner/notebook/record.js";
-import { isFinal, parseTasks } from "../../../../kernels/runner/slurm/client.js";
+import { isFinal, parseTasks, taskStates } from "../../../../kernels/runner/slurm/client.js";
 import { notebookResources, resourceDirectives } from "../../../../kernels/runner/slurm/resources.js";
 import { arrayScript, indexRanges } from "../../../../kernels/runner/slurm/script.js";
 import { tailOf, type Verdict, verdictOf } from "../../../../kernels/runner/slurm/verdict.js";
 import { readNotebook } from "../../../../lib/notebook/index.js";
 import { temporaryFolder } from "../../temporary.js";
-import { notebookOf } from "../support.js";
+import { command, notebookOf, writeNotebook } from "../support.js";
 
 const folder = temporaryFolder();
 
@@ -192,4 +193,53 @@ test("the last of a log, however long, or none", () => {
   assert.equal(readFileSync(join(folder, "log"), "utf8").endsWith(tailOf(join(folder, "log"))), true);
   assert.equal(tailOf(join(folder, "log")).length, 4096);
   assert.equal(tailOf(join(folder, "none")), "");
+});
+
+describe("Ctrl-C", () => {
+  const bin = join(folder, "fake");
+  mkdirSync(bin);
+  const fake = (name: string, script: string): void =>
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const PATH = `${bin}:${process.env.PATH}`;
+
+  test("before the submission submits nothing, says so, and ends with 130", async () => {
+    fake("sbatch", `touch '${join(folder, "submitted")}'; echo 7`);
+    writeNotebook(join(folder, "g.ipynb"), [{ source: "let point = 0;", tags: ["parameters"] }, "point"]);
+    writeFileSync(join(folder, "grid.yaml"), "point: [1, 2]\n");
+    // Whoever opens a pipe for writing waits for its reader: the command is at its work then.
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const grid = ["run", "g.ipynb", "early", "--grid", "grid.yaml", "--engine", "slurm", "-f", pipe];
+    let child: ChildProcess | undefined;
+    const ended = command(grid, {
+      cwd: folder,
+      env: { PATH },
+      onStart: (started) => {
+        child = started;
+      },
+    });
+    const file = await open(pipe, "w");
+    child?.kill("SIGINT");
+    await file.write("{}\n");
+    await file.close();
+    const { code, stderr } = await ended;
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /Interrupted before the grid was submitted: there is no job\./);
+    assert.ok(!existsSync(join(folder, "submitted")));
+    assert.ok(!existsSync(join(folder, "early", "slurm", "job.json")));
+  });
+
+  test("in a terminal does not reach Slurm's commands", { skip: process.platform !== "linux" }, async () => {
+    // The process group is the fifth field; the shell itself has none of its own in a script.
+    fake("scontrol", `read -r stat </proc/self/stat; set -- $stat; echo "$5" >'${join(folder, "group")}'`);
+    const path = process.env.PATH;
+    process.env.PATH = PATH;
+    try {
+      assert.deepEqual(await taskStates("7"), new Map());
+    } finally {
+      process.env.PATH = path;
+    }
+    const own = readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[2];
+    assert.notEqual(readFileSync(join(folder, "group"), "utf8").trim(), own);
+  });
 });
