@@ -35,5 +35,6 @@ export {
 export type * from "./parts.js";
 export { publishedQuestions, type QuestionSource, syntheticQuestions } from "./questions.js";
 export { costTable, gapSizes, gapStore, questionsFor } from "./settings.js";
-export { folderStore, type Store } from "./store.js";
+export { parseShare } from "./shares.js";
+export { folderStore, type Share, type Store } from "./store.js";
 export { type GapOptions, type GapSizes, type GapStudy, openGapStudy } from "./study.js";

@@ -16,6 +16,7 @@ import type { Tensor } from "../../tensor.js";
 import { sizeMatchedSets, type Untestable } from "../index.js";
 import { blocksBetween, nearestBlock, READOUT, truncationBlocks } from "./depths.js";
 import type { Pruning, Silencing, Tracing, Truncated, Truncation, TruncationKind, Twins } from "./parts.js";
+import { atPoints } from "./shares.js";
 import {
   ask,
   blindTasks,
@@ -69,7 +70,8 @@ export async function measureTracing(
 ): Promise<Tracing | Untestable> {
   const tasks = tasksOf(samples);
   const name = `tracing-${method.name}-${kind}-${injections ?? ""}`;
-  const { rows } = await inCalls(calls, name, tasks.length, async (from, to) => {
+  const asked = { count: tasks.length, points: layers };
+  const { rows } = await atPoints(calls, name, asked, async (blocks, from, to) => {
     const own = tasks.slice(from, to);
     const { batch, answers } = await ask(model, own);
     const swapped = partners(batch);
@@ -83,7 +85,7 @@ export async function measureTracing(
     const { delta, clean } = await method(model, batch, {
       corruption,
       metric: logProb(answers),
-      layers,
+      layers: blocks,
       injections,
     });
     const alone = (b: number): boolean => kind === "image" && swapped[b] === b;
@@ -111,12 +113,13 @@ export async function measureTruncation(
   let right: readonly number[] = [];
   for (const kind of kinds) {
     const own = layers ?? (kind === "mean" ? truncationBlocks(blocks) : placesOfStep(blocks));
-    const found = await inCalls(subject, `truncation-${kind}`, tasks.length, async (from, to) => {
+    const asked = { count: tasks.length, points: own };
+    const found = await atPoints(subject, `truncation-${kind}`, asked, async (points, from, to) => {
       const { batch, answers } = await ask(model, tasks.slice(from, to));
       const { values, clean } = await truncation(model, batch, {
         corruption: replacement(kind, heldOut),
         metric: firstTokenRight(answers),
-        layers: own,
+        layers: points,
       });
       return { rows: bySample(values), clean: Array.from(clean) };
     });
@@ -141,14 +144,15 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
   const own = withTwin.map(({ i }) => samples[i]);
   const { layers } = image;
   const means = await passageMeans(model, others, layers);
-  const text = await inCalls(subject, "twins", own.length, async (from, to) => {
+  const asked = { count: own.length, points: layers };
+  const text = await atPoints(subject, "twins", asked, async (points, from, to) => {
     const { batch, answers } = await ask(
       model,
       withTwin.slice(from, to).map(({ twin }) => twin),
     );
     const positions = batch.passage;
     const { values, clean } = await sweep(model, batch, {
-      over: layers,
+      over: points,
       edit: (layer) => ({ [inputOf(layer)]: edit.fill(means.get(layer)!, { positions }) }),
       metric: firstTokenRight(answers),
     });
@@ -196,17 +200,19 @@ export async function measurePruning(
   const tasks = tasksOf(samples);
   const until = nearestBlock(36, model.layers.length);
   const options = { rules: PRUNING_RULES, keep, from: [1], until };
-  const { rows, clean } = await inCalls(subject, "pruning", tasks.length, async (from, to) => {
+  // What a plan costs is that of a usual question.
+  const costs = await pruningPlans(model, (await ask(model, tasks.slice(0, 1))).batch, options);
+  const asked = { count: tasks.length, points: [...costs.keys()] };
+  const { rows, clean } = await atPoints(subject, "pruning", asked, async (points, from, to) => {
     const { batch, answers } = await ask(model, tasks.slice(from, to));
+    const plans = await pruningPlans(model, batch, options);
     const found = await sweep(model, batch, {
-      over: await pruningPlans(model, batch, options),
+      over: points.map((p) => plans[p]),
       edit: ({ edits }) => edits,
       metric: firstTokenRight(answers),
     });
     return { rows: bySample(found.values), clean: Array.from(found.clean) };
   });
-  // What a plan costs is that of a usual question.
-  const costs = await pruningPlans(model, (await ask(model, tasks.slice(0, 1))).batch, options);
   return {
     ...samplesOf(samples),
     right: clean,
@@ -233,12 +239,14 @@ const RANDOM_SETS = 5;
 export async function measureSilencing(subject: Subject, blind: readonly number[]): Promise<Silencing> {
   const { model, samples } = subject;
   const tasks = tasksOf(samples);
-  const sets = await windowExperts(subject);
-  const sides = [sets.chosen, ...sets.random];
-  const { rows, clean } = await inCalls(subject, "silencing", tasks.length, async (from, to) => {
+  const { chosen, random } = await windowExperts(subject);
+  const sides = [chosen, ...random];
+  const sets = sides.flatMap(({ set, complement }) => [set, complement]);
+  const asked = { count: tasks.length, points: [...sets.keys()] };
+  const { rows, clean } = await atPoints(subject, "silencing", asked, async (points, from, to) => {
     const { batch, answers } = await ask(model, tasks.slice(from, to));
     const found = await expertSilencing(model, batch, {
-      sets: sides.flatMap(({ set, complement }) => [set, complement]),
+      sets: points.map((s) => sets[s]),
       metric: firstTokenRight(answers),
     });
     return { rows: bySample(found.values), clean: Array.from(found.clean) };
@@ -254,7 +262,7 @@ export async function measureSilencing(subject: Subject, blind: readonly number[
     full: lost((b) => blind[b]),
     chosen: arms[0],
     random: arms.slice(1),
-    experts: sets.chosen.set.map(({ layer, expert }) => `${layer}.${expert}`),
+    experts: chosen.set.map(({ layer, expert }) => `${layer}.${expert}`),
   };
 }
 

@@ -11,6 +11,7 @@ import { encodePng, type TaskImage, type VisualTask } from "../../tasks/index.js
 import { loadStudy } from "../index.js";
 import { type CostSettings, gapCost } from "./cost.js";
 import { publishedQuestions, type QuestionSource, syntheticQuestions } from "./questions.js";
+import { parseShare } from "./shares.js";
 import { folderStore, noStore, type Store } from "./store.js";
 import type { GapSizes } from "./study.js";
 import { checkModel } from "./subject.js";
@@ -105,11 +106,23 @@ async function squareImage(image: TaskImage, side: number): Promise<Uint8Array> 
   return new Uint8Array(await sharp(source).resize(side, side, { fit: "fill" }).png().toBuffer());
 }
 
-/** Where a run's results are kept: a folder of its own for each setting; "" keeps nothing. */
-export function gapStore(folder: string, settings: unknown): Store {
-  if (folder === "") return noStore;
+/**
+ * Where a run's results are kept: a folder of its own for each setting; "" keeps nothing.
+ * @param share of every sweep that the run measures, such as "3/8", or "all/8" to join the eight; "" for everything
+ * @throws ModalscopeError for a text that is no share, and for a share that would not be kept
+ */
+export function gapStore(folder: string, settings: unknown, share = ""): Store {
+  const own = parseShare(share);
+  if (folder === "") {
+    if (own === undefined) return noStore;
+    throw new ModalscopeError(
+      `The share ${share} would be lost.`,
+      "Shares are joined from the folder in which all are kept.",
+      "Give that folder as `save`.",
+    );
+  }
   const name = createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 16);
-  return folderStore(join(folder, `gap-phase1-${name}`));
+  return folderStore(join(folder, `gap-phase1-${name}`), { share: own, settings: name });
 }
 
 /** Table of a run's cost, shown before it starts. */

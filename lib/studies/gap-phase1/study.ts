@@ -28,7 +28,8 @@ import {
 import { measureFlow, measureGeometry, measureProbes, measureRouting } from "./measure-states.js";
 import { type Measurements, PART_NAMES, type PartName, type Parts, type Truncation } from "./parts.js";
 import { kindOf, plantedQuestions, type QuestionSource } from "./questions.js";
-import { noStore, prefixed, type Store } from "./store.js";
+import { onlyAShare, wholly } from "./shares.js";
+import { noStore, prefixed, type Store, unshared } from "./store.js";
 import { blindTasks, checkModel, type GapSample, type Subject, someOf, tasksOf } from "./subject.js";
 
 /** How many questions each experiment takes. */
@@ -115,7 +116,7 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
   return {
     gate: phase0,
     measurements: ofModel,
-    subject: subjectOf,
+    subject: (seed) => subjectOf(seed, questions, model, unshared(store)),
     async measure(checkpoint, seed) {
       const judged = (found: Measurements): Measured => ({
         evidence: gapEvidence(options.study, found),
@@ -242,7 +243,12 @@ async function measureParts(
 ): Promise<Measurements> {
   const { model } = subject;
   const few = (most: number): Subject => ({ ...subject, samples: someOf(subject.samples, most) });
-  const kept = <T>(name: PartName, make: () => Promise<T>): Promise<T> => subject.store.remember(name, make);
+  const kept = <T>(name: PartName, make: () => Promise<T>): Promise<T | Untestable> =>
+    wholly(subject.store, name, PART_NAMES.indexOf(name), make);
+  const swept = async <T>(make: () => Promise<T>): Promise<T | Untestable> => {
+    const found = await make();
+    return onlyAShare(subject.store) ?? found;
+  };
   let truncated: Promise<Truncation> | undefined;
   const needsZero = parts.includes("truncation");
   const truncation = (): Promise<Truncation> => {
@@ -250,25 +256,26 @@ async function measureParts(
     return truncated;
   };
   const experts = model.hooks.some((hook) => hook.endsWith("mlp.hook_router_logits"));
-  const withExperts = <T>(make: () => Promise<T>): Promise<T | Untestable> =>
+  const withExperts = <T>(make: () => Promise<T | Untestable>): Promise<T | Untestable> =>
     experts ? make() : Promise.resolve({ untestable: "not applicable: this model has no experts" });
   const measure: Measure = {
-    tracing: () => measureTracing(few(sizes.tracing)),
-    truncation,
+    tracing: () => swept(() => measureTracing(few(sizes.tracing))),
+    truncation: () => swept(truncation),
     geometry: () => kept("geometry", () => measureGeometry(few(sizes.states), { seed })),
     flow: () => kept("flow", () => measureFlow(few(sizes.states))),
     probes: () => kept("probes", () => measureProbes(subject, seed)),
     routing: () => withExperts(() => kept("routing", () => measureRouting(few(sizes.states), seed))),
-    silencing: () => withExperts(async () => measureSilencing(subject, (await truncation()).blind)),
+    silencing: () =>
+      withExperts(() => swept(async () => measureSilencing(subject, (await truncation()).blind))),
     twins: async () => {
       const { mean } = (await truncation()).by;
-      return mean ? measureTwins(subject, mean) : { untestable: "not truncated by mean" };
+      return mean ? swept(() => measureTwins(subject, mean)) : { untestable: "not truncated by mean" };
     },
     pruning: async () => {
       const { mean } = (await truncation()).by;
       const column = mean?.layers.indexOf(nearestBlock(24, model.layers.length)) ?? -1;
       if (!mean || column < 0) return { untestable: "not truncated at half of the depth" };
-      return measurePruning(subject, { halfTruncated: mean.right.map((row) => row[column]) });
+      return swept(() => measurePruning(subject, { halfTruncated: mean.right.map((row) => row[column]) }));
     },
   };
   const found: Partial<Record<PartName, unknown>> = {};

@@ -98,17 +98,26 @@ export interface ByRows {
 }
 
 /** Measures samples a few at a time, as plain data that the subject's store keeps as it goes. */
-export async function inCalls(
-  { rowsPerCall, store }: Pick<Subject, "rowsPerCall" | "store">,
+export function inCalls(
+  calls: Pick<Subject, "rowsPerCall" | "store">,
   name: string,
   count: number,
   measure: (from: number, to: number) => Promise<ByRows>,
 ): Promise<ByRows> {
+  return eachCall(calls, count, (from, to) =>
+    calls.store.remember(`${name}-${from}`, () => measure(from, to)),
+  );
+}
+
+/** The rows of all samples, from those of a few at a time. */
+export async function eachCall(
+  { rowsPerCall }: Pick<Subject, "rowsPerCall">,
+  count: number,
+  measure: (from: number, to: number) => Promise<ByRows>,
+): Promise<ByRows> {
   const found: ByRows[] = [];
-  for (let from = 0; from < count; from += rowsPerCall) {
-    const to = Math.min(count, from + rowsPerCall);
-    found.push(await store.remember(`${name}-${from}`, () => measure(from, to)));
-  }
+  for (let from = 0; from < count; from += rowsPerCall)
+    found.push(await measure(from, Math.min(count, from + rowsPerCall)));
   return { rows: found.flatMap(({ rows }) => rows), clean: found.flatMap(({ clean }) => clean) };
 }
 

@@ -1,13 +1,15 @@
 /** The study's own running: what it asks, what it keeps, and what it refuses. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { loadModel, saveCheckpoint } from "../../../lib/model/index.js";
 import {
   folderStore,
   gapSizes,
+  gapStore,
   openGapStudy,
+  parseShare,
   publishedQuestions,
   questionsFor,
 } from "../../../lib/studies/gap-phase1/index.js";
@@ -63,6 +65,79 @@ describe("the study of gap-phase1", () => {
     await model.close();
     // A closed model computes nothing more: what comes now was kept.
     assert.deepEqual(await (await open()).measurements(0), await gap.measurements(0));
+  });
+
+  it("joins shares that were measured apart into what one run measures", async () => {
+    const model = await loadModel(path);
+    const kept = join(folder, "shared");
+    const measured = async (share: string, { sizes = gapSizes(6), save = kept } = {}) => {
+      const questions = plantedQuestions("late");
+      const store = gapStore(save, { sizes }, share);
+      const parts = ["truncation", "tracing", "flow", "twins", "pruning"] as const;
+      const gap = await openGapStudy({ study, model, questions, sizes, parts, rowsPerCall: 5, store });
+      return gap.measurements(0);
+    };
+    const whole = await measured("", { save: join(folder, "whole") });
+    assert.ok(!("untestable" in whole.tracing) && !("untestable" in whole.pruning));
+
+    for (const share of ["2/3", "0/3"]) {
+      const { truncation, flow } = await measured(share);
+      assert.deepEqual(truncation, {
+        untestable: `share ${share} was measured; share = "all/3" joins all of them`,
+      });
+      // Attention has no points to share out: the first job has it.
+      assert.equal("untestable" in flow, share !== "0/3");
+    }
+    await assert.rejects(measured("all/3"), /"model-0-tracing-truncation-image--0" lacks the share 1\/3\./);
+    await measured("1/3");
+    // A run with other questions finds none of these shares, and measures nothing anew.
+    await assert.rejects(
+      measured("all/3", { sizes: gapSizes(5) }),
+      /lacks the shares 0\/3, 1\/3, 2\/3\. It was not measured with these settings/,
+    );
+    const [own] = readdirSync(kept);
+    const piece = join(kept, own, "model-0-truncation-mean-0.share-1-of-3.json");
+    const text = readFileSync(piece, "utf8");
+    writeFileSync(piece, text.replace(own.replace("gap-phase1-", ""), "0123456789abcdef"));
+    await assert.rejects(
+      measured("all/3"),
+      /Share 1\/3 of "model-0-truncation-mean-0" was measured with other/,
+    );
+    writeFileSync(piece, text);
+
+    const joined = await measured("all/3");
+    assert.deepEqual(Object.keys(joined), Object.keys(whole));
+    const numbers = (value: unknown): number[] =>
+      typeof value === "number"
+        ? [value]
+        : typeof value === "object"
+          ? Object.values(value ?? {}).flatMap(numbers)
+          : [];
+    const [some, all] = [numbers(joined), numbers(whole)];
+    assert.equal(some.length, all.length);
+    assert.ok(all.length > 500);
+    for (const [i, value] of all.entries())
+      assert.ok(Math.abs(some[i] - value) <= 1e-6, `${some[i]} ${value}`);
+    await model.close();
+    // What was joined is kept as a whole: a run without shares goes on from there.
+    assert.deepEqual(await openedFrom(kept), joined.truncation);
+
+    async function openedFrom(save: string): Promise<unknown> {
+      const sizes = gapSizes(6);
+      const store = gapStore(save, { sizes });
+      const gap = await openGapStudy({
+        ...{ study, model, questions: plantedQuestions("late"), sizes, store, rowsPerCall: 5 },
+        parts: ["truncation"],
+      });
+      return (await gap.measurements(0)).truncation;
+    }
+  });
+
+  it("refuses what is no share, and one that would be lost", () => {
+    for (const text of ["8/8", "3", "a/8", "-1/8", "3/0", "all", "3/8 "])
+      assert.throws(() => parseShare(text), /is not a share/, text);
+    assert.deepEqual(parseShare("0/1"), { index: 0, count: 1 });
+    assert.throws(() => gapStore("", {}, "0/2"), /The share 0\/2 would be lost/);
   });
 
   it("finds the same geometry and attention however many questions run together", async () => {
