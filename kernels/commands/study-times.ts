@@ -1,8 +1,8 @@
 /** What studies took before: in the output folder by their last run, else in times.json beside the notebooks. */
 import { existsSync, readFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
+import { machineText } from "../../lib/machine.js";
 import { isObject, readNotebook } from "../../lib/notebook/index.js";
 import { own } from "../../lib/own.js";
 import { replaceFile } from "../../lib/replace-file.js";
@@ -52,8 +52,7 @@ async function lastRun(output: string): Promise<EarlierRun | undefined> {
 
 /** Puts what completed runs took into times.json, beside what it has of other notebooks. */
 export function saveTimes(notebooks: string, outputs: readonly string[]): void {
-  const model = cpus()[0]?.model.trim() || "processor unknown";
-  const machine = `${model}, load ${loadavg()[1].toFixed(1)} on ${cpus().length} cores`;
+  const machine = machineText();
   const taken = outputs.flatMap((output): [string, SavedTime][] => {
     const run = earlierRun(readNotebook(output));
     return run === undefined ? [] : [[basename(output), { machine, ...rounded(run) }]];

@@ -54,7 +54,10 @@ async function nextAnswer(lines: AsyncIterator<string>): Promise<Answer> {
 export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Runs both in turns and prints the median time of each, their ratio, and what was asked for. */
+/**
+ * Runs both in turns and prints the median time of each, their ratio, and what was asked for; with the count of operations
+ * and the machine's limit also the ratio that this machine would allow, if all of ours ran at that limit.
+ */
 export async function compare(
   name: string,
   target: number,
@@ -77,8 +80,10 @@ export async function compare(
     median(all.map((spent) => spent[of] ?? Number.NaN));
   const mine = middle(own, "seconds");
   const rate = flops ? `  ${(flops / mine / 1e9).toFixed(0)} of ${(limit! / 1e9).toFixed(0)} GFLOP/s` : "";
+  const theirTime = middle(other, "seconds");
+  const most = flops && limit ? `, at the machine's limit ${((theirTime * limit) / flops).toFixed(2)}×` : "";
   const beside = other.length
-    ? `  reference ${middle(other, "seconds").toFixed(3)} s  ratio ${(middle(other, "seconds") / mine).toFixed(2)}× (aim ${target}×)`
+    ? `  reference ${theirTime.toFixed(3)} s  ratio ${(theirTime / mine).toFixed(2)}× (aim ${target}×${most})`
     : "";
   const processor = middle(other, "cpu") / middle(own, "cpu");
   const cpu = other.length && processor > 0 ? `  of processor time ${processor.toFixed(2)}×` : "";

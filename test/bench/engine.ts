@@ -1,6 +1,7 @@
 /** `npm run bench -- CHECKPOINT`: the engine beside TransformerLens, in turns, in one run. */
 import { Command } from "commander";
 import { formatBytes } from "../../lib/bytes.js";
+import { machineText } from "../../lib/machine.js";
 import * as edit from "../../lib/model/edits/edit.js";
 import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import { loadModel } from "../../lib/model/load.js";
@@ -30,6 +31,7 @@ function tokensOf(size: number, time: number, vocabulary: number): number[][] {
 
 async function main(path: string, { python, rounds, threads }: Options): Promise<void> {
   const limit = await matmulLimit(threads);
+  console.log(machineText());
   console.log(`matrix products here: ${(limit / 1e9).toFixed(0)} GFLOP/s on ${threads} threads`);
   const { seconds: cold } = await timed(async () => (await loadModel(path, { threads })).close());
   let model!: Model;
@@ -50,7 +52,7 @@ async function main(path: string, { python, rounds, threads }: Options): Promise
   console.log(`after a first run: ${formatBytes(anonymousBytes())} anonymous`);
   for (const { size, time, all, one } of shapes)
     await benchForward(model, reference, { size, time, all, one, rounds, limit });
-  await benchSweep(model, reference, rounds);
+  await benchSweep(model, reference, { rounds, limit });
   console.log(
     `at the end: ${formatBytes(anonymousBytes())} anonymous${reference ? `, reference ${formatBytes((await reference.ask({ op: "forward", tokens: [[1, 2]] })).bytes)}` : ""}`,
   );
@@ -95,14 +97,31 @@ async function benchForward(
 }
 
 /** Two operations for each weight and token; attention's own products are left out. */
-function flopsOf({ config: c }: Model, tokens: number, heads: number): number {
-  const attention = c.hidden_size * c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads);
-  const block = attention + 3 * c.hidden_size * c.intermediate_size;
-  return 2 * (tokens * block * c.num_hidden_layers + heads * c.hidden_size * c.vocab_size);
+function flopsOf(model: Model, tokens: number, heads: number): number {
+  return operations(model, { columns: tokens * model.layers.length, heads });
 }
 
-async function benchSweep(model: Model, reference: Reference | undefined, rounds: number): Promise<void> {
-  const tokens = tokensOf(1, 64, model.config.vocab_size);
+/** @param columns tokens that go through a block, over all blocks */
+function operations({ config: c }: Model, { columns, heads }: { columns: number; heads: number }): number {
+  const attention = c.hidden_size * c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads);
+  const block = attention + 3 * c.hidden_size * c.intermediate_size;
+  return 2 * (columns * block + heads * c.hidden_size * c.vocab_size);
+}
+
+/** What a sweep over all blocks must compute: the clean run, and of each point what lies behind its edit. */
+function sweepOperations(model: Model, time: number, first: number): number {
+  const count = model.layers.length;
+  const behind = (count * (count + 1)) / 2;
+  return operations(model, { columns: time * count + (time - first) * behind, heads: count + 1 });
+}
+
+async function benchSweep(
+  model: Model,
+  reference: Reference | undefined,
+  { rounds, limit }: { rounds: number; limit: number },
+): Promise<void> {
+  const time = 64;
+  const tokens = tokensOf(1, time, model.config.vocab_size);
   const batch = model.batch(tokens);
   for (const positions of [
     [32, 33, 34, 35],
@@ -124,6 +143,7 @@ async function benchSweep(model: Model, reference: Reference | undefined, rounds
       Math.min(3, rounds),
       ours,
       theirs,
+      { flops: sweepOperations(model, time, positions[0]), limit },
     );
     if (reference) {
       const { values } = await reference.ask({ op: "sweep", tokens, positions });

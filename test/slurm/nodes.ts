@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { killTree } from "../../kernels/runner/grid/processes.js";
 import { command, type Ended } from "../kernels/runner/support.js";
 import {
@@ -97,7 +98,9 @@ export async function killedDaemon(): Promise<void> {
 
 /** As when the power goes: daemon and tasks end together, and the node comes back without them. */
 export async function lostNode(): Promise<void> {
-  await losing("lost", (jobs) => {
+  await losing("lost", async (jobs) => {
+    // Slurm misses a task on a node that comes back only when it began longer ago than a start may take.
+    await delay(30_000);
     const managers = stepManagers(jobs);
     return restartDaemon(() => managers.forEach(killTree));
   });
