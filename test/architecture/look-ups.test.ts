@@ -50,8 +50,8 @@ function isLookUp(
   { expression, argumentExpression }: ts.ElementAccessExpression,
   checker: ts.TypeChecker,
 ): boolean {
-  const index = checker.getTypeAtLocation(argumentExpression);
-  if ((index.flags & ts.TypeFlags.String) === 0) return false;
+  // What needs no types comes first: a table is a variable, and most of what is indexed is none.
+  if (ts.isNumericLiteral(argumentExpression) || !isVariable(expression, checker)) return false;
   const symbol = checker.getSymbolAtLocation(expression);
   const declaration = symbol?.valueDeclaration;
   if (!declaration || !ts.isVariableDeclaration(declaration) || !declaration.initializer) return false;
@@ -60,10 +60,20 @@ function isLookUp(
     declaration.initializer.properties.length === 0
   )
     return false;
+  const index = checker.getTypeAtLocation(argumentExpression);
+  if ((index.flags & ts.TypeFlags.String) === 0) return false;
   return (
     checker.getIndexInfoOfType(checker.getTypeAtLocation(expression), ts.IndexKind.String) !== undefined &&
     !isGuarded(expression, argumentExpression)
   );
+}
+
+/** A variable, or one that an imported module exports. */
+function isVariable(node: ts.Expression, checker: ts.TypeChecker): boolean {
+  if (ts.isIdentifier(node)) return true;
+  if (!ts.isPropertyAccessExpression(node) || !ts.isIdentifier(node.expression)) return false;
+  const { flags } = checker.getSymbolAtLocation(node.expression) ?? { flags: 0 };
+  return (flags & ts.SymbolFlags.Alias) !== 0;
 }
 
 /** `Object.hasOwn(table, name)` in the same function has asked first. */

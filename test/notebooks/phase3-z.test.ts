@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import { type Notebook, readNotebook } from "../../kernels/runner/index.js";
+import { describe, it } from "node:test";
+import { readNotebook } from "../../kernels/runner/index.js";
 import { loadStudy } from "../../lib/studies/index.js";
-import { checkFigures, itIsTidy, shown } from "./executed.js";
-import { path, run, small } from "./phase3-z.js";
+import { itIsTidy } from "./executed.js";
+import { path, small } from "./phase3-z.js";
 
 describe("notebook 03-phase3-z", () => {
   const notebook = readNotebook(path);
@@ -26,44 +26,5 @@ describe("notebook 03-phase3-z", () => {
       ["minimum", "strong", "gold"].map((list) => study.done[list].length),
       [3, 5, 5],
     );
-  });
-
-  describe("on a checkpoint whose Z holds content shared by both languages", () => {
-    let done: Notebook;
-    before(async () => {
-      done = await run("shared");
-    });
-
-    it("finds that the Z-patch shifts answers as the full patch does, and calls one seed no headline", () => {
-      assert.match(shown(done, "claims"), /supported on 1 of 1 data seed; a headline takes 3 \((1|0\.9)\d*/);
-      assert.match(shown(done, "answer"), /Of 19 claims/);
-    });
-
-    it("fills the document's table and its five metrics", () => {
-      assert.match(shown(done, "patch"), /riddle-\d\d +answer \d+ +answer \d+ +答案 \d+ +答案 \d+/);
-      assert.match(shown(done, "patch"), /1 answers changed by the Z-patch +26 +0\/26 = 0%/);
-      assert.match(shown(done, "patch"), /4 language disrupted by the Z⊥-patch +26 +26\/26 = 100%/);
-      assert.match(shown(done, "done"), /minimum +✓ +The patching table is filled in/);
-      assert.match(shown(done, "done"), /strong +✗ +Double dissociation/);
-    });
-
-    it("checks its instruments", () => {
-      const errors = [...shown(done, "instruments-run").matchAll(/-?\d\.\de[-+]\d+/g)].map(Number);
-      assert.equal(errors.length, 4);
-      for (const error of errors) assert.ok(Math.abs(error) < 1e-5, String(error));
-    });
-
-    it("draws its figures", () => {
-      checkFigures(done, {
-        weights: 1,
-        separation: 1,
-        shift: 1,
-        patch: 1,
-        updates: 1,
-        ard: 1,
-        bridge: 1,
-        claims: 1,
-      });
-    });
   });
 });

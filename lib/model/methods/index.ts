@@ -37,6 +37,7 @@ export {
   relativeChange,
   windowAround,
 } from "./knockouts.js";
+export { logitTargets } from "./logit-targets.js";
 export { type MeanOptions, meanOf } from "./means.js";
 export {
   firstTokenRight,
@@ -60,14 +61,8 @@ export {
 } from "./patching.js";
 export { type PooledOptions, type PooledStates, pooledStates } from "./pooled.js";
 export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
-export {
-  logitTargets,
-  type Pulled,
-  type PullOptions,
-  type PullPoint,
-  type PullTarget,
-  pullBack,
-} from "./pull-back.js";
+export { pullBack } from "./pull-back.js";
+export type { Pulled, PullOptions, PullPoint, PullTarget } from "./pull-options.js";
 export {
   type Grid,
   type GridPoint,

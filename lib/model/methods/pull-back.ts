@@ -7,23 +7,11 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import {
-  callback,
-  checkOptions,
-  flag,
-  integer,
-  list,
-  type OptionChecks,
-  required,
-  TASK_OPTIONS,
-  text,
-} from "../../options.js";
-import type { TaskOptions } from "../../progress.js";
+import { checkOptions } from "../../options.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import {
   BIASES,
   backwardContext,
-  backwardGraph,
   biasesOf,
   type HeldRun,
   heldGraph,
@@ -33,78 +21,13 @@ import {
   vjpHeld,
   vjpVision,
 } from "../backward/index.js";
-import {
-  backwardBytes,
-  checkMemory,
-  ELEMENT_BYTES,
-  type Engine,
-  floats,
-  runSession,
-} from "../engine/index.js";
+import { backwardBytes, checkMemory, ELEMENT_BYTES, type Engine, floats } from "../engine/index.js";
 import { HEAD, type PieceId } from "../families/index.js";
-import { NORMALIZED, pickColumns } from "../forward/index.js";
-import { cotangentOf, derivativeBy, frozenInput } from "../graph/index.js";
 import { axesOf, type Hook, isVisual, matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import type { FrozenRun } from "./freeze.js";
-
-/** A vector to pull back: the row of targets that reads `vector · hook` at a column. */
-export interface PullTarget {
-  readonly hook: string;
-  readonly column: number;
-  /** Of the hook's width; heads follow each other. */
-  readonly vector: ArrayLike<number>;
-}
-
-/** A hook whose cotangents are handed over. */
-export interface PullPoint {
-  readonly hook: string;
-  /** (time, K, width): hands over the products with K vectors at each position in place of the cotangents. */
-  readonly vectors?: Tensor;
-}
-
-/** The cotangents of some rows at a hook. Columns that are left out at the end are zero. */
-export interface Pulled {
-  /** A hook, or the biases of a piece: `biases of 3`, `biases of vision.blocks.0`. */
-  readonly hook: string;
-  /** Numbers of the rows: targets in the order in which they were given. */
-  readonly rows: readonly number[];
-  /** (rows, time, …); (time, rows, K) of a point with vectors; (rows) of biases; (rows, images, …) in the tower. */
-  readonly values: Tensor;
-}
-
-export interface PullOptions extends TaskOptions {
-  /** Rows to pull back; those that start nearer to the head come first. */
-  readonly targets: readonly PullTarget[];
-  /**
-   * Further rows that start inside a block, asked for when the rows so far have been pulled through it. They reach what
-   * lies before their hook.
-   */
-  readonly join?: (layer: number) => readonly PullTarget[];
-  /** The hook of each block that rows of `join` start at, where it is one: a streamed block is then loaded once. */
-  readonly joinAt?: string;
-  readonly at: readonly PullPoint[];
-  /** Receives cotangents as they come; nothing of them is kept. */
-  readonly take: (pulled: Pulled) => void;
-  /** Also hands over what each piece's own biases contribute: Σ g · b. */
-  readonly biases?: boolean;
-  /** Rows in one call (default 64). */
-  readonly atOnce?: number;
-  /** Most rows that there will be, for the estimate of memory (default: those of `targets`). */
-  readonly most?: number;
-}
-
-const PULL_OPTIONS: OptionChecks<PullOptions> = {
-  ...TASK_OPTIONS,
-  targets: required(list, "a list of targets"),
-  join: callback,
-  joinAt: text,
-  at: required(list, "a list of hooks"),
-  take: required(callback, "a function"),
-  biases: flag,
-  atOnce: integer(1),
-  most: integer(0),
-};
+import { PULL_OPTIONS, type PullOptions, type PullTarget } from "./pull-options.js";
+import { columnsLast, flat, projectStream, reachOfColumns, withoutBatch } from "./pull-values.js";
 
 /** One target on its way down. */
 interface Row {
@@ -128,48 +51,6 @@ export async function pullBack(model: Model, run: FrozenRun, options: PullOption
   checkOptions("pullBack", options, PULL_OPTIONS);
   const pull = new Pull(model, run, options);
   await pull.run();
-}
-
-/**
- * Directions of logits as targets: the vector that `ln_final.hook_normalized` is read with at the last token, from a
- * cotangent over the vocabulary, before a soft cap.
- * @param cotangents (n, vocab_size), such as one token's 1 with the mean taken away
- * @returns the targets, and what the head's biases add to each
- */
-export async function logitTargets(
-  { held, batch }: FrozenRun,
-  cotangents: Tensor,
-): Promise<{ targets: PullTarget[]; constants: Float32Array }> {
-  const { engine, values } = held;
-  const [n, vocabulary] = cotangents.shape;
-  const column = batch.last[0];
-  const request = backwardGraph(engine, HEAD, {
-    wrt: [NORMALIZED],
-    frozen: [],
-    from: ["out"],
-    variant: { frozen: [NORMALIZED], uncapped: true },
-    biases: true,
-  });
-  const feeds = {
-    [frozenInput(NORMALIZED)]: pickColumns(values.get(NORMALIZED)!, [[column]]),
-    [cotangentOf("out")]: { data: cotangents.data, shape: [n, 1, 1, vocabulary] },
-  };
-  const d = derivativeBy(NORMALIZED);
-  const found = await engine.pool.use(request, (session) =>
-    runSession(
-      engine,
-      session,
-      feeds,
-      [d, BIASES].filter((name) => session.outputNames.includes(name)),
-    ),
-  );
-  const width = engine.config.hidden_size;
-  const targets = Array.from({ length: n }, (_, i) => ({
-    hook: NORMALIZED,
-    column,
-    vector: found[d].data.slice(i * width, (i + 1) * width),
-  }));
-  return { targets, constants: found[BIASES]?.data ?? floats(engine, n) };
 }
 
 class Pull {
@@ -441,61 +322,3 @@ class Pull {
     }
   }
 }
-
-/** For each column, the number of columns from the first on outside which its cotangents stay zero. */
-function reachOfColumns({ values }: HeldRun, time: number): number[] {
-  const closed = new Array<boolean>(time + 1).fill(true);
-  for (const [name, { data, shape }] of values) {
-    if (!name.endsWith("attn.hook_pattern")) continue;
-    for (let row = 0; row < sizeOf(shape.slice(0, -1)); row++) {
-      const query = row % time;
-      for (let key = time - 1; key > query; key--) {
-        if (data[row * time + key] === 0) continue;
-        closed.fill(false, query + 1, key + 1);
-        break;
-      }
-    }
-  }
-  return Array.from({ length: time }, (_, column) => {
-    let n = column + 1;
-    while (!closed[n]) n++;
-    return n;
-  });
-}
-
-/** (time, K, width) → (1, time, width, K). */
-function columnsLast({ data, shape: [time, count, width] }: Tensor): Tensor {
-  const out = new (data.constructor as new (n: number) => Float32Array)(data.length);
-  for (let t = 0; t < time; t++) {
-    for (let k = 0; k < count; k++) {
-      for (let j = 0; j < width; j++) out[(t * width + j) * count + k] = data[(t * count + k) * width + j];
-    }
-  }
-  return { data: out, shape: [1, time, width, count] };
-}
-
-/** (rows, 1, time, width) by (1, time, width, K): (time, rows, K). */
-function projectStream(g: Tensor, vectors: Tensor): Tensor {
-  const [rows, , time, width] = g.shape;
-  const count = vectors.shape[3];
-  const data = new (g.data.constructor as new (n: number) => Float32Array)(time * rows * count);
-  for (let t = 0; t < time; t++) {
-    for (let r = 0; r < rows; r++) {
-      const to = (t * rows + r) * count;
-      for (let j = 0; j < width; j++) {
-        const value = g.data[(r * time + t) * width + j];
-        if (value === 0) continue;
-        const from = (t * width + j) * count;
-        for (let k = 0; k < count; k++) data[to + k] += value * vectors.data[from + k];
-      }
-    }
-  }
-  return { data, shape: [time, rows, count] };
-}
-
-const withoutBatch = ({ data, shape }: Tensor, axis: number): Tensor => ({
-  data,
-  shape: shape.filter((_, i) => i !== axis),
-});
-
-const flat = ({ data }: Tensor): Tensor => ({ data, shape: [data.length] });

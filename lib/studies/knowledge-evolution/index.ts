@@ -11,7 +11,7 @@ export {
   stateHooks,
 } from "./captions.js";
 export type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
-export { captionCurves, evolutionEvidence, rivalLeads } from "./evidence.js";
+export { evolutionEvidence } from "./evidence.js";
 export {
   changeFigure,
   encodingFigure,
@@ -34,4 +34,5 @@ export {
   wrongShare,
 } from "./mentions.js";
 export { type EvolutionRules, evolutionRules } from "./rules.js";
+export { captionCurves, rivalLeads } from "./summaries.js";
 export { type CaptionSource, captionTasks, questionGroups } from "./tasks.js";

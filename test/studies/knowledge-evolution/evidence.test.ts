@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Model } from "../../../lib/model/index.js";
 import { judge } from "../../../lib/studies/judge.js";
-import { evolutionEvidence, rivalLeads } from "../../../lib/studies/knowledge-evolution/evidence.js";
+import { evolutionEvidence } from "../../../lib/studies/knowledge-evolution/evidence.js";
 import { madeEvolution } from "../../../lib/studies/knowledge-evolution/made.js";
 import { measureEvolution } from "../../../lib/studies/knowledge-evolution/measure.js";
 import { evolutionRules } from "../../../lib/studies/knowledge-evolution/rules.js";
+import { rivalLeads } from "../../../lib/studies/knowledge-evolution/summaries.js";
 import { loadClaims } from "../../../lib/studies/read.js";
 
 const study = loadClaims("knowledge-evolution");

@@ -13,9 +13,10 @@ import {
 import { joined } from "../../../../lib/notebook/index.js";
 import { rounds } from "../../../rounds.js";
 import { temporaryFolder } from "../../temporary.js";
-import { command, type Ended, load, notebookOf, writeNotebook } from "../support.js";
+import { command, type Ended, installStub, load, notebookOf, writeNotebook } from "../support.js";
 
 const folder = temporaryFolder();
+Object.assign(process.env, installStub(folder));
 /** 100 kB each; 20,000 make the 2 GB that no string holds. */
 const prints = rounds(50, 20_000);
 
@@ -40,7 +41,7 @@ test("a cell that prints without end is cut, ends as any other, and the next one
 });
 
 test("--max-output takes a size", async () => {
-  writeNotebook(join(folder, "few.ipynb"), ["console.log('y'.repeat(5000))"]);
+  writeNotebook(join(folder, "few.ipynb"), [`print ${"y".repeat(5000)}`], "stub");
   const args = ["run", "few.ipynb", "few-out.ipynb", "--max-output"];
   assert.equal((await command([...args, "2kB"], { cwd: folder })).code, 0);
   assert.match(readFileSync(join(folder, "few-out.ipynb"), "utf8"), /limit of 2\.0 kB/);
@@ -48,7 +49,7 @@ test("--max-output takes a size", async () => {
 });
 
 test("an output that is a link to a file not there yet is written through it", async () => {
-  const input = writeNotebook(join(folder, "linked.ipynb"), ["1 + 1"]);
+  const input = writeNotebook(join(folder, "linked.ipynb"), ["print linked"], "stub");
   mkdirSync(join(folder, "store"));
   symlinkSync("store/real.ipynb", join(folder, "link.ipynb"));
   for (let round = 0; round < 2; round++) {
@@ -108,8 +109,8 @@ test("a value that -p cannot express is refused with the way to write it", async
 });
 
 test("a run that could not be saved says how far it came", async () => {
-  writeNotebook(join(folder, "full.ipynb"), ["1", "throw new Error('late')", "3"]);
+  writeNotebook(join(folder, "full.ipynb"), ["print 1", "fail late", "print 3"], "stub");
   const { code, stderr } = await command(["run", "full.ipynb", "/dev/full"], { cwd: folder });
   assert.equal(code, 1);
-  assert.match(stderr, /no room left.*was failed \(Error: late\), with 1 of 3 code cells done/);
+  assert.match(stderr, /no room left.*was failed \(StubError: late\), with 1 of 3 code cells done/);
 });
