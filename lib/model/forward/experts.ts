@@ -87,16 +87,22 @@ export function routesOf(
   { tokenPositions, start }: Pass,
 ): Route[][] {
   const byExpert: Route[][] = Array.from({ length: count }, () => []);
+  const chosen: number[] = [];
   tokenPositions.forEach((row, b) => {
     for (const column of row) {
       const token = b * time + column - start;
-      const weights = data.subarray(token * count, (token + 1) * count);
-      const chosen: number[] = [];
-      for (let e = 0; e < count; e++) if (weights[e] !== 0) chosen.push(e);
-      chosen.sort((a, b) => weights[b] - weights[a]);
-      chosen.forEach((expert, slot) => {
-        byExpert[expert].push({ expert, token, slot });
-      });
+      const first = token * count;
+      // The one that weighs most first; of equals the first.
+      chosen.length = 0;
+      for (let e = 0; e < count; e++) {
+        const weight = data[first + e];
+        if (weight === 0) continue;
+        let slot = chosen.length;
+        for (; slot > 0 && data[first + chosen[slot - 1]] < weight; slot--) chosen[slot] = chosen[slot - 1];
+        chosen[slot] = e;
+      }
+      for (let slot = 0; slot < chosen.length; slot++)
+        byExpert[chosen[slot]].push({ expert: chosen[slot], token, slot });
     }
   });
   return byExpert.filter((own) => own.length > 0);

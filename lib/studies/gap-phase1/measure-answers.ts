@@ -1,6 +1,6 @@
 /** The experiments that change what a model sees and look at its answers. */
 import { jaccard, mostUsed } from "../../analysis/index.js";
-import { edit, logProb, type Model, meanOf, sweep } from "../../model/index.js";
+import { logProb, sweep } from "../../model/index.js";
 import {
   type Corruption,
   type Expert,
@@ -12,7 +12,6 @@ import {
   truncation,
 } from "../../model/methods/index.js";
 import type { VisualTask } from "../../tasks/index.js";
-import type { Tensor } from "../../tensor.js";
 import { sizeMatchedSets, type Untestable } from "../index.js";
 import { blocksBetween, nearestBlock, READOUT, truncationBlocks } from "./depths.js";
 import type { Pruning, Silencing, Tracing, Truncated, Truncation, TruncationKind, Twins } from "./parts.js";
@@ -38,7 +37,7 @@ export async function rightAnswers(
 ): Promise<readonly number[]> {
   const { clean } = await inCalls(calls, name, tasks.length, async (from, to) => {
     const { batch, answers } = await ask(model, tasks.slice(from, to));
-    const { logits } = await model.run(batch);
+    const { logits } = await model.run(batch, { logits: "last" });
     return { rows: [], clean: Array.from(firstTokenRight(answers).value(logits!)) };
   });
   return clean;
@@ -143,18 +142,18 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
     return { untestable: "the data set does not say in words what its images show" };
   const own = withTwin.map(({ i }) => samples[i]);
   const { layers } = image;
-  const means = await passageMeans(model, others, layers);
+  const prompts = messages(others.map(({ twin }) => twin!));
   const asked = { count: own.length, points: layers };
   const text = await atPoints(subject, "twins", asked, async (points, from, to) => {
     const { batch, answers } = await ask(
       model,
       withTwin.slice(from, to).map(({ twin }) => twin),
     );
-    const positions = batch.passage;
-    const { values, clean } = await sweep(model, batch, {
-      over: points,
-      edit: (layer) => ({ [inputOf(layer)]: edit.fill(means.get(layer)!, { positions }) }),
+    const { values, clean } = await truncation(model, batch, {
+      corruption: { kind: "mean", prompts },
       metric: firstTokenRight(answers),
+      layers: points,
+      tokens: ({ passage }) => passage,
     });
     return { rows: bySample(values), clean: Array.from(clean) };
   });
@@ -167,26 +166,6 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
     image: { layers, right: withTwin.map(({ i }) => image.right[i]) },
   };
 }
-
-/** Mean of held-out passages' tokens at the input of each block. */
-async function passageMeans(
-  model: Model,
-  others: readonly GapSample[],
-  layers: readonly number[],
-): Promise<Map<number, Tensor>> {
-  const twins = messages(others.map(({ twin }) => twin!));
-  const means = new Map<number, Tensor>();
-  for (const layer of layers)
-    means.set(
-      layer,
-      await meanOf(model, twins, inputOf(layer), {
-        positions: (batch) => batch.passage,
-      }),
-    );
-  return means;
-}
-
-const inputOf = (layer: number): string => (layer === 0 ? "hook_embed" : `blocks.${layer}.hook_resid_pre`);
 
 /** Answers with some of the visual tokens up to the window, by rule and share. */
 export async function measurePruning(
