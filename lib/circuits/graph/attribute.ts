@@ -206,7 +206,7 @@ class GraphBuilder {
   private readonly nodes: readonly GraphNode[];
   private readonly store: RowStore;
   private readonly firstBias: number;
-  private readonly patchRows: { edges: Float32Array; constants: number }[] = [];
+  private readonly patchRows: Float32Array[] = [];
   private readonly mostRows: number;
 
   constructor(
@@ -301,12 +301,12 @@ class GraphBuilder {
   private takePatches(rows: readonly number[], values: Tensor): void {
     const pixels = this.run.cache.get(PATCHES);
     const [images, perImage, width] = pixels.shape;
-    const size = images * perImage * width;
+    const patches = images * perImage;
     rows.forEach((row, r) => {
-      const edges = new Float32Array(images * perImage);
-      for (let i = 0; i < size; i++)
-        edges[Math.floor(i / width)] += values.data[r * size + i] * pixels.data[i];
-      this.patchRows[row] = { edges, constants: 0 };
+      const edges = new Float32Array(patches);
+      for (let p = 0, i = 0, from = r * patches * width; p < patches; p++)
+        for (const end = i + width; i < end; i++) edges[p] += values.data[from + i] * pixels.data[i];
+      this.patchRows[row] = edges;
     });
   }
 
@@ -337,17 +337,14 @@ class GraphBuilder {
     const size = images * perImage;
     const edges = new Float32Array(this.store.nodes.length * size);
     const constants = new Float64Array(this.store.nodes.length);
-    this.patchRows.forEach((row, r) => {
-      edges.set(row.edges, r * size);
-      const total = row.edges.reduce((a, b) => a + b, 0);
-      constants[r] = this.imageShare(r) - total;
+    const visual = [...this.nodes.keys()].filter((i) => this.nodes[i].kind === "image token");
+    this.patchRows.forEach((own, row) => {
+      edges.set(own, row * size);
+      const fromTokens = this.store.edges(row);
+      // What the image tokens bring, and its patches do not explain.
+      constants[row] =
+        visual.reduce((sum, i) => sum + fromTokens[i], 0) - own.reduce((sum, edge) => sum + edge, 0);
     });
     return { images, perImage, edges, constants };
-  }
-
-  /** Sum of a row's edges from image tokens. */
-  private imageShare(row: number): number {
-    const edges = this.store.edges(row);
-    return this.nodes.reduce((sum, { kind }, i) => (kind === "image token" ? sum + edges[i] : sum), 0);
   }
 }

@@ -51,9 +51,11 @@ export class FrozenForward {
     const { cache, logits } = await this.model.run(batch, options);
     const differences = (x: Tensor): Float64Array[] => {
       const size = x.data.length / rows;
-      return sources.map((_, n) =>
-        Float64Array.from({ length: size }, (_, i) => (x.data[(n + 1) * size + i] - x.data[i]) / GAIN),
-      );
+      return sources.map((_, n) => {
+        const own = new Float64Array(size);
+        for (let i = 0; i < size; i++) own[i] = (x.data[(n + 1) * size + i] - x.data[i]) / GAIN;
+        return own;
+      });
     };
     const centred = differences(logits!).map((row) => {
       const mean = row.reduce((a, b) => a + b, 0) / row.length;

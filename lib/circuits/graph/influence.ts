@@ -72,12 +72,15 @@ export function pruneGraph(graph: AttributionGraph, options: PruneOptions = {}):
   const keptNodes = Uint8Array.from(nodes, (_, i) => Number(always[i] || influence[i] >= least));
   const scores = edgeScores(graph, keptNodes);
   const leastEdge = leastKept(scores, edgeThreshold);
-  const keptEdges = Uint8Array.from(scores, (score) => Number(score >= leastEdge && score > 0));
+  // A graph may have tens of millions of edges: loops, without a callback for each.
+  const keptEdges = new Uint8Array(scores.length);
+  for (let e = 0; e < scores.length; e++) if (scores[e] > 0 && scores[e] >= leastEdge) keptEdges[e] = 1;
   dropDeadEnds(graph, keptNodes, keptEdges);
-  const rowKept = targets.map((node) => keptNodes[node]);
-  keptEdges.forEach((kept, e) => {
-    if (kept && !(rowKept[Math.floor(e / nodes.length)] && keptNodes[e % nodes.length])) keptEdges[e] = 0;
-  });
+  for (const [row, node] of targets.entries()) {
+    const own = keptEdges.subarray(row * nodes.length, (row + 1) * nodes.length);
+    if (!keptNodes[node]) own.fill(0);
+    else for (let s = 0; s < own.length; s++) if (!keptNodes[s]) own[s] = 0;
+  }
   return { graph, nodes: keptNodes, edges: keptEdges, cumulative: cumulativeShares(influence) };
 }
 
@@ -96,16 +99,18 @@ function edgeScores(graph: AttributionGraph, kept: Uint8Array): Float64Array {
   return scores;
 }
 
-/** The smallest score that is kept, where those above it have at least a share of the sum. */
+/** The smallest score that is kept, where those above it have at least a share of the sum; scores are not negative. */
 function leastKept(scores: Float64Array, threshold: number): number {
-  const sorted = Float64Array.from(scores).sort().reverse();
-  const total = sorted.reduce((a, b) => a + b, 0);
+  // Most edges have none, and sorting them would take longer than all else.
+  const sorted = scores.filter((score) => score > 0).sort();
+  let total = 0;
+  for (let i = sorted.length - 1; i >= 0; i--) total += sorted[i];
   let sum = 0;
-  for (const score of sorted) {
-    sum += score;
-    if (sum >= threshold * total) return score;
+  for (let i = sorted.length - 1; i >= 0; i--) {
+    sum += sorted[i];
+    if (sum >= threshold * total) return sorted[i];
   }
-  return sorted.length > 0 ? sorted[sorted.length - 1] : 0;
+  return sorted.length < scores.length || scores.length === 0 ? 0 : sorted[0];
 }
 
 function dropDeadEnds(
@@ -169,12 +174,11 @@ export function graphScores(graph: AttributionGraph): GraphScores {
     nodes.reduce((sum, { kind }, i) => (kinds.includes(kind) ? sum + influence[i] : sum), 0);
   const [tokens, errors] = [sumOf("token", "image token"), sumOf("error")];
   const errorShare = new Float64Array(nodes.length);
+  const errorNodes = [...nodes.keys()].filter((i) => nodes[i].kind === "error");
   targets.forEach((node, row) => {
     const edges = edgeRow(graph, row);
     let error = 0;
-    nodes.forEach(({ kind }, s) => {
-      if (kind === "error") error += Math.abs(edges[s]);
-    });
+    for (const s of errorNodes) error += Math.abs(edges[s]);
     errorShare[node] = error / Math.max(sumOfAbs(edges), 1e-10);
   });
   let [explained, all] = [0, 0];

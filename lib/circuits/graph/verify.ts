@@ -140,7 +140,10 @@ function readChanges(
       if (node.kind !== "feature") return Number.NaN;
       const { hookIn, width } = set.layers[node.layer];
       const x = captured.get(hookIn)![n];
-      return encoders[row]!.reduce((sum, e, j) => sum + e * x[node.position * width + j], 0);
+      const encoder = encoders[row]!;
+      let sum = 0;
+      for (let j = 0; j < width; j++) sum += encoder[j] * x[node.position * width + j];
+      return sum;
     }),
   );
 }
