@@ -123,7 +123,8 @@ export function thirdCrossMoments(
   const statistic = Math.abs(observed[largest]) * root;
   const random = seeded(seed + 1);
   const nulls = Float64Array.from({ length: draws }, () => {
-    const signs = Float64Array.from({ length: rows }, () => 2 * random.int(2) - 1);
+    const signs = new Float64Array(rows);
+    for (let i = 0; i < rows; i++) signs[i] = 2 * random.int(2) - 1;
     return root * products.reduce((most, values) => Math.max(most, Math.abs(signedMean(values, signs))), 0);
   });
   const extreme = nulls.reduce((count, value) => count + (value >= statistic ? 1 : 0), 0);

@@ -29,7 +29,7 @@ export function identity(n: number): Matrix {
  */
 export function asMatrix(x: MatrixLike, name = "The matrix"): Matrix {
   const out = "shape" in x ? fromTensor(x, name) : fromRows(x, name);
-  const bad = out.data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNotFinite(out.data);
   if (bad >= 0) {
     const columns = out.shape[1];
     throw new ModalscopeError(
@@ -39,6 +39,12 @@ export function asMatrix(x: MatrixLike, name = "The matrix"): Matrix {
     );
   }
   return out;
+}
+
+/** A loop, because every matrix of the analysis comes by here. */
+function firstNotFinite(data: Float64Array): number {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
 }
 
 function fromRows(rows: readonly ArrayLike<number>[], name: string): Matrix {

@@ -138,6 +138,15 @@ export class PreTrainedTokenizer implements Tokenizer {
     return known;
   }
 
+  decodeBatch(lists: readonly (readonly number[])[], options: DecodeOptions = {}): string[] {
+    const { skip_special_tokens = false, clean_up_tokenization_spaces } = options;
+    const length = lists.reduce((sum, list) => sum + list.length, 0);
+    const settings = { skip_special_tokens, clean_up_tokenization_spaces };
+    return this.#withinTime(length, () =>
+      lists.map((list) => (list.length === 0 ? "" : this.#native.decode(list, settings))),
+    );
+  }
+
   tokenize(text: string, options: EncodeOptions = {}): string[] {
     const { add_special_tokens = false, text_pair = null } = options;
     return this.#withinTime(text.length, () =>

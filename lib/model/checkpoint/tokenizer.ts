@@ -32,6 +32,8 @@ export interface Tokenizer {
   /** Token ids of each text. The time limit is one for all of them, which makes it cheaper than as many calls. */
   encodeBatch(texts: readonly string[], options?: Omit<EncodeOptions, "text_pair">): number[][];
   decode(ids: Iterable<number | bigint>, options?: DecodeOptions): string;
+  /** The text of each list of token ids, under one time limit. */
+  decodeBatch(lists: readonly (readonly number[])[], options?: DecodeOptions): string[];
   /** The tokens of a text as the vocabulary spells them; no marks at the ends unless asked for. */
   tokenize(text: string, options?: EncodeOptions): string[];
   /** Undefined for what is no token. */

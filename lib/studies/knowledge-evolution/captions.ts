@@ -30,8 +30,20 @@ export function stateHooks(model: Model): string[] {
   return ["blocks.0.hook_resid_pre", ...model.layers.map((l) => `blocks.${l}.hook_resid_post`)];
 }
 
-/** Describes each image by greedy decoding. */
+/** Describes each image by greedy decoding. Tasks that ask the same of no image are described once. */
 export async function describe(
+  model: Model,
+  tasks: readonly VisualTask[],
+  options: DescribeOptions,
+): Promise<Caption[]> {
+  const keys = tasks.map((task, i) => (task.images.length > 0 ? `${i}` : JSON.stringify(asMessage(task))));
+  const distinct = [...new Set(keys)];
+  const asked = distinct.map((key) => tasks[keys.indexOf(key)]);
+  const captions = await describeEach(model, asked, options);
+  return keys.map((key) => captions[distinct.indexOf(key)]);
+}
+
+async function describeEach(
   model: Model,
   tasks: readonly VisualTask[],
   { maxNewTokens, rowsPerCall, skipLayers, states = false, onProgress, signal }: DescribeOptions,
@@ -42,21 +54,29 @@ export async function describe(
   for (let start = 0; start < tasks.length; start += rowsPerCall) {
     const some = tasks.slice(start, start + rowsPerCall).map((task) => [asMessage(task)]);
     const rows = await model.generate(some, { maxNewTokens, skipLayers, capture, signal });
-    rows.forEach(({ text, ids: all, finishReason, steps }, row) => {
-      const ids = finishReason === "token" ? all.slice(0, -1) : all;
+    const written = rows.map(({ ids, finishReason }) => (finishReason === "token" ? ids.slice(0, -1) : ids));
+    const pieces = piecesOf(model, written);
+    rows.forEach(({ text, steps }, row) => {
+      const ids = written[row];
       const kept =
         states && ids.length > 0 ? statesOfSteps(steps, hooks, { row, tokens: ids.length }) : undefined;
-      captions.push({ text, ids, pieces: piecesOf(model, ids), ...(kept ? { states: kept } : {}) });
+      captions.push({ text, ids, pieces: pieces[row], ...(kept ? { states: kept } : {}) });
     });
     onProgress?.(captions.length, tasks.length, "describing");
   }
   return captions;
 }
 
-/** Text that each token adds. */
-function piecesOf(model: Model, ids: readonly number[]): string[] {
-  const upTo = ids.map((_, t) => model.decode(ids.slice(0, t + 1)));
-  return upTo.map((text, t) => text.slice(t === 0 ? 0 : upTo[t - 1].length));
+/** By text, what each of its tokens adds. */
+function piecesOf({ tokenizer }: Model, texts: readonly (readonly number[])[]): string[][] {
+  const prefixes = texts.flatMap((ids) => ids.map((_, t) => ids.slice(0, t + 1)));
+  const decoded = tokenizer?.decodeBatch(prefixes, { skip_special_tokens: true }) ?? [];
+  let at = 0;
+  return texts.map((ids) => {
+    const upTo = decoded.slice(at, at + ids.length);
+    at += ids.length;
+    return upTo.map((text, t) => text.slice(t === 0 ? 0 : upTo[t - 1].length));
+  });
 }
 
 /** States and logits that the tokens of all texts were predicted from, in a forced reading. */

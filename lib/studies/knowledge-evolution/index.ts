@@ -1,5 +1,5 @@
 /**
- * The study of notebook 05: `import { measureEvolution } from "modalscope/studies/knowledge-evolution"`.
+ * The study of notebook 05: `import { EvolutionStudy } from "modalscope/studies/knowledge-evolution"`.
  * @packageDocumentation
  */
 export {
@@ -21,7 +21,7 @@ export {
   skipFigure,
 } from "./figures.js";
 export { type MadeKind, madeEvolution } from "./made.js";
-export { type EvolutionSettings, type MeasuredEvolution, measureEvolution } from "./measure.js";
+export { type EvolutionSettings, EvolutionStudy, type MeasuredEvolution } from "./measure.js";
 export {
   type CaptionTask,
   type CaptionTruth,

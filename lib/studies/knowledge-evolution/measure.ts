@@ -12,7 +12,14 @@ import type { EvolutionData } from "./data.js";
 import { evolutionEvidence } from "./evidence.js";
 import { type MadeKind, madeEvolution } from "./made.js";
 import type { CaptionTask } from "./mentions.js";
-import { type ObserveOptions, observe, observeOtherImage, observeRandom } from "./observe.js";
+import {
+  type Described,
+  describeAll,
+  type ObserveOptions,
+  observe,
+  observeOtherImage,
+  observeRandom,
+} from "./observe.js";
 import { evolutionRules } from "./rules.js";
 
 export interface EvolutionSettings extends TaskOptions {
@@ -34,49 +41,79 @@ export interface MeasuredEvolution extends Measured {
   readonly data: EvolutionData;
 }
 
-/**
- * Everything that the study measures of a checkpoint with a data seed: what `claimsMatrix` asks for.
- * @throws ModalscopeError for a checkpoint that the study does not have
- */
-export async function measureEvolution(
-  study: Study,
-  checkpoint: Pick<Checkpoint, "id">,
-  seed: number,
-  settings: EvolutionSettings,
-): Promise<MeasuredEvolution> {
-  const rules = evolutionRules();
-  const data = await dataOf(checkpoint.id, seed, settings);
-  return {
-    data,
-    evidence: evolutionEvidence(study, data, { rules, seed }),
-    ...(data.gate.length > 0 ? { gate: gate(data.gate) } : {}),
-  };
+/** Measures checkpoints of the study: captions and readings that several of them take are made once. */
+export class EvolutionStudy {
+  /** Of each checkpoint what its first data seed gave. */
+  readonly found: Map<string, MeasuredEvolution> = new Map();
+  private readonly described: Map<number, Promise<Described>> = new Map();
+
+  constructor(
+    private readonly study: Study,
+    private readonly settings: EvolutionSettings,
+  ) {}
+
+  /**
+   * Everything that the study measures of a checkpoint with a data seed: what `claimsMatrix` asks for.
+   * @throws ModalscopeError for a checkpoint that the study does not have
+   */
+  async measure({ id }: Pick<Checkpoint, "id">, seed: number): Promise<MeasuredEvolution> {
+    const rules = evolutionRules();
+    const data = await this.dataOf(id, seed);
+    const measured = {
+      data,
+      evidence: evolutionEvidence(this.study, data, { rules, seed }),
+      ...(data.gate.length > 0 ? { gate: gate(data.gate) } : {}),
+    };
+    if (!this.found.has(id)) this.found.set(id, measured);
+    return measured;
+  }
+
+  private async dataOf(id: string, seed: number): Promise<EvolutionData> {
+    const { languageModel, questions, plantedCount = 240 } = this.settings;
+    const options = this.optionsOf(seed);
+    switch (id) {
+      case "model":
+        return observe(await this.describedOf(seed), {
+          ...options,
+          languageModel,
+          questions: questions?.(seed),
+        });
+      case "random":
+        return observeRandom(await this.describedOf(seed), options);
+      case "otherImage":
+        return observeOtherImage(await this.describedOf(seed), options);
+      case "prior":
+      case "reversed":
+        return observePlanted(id, plantedCount, { ...options, skips: plansFor(this.study, id) });
+      case "likeDocument":
+      case "opposite":
+        return madeEvolution(id satisfies MadeKind, options.rules, seed);
+      default:
+        throw new ModalscopeError(`The study does not know the checkpoint "${id}".`);
+    }
+  }
+
+  private optionsOf(seed: number): ObserveOptions {
+    const { maxNewTokens, rowsPerCall, onProgress, signal } = this.settings;
+    return { rules: evolutionRules(), maxNewTokens, rowsPerCall, seed, onProgress, signal };
+  }
+
+  private describedOf(seed: number): Promise<Described> {
+    const { model, tasks } = this.settings;
+    const known = this.described.get(seed) ?? describeAll(model, tasks(seed), this.optionsOf(seed));
+    this.described.set(seed, known);
+    return known;
+  }
 }
 
-function dataOf(id: string, seed: number, settings: EvolutionSettings): Promise<EvolutionData> {
-  const { model, languageModel, maxNewTokens, rowsPerCall, onProgress, signal } = settings;
-  const rules = evolutionRules();
-  const options = { rules, maxNewTokens, rowsPerCall, seed, onProgress, signal };
-  switch (id) {
-    case "model":
-      return observe(model, settings.tasks(seed), {
-        ...options,
-        languageModel,
-        questions: settings.questions?.(seed),
-      });
-    case "random":
-      return observeRandom(model, settings.tasks(seed), options);
-    case "otherImage":
-      return observeOtherImage(model, settings.tasks(seed), options);
-    case "prior":
-    case "reversed":
-      return observePlanted(id, settings.plantedCount ?? 240, options);
-    case "likeDocument":
-    case "opposite":
-      return Promise.resolve(madeEvolution(id satisfies MadeKind, rules, seed));
-    default:
-      throw new ModalscopeError(`The study does not know the checkpoint "${id}".`);
-  }
+/** Plans of skipped blocks, by the claim that rests on them. */
+const SKIP_CLAIMS: Readonly<Record<string, string>> = { skip1: "skip.1", skip2: "skip.2", skip3: "skip.3" };
+
+/** The plans whose claims a planted checkpoint is a case of. */
+function plansFor({ claims }: Study, id: string): string[] {
+  return claims.flatMap((claim) =>
+    Object.hasOwn(SKIP_CLAIMS, claim.id) && claim.planted.has(id) ? [SKIP_CLAIMS[claim.id]] : [],
+  );
 }
 
 function observePlanted(
@@ -91,5 +128,6 @@ function observePlanted(
     prompt: made.prompt,
     truth: { objects: task.annotation, words: { association }, things: [] },
   }));
-  return withCheckpoint(made, (model) => observe(model, tasks, { ...options, maxNewTokens: 8 }), kind);
+  const own = { ...options, maxNewTokens: 8 };
+  return withCheckpoint(made, async (model) => observe(await describeAll(model, tasks, own), own), kind);
 }

@@ -31,25 +31,64 @@ export interface ObserveOptions extends TaskOptions {
   readonly languageModel?: Model;
   /** Tasks of one question each, to be answered with a single word. */
   readonly questions?: readonly (readonly VisualTask[])[];
+  /** Names of the plans of skipped blocks to run. Default all. */
+  readonly skips?: readonly string[];
 }
 
-/** Measurements of one checkpoint, on its own captions. */
-export async function observe(
+/** A model's captions of one seed's images, and readings of them that several checkpoints take: each is made once. */
+export interface Described {
+  readonly model: Model;
+  readonly said: readonly Said[];
+  /** Logits of the model's reading without images, `(Σ tokens, vocabulary)`. */
+  textAlone(): Promise<Tensor>;
+  /** The reading by random weights. */
+  twin(): Promise<NonNullable<EvolutionData["twin"]>>;
+}
+
+/** @throws ModalscopeError when fewer than two images are described */
+export async function describeAll(
   model: Model,
   tasks: readonly CaptionTask[],
   options: ObserveOptions,
-): Promise<EvolutionData> {
-  const described = await describe(model, tasks, { ...options, states: true });
-  const said = described.flatMap((caption, i) => (caption.states ? [{ caption, task: tasks[i] }] : []));
+): Promise<Described> {
+  const captions = await describe(model, tasks, options);
+  const said = captions.flatMap((caption, i) =>
+    caption.ids.length > 0 ? [{ caption, task: tasks[i] }] : [],
+  );
   if (said.length < 2)
     throw new ModalscopeError(
       `${said.length} of ${tasks.length} images were described.`,
       "Two are needed: one is the other's control.",
     );
-  const states = joinTokens(said.flatMap(({ caption }) => caption.states ?? []));
-  const read = await measure(model, said, states, options);
-  const plain = said.map(({ task }) => blind(task));
-  const without = await describe(model, plain, { ...options, onProgress: undefined });
+  const ids = said.flatMap(({ caption }) => caption.ids);
+  return {
+    model,
+    said,
+    textAlone: once(async () => (await readAll(model, blindly(said), said, options)).logits),
+    twin: once(() =>
+      withRandomTwin(model, 2 * options.seed + 2, async (drawn) => {
+        const { states } = await readAll(drawn, imagesOf(said), said, options);
+        return { states, change: await changeOf(drawn, states, ids, options) };
+      }),
+    ),
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** Measurements of one checkpoint, on its own captions. */
+export async function observe(described: Described, options: ObserveOptions): Promise<EvolutionData> {
+  const { model, said } = described;
+  // Read at once: kept while they are decoded, states would cost half as much again as the captions themselves.
+  const { states } = await readAll(model, imagesOf(said), said, options);
+  const read = await measure(described, model, states, options);
+  const without = await describe(model, blindly(said), { ...options, onProgress: undefined });
   return {
     ...read,
     skips: await skipped(model, said, read, options),
@@ -63,42 +102,35 @@ export async function observe(
 }
 
 /** The same captions, read beside another caption's image: all that can be said of them then. */
-export async function observeOtherImage(
-  model: Model,
-  tasks: readonly CaptionTask[],
-  options: ObserveOptions,
-): Promise<EvolutionData> {
-  const described = await describe(model, tasks, { ...options, states: false });
-  return observeForced(model, tasks, described, { ...options, shifted: true });
+export function observeOtherImage(described: Described, options: ObserveOptions): Promise<EvolutionData> {
+  return observeForced(described, described.model, { ...options, shifted: true });
 }
 
 /** The captions of a model, read by random weights of its architecture. */
-export async function observeRandom(
-  model: Model,
-  tasks: readonly CaptionTask[],
-  options: ObserveOptions,
-): Promise<EvolutionData> {
-  const described = await describe(model, tasks, { ...options, states: false });
-  return withRandomTwin(model, 2 * options.seed + 1, (twin) =>
-    observeForced(twin, tasks, described, options),
+export function observeRandom(described: Described, options: ObserveOptions): Promise<EvolutionData> {
+  return withRandomTwin(described.model, 2 * options.seed + 1, (twin) =>
+    observeForced(described, twin, options),
   );
 }
 
 async function observeForced(
-  model: Model,
-  tasks: readonly CaptionTask[],
-  described: readonly Caption[],
+  described: Described,
+  reader: Model,
   options: ObserveOptions & { readonly shifted?: boolean },
 ): Promise<EvolutionData> {
-  const said = described.flatMap((caption, i) =>
-    caption.ids.length > 0 ? [{ caption, task: tasks[i] }] : [],
-  );
-  const step = options.shifted ? 1 : 0;
-  const seen = said.map(({ task }, i) => ({ ...task, images: said[(i + step) % said.length].task.images }));
-  const { states } = await readAll(model, seen, said, options);
-  const read = await measure(model, said, states, options);
+  const { said } = described;
+  const seen = options.shifted ? imagesOf(said, 1) : imagesOf(said);
+  const { states } = await readAll(reader, seen, said, options);
+  const read = await measure(described, reader, states, options);
   return { ...read, skips: [], answers: [], gate: [] };
 }
+
+/** The captions' tasks, with the image of the caption that comes so many later. */
+function imagesOf(said: readonly Said[], later = 0): VisualTask[] {
+  return said.map(({ task }, i) => ({ ...task, images: said[(i + later) % said.length].task.images }));
+}
+
+const blindly = (said: readonly Said[]): VisualTask[] => said.map(({ task }) => blind(task));
 
 interface Said {
   readonly caption: Caption;
@@ -115,45 +147,47 @@ function readAll(
   return forcedReading(model, seen, texts, { rowsPerCall, signal });
 }
 
+/** Changes of the distributions that some states give, block by block. */
+async function changeOf(
+  reader: Model,
+  states: Tensor,
+  tokens: readonly number[],
+  { signal }: ObserveOptions,
+): Promise<Matrix> {
+  return (await earlyExit(states, unembedding(reader), { tokens, runnersUp: 0, signal })).change;
+}
+
 /** Early exit and mutations of given states, beside the same texts without an image, with another, by other weights. */
 async function measure(
-  model: Model,
-  said: readonly Said[],
+  described: Described,
+  reader: Model,
   states: Tensor,
   options: ObserveOptions,
 ): Promise<Omit<EvolutionData, "skips" | "answers" | "gate">> {
-  const { rules, languageModel, seed } = options;
+  const { model, said } = described;
+  const { rules, languageModel, seed, signal } = options;
   const blocks = model.layers.length;
   const critical = Math.max(0, Math.round(rules.critical * blocks) - 1);
-  const other = said.map(({ task }, i) => ({ ...task, images: said[(i + 2) % said.length].task.images }));
-  const plain = said.map(({ task }) => blind(task));
   const references = {
-    "text alone": (await readAll(model, plain, said, options)).logits,
-    "another image": (await readAll(model, other, said, options)).logits,
+    "text alone":
+      reader === model
+        ? await described.textAlone()
+        : (await readAll(reader, blindly(said), said, options)).logits,
+    "another image": (await readAll(reader, imagesOf(said, 2), said, options)).logits,
   };
   const { tokens, follow, ids } = tokensOf(model, said);
-  const exit = await earlyExit(states, unembedding(model), {
-    tokens: ids,
-    follow,
-    references,
-    signal: options.signal,
-  });
+  const exit = await earlyExit(states, unembedding(reader), { tokens: ids, follow, references, signal });
   const settings = { critical, prominence: rules.prominence, seed };
-  const changeOf = async (reader: Model, { states: x }: ForcedReading): Promise<Matrix> =>
-    (await earlyExit(x, unembedding(reader), { tokens: ids, runnersUp: 0, signal: options.signal })).change;
-  const twin = await withRandomTwin(model, 2 * seed + 2, async (drawn) => {
-    const reading = await readAll(
-      drawn,
-      said.map(({ task }) => task),
-      said,
-      options,
-    );
-    return { change: await changeOf(drawn, reading), states: reading.states };
-  });
+  const twin = await described.twin();
   const readable = languageModel && said.every(({ caption }) => sameTokens(languageModel, caption));
   const change =
     readable && languageModel.layers.length === blocks
-      ? await changeOf(languageModel, await readAll(languageModel, plain, said, options))
+      ? await changeOf(
+          languageModel,
+          (await readAll(languageModel, blindly(said), said, options)).states,
+          ids,
+          options,
+        )
       : undefined;
   return {
     blocks,
@@ -237,7 +271,7 @@ async function skipped(
   };
   const skips: { own: SkippedCaptions; control?: SkippedCaptions }[] = [];
   for (const plan of skipPlans({ blocks, critical, mutations: layers, last: options.rules.lastBlocks })) {
-    if (plan.skip.length === 0) continue;
+    if (plan.skip.length === 0 || options.skips?.includes(plan.name) === false) continue;
     const own = await run(plan);
     const free = (from: number): number[] =>
       Array.from({ length: blocks - from }, (_, i) => from + i).filter((b) => !plan.skip.includes(b));

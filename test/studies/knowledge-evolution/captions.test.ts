@@ -3,6 +3,7 @@ import { it } from "node:test";
 import { loadModel } from "../../../lib/model/index.js";
 import { describe, forcedReading } from "../../../lib/studies/knowledge-evolution/captions.js";
 import { captionTasks } from "../../../lib/studies/knowledge-evolution/tasks.js";
+import { blind } from "../../../lib/tasks/index.js";
 
 it("a forced reading of captions gives the states and tokens of their decoding, rows of other lengths too", async () => {
   const model = await loadModel("tiny-llava-1.5");
@@ -35,6 +36,25 @@ it("a forced reading of captions gives the states and tokens of their decoding, 
         }
     });
     start += ids.length;
+  }
+  await model.close();
+});
+
+it("what asks the same of no image is described once, as each would be alone; pieces are what each token adds", async () => {
+  const model = await loadModel("tiny-llava-1.5");
+  const seen = (await captionTasks({ count: 3, prompt: "please describe this image in detail." }))(0);
+  const other = { ...seen[1], prompt: "describe this image." };
+  const tasks = [seen[0], other, seen[2], seen[1]].map((task, i) => (i === 3 ? task : blind(task)));
+  const settings = { maxNewTokens: 12, rowsPerCall: 4 };
+  const together = await describe(model, tasks, settings);
+  assert.equal(together[0], together[2]);
+  for (const [i, task] of tasks.entries()) {
+    const [alone] = await describe(model, [task], settings);
+    assert.deepEqual(together[i], alone);
+    alone.ids.forEach((_, t) => {
+      const upTo = model.decode(alone.ids.slice(0, t + 1));
+      assert.equal(alone.pieces.slice(0, t + 1).join(""), upTo);
+    });
   }
   await model.close();
 });

@@ -1,6 +1,6 @@
 import { it } from "node:test";
 import type { Model } from "../../../lib/model/index.js";
-import { measureEvolution } from "../../../lib/studies/knowledge-evolution/measure.js";
+import { EvolutionStudy } from "../../../lib/studies/knowledge-evolution/measure.js";
 import { claimsMatrix } from "../../../lib/studies/matrix.js";
 import { loadClaims } from "../../../lib/studies/read.js";
 import { assertBothWays } from "../assert-both-ways.js";
@@ -13,13 +13,14 @@ it("every claim of knowledge evolution goes both ways, on what is made by hand a
     rowsPerCall: 100,
     model: undefined as unknown as Model,
   };
+  const evolution = new EvolutionStudy(study, settings);
   const untestable = { untestable: "this test runs no trained model" };
   const matrix = await claimsMatrix(
     study,
     async ({ id }, seed) => {
       if (["random", "otherImage"].includes(id))
         return { evidence: Object.fromEntries(study.claims.map((own) => [own.id, untestable])) };
-      return measureEvolution(study, { id: id === "model" ? "prior" : id }, seed, settings);
+      return evolution.measure({ id: id === "model" ? "prior" : id }, seed);
     },
     { seeds: [1], otherSeeds: [0] },
   );

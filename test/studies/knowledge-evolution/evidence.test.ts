@@ -4,7 +4,7 @@ import type { Model } from "../../../lib/model/index.js";
 import { judge } from "../../../lib/studies/judge.js";
 import { evolutionEvidence } from "../../../lib/studies/knowledge-evolution/evidence.js";
 import { madeEvolution } from "../../../lib/studies/knowledge-evolution/made.js";
-import { measureEvolution } from "../../../lib/studies/knowledge-evolution/measure.js";
+import { EvolutionStudy } from "../../../lib/studies/knowledge-evolution/measure.js";
 import { evolutionRules } from "../../../lib/studies/knowledge-evolution/rules.js";
 import { rivalLeads } from "../../../lib/studies/knowledge-evolution/summaries.js";
 import { loadClaims } from "../../../lib/studies/read.js";
@@ -28,7 +28,7 @@ describe("the evidence of knowledge evolution", () => {
 
   it("finds the planted prior: its block, its tokens, and what skipping it corrects", async () => {
     const settings = { ...noModel, plantedCount: 24 };
-    const { data, gate } = await measureEvolution(study, { id: "prior" }, 0, settings);
+    const { data, gate } = await new EvolutionStudy(study, settings).measure({ id: "prior" }, 0);
     assert.deepEqual(data.mutations.layers, [12]);
     assert.ok(gate?.passed.has("objects"));
     data.tokens.kind.forEach((kind, t) => {

@@ -137,7 +137,7 @@ test("each subpath of the package completes, explains and checks its names", () 
     ["studies", "judge"],
     ["studies/circuit-tracing", "circuitEvidence"],
     ["studies/gap-phase1", "openGapStudy"],
-    ["studies/knowledge-evolution", "measureEvolution"],
+    ["studies/knowledge-evolution", "EvolutionStudy"],
     ["studies/phase3-z", "patchArms"],
     ["studies/pid-flow", "pidEvidence"],
     ["tasks", "loadGqa"],
