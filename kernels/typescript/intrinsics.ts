@@ -34,9 +34,11 @@ export const getOwnPropertyDescriptors: typeof Object.getOwnPropertyDescriptors 
   Object.getOwnPropertyDescriptors;
 export const getOwnPropertyDescriptor: typeof Object.getOwnPropertyDescriptor =
   Object.getOwnPropertyDescriptor;
+export const getOwnPropertyNames: typeof Object.getOwnPropertyNames = Object.getOwnPropertyNames;
 export const deleteProperty: typeof Reflect.deleteProperty = Reflect.deleteProperty;
 export const toObject: ObjectConstructor = Object;
 export const objectPrototype: object = Object.prototype;
+export const arrayPrototype: object = Array.prototype;
 export const apply: typeof Reflect.apply = Reflect.apply;
 export const isArray: typeof Array.isArray = Array.isArray;
 export const stringify: typeof JSON.stringify = JSON.stringify;

@@ -3,6 +3,7 @@ import type { MimeBundle } from "../../protocol/index.js";
 import { hasOwn, is, SafeMap } from "../intrinsics.js";
 import { type Command, type CompiledCell, scopeSpecifier } from "../messages.js";
 import { resultBundle } from "./display.js";
+import { removeIndexTraps } from "./index-traps.js";
 import type { Modules } from "./modules.js";
 import { currentRun, type Run, resume } from "./runs.js";
 import type { CellPositions } from "./stack.js";
@@ -79,8 +80,15 @@ export function createExecutor(modules: Modules, positions: CellPositions): Exec
         last = { value };
       },
     };
-    const ended = compile(cell)(scope, modules.require, runtime);
-    if (cell.awaits) await ended;
+    try {
+      const ended = compile(cell)(scope, modules.require, runtime);
+      if (cell.awaits) {
+        removeIndexTraps();
+        await ended;
+      }
+    } finally {
+      removeIndexTraps();
+    }
     resume(run);
     if (last === undefined || last.value === undefined) return undefined;
     const bundle = await resultBundle(last.value);

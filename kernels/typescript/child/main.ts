@@ -11,6 +11,7 @@ import type { Command, Report } from "../messages.js";
 import { display } from "./display.js";
 import { describeError, InterruptedError, interruption } from "./errors.js";
 import { createExecutor } from "./executor.js";
+import { removeIndexTraps } from "./index-traps.js";
 import { keepListeners } from "./listeners.js";
 import { notebookModules } from "./modules.js";
 import { report } from "./pipe.js";
@@ -39,7 +40,7 @@ Object.defineProperty(globalThis, Symbol.for("modalscope.signal"), { get: () => 
 
 const positions = cellPositions();
 installStackTraces(positions, dirname(fileURLToPath(import.meta.url)));
-guardTimers();
+guardTimers(removeIndexTraps);
 captureStreams();
 captureWarnings();
 connectStdin();

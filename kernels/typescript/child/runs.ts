@@ -88,8 +88,8 @@ function pieceEnd(text: string, from: number): number {
   return last >= 0xd800 && last < 0xdc00 ? end - 1 : end;
 }
 
-/** Timers keep their run; those of an interrupted one are dropped. */
-export function guardTimers(): void {
+/** Timers keep their run; those of an interrupted one are dropped. @param afterCallback called after each callback */
+export function guardTimers(afterCallback: () => void): void {
   const guard = <F extends (callback: (...args: unknown[]) => void, ...rest: never[]) => unknown>(
     set: F,
   ): F => {
@@ -103,6 +103,7 @@ export function guardTimers(): void {
           try {
             callback(...args);
           } finally {
+            afterCallback();
             // Not left to a tick: another cell's timer may come before it.
             current = latest;
           }

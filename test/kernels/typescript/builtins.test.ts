@@ -88,3 +88,40 @@ test("a cell may remove the global values that the kernel uses", async () => {
     await lonely.session.close();
   }
 });
+
+test("an accessor under an array's index is taken off before Node comes upon it, and the cell is told", async () => {
+  const plant = (on: string, how: string) =>
+    `// @ts-nocheck\nObject.defineProperty(${on}.prototype, "1", { configurable: true, ${how} });`;
+  const trap = "get() { throw new Error('trap') }, set() { throw new Error('trap') }";
+  for (const on of ["Object", "Array"])
+    for (const how of [trap, "value: 1, writable: false"])
+      for (const wait of ["", "await new Promise((r) => setTimeout(r, 5));"]) {
+        const name = `${on} ${how} ${wait}`;
+        const { outcome, outputs, result } = await cells.run(`${plant(on, how)} ${wait} 5`);
+        assert.deepEqual([outcome.status, result], ["ok", "5"], name);
+        assert.match(JSON.stringify(outputs), /\.prototype\[1\] is an accessor.*taken off/, name);
+        await assertWorking(name);
+      }
+  const inTimer = `await new Promise((r) => setTimeout(() => { ${plant("Object", trap)} r(1) }, 5)); 5`;
+  assert.equal((await cells.run(`// @ts-nocheck\n${inTimer}`)).result, "5");
+  await assertWorking("planted in a timer");
+  // What can be written to is harmless, and the cell's own.
+  const plain = await cells.run("// @ts-nocheck\nObject.prototype[1] = 7; [][1]");
+  assert.equal(plain.result, "7");
+  assert.equal(
+    await cells.value("// @ts-nocheck\nconst seen = [][1]; delete Object.prototype[1]; seen"),
+    "7",
+  );
+});
+
+test("one that cannot be taken off fails its cell with the reason", async () => {
+  const doomed = openCells(folder);
+  try {
+    const { evalue } = await doomed.error(
+      `// @ts-nocheck\nObject.defineProperty(Object.prototype, "1", { get() {}, set() { throw 1 } });`,
+    );
+    assert.match(evalue, /cannot be taken off. Restart the kernel/);
+  } finally {
+    await doomed.session.close();
+  }
+});
