@@ -19,25 +19,31 @@ export function checkOptions<T extends object>(where: string, options: T, checks
     throw new ModalscopeError(`The options of ${where} are ${shown(options)}.`, "They must be an object.");
   }
   const known = checks as Readonly<Record<string, OptionCheck>>;
-  const names = Object.keys(known);
+  const all = Object.keys(known);
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(known, name)) {
-      const hint = didYouMean(camelCase(name), names) || `Its options are ${names.join(", ")}.`;
+      const hint = didYouMean(camelCase(name), all) || `Its options are ${all.join(", ")}.`;
       throw new ModalscopeError(`${where} has no option "${name}".`, "", hint);
     }
   }
-  for (const name of names) {
-    const value = (options as Readonly<Record<string, unknown>>)[name];
-    const wanted = known[name](value);
+  const values = options as Readonly<Record<string, unknown>>;
+  // What is given first: where it is wrong, that says more than what is missing.
+  const isMissing = (name: string): boolean => values[name] === undefined;
+  for (const name of [...all.filter((one) => !isMissing(one)), ...all.filter(isMissing)]) {
+    const wanted = known[name](values[name]);
     if (wanted === undefined) continue;
     throw new ModalscopeError(
-      value === undefined
+      isMissing(name)
         ? `${where} lacks the option ${name}.`
-        : `The option ${name} of ${where} is ${shown(value)}.`,
+        : `The option ${name} of ${where} is ${shown(values[name])}.`,
       `It must be ${wanted}.`,
+      typeof values[name] === "string" ? didYouMean(values[name], quoted(wanted)) : "",
     );
   }
 }
+
+/** The values that a check names. */
+const quoted = (wanted: string): string[] => [...wanted.matchAll(/"([^"]+)"/g)].map(([, value]) => value);
 
 /** Python's spelling of a name as TypeScript's: max_new_tokens as maxNewTokens. */
 function camelCase(name: string): string {
@@ -54,7 +60,8 @@ function shown(value: unknown): string {
   return typeof value === "object" ? "an object" : String(value);
 }
 
-const optional =
+/** A value that holds what is said of it, or none. */
+export const optional =
   (wanted: string, holds: (value: unknown) => boolean): OptionCheck =>
   (value) =>
     value === undefined || holds(value) ? undefined : wanted;
@@ -111,6 +118,55 @@ export const texts: OptionCheck = optional(
   "a list of strings",
   (v) => Array.isArray(v) && v.every((one) => typeof one === "string"),
 );
+
+/** Two finite numbers, such as the ends of an axis. */
+export const pair: OptionCheck = optional(
+  "a list of two numbers",
+  (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite),
+);
+
+/** Names of rows, columns or places. */
+export const labels: OptionCheck = optional(
+  "a list of strings or numbers",
+  (v) => Array.isArray(v) && v.every((one) => typeof one === "string" || Number.isFinite(one)),
+);
+
+const isSequence = (v: unknown): v is ArrayLike<unknown> =>
+  Array.isArray(v) || (ArrayBuffer.isView(v) && "length" in v);
+
+/** Numbers in a list or a typed array. */
+export const sequence: OptionCheck = optional(
+  "a list of numbers",
+  (v) => isSequence(v) && Array.prototype.every.call(v, (one) => typeof one === "number"),
+);
+
+/** A choice for each of what is listed. */
+export const flags: OptionCheck = optional(
+  "a list of true and false",
+  (v) => Array.isArray(v) && v.every((one) => typeof one === "boolean"),
+);
+
+/** The cluster, the group or the like of each sample. */
+export const groupKeys: OptionCheck = optional(
+  "a list of numbers or strings, one for each",
+  (v) => isSequence(v) && Array.prototype.every.call(v, (one) => ["number", "string"].includes(typeof one)),
+);
+
+/** A list of at least `least` values, each of which passes. */
+export const listOf = (each: OptionCheck, least = 0): OptionCheck =>
+  optional(
+    `a list${least > 0 ? ` of at least ${least}` : ""}, each ${each(null) ?? "a value"}`,
+    (v) =>
+      Array.isArray(v) && v.length >= least && v.every((one) => one !== undefined && each(one) === undefined),
+  );
+
+/** A value that passes one of two checks. */
+export const either =
+  (one: OptionCheck, other: OptionCheck): OptionCheck =>
+  (value) => {
+    const wanted = [one(value), other(value)];
+    return wanted.includes(undefined) ? undefined : wanted.join(", or ");
+  };
 
 /** Positions in a batch: "all", "last", columns for all rows, or a list of columns for each row. */
 export const positions: OptionCheck = optional(

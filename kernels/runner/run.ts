@@ -2,6 +2,17 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ModalscopeError } from "../../lib/errors.js";
 import type { Cell, Notebook } from "../../lib/notebook/index.js";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  flag,
+  number,
+  type OptionChecks,
+  record,
+  required,
+  text,
+} from "../../lib/options.js";
 import { packageVersion } from "../../lib/package-root.js";
 import { isRemote, shownPath } from "../../lib/storage/index.js";
 import type { ErrorContent } from "../protocol/index.js";
@@ -109,6 +120,30 @@ export interface RunResult {
   seconds: number;
 }
 
+/** Checks of what runs take, one alone or those of a grid. */
+export const COMMON_OPTIONS: OptionChecks<Omit<RunOptions, "output" | "parameters" | "onEvent" | "resume">> =
+  {
+    input: required(text, "a path or a URL"),
+    cwd: text,
+    kernel: text,
+    prepareOnly: flag,
+    reportMode: flag,
+    startTimeout: number(0),
+    executionTimeout: number(0),
+    notebookTimeout: number(0),
+    maxOutput: number(1),
+    autosaveEvery: number(0),
+    signal: abortSignal,
+  };
+
+const RUN_OPTIONS: OptionChecks<RunOptions> = {
+  ...COMMON_OPTIONS,
+  output: required(text, "a path or a URL"),
+  parameters: record,
+  resume: flag,
+  onEvent: callback,
+};
+
 /**
  * Runs a notebook without a client, in papermill's manner, and saves it after each cell and while cells run.
  *
@@ -118,6 +153,7 @@ export interface RunResult {
  * a parameter that is unknown or of a wrong type, an output that cannot be written or that another run is writing.
  */
 export async function runNotebook(options: RunOptions): Promise<RunResult> {
+  checkOptions("runNotebook", options, RUN_OPTIONS);
   const { output } = options;
   const plan = await planRun(options);
   const { notebook, kernel, earlier, resumption } = plan;

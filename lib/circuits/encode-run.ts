@@ -1,6 +1,7 @@
 /** Features of a whole batch: one run, every layer encoded. */
 import { ModalscopeError } from "../errors.js";
 import type { Batch, Model, RunOptions } from "../model/index.js";
+import { checkOptions, type OptionChecks, oneOf, record, TASK_OPTIONS } from "../options.js";
 import type { Tensor } from "../tensor.js";
 import { checkTranscoders } from "./transcoders/check.js";
 import type { SparseFeatures, TranscoderSet } from "./transcoders/types.js";
@@ -30,6 +31,12 @@ export interface EncodeOptions extends Pick<RunOptions, "edits" | "onProgress" |
   readonly logits?: "last" | "none";
 }
 
+const ENCODE_OPTIONS: OptionChecks<EncodeOptions> = {
+  ...TASK_OPTIONS,
+  edits: record,
+  logits: oneOf("last", "none"),
+};
+
 /**
  * Runs a batch and encodes what each layer's transcoder reads.
  * @throws ModalscopeError for transcoders of another model
@@ -40,6 +47,7 @@ export async function encodeFeatures(
   set: TranscoderSet,
   options: EncodeOptions = {},
 ): Promise<FeatureRun> {
+  checkOptions("encodeFeatures", options, ENCODE_OPTIONS);
   checkTranscoders(set, model);
   const hooks = [set.hookIn, set.hookOut].map((hook) => `blocks.*.${hook}`);
   const capture = [...new Set(hooks)];

@@ -4,7 +4,16 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseBytes } from "../bytes.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
-import { anything, checkOptions, integer, type OptionChecks, oneOf, TASK_OPTIONS, text } from "../options.js";
+import {
+  checkOptions,
+  either,
+  integer,
+  number,
+  type OptionChecks,
+  oneOf,
+  TASK_OPTIONS,
+  text,
+} from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/index.js";
 import { isRemote, shownPath } from "../storage/index.js";
@@ -60,7 +69,7 @@ const LOAD_OPTIONS: OptionChecks<LoadOptions> = {
   ...TASK_OPTIONS,
   device: text,
   float: oneOf("float32", "float64"),
-  memory: anything,
+  memory: either(number(1), text),
   threads: integer(1),
   cache: (value) => (value === false ? undefined : text(value)),
   weights: oneOf("float32", "quantised"),

@@ -1,10 +1,11 @@
 import { ModalscopeError } from "../errors.js";
-import { checkOptions, flag, integer, type OptionChecks, oneOf, record } from "../options.js";
+import { checkOptions, flag, type OptionChecks, record } from "../options.js";
 import type { Tensor } from "../tensor.js";
 import {
   type Batch,
   encode,
   fillTemplate,
+  PAD_OPTIONS,
   type PadOptions,
   type PrepareOptions,
   type Prompt,
@@ -108,7 +109,8 @@ export class Model {
   }
 
   private padding(options: PadOptions): PadOptions {
-    return { padTokenId: this.tokenizer?.pad_token_id ?? 0, ...options };
+    const { padTokenId = this.tokenizer?.pad_token_id ?? 0, paddingSide } = options;
+    return { padTokenId, paddingSide };
   }
 
   private checked(batch: Batch): Batch {
@@ -198,7 +200,6 @@ export class Model {
   }
 }
 
-const PAD_OPTIONS: OptionChecks<PadOptions> = { paddingSide: oneOf("left", "right"), padTokenId: integer(0) };
 const PREPARE_OPTIONS: OptionChecks<PrepareOptions> = { ...PAD_OPTIONS, imageProcessor: record };
 
 export function isBatch(input: unknown): input is Batch {

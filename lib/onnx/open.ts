@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../errors.js";
+import { checkOptions, flag, integer, type OptionChecks, TASK_OPTIONS, text } from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import type { Device, SessionOptions } from "../runtime/index.js";
 import {
@@ -61,6 +62,16 @@ export interface OnnxModel {
   close(): Promise<void>;
 }
 
+const ONNX_OPTIONS: OptionChecks<OnnxOptions> = {
+  ...TASK_OPTIONS,
+  device: text,
+  threads: integer(1),
+  prepack: flag,
+  sessions: integer(1),
+  infer: flag,
+  folder: text,
+};
+
 /**
  * Opens an ONNX file, whatever exported it: only its structure is read, the weights stay where they are.
  *
@@ -80,6 +91,7 @@ export interface OnnxModel {
  * of its folder
  */
 export async function openOnnx(source: string | Uint8Array, options: OnnxOptions = {}): Promise<OnnxModel> {
+  checkOptions("openOnnx", options, ONNX_OPTIONS);
   const most = options.sessions ?? 4;
   if (!(Number.isInteger(most) && most >= 1)) {
     throw new ModalscopeError(`${most} sessions cannot stay open.`, "", "Give a whole number from 1.");

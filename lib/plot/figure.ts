@@ -1,6 +1,7 @@
 /** A figure is plain data in plotly's terms: what to draw, and how it is laid out. */
 import { ModalscopeError } from "../errors.js";
 import { escapeLabel } from "../escape.js";
+import { flag, number, type OptionChecks, pair, text } from "../options.js";
 import type { Axis, Figure, Layout, Margin, Title, Trace } from "./plotly.js";
 import { type Theme, template } from "./theme.js";
 import { extent } from "./values.js";
@@ -30,6 +31,21 @@ export interface Axes {
   /** In pixels; 400 when left out. The width follows the page. */
   readonly height?: number;
 }
+
+/** Checks of what every mark takes. */
+export const AXES: OptionChecks<Axes> = {
+  title: text,
+  subtitle: text,
+  x: text,
+  y: text,
+  xRange: pair,
+  yRange: pair,
+  xLog: flag,
+  yLog: flag,
+  xFormat: text,
+  yFormat: text,
+  height: number(1),
+};
 
 /** Characters of a title that fit a line of the usual width. */
 const TITLE_COLUMNS = 78;

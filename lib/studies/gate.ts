@@ -1,6 +1,7 @@
 /** The gate: which kinds of task the model does at all, with the image and better than without it. */
 import { type Estimate, rateDifferenceInterval, rateInterval } from "../analysis/index.js";
 import { ModalscopeError } from "../errors.js";
+import { checkOptions, number } from "../options.js";
 import type { GateRule } from "./claims.js";
 
 /** Answers to one kind of task. */
@@ -32,10 +33,9 @@ export interface Gate {
  * its accuracy above the blind accuracy.
  * @throws ModalscopeError without kinds, when a kind stands twice, and when the two runs have different numbers of questions.
  */
-export function gate(
-  samples: readonly GateSamples[],
-  { level = 0.95 }: { readonly level?: number } = {},
-): Gate {
+export function gate(samples: readonly GateSamples[], options: { readonly level?: number } = {}): Gate {
+  checkOptions("gate", options, { level: number(0, 1) });
+  const { level = 0.95 } = options;
   if (samples.length === 0) throw new ModalscopeError("The gate got no kinds of task.");
   const kinds = samples.map(({ kind }) => kind);
   const twice = kinds.find((kind, i) => kinds.indexOf(kind) !== i);

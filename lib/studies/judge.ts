@@ -6,6 +6,7 @@ import {
   type Estimate,
 } from "../analysis/index.js";
 import { didYouMean, ModalscopeError } from "../errors.js";
+import { checkOptions, record } from "../options.js";
 import { formatInterval } from "../plot/index.js";
 import { LEAST_NULLS } from "./arms.js";
 import type { Claim, Test, Verdict } from "./claims.js";
@@ -58,8 +59,10 @@ const LEVEL = 0.95;
 export function judge(
   claim: Claim,
   evidence: ClaimEvidence,
-  { gate }: { readonly gate?: Gate } = {},
+  options: { readonly gate?: Gate } = {},
 ): Judgement {
+  checkOptions("judge", options, { gate: record });
+  const { gate } = options;
   if (isUntestable(evidence))
     return {
       claim: claim.id,

@@ -1,7 +1,9 @@
 /** Claims × checkpoints: every claim on the model and on everything that should not, or should, support it. */
 import { didYouMean, ModalscopeError } from "../errors.js";
+import { checkOptions, listOf, type OptionChecks, TASK_OPTIONS, text } from "../options.js";
 import type { TaskOptions } from "../progress.js";
 import { acrossConfigurations, acrossSeeds } from "./agreement.js";
+import { SEEDS } from "./checks.js";
 import type { Checkpoint, Claim, Study, Verdict } from "./claims.js";
 import type { Gate } from "./gate.js";
 import { type ClaimEvidence, type Judgement, judge } from "./judge.js";
@@ -46,6 +48,13 @@ export interface ClaimsMatrix {
   readonly cells: readonly (readonly Cell[])[];
 }
 
+const MATRIX_OPTIONS: OptionChecks<MatrixOptions> = {
+  ...TASK_OPTIONS,
+  seeds: SEEDS,
+  otherSeeds: SEEDS,
+  only: listOf(text, 1),
+};
+
 /**
  * Runs a study's claims on its checkpoints and judges them, the model last of all: a claim that a null of it, or a checkpoint
  * built to hold its opposite, supports too cannot be supported on the model; and one that no checkpoint built to hold it
@@ -58,6 +67,7 @@ export async function claimsMatrix(
   measure: (checkpoint: Checkpoint, seed: number) => Promise<Measured> | Measured,
   options: MatrixOptions = {},
 ): Promise<ClaimsMatrix> {
+  checkOptions("claimsMatrix", options, MATRIX_OPTIONS);
   const { seeds = [0, 1, 2], otherSeeds = seeds, onProgress, signal } = options;
   const checkpoints = chosen(study, options.only);
   const seedsOf = ({ role }: Checkpoint): readonly number[] => (role === "model" ? seeds : otherSeeds);

@@ -1,4 +1,6 @@
 /** A study's verdicts as a table and as a figure. Both take the whole matrix. */
+
+import { checkOptions, text } from "../options.js";
 import {
   type Category,
   type Figure,
@@ -30,7 +32,9 @@ const FLAG = "!";
  * Claims, what was measured for them on the model, and the verdicts; six columns. "done" says that everything was measured,
  * which is no verdict.
  */
-export function claimTable(matrix: ClaimsMatrix, { caption }: { readonly caption?: string } = {}): Table {
+export function claimTable(matrix: ClaimsMatrix, options: { readonly caption?: string } = {}): Table {
+  checkOptions("claimTable", options, { caption: text });
+  const { caption } = options;
   const cells = modelCells(matrix);
   const rows = matrix.claims.map((claim, i) => ({
     claim: claim.says,
@@ -44,7 +48,9 @@ export function claimTable(matrix: ClaimsMatrix, { caption }: { readonly caption
 }
 
 /** Verdicts of all claims on all checkpoints as tiles; a mark shows which are not what the checkpoint was made for. */
-export function matrixFigure(matrix: ClaimsMatrix, { title }: { readonly title?: string } = {}): Figure {
+export function matrixFigure(matrix: ClaimsMatrix, options: { readonly title?: string } = {}): Figure {
+  checkOptions("matrixFigure", options, { title: text });
+  const { title } = options;
   const { claims, checkpoints, cells } = matrix;
   const flagged = cells.flat().filter(({ unexpected, downgraded }) => unexpected || downgraded).length;
   return tiles(
@@ -99,6 +105,7 @@ export function claimForest(
   ids: readonly string[],
   options: { readonly title?: string; readonly x?: string } = {},
 ): Figure | Table {
+  checkOptions("claimForest", options, { title: text, x: text });
   const cells = modelCells(matrix);
   const rows = ids.flatMap((id): ForestRow[] => {
     const cell = cells.find(({ claim }) => claim === id);
@@ -125,7 +132,9 @@ export function claimForest(
 }
 
 /** Accuracy by kind of task, with the blind one as a band that it must leave. */
-export function gateFigure({ rows }: Gate, { title }: { readonly title?: string } = {}): Figure {
+export function gateFigure({ rows }: Gate, options: { readonly title?: string } = {}): Figure {
+  checkOptions("gateFigure", options, { title: text });
+  const { title } = options;
   const blindOf = ({ blind }: GateRow): readonly [number, number] =>
     typeof blind === "number" ? [0, blind] : [blind.low, blind.high];
   return forest(

@@ -1,6 +1,7 @@
 /** Size-matched nulls: random subspaces and random sets of the chosen one's size, to be run with their complements. */
 import { type Matrix, randomSubspace } from "../analysis/index.js";
 import { ModalscopeError } from "../errors.js";
+import { callback, checkOptions, flag, integer, type OptionChecks } from "../options.js";
 import { seeded } from "../random.js";
 import { LEAST_NULLS } from "./arms.js";
 
@@ -24,6 +25,15 @@ export interface RandomSetOptions<T> {
   readonly disjoint?: boolean;
 }
 
+const RANDOM_SET_OPTIONS: OptionChecks<RandomSetOptions<unknown>> = {
+  count: integer(1),
+  seed: integer(),
+  stratum: callback,
+  weight: callback,
+  tries: integer(1),
+  disjoint: flag,
+};
+
 /**
  * The chosen set and random ones of its size from the same items, all different from it and from each other.
  * @param items all heads, experts or layers, each once. @param chosen some of them (the same objects or values).
@@ -33,15 +43,10 @@ export interface RandomSetOptions<T> {
 export function sizeMatchedSets<T>(
   items: readonly T[],
   chosen: readonly T[],
-  {
-    count = LEAST_NULLS,
-    seed = 0,
-    stratum = () => 0,
-    weight,
-    tries = 500,
-    disjoint = false,
-  }: RandomSetOptions<T> = {},
+  options: RandomSetOptions<T> = {},
 ): { readonly chosen: SplitSet<T>; readonly random: readonly SplitSet<T>[] } {
+  checkOptions("sizeMatchedSets", options, RANDOM_SET_OPTIONS);
+  const { count = LEAST_NULLS, seed = 0, stratum = () => 0, weight, tries = 500, disjoint = false } = options;
   checkCount(count);
   const places = chosen.map((item) => items.indexOf(item));
   if (places.includes(-1) || new Set(places).size !== chosen.length || chosen.length === 0)
@@ -97,8 +102,10 @@ export function sizeMatchedSets<T>(
 export function sizeMatchedSubspaces(
   k: number,
   d: number,
-  { count = LEAST_NULLS, seed = 0 }: { readonly count?: number; readonly seed?: number } = {},
+  options: { readonly count?: number; readonly seed?: number } = {},
 ): Matrix[] {
+  checkOptions("sizeMatchedSubspaces", options, { count: integer(1), seed: integer() });
+  const { count = LEAST_NULLS, seed = 0 } = options;
   checkCount(count);
   if (!(Number.isInteger(k) && k > 0 && k < d))
     throw new ModalscopeError(`A subspace of ${k} dimensions of ${d} has no size-matched null.`);

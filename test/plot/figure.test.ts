@@ -172,5 +172,5 @@ test("facets: panels tile the plane, share axes, legend and colours", () => {
   );
   assert.throws(() => facets([]), /no figures/);
   assert.throws(() => facets([made]), /has panels itself/);
-  assert.throws(() => facets([panel(0)], { columns: 0 }), /0 columns/);
+  assert.throws(() => facets([panel(0)], { columns: 0 }), /columns of facets is 0/);
 });

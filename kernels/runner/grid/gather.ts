@@ -1,9 +1,10 @@
 /** A grid's table from the notebooks that are there; nothing is run. */
 import { ModalscopeError } from "../../../lib/errors.js";
 import type { Notebook } from "../../../lib/notebook/index.js";
+import { checkOptions } from "../../../lib/options.js";
 import { openNotebook, openNotebookIfThere } from "../notebook/open.js";
 import { recordOf } from "../notebook/record.js";
-import { type GridPlan, type GridPlanOptions, gridPaths, planRow } from "./plan.js";
+import { GRID_PLAN_OPTIONS, type GridPlan, type GridPlanOptions, gridPaths, planRow } from "./plan.js";
 import { gridErrorOf } from "./start.js";
 import type { GridRow } from "./summary.js";
 import { writeTable } from "./table-file.js";
@@ -13,6 +14,7 @@ import { writeTable } from "./table-file.js";
  * @throws ModalscopeError when any combination could not be run.
  */
 export async function gatherGrid(options: GridPlanOptions): Promise<GridPlan> {
+  checkOptions("gatherGrid", options, GRID_PLAN_OPTIONS);
   const plan = await readGridState(options);
   await writeTable(plan.summary, plan.rows);
   return plan;

@@ -1,11 +1,12 @@
 /** Runs of a grid and the paths of their outputs, whoever runs them. */
 import { ModalscopeError } from "../../../lib/errors.js";
 import type { Notebook } from "../../../lib/notebook/index.js";
+import { flag, listOf, type OptionChecks, record, required, text } from "../../../lib/options.js";
 import { joinPath } from "../../../lib/storage/index.js";
 import { openNotebook } from "../notebook/open.js";
 import { recordOf } from "../notebook/record.js";
 import type { Parameters } from "../parameters/values.js";
-import { commonOptionsOf, finishedRun, type RunOptions } from "../run.js";
+import { COMMON_OPTIONS, commonOptionsOf, finishedRun, type RunOptions } from "../run.js";
 import { commonFolder, outputPaths } from "./paths.js";
 import type { GridRow } from "./summary.js";
 
@@ -26,6 +27,15 @@ export interface GridPlan {
   /** The path of the table. */
   summary: string;
 }
+
+/** Checks of what every way to run a grid takes. */
+export const GRID_PLAN_OPTIONS: OptionChecks<GridPlanOptions> = {
+  ...COMMON_OPTIONS,
+  output: required(text, "a path or a URL"),
+  combinations: required(listOf(record, 1), "a list of parameters"),
+  summary: text,
+  force: flag,
+};
 
 /**
  * Checks all combinations of a grid, and which of them are done.

@@ -1,6 +1,7 @@
+import { callback, checkOptions, integer, number, type OptionChecks } from "../../../lib/options.js";
 import { commonOptionsOf } from "../run.js";
 import { describeCombination, varyingNames } from "./combinations.js";
-import { type GridPlanOptions, planGrid } from "./plan.js";
+import { GRID_PLAN_OPTIONS, type GridPlanOptions, planGrid } from "./plan.js";
 import { layOut, runSideBySide, type SideBySideEvent, type SideBySideLimits } from "./side-by-side.js";
 import type { GridRow } from "./summary.js";
 import { openTable, type TableFile } from "./table-file.js";
@@ -18,11 +19,20 @@ export interface GridResult {
 /** Progress of a grid: what it begins with, then each run's. */
 export type GridEvent = { type: "start"; runs: number; slots: number; reused: number } | SideBySideEvent;
 
+const GRID_OPTIONS: OptionChecks<GridOptions> = {
+  ...GRID_PLAN_OPTIONS,
+  maxCores: integer(1),
+  coresPerRun: integer(1),
+  maxMemory: number(1),
+  onEvent: callback,
+};
+
 /**
  * Runs one notebook over many parameters, several at a time. A run that fails ends no other one.
  * @throws ModalscopeError, before anything is run, when any combination cannot be run.
  */
 export async function runGrid(options: GridOptions): Promise<GridResult> {
+  checkOptions("runGrid", options, GRID_OPTIONS);
   const { rows, summary } = await planGrid(options);
   const table = openTable(summary);
   try {

@@ -7,12 +7,23 @@ import { stringify as yamlText } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { makeFolder } from "../../../lib/folder.js";
 import { isObject } from "../../../lib/notebook/index.js";
+import {
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  number,
+  type OptionChecks,
+  record,
+  text,
+  texts,
+} from "../../../lib/options.js";
 import { replaceFile } from "../../../lib/replace-file.js";
 import { baseName, holdsCredentials, isRemote, shownPath } from "../../../lib/storage/index.js";
 import { readGridState } from "../grid/gather.js";
 import { markDeadRun, markEnd } from "../grid/mark-dead-run.js";
 import { commonFolder } from "../grid/paths.js";
-import { type GridPlan, type GridPlanOptions, gridPaths, planGrid } from "../grid/plan.js";
+import { GRID_PLAN_OPTIONS, type GridPlan, type GridPlanOptions, gridPaths, planGrid } from "../grid/plan.js";
 import { writeTable } from "../grid/table-file.js";
 import { openNotebook } from "../notebook/open.js";
 import { removeLock } from "../output/lock.js";
@@ -57,12 +68,34 @@ interface JobFile {
   resources: SlurmResources;
 }
 
+const SLURM_OPTIONS: OptionChecks<SlurmOptions> = {
+  ...GRID_PLAN_OPTIONS,
+  resources: record,
+  runFlags: texts,
+  attach: flag,
+  detach: flag,
+  cancelOnAbort: flag,
+  pollEveryMs: number(0),
+  onEvent: callback,
+};
+const RESOURCES: OptionChecks<SlurmResources> = {
+  time: text,
+  mem: text,
+  cpus: integer(1),
+  gres: text,
+  partition: text,
+  arrayLimit: integer(1),
+  sbatch: texts,
+};
+
 /**
  * Runs a grid as an array of Slurm tasks: what an earlier call has completed is not submitted. The signal ends the
  * following, not the job, unless `cancelOnAbort` says so.
  * @throws ModalscopeError when a combination cannot be run, or Slurm refuses the job.
  */
 export async function runSlurmGrid(options: SlurmOptions): Promise<SlurmResult> {
+  checkOptions("runSlurmGrid", options, SLURM_OPTIONS);
+  checkOptions("The resources of runSlurmGrid", options.resources ?? {}, RESOURCES);
   const folder = jobFolder(options);
   const file = options.attach ? readJob(folder) : await submitGrid(options, folder);
   if (file === "done" || file === "aborted")

@@ -1,6 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
-import { abortSignal, anything, callback, checkOptions, numeric, type OptionChecks } from "../../options.js";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  listOf,
+  numeric,
+  type OptionChecks,
+  record,
+  required,
+  sequence,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { entropy, jsDivergence, softmax } from "../distance/divergence.js";
@@ -23,11 +33,11 @@ export interface EarlyExitOptions extends TaskOptions {
 }
 
 const EARLY_EXIT_OPTIONS: OptionChecks<EarlyExitOptions> = {
-  tokens: anything,
-  follow: anything,
+  tokens: required(sequence, "a list of tokens"),
+  follow: listOf(sequence),
   runnersUp: numeric,
   runnersUpFrom: numeric,
-  references: anything,
+  references: record,
   onProgress: callback,
   signal: abortSignal,
 };

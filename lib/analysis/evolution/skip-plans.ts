@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
+import { checkOptions, integer, listOf, numeric, type OptionChecks, required } from "../../options.js";
 import { seeded } from "../../random.js";
 
 /** Blocks that a generation leaves out: what `generate({ skip })` takes. */
@@ -28,7 +28,7 @@ export interface SkipOptions {
 const SKIP_OPTIONS: OptionChecks<SkipOptions> = {
   blocks: numeric,
   critical: numeric,
-  mutations: anything,
+  mutations: listOf(integer(0)),
   last: numeric,
 };
 
@@ -83,7 +83,11 @@ export function controlPlan(
   like: SkipPlan,
   options: { readonly candidates: readonly number[]; readonly blocks: number; readonly seed?: number },
 ): SkipPlan {
-  checkOptions("controlPlan", options, { candidates: anything, blocks: numeric, seed: integer() });
+  checkOptions("controlPlan", options, {
+    candidates: required(listOf(integer(0)), "a list of blocks"),
+    blocks: numeric,
+    seed: integer(),
+  });
   const { candidates, blocks, seed = 0 } = options;
   const others = candidates.filter((b) => !like.skip.includes(b));
   if (others.length < like.skip.length) {

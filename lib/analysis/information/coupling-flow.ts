@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   abortSignal,
-  anything,
   callback,
   checkOptions,
+  groupKeys,
   integer,
   numeric,
   type OptionChecks,
@@ -44,7 +44,7 @@ export interface CouplingFlowOptions extends TaskOptions {
 }
 
 const COUPLING_FLOW_OPTIONS: OptionChecks<CouplingFlowOptions> = {
-  clusters: anything,
+  clusters: groupKeys,
   layers: numeric,
   units: numeric,
   maxSteps: numeric,

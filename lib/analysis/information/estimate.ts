@@ -1,6 +1,14 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, number, numeric, type OptionChecks, oneOf } from "../../options.js";
+import {
+  checkOptions,
+  groupKeys,
+  integer,
+  number,
+  numeric,
+  type OptionChecks,
+  oneOf,
+} from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
 import { type Matrix, takeRows } from "../linalg/matrix.js";
@@ -41,7 +49,7 @@ export interface PidEstimateOptions extends UnionOptions {
 }
 
 const PID_ESTIMATE_OPTIONS: OptionChecks<PidEstimateOptions> = {
-  clusters: anything,
+  clusters: groupKeys,
   bootstrap: oneOf("parametric", "rows"),
   draws: integer(1),
   level: number(0, 1),

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, number, numeric, type OptionChecks } from "../../options.js";
+import { checkOptions, groupKeys, integer, number, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { type Matrix, row, takeRows, zeros } from "../linalg/matrix.js";
 import { fastIca, fromComponents, toComponents } from "./fast-ica.js";
@@ -39,7 +39,7 @@ export interface GaussianiseOptions {
 }
 
 const GAUSSIANISE_OPTIONS: OptionChecks<GaussianiseOptions> = {
-  clusters: anything,
+  clusters: groupKeys,
   folds: numeric,
   maxSteps: numeric,
   level: number(0, 1),

@@ -1,6 +1,14 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, number, type OptionChecks, oneOf } from "../../options.js";
+import {
+  checkOptions,
+  groupKeys,
+  integer,
+  number,
+  type OptionChecks,
+  oneOf,
+  optional,
+} from "../../options.js";
 import { seeded } from "../../random.js";
 import { cholesky } from "../linalg/cholesky.js";
 import { checkSame, type Matrix, takeRows, zeros } from "../linalg/matrix.js";
@@ -38,7 +46,7 @@ export interface PidBootstrapOptions {
 }
 
 const PID_BOOTSTRAP_OPTIONS: OptionChecks<PidBootstrapOptions> = {
-  clusters: anything,
+  clusters: groupKeys,
   draws: integer(1),
   seed: integer(),
 };
@@ -123,7 +131,7 @@ export interface PidIntervalOptions {
 
 const PID_INTERVAL_OPTIONS: OptionChecks<PidIntervalOptions> = {
   kind: oneOf("basic", "percentile"),
-  range: anything,
+  range: optional("a list of two numbers", (v) => Array.isArray(v) && v.length === 2 && v[0] <= v[1]),
   level: number(0, 1),
 };
 

@@ -1,4 +1,4 @@
-import { anything, checkOptions, integer, type OptionChecks } from "../../options.js";
+import { checkOptions, groupKeys, integer, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { takeRows } from "../linalg/matrix.js";
 import type { PidInformation } from "./channels.js";
@@ -26,7 +26,7 @@ export interface SampleSizeOptions {
 }
 
 const SAMPLE_SIZE_OPTIONS: OptionChecks<SampleSizeOptions> = {
-  clusters: anything,
+  clusters: groupKeys,
   splits: integer(1),
   seed: integer(),
 };

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, flag, integer, type OptionChecks } from "../../options.js";
+import { checkOptions, either, flag, integer, number, type OptionChecks, oneOf } from "../../options.js";
 import { seeded } from "../../random.js";
 import {
   asMatrix,
@@ -29,7 +29,10 @@ export interface BridgeOptions {
   readonly intercept?: boolean;
 }
 
-const BRIDGE_OPTIONS: OptionChecks<BridgeOptions> = { ridge: anything, intercept: flag };
+const BRIDGE_OPTIONS: OptionChecks<BridgeOptions> = {
+  ridge: either(number(0), oneOf("loo")),
+  intercept: flag,
+};
 
 /** A linear map `Y ≈ X·W` and how far to trust it. */
 export interface Bridge {

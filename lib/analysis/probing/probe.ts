@@ -2,7 +2,7 @@
 
 import { mean } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
+import { checkOptions, groupKeys, integer, numeric, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { asMatrix, checkSame, type Matrix, type MatrixLike, takeRows, zeros } from "../linalg/matrix.js";
 import { rateInterval } from "../statistics/clustered.js";
@@ -33,7 +33,7 @@ const PROBE_OPTIONS: OptionChecks<ProbeOptions> = {
   folds: numeric,
   penalty: numeric,
   shuffles: numeric,
-  clusters: anything,
+  clusters: groupKeys,
   least: numeric,
   seed: integer(),
 };

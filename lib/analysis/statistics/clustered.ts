@@ -4,7 +4,16 @@
  */
 
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, flag, number, numeric, type OptionChecks } from "../../options.js";
+import {
+  checkOptions,
+  flag,
+  groupKeys,
+  number,
+  numeric,
+  type OptionChecks,
+  optional,
+  required,
+} from "../../options.js";
 import { checkSame } from "../linalg/matrix.js";
 import { normalQuantile, studentQuantile } from "./distributions.js";
 import { type Estimate, wilson } from "./intervals.js";
@@ -16,7 +25,7 @@ export interface ClusterOptions {
   readonly level?: number;
 }
 
-const CLUSTER_OPTIONS: OptionChecks<ClusterOptions> = { clusters: anything, level: number(0, 1) };
+const CLUSTER_OPTIONS: OptionChecks<ClusterOptions> = { clusters: groupKeys, level: number(0, 1) };
 
 /** Contribution of one cluster to the sums of a ratio. */
 interface ClusterSum {
@@ -146,7 +155,10 @@ export interface DetectableRateOptions {
 }
 
 const DETECTABLE_RATE_OPTIONS: OptionChecks<DetectableRateOptions> = {
-  direction: anything,
+  direction: required(
+    optional("1 or -1", (v) => v === 1 || v === -1),
+    "1 or -1",
+  ),
   power: number(0, 1),
 };
 

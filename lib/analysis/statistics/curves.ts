@@ -1,7 +1,7 @@
 /** Measures read off curves of effects over layers, and the layers at which they are read. */
 
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, number, numeric, type OptionChecks } from "../../options.js";
+import { checkOptions, groupKeys, integer, number, numeric, type OptionChecks } from "../../options.js";
 import { asMatrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { meanInterval } from "./clustered.js";
 import type { Estimate } from "./intervals.js";
@@ -64,7 +64,7 @@ const DEPTH_OPTIONS: OptionChecks<DepthOptions> = {
   share: numeric,
   draws: integer(1),
   seed: integer(),
-  clusters: anything,
+  clusters: groupKeys,
   level: number(0, 1),
 };
 

@@ -1,6 +1,6 @@
 import { mean, quantileSorted } from "simple-statistics";
 import { ModalscopeError } from "../../errors.js";
-import { checkOptions, integer, number, type OptionChecks } from "../../options.js";
+import { checkOptions, flags, integer, number, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import { normalQuantile } from "./distributions.js";
@@ -105,8 +105,10 @@ export function bootstrapRatio(
 export function clusteredMean(
   values: ArrayLike<number>,
   clusters: ArrayLike<number>,
-  { among, ...options }: BootstrapOptions & { readonly among?: readonly boolean[] } = {},
+  options: BootstrapOptions & { readonly among?: readonly boolean[] } = {},
 ): Estimate {
+  checkOptions("clusteredMean", options, { ...BOOTSTRAP_OPTIONS, among: flags });
+  const { among, ...draws } = options;
   checkSame("clusteredMean", clusters.length, values.length, "clusters");
   const units: [sum: number, count: number][] = [];
   for (let i = 0; i < values.length; i++) {
@@ -116,7 +118,7 @@ export function clusteredMean(
     units[clusters[i]][0] += values[i];
     units[clusters[i]][1]++;
   }
-  return bootstrapRatio(units.filter(Boolean), options);
+  return bootstrapRatio(units.filter(Boolean), draws);
 }
 
 /** Share of the flags that are true, with Wilson's interval. */

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, type OptionChecks, oneOf } from "../../options.js";
+import { checkOptions, groupKeys, integer, type OptionChecks, oneOf } from "../../options.js";
 import { seeded } from "../../random.js";
 import { checkSame } from "../linalg/matrix.js";
 import type { PermutationOptions, PermutationTest } from "./permutation.js";
@@ -16,7 +16,7 @@ export interface LabelTestOptions extends PermutationOptions {
 }
 
 const LABEL_TEST_OPTIONS: OptionChecks<LabelTestOptions> = {
-  groups: anything,
+  groups: groupKeys,
   arrangement: oneOf("shuffle", "shift"),
   draws: integer(1),
   seed: integer(),

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, number, type OptionChecks } from "../../options.js";
+import { checkOptions, groupKeys, integer, number, type OptionChecks, sequence } from "../../options.js";
 import { asMatrix, checkSame, type MatrixLike } from "../linalg/matrix.js";
 import { type BootstrapOptions, bootstrap, type Estimate } from "./intervals.js";
 
@@ -11,8 +11,8 @@ export interface PlaceOptions extends BootstrapOptions {
 }
 
 const PLACE_OPTIONS: OptionChecks<PlaceOptions> = {
-  positions: anything,
-  clusters: anything,
+  positions: sequence,
+  clusters: groupKeys,
   draws: integer(1),
   level: number(0, 1),
   seed: integer(),

@@ -1,5 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, numeric, type OptionChecks } from "../../options.js";
+import { checkOptions, integer, listOf, numeric, type OptionChecks, required } from "../../options.js";
 import { seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
 import type { AgainstShuffles } from "./shuffles.js";
@@ -15,7 +15,7 @@ export interface SampleSizeOptions {
 }
 
 const SAMPLE_SIZE_OPTIONS: OptionChecks<SampleSizeOptions> = {
-  sizes: anything,
+  sizes: required(listOf(integer(1), 1), "a list of numbers of samples"),
   repeats: numeric,
   seed: integer(),
 };

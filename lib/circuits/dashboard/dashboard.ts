@@ -1,5 +1,6 @@
 /** A feature's dashboard: where it is most active, how often and how much, the tokens it promotes, its label. */
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, type OptionChecks, record } from "../../options.js";
 import { activeTokens, type CorpusRow, type FeatureCorpus, rowsOfTokens } from "./corpus.js";
 import { type FeatureLabel, type LabelIndex, labelFeature } from "./labels.js";
 import type { LogitEffects } from "./logits.js";
@@ -39,6 +40,12 @@ export interface DashboardOptions {
 
 const BINS = 20;
 
+const DASHBOARD_OPTIONS: OptionChecks<DashboardOptions> = {
+  examples: integer(1),
+  labels: record,
+  logits: record,
+};
+
 /** @throws ModalscopeError for a layer or feature that the corpus does not have */
 export function featureDashboard(
   corpus: FeatureCorpus,
@@ -46,6 +53,7 @@ export function featureDashboard(
   feature: number,
   options: DashboardOptions = {},
 ): FeatureDashboard {
+  checkOptions("featureDashboard", options, DASHBOARD_OPTIONS);
   const { examples = 6, labels, logits } = options;
   const count = corpus.layers[layer]?.offsets.length - 1;
   if (!(Number.isInteger(feature) && feature >= 0 && feature < count)) {

@@ -1,6 +1,7 @@
 /** Tokens whose logits a feature raises and lowers when what it writes goes straight to the head. */
 import type { Model } from "../../model/index.js";
 import { unembedding } from "../../model/methods/index.js";
+import { checkOptions, integer, listOf, required } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import type { FeatureRun } from "../encode-run.js";
 import { vectorsAt } from "../encode-run.js";
@@ -31,13 +32,15 @@ export interface LogitEffects {
 export async function featureLogits(
   model: Model,
   set: TranscoderSet,
-  {
-    layer,
-    features,
-    count = 8,
-  }: { readonly layer: number; readonly features: readonly number[]; readonly count?: number },
+  options: { readonly layer: number; readonly features: readonly number[]; readonly count?: number },
   run: FeatureRun,
 ): Promise<LogitEffects[]> {
+  checkOptions("featureLogits", options, {
+    layer: required(integer(0), "a layer's number"),
+    features: required(listOf(integer(0), 1), "a list of features"),
+    count: integer(1),
+  });
+  const { layer, features, count = 8 } = options;
   const { width, targets } = set.layers[layer];
   const gains = await gainsOf(model, set, targets, run);
   const directions = new Float32Array(features.length * width);

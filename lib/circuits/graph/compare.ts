@@ -1,5 +1,6 @@
 /** Two graphs side by side, such as those of two images under one question. */
 import { ModalscopeError } from "../../errors.js";
+import { callback, checkOptions } from "../../options.js";
 import { nodeInfluence } from "./influence.js";
 import type { AttributionGraph } from "./nodes.js";
 
@@ -36,6 +37,7 @@ export function compareGraphs(
   b: AttributionGraph,
   options: CompareOptions = {},
 ): GraphComparison {
+  checkOptions("compareGraphs", options, { position: callback });
   if (a.model !== b.model || a.transcoders !== b.transcoders)
     throw new ModalscopeError("The graphs are of different models.", "Their features are not the same ones.");
   if (!options.position && a.tokens.length !== b.tokens.length) {

@@ -2,6 +2,7 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, Model } from "../../model/index.js";
 import { type FrozenRun, freeze, type PullTarget, pullBack } from "../../model/methods/index.js";
+import { checkOptions, integer, oneOf, required } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import type { TranscoderSet } from "../transcoders/types.js";
 import { FrozenForward } from "./frozen-forward.js";
@@ -27,12 +28,14 @@ export async function headLoadings(
   batch: Batch,
   set: TranscoderSet,
   graph: AttributionGraph,
-  {
-    source,
-    target,
-    firstPosition = "whole",
-  }: { source: number; target: number; firstPosition?: FirstPosition },
+  options: { source: number; target: number; firstPosition?: FirstPosition },
 ): Promise<HeadLoadings> {
+  checkOptions("headLoadings", options, {
+    source: required(integer(0), "a node's number"),
+    target: required(integer(0), "a node's number"),
+    firstPosition: oneOf("whole", "features", "none"),
+  });
+  const { source, target, firstPosition = "whole" } = options;
   const node = graph.nodes[target];
   const row = rowOf(graph, target);
   if (node?.kind !== "feature" || !row) {

@@ -4,6 +4,7 @@
  * the powers of the matrix.
  */
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, number, type OptionChecks } from "../../options.js";
 import { type AttributionGraph, edgeRow, outputWeights } from "./nodes.js";
 
 /** Which nodes and edges of a graph count; all where left out. */
@@ -54,12 +55,18 @@ export interface PrunedGraph {
   readonly cumulative: Float64Array;
 }
 
+const PRUNE_OPTIONS: OptionChecks<PruneOptions> = {
+  nodeThreshold: number(0, 1),
+  edgeThreshold: number(0, 1),
+};
+
 /**
  * Keeps the most influential nodes, all tokens and outputs, of these the edges Â · (I + w) that matter most, and drops
  * features and errors that then lead nowhere, and features that nothing leads to.
  * @throws ModalscopeError for a threshold outside 0 … 1
  */
 export function pruneGraph(graph: AttributionGraph, options: PruneOptions = {}): PrunedGraph {
+  checkOptions("pruneGraph", options, PRUNE_OPTIONS);
   const { nodeThreshold = 0.8, edgeThreshold = 0.98 } = options;
   for (const threshold of [nodeThreshold, edgeThreshold]) {
     if (!(threshold >= 0 && threshold <= 1))

@@ -5,6 +5,16 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import {
+  callback,
+  checkOptions,
+  listOf,
+  number,
+  type OptionChecks,
+  record,
+  required,
+  text,
+} from "../../options.js";
 import { replaceFile } from "../../replace-file.js";
 import { featureNumber } from "../dashboard/feature-files.js";
 import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
@@ -70,12 +80,24 @@ export interface CircuitTracerGraph extends GraphJson {
   };
 }
 
+const GRAPH_FILE_OPTIONS: OptionChecks<GraphFileOptions> = {
+  slug: required(text, "a string"),
+  scan: text,
+  prompt: text,
+  nodeThreshold: number(0, 1),
+  label: callback,
+  supernodes: listOf(record),
+  verification: record,
+  fidelity: record,
+};
+
 /** A pruned graph as circuit-tracer writes it. */
 export function graphJson(
   pruned: PrunedGraph,
   options: GraphFileOptions,
   decode: (token: number) => string,
 ): CircuitTracerGraph {
+  checkOptions("graphJson", options, GRAPH_FILE_OPTIONS);
   const { graph, nodes: kept, edges: keptEdges } = pruned;
   const { slug, scan = graph.transcoders, prompt = graph.text.join(""), nodeThreshold = 0.8 } = options;
   const ids = graph.nodes.map((node, i) => (kept[i] ? nodeId(graph, node) : undefined));

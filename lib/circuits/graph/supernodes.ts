@@ -1,6 +1,7 @@
 /** Groups of features that stand for one thing: made by hand, read from a file, or proposed. */
 import { readFileSync } from "node:fs";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, number, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import type { PrunedGraph } from "./influence.js";
 import { nodeId } from "./nodes.js";
@@ -58,12 +59,19 @@ export interface ProposedSupernode extends Supernode {
   readonly stability: number;
 }
 
+const PROPOSE_OPTIONS: OptionChecks<ProposeOptions> = {
+  similarity: number(-1, 1),
+  halves: integer(1),
+  seed: integer(),
+};
+
 /**
  * Proposes groups of features that read from and write to the same nodes. A feature's profile is its inputs and outputs
  * among the kept edges, each with a length of 1; features are joined by average linkage as long as the mean cosine between
  * two groups is at least `similarity`. The stability repeats this with random halves of the inputs and outputs.
  */
 export function proposeSupernodes(pruned: PrunedGraph, options: ProposeOptions = {}): ProposedSupernode[] {
+  checkOptions("proposeSupernodes", options, PROPOSE_OPTIONS);
   const { similarity = 0.7, halves = 20, seed = 0 } = options;
   const { graph } = pruned;
   const features = graph.nodes.flatMap((n, i) => (n.kind === "feature" && pruned.nodes[i] ? [i] : []));

@@ -5,7 +5,7 @@
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, Model } from "../../model/index.js";
 import { freeze } from "../../model/methods/index.js";
-import { anything, checkOptions, integer, type OptionChecks, TASK_OPTIONS } from "../../options.js";
+import { checkOptions, integer, type OptionChecks, oneOf, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
 import type { TranscoderSet } from "../transcoders/types.js";
@@ -28,7 +28,7 @@ const VERIFY_OPTIONS: OptionChecks<VerifyOptions> = {
   ...TASK_OPTIONS,
   features: integer(0),
   seed: integer(),
-  firstPosition: anything,
+  firstPosition: oneOf("whole", "features", "none"),
   atOnce: integer(1),
 };
 

@@ -1,6 +1,15 @@
 /** Training on tokens that are held in memory: short runs, such as a notebook's. */
 import { ModalscopeError } from "../../errors.js";
 import { createAdamState, train } from "../../model/training/index.js";
+import {
+  checkOptions,
+  integer,
+  number,
+  type OptionChecks,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
 import type { Tensor } from "../../tensor.js";
@@ -19,6 +28,15 @@ export interface TrainTranscodersOptions extends TaskOptions {
   readonly names: SetNames;
 }
 
+const TRAIN_OPTIONS: OptionChecks<TrainTranscodersOptions> = {
+  ...TASK_OPTIONS,
+  steps: required(integer(1), "an integer from 1 on"),
+  stepTokens: integer(1),
+  rate: number(0),
+  seed: integer(),
+  names: required(record, "the names { model, checkpoint, hookIn, hookOut }"),
+};
+
 /**
  * Trains transcoders with AdamW on steps that are drawn from the tokens with replacement. Layer l of the spec learns from
  * `inputs[l]` and `outputs[l]`, whichever blocks of a model these are of.
@@ -30,6 +48,7 @@ export async function trainTranscoders(
   tokens: Activations,
   options: TrainTranscodersOptions,
 ): Promise<{ readonly set: TranscoderSet; readonly losses: readonly number[] }> {
+  checkOptions("trainTranscoders", options, TRAIN_OPTIONS);
   const { steps, stepTokens = 1024, rate = 2e-3, seed = 0, names, onProgress, signal } = options;
   if (tokens.inputs.length !== spec.layers || tokens.outputs.length !== spec.layers)
     throw new ModalscopeError(

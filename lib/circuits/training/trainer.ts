@@ -2,6 +2,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { derivativeBy, emitOnnx } from "../../model/graph/index.js";
 import type { WeightGradients, Weights } from "../../model/training/index.js";
+import { checkOptions, integer } from "../../options.js";
 import { createSession, type Session, type Value } from "../../runtime/index.js";
 import type { Tensor } from "../../tensor.js";
 import {
@@ -49,6 +50,7 @@ export class TranscoderTrainer {
     readonly spec: TranscoderSpec,
     private readonly options: TranscoderTrainerOptions = {},
   ) {
+    checkOptions("TranscoderTrainer", options, { threads: integer(1), deadAfter: integer(1) });
     const { k, features, layers, width } = spec;
     for (const [name, value] of Object.entries({ k, features, layers, width })) {
       if (Number.isInteger(value) && value > 0) continue;

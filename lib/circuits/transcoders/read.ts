@@ -4,7 +4,7 @@ import { extname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { openSafetensors, type SafetensorsReader } from "../../model/checkpoint/index.js";
 import type { Model } from "../../model/index.js";
-import { anything, checkOptions, type OptionChecks } from "../../options.js";
+import { checkOptions, type OptionChecks, record } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import { checkTranscoders } from "./check.js";
 import { CONFIG_FILE, readConfig, type TranscoderConfig } from "./config.js";
@@ -20,7 +20,7 @@ export interface ReadTranscodersOptions {
   readonly model?: Model;
 }
 
-const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: anything };
+const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: record };
 
 /**
  * Opens a folder of transcoders, or an embedded set by its name (`tiny-gemma3/text-images`): config.yaml

@@ -1,6 +1,7 @@
 /** Dashboards of features as a page: what activates each, how often, what it writes. */
 
 import { jsonForScript } from "../../escape.js";
+import { checkOptions, number, type OptionChecks, required, text } from "../../options.js";
 import { type Html, view, viewDocument } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
@@ -16,6 +17,12 @@ export interface DashboardViewOptions {
   readonly height?: number;
 }
 
+const DASHBOARD_VIEW_OPTIONS: OptionChecks<DashboardViewOptions> = {
+  title: required(text, "a string"),
+  subtitle: text,
+  height: number(1),
+};
+
 /**
  * Dashboards beside each other, as a page of its own; a still image where scripts do not run.
  * @example show(dashboardView([featureDashboard(corpus, 7, 31)], corpus, { title: "A feature" }));
@@ -23,8 +30,10 @@ export interface DashboardViewOptions {
 export function dashboardView(
   dashboards: readonly FeatureDashboard[],
   corpus: FeatureCorpus,
-  { title, subtitle = "", height = 620 }: DashboardViewOptions,
+  options: DashboardViewOptions,
 ): Html {
+  checkOptions("dashboardView", options, DASHBOARD_VIEW_OPTIONS);
+  const { title, subtitle = "", height = 620 } = options;
   const script = `const data = ${jsonForScript(dashboardsData(dashboards, corpus))};
 ${panelClient}
 for (const { key } of data.dashboards) {

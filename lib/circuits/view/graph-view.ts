@@ -7,6 +7,16 @@ import { layoutOf } from "./layout.js";
 import { type GraphViewOptions, graphPage } from "./page.js";
 import { graphStill } from "./still.js";
 
+const GRAPH_VIEW_OPTIONS: OptionChecks<GraphViewOptions> = {
+  title: required(text, "a string"),
+  subtitle: text,
+  dashboards: listOf(record),
+  corpus: record,
+  height: number(1),
+};
+
+import { checkOptions, listOf, number, type OptionChecks, record, required, text } from "../../options.js";
+
 /**
  * A graph in circuit-tracer's JSON as a page of its own, which needs no network; a still image where
  * scripts do not run.
@@ -14,6 +24,7 @@ import { graphStill } from "./still.js";
  * @example show(graphView(graph, { title: "Which planet?", dashboards, corpus }));
  */
 export function graphView(graph: GraphJson, options: GraphViewOptions): Html {
+  checkOptions("graphView", options, GRAPH_VIEW_OPTIONS);
   checkGraph(graph);
   const { title, height = 680 } = options;
   const layout = layoutOf(graph);

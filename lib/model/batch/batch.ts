@@ -1,4 +1,5 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, type OptionChecks, oneOf } from "../../options.js";
 import type { ProcessedImage } from "../images/index.js";
 
 /** Prompts as the model takes them: token ids with padding, and where each token stands. */
@@ -47,11 +48,18 @@ export interface PadOptions {
   readonly padTokenId?: number;
 }
 
+/** Checks of how rows are padded. */
+export const PAD_OPTIONS: OptionChecks<PadOptions> = {
+  paddingSide: oneOf("left", "right"),
+  padTokenId: integer(0),
+};
+
 /**
  * Lines up rows of token ids of different lengths.
  * @throws ModalscopeError for an empty batch or row, or an invalid id
  */
 export function padTokens(rows: readonly (readonly number[])[], options: PadOptions = {}): Batch {
+  checkOptions("padTokens", options, PAD_OPTIONS);
   if (rows.length === 0) throw new ModalscopeError("The batch is empty.", "There is no prompt in it.");
   const time = Math.max(...rows.map((row) => row.length));
   const size = rows.length;

@@ -4,6 +4,7 @@ export { appendTokens } from "./append-tokens.js";
 export {
   type Batch,
   type BatchImage,
+  PAD_OPTIONS,
   type PadOptions,
   type Positions,
   padTokens,

@@ -1,8 +1,9 @@
 import {
-  anything,
   callback,
   checkOptions,
+  either,
   integer,
+  list,
   type OptionChecks,
   positions,
   record,
@@ -55,7 +56,7 @@ export interface SweepOptions<G extends Grid> extends TaskOptions {
 
 const SWEEP_OPTIONS: OptionChecks<SweepOptions<Grid>> = {
   ...TASK_OPTIONS,
-  over: required(anything, "a list of points, or an object of lists"),
+  over: required(either(list, record), "a list of points, or an object of lists"),
   edit: required(callback, "a function from a point to its edits"),
   metric: required(record, "a metric, such as logProb(token)"),
   positions,

@@ -1,11 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
 import {
-  anything,
   callback,
   checkOptions,
   integer,
   number,
   type OptionChecks,
+  pair,
   record,
   required,
   TASK_OPTIONS,
@@ -35,7 +35,7 @@ const TRAIN_OPTIONS: OptionChecks<TrainOptions> = {
   ...TASK_OPTIONS,
   steps: required(integer(0), "an integer"),
   learningRate: required(callback, "a function from a step to its learning rate"),
-  betas: anything,
+  betas: pair,
   epsilon: number(0),
   weightDecay: number(0),
   maxGradNorm: number(0),

@@ -1,6 +1,19 @@
 /** Parts of images as positions: the columns of a hook that stand for them. */
 import { ModalscopeError } from "../../errors.js";
-import { anything, checkOptions, integer, integers, type OptionChecks } from "../../options.js";
+import {
+  callback,
+  checkOptions,
+  either,
+  integer,
+  integers,
+  list,
+  numeric,
+  type OptionChecks,
+  oneOf,
+  pair,
+  record,
+  text,
+} from "../../options.js";
 import type { Batch, BatchImage } from "../batch/index.js";
 import { at, type Edit, type Edits } from "../edits/index.js";
 import type { TextConfig, VisionConfig } from "../families/index.js";
@@ -109,7 +122,10 @@ export interface VisualEditOptions {
   readonly from?: number;
 }
 
-const VISUAL_EDIT_OPTIONS: OptionChecks<VisualEditOptions> = { region: anything, from: integer(0) };
+const VISUAL_EDIT_OPTIONS: OptionChecks<VisualEditOptions> = {
+  region: either(either(record, list), callback),
+  from: integer(0),
+};
 
 /**
  * Edits of visual tokens: of the residual stream at one point, and of all that DeepStack adds later, which would bring
@@ -212,13 +228,13 @@ function overlaps(own: VisualToken["box"], box: NonNullable<RegionSpec["box"]>, 
 
 const REGION: OptionChecks<RegionSpec> = {
   batchRows: integers,
-  image: anything,
-  tile: anything,
-  row: anything,
-  column: anything,
-  box: anything,
-  minOverlap: anything,
-  kind: anything,
+  image: either(integer(0), integers),
+  tile: either(either(integer(0), integers), oneOf("whole", "part")),
+  row: either(integer(0), pair),
+  column: either(integer(0), pair),
+  box: list,
+  minOverlap: numeric,
+  kind: text,
 };
 
 function checkRegion(region: RegionSpec): void {

@@ -1,6 +1,7 @@
 /** Figures as SVG and PNG, drawn without a browser. */
 import type { Canvas } from "@napi-rs/canvas";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, number, type OptionChecks, oneOf } from "../../options.js";
 import { themed } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import type { Theme } from "../theme.js";
@@ -26,12 +27,21 @@ export function browserOnly(figure: Figure): string[] {
   );
 }
 
+/** Checks of how a figure is made an image. */
+export const IMAGE_OPTIONS: OptionChecks<ImageOptions> = {
+  width: number(1),
+  height: number(1),
+  theme: oneOf("light", "dark"),
+  scale: number(0.01),
+};
+
 /**
  * `figure` as an SVG document. Names in it are the same in every such document, so put it into a page as an
  * image, not as markup beside another one.
  * @throws when a trace needs a browser
  */
 export function toSvg(figure: Figure, options: ImageOptions = {}): string {
+  checkOptions("toSvg", options, IMAGE_OPTIONS);
   const missing = browserOnly(figure);
   if (missing.length > 0)
     throw new ModalscopeError(
@@ -48,6 +58,7 @@ export function toSvg(figure: Figure, options: ImageOptions = {}): string {
  * @throws when a trace needs a browser
  */
 export function toPng(figure: Figure, options: ImageOptions = {}): Uint8Array {
+  checkOptions("toPng", options, IMAGE_OPTIONS);
   return rasterise(toSvg(figure, options), options.scale ?? 2);
 }
 

@@ -1,9 +1,10 @@
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure } from "../figure.js";
+import { checkOptions, flag, type OptionChecks, oneOf, required, text, texts } from "../../options.js";
+import { AXES, type Axes, figure } from "../figure.js";
 import type { Figure, Trace } from "../plotly.js";
 import { colour, quiet } from "../theme.js";
 import { cell, requireLength } from "../values.js";
-import type { Band } from "./intervals.js";
+import { BAND, type Band } from "./intervals.js";
 import { labelAxis } from "./label-axis.js";
 import { bandNote, type Curve, curvesOf, type SeriesInput } from "./series.js";
 
@@ -21,6 +22,15 @@ export interface BarsOptions extends Axes {
   readonly labels?: string;
 }
 
+const BARS_OPTIONS: OptionChecks<BarsOptions> = {
+  ...AXES,
+  categories: required(texts, "a list of strings"),
+  mode: oneOf("group", "stack"),
+  horizontal: flag,
+  band: BAND,
+  labels: text,
+};
+
 /**
  * Bars per category, grouped by series, with error bars where a series has intervals.
  *
@@ -28,6 +38,7 @@ export interface BarsOptions extends Axes {
  * @throws when a series and the categories differ in length, or a series holds no finite number
  */
 export function bars(input: SeriesInput, options: BarsOptions): Figure {
+  checkOptions("bars", options, BARS_OPTIONS);
   const { categories, horizontal = false, mode = "group" } = options;
   const curves = curvesOf(input, "bars", options.band);
   for (const curve of curves)

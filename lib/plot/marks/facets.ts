@@ -1,5 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
+import { checkOptions, integer, number, type OptionChecks, oneOf, text } from "../../options.js";
 import { heading } from "../figure.js";
 import type { Axis, Figure, Layout, Placed, Trace } from "../plotly.js";
 import { extent } from "../values.js";
@@ -34,6 +35,14 @@ const GAP = { x: 64, y: 84 };
 /** The inner width that the horizontal gap is a share of; the real one follows the page. */
 const USUAL_WIDTH = 680;
 
+const FACETS_OPTIONS: OptionChecks<FacetsOptions> = {
+  title: text,
+  subtitle: text,
+  columns: integer(1),
+  share: oneOf(true, false, "x", "y"),
+  panelHeight: number(1),
+};
+
 /**
  * Small multiples: figures as panels of one, named by their keys or titles. Series of one name share one
  * legend entry, heatmaps share one colour scale.
@@ -44,6 +53,7 @@ export function facets(
   input: readonly Figure[] | Readonly<Record<string, Figure>>,
   options: FacetsOptions = {},
 ): Figure {
+  checkOptions("facets", options, FACETS_OPTIONS);
   const named: [string, Figure][] = isFigures(input)
     ? input.map((figure) => [titleText(figure), figure])
     : Object.entries(input).map(([name, figure]) => [escapeLabel(name), figure]);
@@ -74,11 +84,6 @@ export function facets(
 function arrange(named: readonly [string, Figure][], columns: number, height: number): Panel[] {
   if (named.length === 0)
     throw new ModalscopeError("facets: no figures were given.", "There is nothing to draw.");
-  if (!Number.isInteger(columns) || columns < 1)
-    throw new ModalscopeError(
-      `facets: ${columns} columns are not possible.`,
-      "`columns` is a whole number, at least 1.",
-    );
   const rows = Math.ceil(named.length / columns);
   const gapX = GAP.x / USUAL_WIDTH;
   const gapY = GAP.y / (rows * height + (rows - 1) * GAP.y);

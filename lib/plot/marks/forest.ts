@@ -1,7 +1,8 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
+import { checkOptions } from "../../options.js";
 import { concepts } from "../concepts.js";
-import { type Axes, figure, wrap } from "../figure.js";
+import { AXES, type Axes, figure, wrap } from "../figure.js";
 import type { Figure, Placed, Trace } from "../plotly.js";
 import { colour, translucent } from "../theme.js";
 import { extent } from "../values.js";
@@ -29,6 +30,7 @@ const ROW_HEIGHT = 30;
  * @throws ModalscopeError without rows, and for an interval that does not hold its value
  */
 export function forest(rows: readonly ForestRow[], options: Axes = {}): Figure {
+  checkOptions("forest", options, AXES);
   if (rows.length === 0)
     throw new ModalscopeError("forest: no rows were given.", "There is nothing to draw.");
   rows.forEach(checkRow);

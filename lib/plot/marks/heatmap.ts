@@ -1,6 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure } from "../figure.js";
+import { checkOptions, flag, labels, type OptionChecks, oneOf, pair, text } from "../../options.js";
+import { AXES, type Axes, figure } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import { viridis } from "../theme.js";
 import { cell, extent, type Matrix, requireLength, rowsOf } from "../values.js";
@@ -26,12 +27,25 @@ export interface HeatmapOptions extends Axes {
   readonly square?: boolean;
 }
 
+const HEATMAP_OPTIONS: OptionChecks<HeatmapOptions> = {
+  ...AXES,
+  rows: labels,
+  columns: labels,
+  value: text,
+  colors: oneOf("sequential", "diverging"),
+  range: pair,
+  annotate: text,
+  first: oneOf("top", "bottom"),
+  square: flag,
+};
+
 /**
  * A matrix `(rows, columns)` as coloured cells. Cells that are not finite stay blank.
  *
  * @throws when labels and matrix disagree in size, or no number is finite
  */
 export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Figure {
+  checkOptions("heatmap", options, HEATMAP_OPTIONS);
   const rows = rowsOf(matrix, "heatmap");
   const height = rows.length;
   const width = rows[0].length;

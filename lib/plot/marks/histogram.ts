@@ -1,6 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure } from "../figure.js";
+import { checkOptions, either, flag, integer, listOf, numeric, type OptionChecks } from "../../options.js";
+import { AXES, type Axes, figure } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import { colour } from "../theme.js";
 import { extent, isNumbers, isTensor, numbersOf, type Values } from "../values.js";
@@ -22,6 +23,12 @@ export interface Bins {
   readonly left: number;
 }
 
+const HISTOGRAM_OPTIONS: OptionChecks<HistogramOptions> = {
+  ...AXES,
+  bins: either(integer(1), listOf(numeric, 2)),
+  density: flag,
+};
+
 /**
  * Distribution of one sample, or of several over the same bins.
  *
@@ -32,6 +39,7 @@ export function histogram(
   input: Values | Readonly<Record<string, Values>>,
   options: HistogramOptions = {},
 ): Figure {
+  checkOptions("histogram", options, HISTOGRAM_OPTIONS);
   const samples = samplesOf(input);
   const edges = edgesOf(
     samples.flatMap(([, values]) => values),
@@ -102,22 +110,13 @@ function flat(values: Values): Values {
 
 function edgesOf(values: readonly number[], bins?: number | readonly number[]): number[] {
   if (typeof bins === "object") {
-    if (bins.length < 2 || bins.some((edge, i) => i > 0 && !(edge > bins[i - 1])))
-      throw new ModalscopeError(
-        `histogram: the edges [${bins.join(", ")}] do not rise.`,
-        "",
-        "Sort them; two at least.",
-      );
+    if (bins.some((edge, i) => i > 0 && !(edge > bins[i - 1])))
+      throw new ModalscopeError(`histogram: the edges [${bins.join(", ")}] do not rise.`, "", "Sort them.");
     return [...bins];
   }
   const [low, high] = extent(values);
   if (low === high) return [low - 0.5, low + 0.5];
   const count = bins ?? freedmanDiaconis(values, high - low);
-  if (!Number.isInteger(count) || count < 1)
-    throw new ModalscopeError(
-      `histogram: ${count} bins are not possible.`,
-      "`bins` is a whole number, at least 1.",
-    );
   return Array.from({ length: count + 1 }, (_, i) => (i === count ? high : low + ((high - low) * i) / count));
 }
 

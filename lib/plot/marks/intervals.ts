@@ -1,4 +1,5 @@
 /** Summaries of the samples at each position: a value and an interval. Samples that are not finite are left out. */
+import { type OptionCheck, oneOf } from "../../options.js";
 import { seeded } from "../../random.js";
 
 /** Mean alone; mean with a 95% bootstrap interval; or median with quartiles. */
@@ -19,6 +20,8 @@ export const bands: Readonly<Record<Band, { readonly note: string; of(rows: Samp
   bootstrap: { note: "mean and 95% bootstrap interval", of: (rows) => bootstrapMeans(rows) },
   quartiles: { note: "median and quartiles", of: (rows) => rows.map(quartiles) },
 };
+
+export const BAND: OptionCheck = oneOf(...Object.keys(bands));
 
 /**
  * Percentile bootstrap of each position's mean. One draw of samples serves all positions, since a sample is

@@ -1,10 +1,11 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure, wholeTicks } from "../figure.js";
+import { checkOptions, flag, type OptionChecks } from "../../options.js";
+import { AXES, type Axes, figure, wholeTicks } from "../figure.js";
 import type { Axis, Figure, Trace } from "../plotly.js";
 import { colour, dash, symbol, translucent } from "../theme.js";
 import { type Cell, cell } from "../values.js";
-import type { Band } from "./intervals.js";
+import { BAND, type Band } from "./intervals.js";
 import { labelAxis } from "./label-axis.js";
 import { bandNote, type Curve, curvesOf, type SeriesInput } from "./series.js";
 
@@ -16,6 +17,12 @@ export interface LinesOptions extends Axes {
   readonly markers?: boolean;
 }
 
+const LINES_OPTIONS: OptionChecks<LinesOptions> = {
+  ...AXES,
+  band: BAND,
+  markers: flag,
+};
+
 /**
  * Lines over an x axis, each with its interval band when it has one.
  *
@@ -24,11 +31,13 @@ export interface LinesOptions extends Axes {
  * @throws when lengths disagree or a series holds no finite number
  */
 export function lines(input: SeriesInput, options: LinesOptions = {}): Figure {
+  checkOptions("lines", options, LINES_OPTIONS);
   return drawn(curvesOf(input, "lines", options.band), options, "linear");
 }
 
 /** Like {@link lines}, with each value held until the next position: segments, thresholds, schedules. */
 export function steps(input: SeriesInput, options: LinesOptions = {}): Figure {
+  checkOptions("steps", options, LINES_OPTIONS);
   return drawn(curvesOf(input, "steps", options.band), options, "hv");
 }
 

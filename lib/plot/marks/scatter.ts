@@ -1,6 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure } from "../figure.js";
+import { checkOptions, flag, number, type OptionChecks, text } from "../../options.js";
+import { AXES, type Axes, figure } from "../figure.js";
 import type { Figure, Trace } from "../plotly.js";
 import { colour, quiet, symbol, viridis } from "../theme.js";
 import { cell, listOf, numbersOf, requireLength, type Values } from "../values.js";
@@ -31,12 +32,15 @@ export interface ScatterOptions extends Axes {
   readonly equal?: boolean;
 }
 
+const SCATTER_OPTIONS: OptionChecks<ScatterOptions> = { ...AXES, value: text, size: number(0), equal: flag };
+
 /**
  * Points in a plane, coloured by group or by a value.
  *
  * @throws when the parts of a group differ in length, or one holds no finite number
  */
 export function scatter(input: Points | readonly Points[], options: ScatterOptions = {}): Figure {
+  checkOptions("scatter", options, SCATTER_OPTIONS);
   const groups = listOf(input);
   if (groups.length === 0)
     throw new ModalscopeError("scatter: no points were given.", "There is nothing to draw.");

@@ -1,5 +1,5 @@
 /** Reads what the marks over an x axis draw: named rows of values, with intervals or with samples. */
-import { didYouMean, ModalscopeError } from "../../errors.js";
+import { ModalscopeError } from "../../errors.js";
 import {
   extent,
   isNumbers,
@@ -60,12 +60,6 @@ export function curvesOf(input: SeriesInput, mark: string, band?: Band): Curve[]
   const list = seriesOf(input);
   if (list.length === 0)
     throw new ModalscopeError(`${mark}: no series were given.`, "There is nothing to draw.");
-  if (band !== undefined && !(band in bands))
-    throw new ModalscopeError(
-      `${mark}: there is no band "${band}".`,
-      `There are ${Object.keys(bands).join(", ")}.`,
-      didYouMean(band, Object.keys(bands)),
-    );
   const curves = list.map((series, i) => curveOf(series, `${mark}: series "${series.name ?? i}"`, band));
   if (band !== undefined && curves.every((curve) => curve.counts === undefined))
     throw new ModalscopeError(

@@ -1,5 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, type OptionChecks, oneOf } from "../../options.js";
 import type { Axes } from "../figure.js";
+import { AXES } from "../figure.js";
 import type { Figure } from "../plotly.js";
 import { lines } from "./lines.js";
 import { curvesOf, type SeriesInput } from "./series.js";
@@ -10,6 +12,8 @@ export interface SpectrumOptions extends Axes {
   readonly show?: "values" | "variance";
 }
 
+const SPECTRUM_OPTIONS: OptionChecks<SpectrumOptions> = { ...AXES, show: oneOf("values", "variance") };
+
 /**
  * Singular values by rank, 1 for the largest. They are sorted here.
  *
@@ -17,6 +21,7 @@ export interface SpectrumOptions extends Axes {
  * @throws when a value is negative
  */
 export function spectrum(input: SeriesInput, options: SpectrumOptions = {}): Figure {
+  checkOptions("spectrum", options, SPECTRUM_OPTIONS);
   const { show = "values", ...axes } = options;
   const curves = curvesOf(input, "spectrum").map(({ name, y, color, dash }) => {
     const sorted = y.filter(Number.isFinite).sort((a, b) => b - a);

@@ -1,6 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { escapeLabel } from "../../escape.js";
-import { type Axes, figure, wrap } from "../figure.js";
+import { checkOptions, listOf, type OptionChecks, record, required, texts } from "../../options.js";
+import { AXES, type Axes, figure, wrap } from "../figure.js";
 import type { Figure, Trace } from "../plotly.js";
 import { requireLength } from "../values.js";
 import { labelAxis } from "./label-axis.js";
@@ -29,6 +30,13 @@ export interface TilesOptions extends Axes {
   readonly columns: readonly string[];
 }
 
+const TILES_OPTIONS: OptionChecks<TilesOptions> = {
+  ...AXES,
+  categories: required(listOf(record), "a list of categories"),
+  rows: required(texts, "a list of strings"),
+  columns: required(texts, "a list of strings"),
+};
+
 /**
  * A table of kinds as coloured tiles with marks, `(rows, columns)`: which method works where, which verdict was found on what.
  * The legend holds the categories in their order, those that do not occur too.
@@ -36,6 +44,7 @@ export interface TilesOptions extends Axes {
  * @throws when tiles and labels disagree in size, or a tile's category is none of the given ones
  */
 export function tiles(table: readonly (readonly Tile[])[], options: TilesOptions): Figure {
+  checkOptions("tiles", options, TILES_OPTIONS);
   const { categories, rows, columns } = options;
   if (rows.length === 0 || columns.length === 0)
     throw new ModalscopeError("tiles: there are no rows or no columns.", "There is nothing to draw.");

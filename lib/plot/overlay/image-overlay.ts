@@ -1,5 +1,16 @@
 /** An image with one value per visual token over it. */
 import { ModalscopeError } from "../../errors.js";
+import {
+  checkOptions,
+  integers,
+  listOf,
+  number,
+  type OptionChecks,
+  oneOf,
+  record,
+  required,
+  text,
+} from "../../options.js";
 import { dataUri, type Html, image as imageFile, view } from "../show/content.js";
 import { cellsOf, type ImageLayout } from "./cells.js";
 import { overlayPage } from "./page.js";
@@ -23,6 +34,16 @@ export interface OverlayOptions {
   readonly height?: number;
 }
 
+const OVERLAY_OPTIONS: OptionChecks<OverlayOptions> = {
+  title: required(text, "a string"),
+  subtitle: text,
+  axes: listOf(record),
+  initial: integers,
+  scale: oneOf("sequential", "diverging", "category"),
+  unit: text,
+  height: number(1),
+};
+
 /**
  * The image with one value per visual token: attention from a token, what restoring it brings back, an expert's number.
  * Sliders go through the axes before the tokens; the number is read under the pointer, or with the arrow keys. It
@@ -43,6 +64,7 @@ export function imageOverlay(
   values: OverlayValues,
   options: OverlayOptions,
 ): Html {
+  checkOptions("imageOverlay", options, OVERLAY_OPTIONS);
   const { title, subtitle = "", scale = "sequential", unit = "", height = 520 } = options;
   const slices = slicesOf(values, layout.tokens.length);
   if (scale === "category") checkCategories(slices);

@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
 import { parseReadable } from "../../notebook/index.js";
+import { callback, checkOptions, type OptionChecks } from "../../options.js";
 import { replaceFile } from "../../replace-file.js";
 import type { NamedNotebook } from "./page.js";
 
@@ -10,6 +11,8 @@ export interface ReportOptions {
   /** Called for each file that is not a notebook, with the reason. */
   readonly onProblem?: (problem: string) => void;
 }
+
+const REPORT_OPTIONS: OptionChecks<ReportOptions> = { onProblem: callback };
 
 /**
  * Writes one page, `index.html`, with everything that executed notebooks show: interactive figures, tables,
@@ -24,8 +27,10 @@ export interface ReportOptions {
 export async function writeReport(
   notebookPaths: readonly string[],
   outDir: string,
-  { onProblem = () => {} }: ReportOptions = {},
+  options: ReportOptions = {},
 ): Promise<string> {
+  checkOptions("writeReport", options, REPORT_OPTIONS);
+  const { onProblem = () => {} } = options;
   if (notebookPaths.length === 0)
     throw new ModalscopeError(
       "A report needs notebooks,",

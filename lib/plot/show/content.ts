@@ -1,6 +1,7 @@
 /** Content that can be shown beside figures: HTML, Markdown, images and interactive views. Plain data with a `kind`. */
 import { ModalscopeError } from "../../errors.js";
 import { escapeHtml } from "../../escape.js";
+import { checkOptions, number, type OptionChecks, record, required, text } from "../../options.js";
 import { sealOf } from "./view-seal.js";
 
 /** Markup that is safe to put into a page as it is. */
@@ -48,11 +49,18 @@ export function markdown(source: string): Markdown {
   return { kind: "markdown", source };
 }
 
+const VIEW_OPTIONS: OptionChecks<ViewOptions> = {
+  height: required(number(1), "a number of pixels"),
+  alt: required(text, "a string"),
+  fallback: record,
+};
+
 /**
  * An image from the bytes of a PNG, JPEG, WebP, GIF or SVG file.
  * @throws when the bytes are none of these
  */
 export function image(bytes: Uint8Array, options: { alt?: string; width?: number } = {}): Image {
+  checkOptions("image", options, { alt: text, width: number(1) });
   return { kind: "image", mime: mimeOf(bytes), bytes, alt: options.alt ?? "image", width: options.width };
 }
 
@@ -74,6 +82,7 @@ export interface ViewOptions {
  * @param document a whole HTML document, without anything from outside
  */
 export function view(document: string, options: ViewOptions): Html {
+  checkOptions("view", options, VIEW_OPTIONS);
   const { height, alt, fallback } = options;
   const under = fallback ? imageTag(fallback, "max-width:100%;max-height:100%") : `<p>${escapeHtml(alt)}</p>`;
   const seal = sealOf(document);

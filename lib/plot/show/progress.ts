@@ -1,6 +1,7 @@
 /** A progress bar that stays in its place and ends as one line with time and memory. */
 import { randomUUID } from "node:crypto";
 import { formatBytes } from "../../bytes.js";
+import { callback, checkOptions, number, type OptionChecks, optional } from "../../options.js";
 import type { Progress } from "../../progress.js";
 import { type Bundle, currentDisplay } from "./display.js";
 
@@ -31,11 +32,18 @@ export interface ProgressState {
 /** Shows one line at a place that it can be replaced at. */
 type Line = (text: string, last: boolean) => void;
 
+const PROGRESS_OPTIONS: OptionChecks<ProgressOptions> = {
+  every: number(0),
+  stream: optional("a stream to write to", (v) => typeof (v as { write?: unknown })?.write === "function"),
+  now: callback,
+};
+
 /**
  * A bar for a long call: `sweep(model, batch, { …, onProgress: progressBar("sweep") })`. It can serve several
  * calls; each time the total is reached it writes its last line, and the next step starts a new one.
  */
 export function progressBar(label: string, options: ProgressOptions = {}): ProgressBar {
+  checkOptions("progressBar", options, PROGRESS_OPTIONS);
   const now = options.now ?? (() => performance.now());
   const open = () => (currentDisplay() ? notebookLine() : streamLine(options.stream ?? process.stderr, now));
   let running: { line: Line; start: number; shown: number; state: ProgressState } | undefined;

@@ -6,8 +6,9 @@ import { dirname, extname } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { escapeHtml, jsonForScript, sourceForScript } from "../../escape.js";
 import { makeFolder } from "../../folder.js";
+import { checkOptions } from "../../options.js";
 import { own } from "../../own.js";
-import { browserOnly, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
+import { browserOnly, IMAGE_OPTIONS, type ImageOptions, toPng, toSvg } from "../draw/draw.js";
 import { plotlyConfig, titleOf } from "../figure.js";
 import type { Figure } from "../plotly.js";
 
@@ -28,6 +29,7 @@ const writers: Readonly<Record<string, Writer>> = {
  * @throws when the ending is another one, or an image is asked for that needs a browser
  */
 export function save(figure: Figure, path: string, options: ImageOptions = {}): void {
+  checkOptions("save", options, IMAGE_OPTIONS);
   const write = own(writers, extname(path).toLowerCase());
   if (!write)
     throw new ModalscopeError(

@@ -1,6 +1,16 @@
 /** Tables: rows or data frames as escaped HTML and as aligned text. */
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import { escapeHtml } from "../../escape.js";
+import {
+  checkOptions,
+  either,
+  integer,
+  type OptionChecks,
+  optional,
+  record,
+  text,
+  texts,
+} from "../../options.js";
 
 /** One object per row, all with the same keys (a missing one is an empty cell). */
 export type Rows = readonly Readonly<Record<string, unknown>>[];
@@ -35,11 +45,23 @@ export interface Table {
   readonly total: number;
 }
 
+const TABLE_OPTIONS: OptionChecks<TableOptions> = {
+  caption: text,
+  columns: texts,
+  limit: either(
+    integer(0),
+    optional("Infinity", (v) => v === Number.POSITIVE_INFINITY),
+  ),
+  digits: integer(1),
+  format: record,
+};
+
 /**
  * A table of rows or of a danfo DataFrame.
  * @throws when a column that is asked for does not exist, or a frame's values are not rows
  */
 export function table(input: Rows | DataFrameLike, options: TableOptions = {}): Table {
+  checkOptions("table", options, TABLE_OPTIONS);
   const rows = isRows(input) ? input : frameRows(input);
   const names = isRows(input) ? [...new Set(rows.flatMap(Object.keys))] : input.columns;
   const columns = options.columns ?? names;

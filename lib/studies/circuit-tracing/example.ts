@@ -1,6 +1,5 @@
 /** One prompt in full: its graph, verified, with what its features are about. */
 import {
-  type AttributeOptions,
   type AttributionGraph,
   attribute,
   type CorpusPrompt,
@@ -20,7 +19,9 @@ import {
   verifyEdges,
 } from "../../circuits/index.js";
 import type { Batch } from "../../model/index.js";
+import { checkOptions, record, required, TASK_OPTIONS, text } from "../../options.js";
 import type { Html, Rows } from "../../plot/index.js";
+import type { TaskOptions } from "../../progress.js";
 import {
   animals,
   asMessage,
@@ -50,8 +51,9 @@ const SHOWN = { nodeThreshold: 0.8, edgeThreshold: 0.9 } as const;
 export async function traceTask(
   { model, set }: Subject,
   task: VisualTask,
-  options: AttributeOptions = {},
+  options: TaskOptions = {},
 ): Promise<Traced> {
+  checkOptions("traceTask", options, TASK_OPTIONS);
   const batch = await model.prepare([[asMessage(task)]]);
   const graph = await attribute(model, batch, set, { patches: true, ...options });
   return { task, batch, graph, pruned: pruneGraph(graph, SHOWN) };
@@ -172,12 +174,14 @@ export function topFeatures({ graph }: Traced, count: number): Feature[] {
 export function tracedView(
   { model }: Subject,
   traced: Traced,
-  {
-    corpus,
-    verification,
-    title,
-  }: { readonly corpus: FeatureCorpus; readonly verification?: Verification; readonly title: string },
+  options: { readonly corpus: FeatureCorpus; readonly verification?: Verification; readonly title: string },
 ): Html {
+  checkOptions("tracedView", options, {
+    corpus: required(record, "a corpus, as featureCorpus gives it"),
+    verification: record,
+    title: required(text, "a string"),
+  });
+  const { corpus, verification, title } = options;
   const dashboards = dashboardsOf(corpus, topFeatures(traced, SHOWN_DASHBOARDS));
   const labels = new Map(dashboards.map((own) => [`${own.layer} ${own.feature}`, own.label?.label]));
   const json = graphJson(

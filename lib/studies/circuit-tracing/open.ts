@@ -2,8 +2,10 @@
 import { readTranscoders, type TranscoderSet } from "../../circuits/index.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import { checkOptions, type OptionChecks, required, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { drawTasks, hands, planets, type VisualTask } from "../../tasks/index.js";
+import { COUNT, MODEL, STUDY } from "../checks.js";
 import type { Study } from "../index.js";
 import { CircuitStudy } from "./study.js";
 
@@ -25,11 +27,24 @@ export interface OpenedStudy {
   readonly textSet?: TranscoderSet;
 }
 
+const OPEN_OPTIONS: OptionChecks<OpenOptions> = {
+  ...TASK_OPTIONS,
+  study: STUDY,
+  model: MODEL,
+  transcoders: required(text, "a set's name or a folder"),
+  textTranscoders: required(text, "a set's name or a folder, or an empty string for none"),
+  imageSize: COUNT,
+  samples: COUNT,
+  rowsPerCall: COUNT,
+};
+
 /**
  * Reads transcoders and opens the study, before anything is computed.
  * @throws ModalscopeError for transcoders of another model, a model without images, too few images
  */
-export function openCircuits({ transcoders, textTranscoders, ...options }: OpenOptions): OpenedStudy {
+export function openCircuits(given: OpenOptions): OpenedStudy {
+  checkOptions("openCircuits", given, OPEN_OPTIONS);
+  const { transcoders, textTranscoders, ...options } = given;
   const { model, samples } = options;
   if (!(Number.isInteger(samples) && samples >= LEAST_SAMPLES))
     throw new ModalscopeError(

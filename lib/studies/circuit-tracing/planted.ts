@@ -3,8 +3,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readTranscoders, type TranscoderSet } from "../../circuits/index.js";
 import { type Model, writeSafetensors } from "../../model/index.js";
+import { checkOptions, record, required } from "../../options.js";
 import { seeded } from "../../random.js";
 import { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "../../tasks/index.js";
+import { COUNT } from "../checks.js";
 import { withCheckpoint } from "../index.js";
 import { type Activity, conceptFeatures, type MatchedFeatures, matchedFeatures } from "./activity.js";
 import { randomArms } from "./arms.js";
@@ -27,8 +29,13 @@ const FILLERS = [1, 2, 3, 5, 6, 7, 8];
 export function measurePlanted(
   kind: PlantedCircuitKind,
   seed: number,
-  { settings, samples }: { readonly settings: Settings; readonly samples: number },
+  options: { readonly settings: Settings; readonly samples: number },
 ): Promise<PlantedArms> {
+  checkOptions("measurePlanted", options, {
+    settings: required(record, "settings, as the study's data hold them"),
+    samples: COUNT,
+  });
+  const { settings, samples } = options;
   const made = plantedCircuit(kind, seed);
   return withCheckpoint({ config: made.config, weights: made.weights, files: {} }, async (model) => {
     const set = openTranscoders(made, model);

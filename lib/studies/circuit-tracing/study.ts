@@ -1,6 +1,7 @@
 /** The study's runs: what `claimsMatrix` asks for, measured once and kept for figures. */
 import type { TranscoderSet } from "../../circuits/index.js";
 import type { Model } from "../../model/index.js";
+import { checkOptions, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import {
   animals,
@@ -11,6 +12,7 @@ import {
   sums,
   type VisualTask,
 } from "../../tasks/index.js";
+import { COUNT, MODEL, STUDY } from "../checks.js";
 import {
   type Checkpoint,
   type Claim,
@@ -52,6 +54,17 @@ export interface CircuitStudyOptions extends TaskOptions {
 
 type PartName = Exclude<keyof Measurements, "embedded" | "abilities">;
 
+const CIRCUIT_STUDY_OPTIONS: OptionChecks<CircuitStudyOptions> = {
+  ...TASK_OPTIONS,
+  study: STUDY,
+  model: MODEL,
+  set: required(record, "transcoders, as readTranscoders gives them"),
+  textSet: record,
+  imageSize: COUNT,
+  samples: COUNT,
+  rowsPerCall: COUNT,
+};
+
 /** Measures checkpoints of the study. */
 export class CircuitStudy {
   /** What was found on the model, by data seed. */
@@ -61,6 +74,7 @@ export class CircuitStudy {
 
   /** @throws ModalscopeError for a model without images, and transcoders that do not fit */
   constructor(private readonly options: CircuitStudyOptions) {
+    checkOptions("CircuitStudy", options, CIRCUIT_STUDY_OPTIONS);
     checkSubject(options.model, options.set);
   }
 

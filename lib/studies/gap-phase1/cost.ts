@@ -1,5 +1,7 @@
 /** The cost of a study, from a timed run of a few questions. */
 import type { Model } from "../../model/index.js";
+import { checkOptions, type OptionChecks, record, required } from "../../options.js";
+import { COUNT, LAYERS, MODEL } from "../checks.js";
 import { truncationBlocks } from "./depths.js";
 import type { QuestionSource } from "./questions.js";
 import type { GapSizes } from "./study.js";
@@ -25,11 +27,21 @@ export interface Cost {
   readonly disk: number;
 }
 
+const COST_SETTINGS: OptionChecks<CostSettings> = {
+  model: MODEL,
+  questions: required(record, "questions, as questionsFor gives them"),
+  sizes: required(record, "sizes, as gapSizes gives them"),
+  rowsPerCall: COUNT,
+  layers: LAYERS,
+};
+
 /**
  * Estimates the cost of one data seed before it starts: a few questions are run, and what the parts take is counted in such
  * runs. A run that begins at a block counts for the blocks behind it.
  */
-export async function gapCost({ model, questions, sizes, rowsPerCall, layers }: CostSettings): Promise<Cost> {
+export async function gapCost(settings: CostSettings): Promise<Cost> {
+  checkOptions("gapCost", settings, COST_SETTINGS);
+  const { model, questions, sizes, rowsPerCall, layers } = settings;
   const blocks = model.layers.length;
   const some = await questions.draw({ seed: 0, purpose: "held out", count: Math.min(16, rowsPerCall) });
   const timed = async (count: number): Promise<number> => {

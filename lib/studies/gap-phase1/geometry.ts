@@ -8,6 +8,7 @@ import {
   resampledIcc,
   sampleSizeCurve,
 } from "../../analysis/index.js";
+import { checkOptions, integer, type OptionChecks } from "../../options.js";
 import { seeded } from "../../random.js";
 import type { Geometry, Rows } from "./parts.js";
 
@@ -33,11 +34,17 @@ export interface GeometryOptions {
 const CKA_SAMPLES = [10, 20, 40, 80] as const;
 const PERMUTATIONS = 39;
 
+const GEOMETRY_OPTIONS: OptionChecks<GeometryOptions> = {
+  draws: integer(1),
+  shuffles: integer(1),
+  ckaDraws: integer(1),
+  seed: integer(),
+};
+
 /** ICC, effective ranks and cross-modal CKA of states, each with its floor. */
-export function geometryOf(
-  states: States,
-  { draws = 60, shuffles = 9, ckaDraws = 10, seed = 0 }: GeometryOptions = {},
-): Geometry {
+export function geometryOf(states: States, options: GeometryOptions = {}): Geometry {
+  checkOptions("geometryOf", options, GEOMETRY_OPTIONS);
+  const { draws = 60, shuffles = 9, ckaDraws = 10, seed = 0 } = options;
   const ranks = (layers: LayerTokens): Rows =>
     layers[0].map((_, i) => layers.map((own) => effectiveRank(own[i], { centre: true })));
   return {

@@ -11,7 +11,9 @@ import {
   pruningPlans,
   truncation,
 } from "../../model/methods/index.js";
+import { callback, checkOptions, listOf, number, oneOf, required } from "../../options.js";
 import type { VisualTask } from "../../tasks/index.js";
+import { LAYERS } from "../checks.js";
 import { sizeMatchedSets, type Untestable } from "../index.js";
 import { blocksBetween, nearestBlock, READOUT, truncationBlocks } from "./depths.js";
 import type { Pruning, Silencing, Tracing, Truncated, Truncation, TruncationKind, Twins } from "./parts.js";
@@ -54,12 +56,7 @@ const NOISE = 3;
  */
 export async function measureTracing(
   { model, samples, heldOut, ...calls }: Subject,
-  {
-    kind = "image",
-    layers = model.layers,
-    injections,
-    method = truncation,
-  }: {
+  options: {
     readonly kind?: TracingCorruption;
     readonly layers?: readonly number[];
     readonly injections?: Injections;
@@ -67,6 +64,13 @@ export async function measureTracing(
     readonly method?: typeof truncation;
   } = {},
 ): Promise<Tracing | Untestable> {
+  checkOptions("measureTracing", options, {
+    kind: oneOf("image", "noise", "zero", "mean"),
+    layers: LAYERS,
+    injections: oneOf("corrupted", "clean"),
+    method: callback,
+  });
+  const { kind = "image", layers = model.layers, injections, method = truncation } = options;
   const tasks = tasksOf(samples);
   const name = `tracing-${method.name}-${kind}-${injections ?? ""}`;
   const asked = { count: tasks.length, points: layers };
@@ -103,8 +107,13 @@ function replacement(kind: TruncationKind, heldOut: readonly GapSample[]): Corru
 /** Answers with visual tokens truncated, by replacement and block. */
 export async function measureTruncation(
   subject: Subject,
-  { kinds, layers }: { readonly kinds: readonly TruncationKind[]; readonly layers?: readonly number[] },
+  options: { readonly kinds: readonly TruncationKind[]; readonly layers?: readonly number[] },
 ): Promise<Truncation> {
+  checkOptions("measureTruncation", options, {
+    kinds: required(listOf(oneOf("mean", "zero", "hidden"), 1), "a list of kinds"),
+    layers: LAYERS,
+  });
+  const { kinds, layers } = options;
   const { model, samples, heldOut } = subject;
   const blocks = model.layers.length;
   const tasks = tasksOf(samples);
@@ -170,21 +179,23 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
 /** Answers with some of the visual tokens up to the window, by rule and share. */
 export async function measurePruning(
   subject: Subject,
-  {
-    halfTruncated,
-    keep = [0.5],
-  }: { readonly halfTruncated: readonly number[]; readonly keep?: readonly number[] },
+  options: { readonly halfTruncated: readonly number[]; readonly keep?: readonly number[] },
 ): Promise<Pruning> {
+  checkOptions("measurePruning", options, {
+    halfTruncated: required(listOf(number(0), 1), "a list of numbers"),
+    keep: listOf(number(0, 1), 1),
+  });
+  const { halfTruncated, keep = [0.5] } = options;
   const { model, samples } = subject;
   const tasks = tasksOf(samples);
   const until = nearestBlock(36, model.layers.length);
-  const options = { rules: PRUNING_RULES, keep, from: [1], until };
+  const planned = { rules: PRUNING_RULES, keep, from: [1], until };
   // What a plan costs is that of a usual question.
-  const costs = await pruningPlans(model, (await ask(model, tasks.slice(0, 1))).batch, options);
+  const costs = await pruningPlans(model, (await ask(model, tasks.slice(0, 1))).batch, planned);
   const asked = { count: tasks.length, points: [...costs.keys()] };
   const { rows, clean } = await atPoints(subject, "pruning", asked, async (points, from, to) => {
     const { batch, answers } = await ask(model, tasks.slice(from, to));
-    const plans = await pruningPlans(model, batch, options);
+    const plans = await pruningPlans(model, batch, planned);
     const found = await sweep(model, batch, {
       over: points.map((p) => plans[p]),
       edit: ({ edits }) => edits,

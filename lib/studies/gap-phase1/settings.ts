@@ -6,6 +6,7 @@ import sharp from "sharp";
 import { formatBytes } from "../../bytes.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import { checkOptions, integer, required, text } from "../../options.js";
 import { type Table, table } from "../../plot/index.js";
 import { encodePng, type TaskImage, type VisualTask } from "../../tasks/index.js";
 import { loadStudy } from "../index.js";
@@ -42,8 +43,13 @@ export function gapSizes(samples: number): GapSizes {
  */
 export async function questionsFor(
   model: Model,
-  { data, imageTokens }: { readonly data: string; readonly imageTokens: number },
+  options: { readonly data: string; readonly imageTokens: number },
 ): Promise<QuestionSource> {
+  checkOptions("questionsFor", options, {
+    data: required(text, "a folder, or an empty string"),
+    imageTokens: required(integer(0), "an integer from 0 on"),
+  });
+  const { data, imageTokens } = options;
   checkModel(model);
   const side = imageTokens > 0 ? squareSide(model, imageTokens) : undefined;
   if (data === "") {

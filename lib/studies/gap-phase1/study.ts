@@ -1,8 +1,19 @@
 /** The study on each of its checkpoints: opened, asked, measured part by part. */
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import {
+  callback,
+  checkOptions,
+  integer,
+  listOf,
+  type OptionChecks,
+  oneOf,
+  record,
+  required,
+} from "../../options.js";
 import type { Progress } from "../../progress.js";
 import { type PlantedVisionKind, plantedVision } from "../../tasks/index.js";
+import { COUNT, LAYERS, MODEL, STUDY } from "../checks.js";
 import {
   type Checkpoint,
   type Gate,
@@ -78,11 +89,34 @@ const IN_WINDOW: readonly PlantedVisionKind[] = ["late", "routing", "sink", "lat
 
 const HAND: readonly string[] = ["likeDocument", "opposite"] satisfies MadeByHand[];
 
+const SIZES: OptionChecks<GapSizes> = {
+  samples: COUNT,
+  tracing: COUNT,
+  states: COUNT,
+  probes: COUNT,
+  heldOut: COUNT,
+  gate: COUNT,
+  firstLook: COUNT,
+};
+const GAP_OPTIONS: OptionChecks<GapOptions> = {
+  study: STUDY,
+  model: MODEL,
+  questions: required(record, "questions, as questionsFor gives them"),
+  sizes: required(record, "sizes, as gapSizes gives them"),
+  parts: listOf(oneOf(...PART_NAMES), 1),
+  layers: LAYERS,
+  rowsPerCall: integer(1),
+  store: record,
+  onProgress: callback,
+};
+
 /**
  * Opens the study of a model: what it can do is measured first.
  * @throws ModalscopeError for a model without images, and where there are too few questions.
  */
 export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
+  checkOptions("openGapStudy", options, GAP_OPTIONS);
+  checkOptions("The sizes of openGapStudy", options.sizes, SIZES);
   const { model, questions, sizes, rowsPerCall = 128, store = noStore, onProgress } = options;
   checkModel(model);
   const calls = { rowsPerCall, store };

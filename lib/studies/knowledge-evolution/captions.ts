@@ -4,6 +4,8 @@ import { appendTokens, type Model } from "../../model/index.js";
 import type { TaskOptions } from "../../progress.js";
 import { asMessage, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
+import { checkOptions, type OptionChecks, flag, integer, TASK_OPTIONS, listOf } from "../../options.js";
+import { COUNT } from "../checks.js";
 
 /** A generated text. */
 export interface Caption {
@@ -30,12 +32,24 @@ export function stateHooks(model: Model): string[] {
   return ["blocks.0.hook_resid_pre", ...model.layers.map((l) => `blocks.${l}.hook_resid_post`)];
 }
 
+const READING_OPTIONS: OptionChecks<Pick<DescribeOptions, "rowsPerCall"> & TaskOptions> = {
+  ...TASK_OPTIONS,
+  rowsPerCall: COUNT,
+};
+const DESCRIBE_OPTIONS: OptionChecks<DescribeOptions> = {
+  ...READING_OPTIONS,
+  maxNewTokens: COUNT,
+  skipLayers: listOf(integer(0)),
+  states: flag,
+};
+
 /** Describes each image by greedy decoding. Tasks that ask the same of no image are described once. */
 export async function describe(
   model: Model,
   tasks: readonly VisualTask[],
   options: DescribeOptions,
 ): Promise<Caption[]> {
+  checkOptions("describe", options, DESCRIBE_OPTIONS);
   const keys = tasks.map((task, i) => (task.images.length > 0 ? `${i}` : JSON.stringify(asMessage(task))));
   const distinct = [...new Set(keys)];
   const asked = distinct.map((key) => tasks[keys.indexOf(key)]);
@@ -96,8 +110,10 @@ export async function forcedReading(
   model: Model,
   tasks: readonly VisualTask[],
   texts: readonly (readonly number[])[],
-  { rowsPerCall, onProgress, signal }: Pick<DescribeOptions, "rowsPerCall"> & TaskOptions,
+  options: Pick<DescribeOptions, "rowsPerCall"> & TaskOptions,
 ): Promise<ForcedReading> {
+  checkOptions("forcedReading", options, READING_OPTIONS);
+  const { rowsPerCall, onProgress, signal } = options;
   const hooks = stateHooks(model);
   const states: Tensor[] = [];
   const logits: Tensor[] = [];

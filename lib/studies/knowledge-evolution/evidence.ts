@@ -12,6 +12,7 @@ import {
   segment,
   trend,
 } from "../../analysis/index.js";
+import { checkOptions, integer, record, required } from "../../options.js";
 import type { Tensor } from "../../tensor.js";
 import type { Arms } from "../arms.js";
 import { testsOf } from "../claim-tests.js";
@@ -43,8 +44,13 @@ const DRAWS = 199;
 export function evolutionEvidence(
   study: Study,
   data: EvolutionData,
-  { rules, seed = 0 }: { readonly rules: EvolutionRules; readonly seed?: number },
+  options: { readonly rules: EvolutionRules; readonly seed?: number },
 ): Record<string, ClaimEvidence> {
+  checkOptions("evolutionEvidence", options, {
+    rules: required(record, "rules, as evolutionRules gives them"),
+    seed: integer(),
+  });
+  const { rules, seed = 0 } = options;
   const view = viewOf(data, rules, seed);
   return Object.fromEntries(
     study.claims.map((claim) => {

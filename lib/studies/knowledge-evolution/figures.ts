@@ -8,6 +8,7 @@ import {
   principalCoordinates,
   tsne,
 } from "../../analysis/index.js";
+import { checkOptions, integer, number, type OptionChecks } from "../../options.js";
 import {
   concepts,
   type Figure,
@@ -171,11 +172,17 @@ export interface EncodingOptions {
   readonly seed?: number;
 }
 
+const ENCODING_OPTIONS: OptionChecks<EncodingOptions> = {
+  caption: integer(0),
+  perplexity: number(2),
+  iterations: integer(1),
+  seed: integer(),
+};
+
 /** The states of one caption in the plane by t-SNE, coloured by depth, from two starts. */
-export async function encodingFigure(
-  data: EvolutionData,
-  { caption = 0, perplexity = 20, iterations = 300, seed = 0 }: EncodingOptions = {},
-): Promise<Figure> {
+export async function encodingFigure(data: EvolutionData, options: EncodingOptions = {}): Promise<Figure> {
+  checkOptions("encodingFigure", options, ENCODING_OPTIONS);
+  const { caption = 0, perplexity = 20, iterations = 300, seed = 0 } = options;
   const own = [...data.tokens.caption.keys()].filter((t) => data.tokens.caption[t] === caption);
   const points = pointsOf(data.states, own);
   const panels: Record<string, Figure> = {};

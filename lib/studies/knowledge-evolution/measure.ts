@@ -21,6 +21,8 @@ import {
   observeRandom,
 } from "./observe.js";
 import { evolutionRules } from "./rules.js";
+import { checkOptions, type OptionChecks, required, callback, record, integer, TASK_OPTIONS } from "../../options.js";
+import { COUNT, MODEL } from "../checks.js";
 
 export interface EvolutionSettings extends TaskOptions {
   readonly model: Model;
@@ -41,6 +43,17 @@ export interface MeasuredEvolution extends Measured {
   readonly data: EvolutionData;
 }
 
+const EVOLUTION_SETTINGS: OptionChecks<EvolutionSettings> = {
+  ...TASK_OPTIONS,
+  model: MODEL,
+  languageModel: record,
+  tasks: required(callback, "images by seed, as captionTasks gives them"),
+  questions: callback,
+  maxNewTokens: COUNT,
+  rowsPerCall: COUNT,
+  plantedCount: integer(1),
+};
+
 /** Measures checkpoints of the study: captions and readings that several of them take are made once. */
 export class EvolutionStudy {
   /** Of each checkpoint what its first data seed gave. */
@@ -50,7 +63,8 @@ export class EvolutionStudy {
   constructor(
     private readonly study: Study,
     private readonly settings: EvolutionSettings,
-  ) {}
+  ) {
+  checkOptions("EvolutionStudy", settings, EVOLUTION_SETTINGS);}
 
   /**
    * Everything that the study measures of a checkpoint with a data seed: what `claimsMatrix` asks for.

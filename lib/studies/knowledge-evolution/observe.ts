@@ -15,7 +15,7 @@ import type { TaskOptions } from "../../progress.js";
 import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import { withRandomTwin } from "../random-twin.js";
-import { type Caption, describe, type ForcedReading, forcedReading, stateHooks } from "./captions.js";
+import { type Caption, type DescribeOptions, describe, type ForcedReading, forcedReading, stateHooks } from "./captions.js";
 import type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
 import { captionGate } from "./gate.js";
 import { type CaptionTask, kindsOf, type Mention, mentionsOf, wordOverlap, wrongShare } from "./mentions.js";
@@ -35,6 +35,11 @@ export interface ObserveOptions extends TaskOptions {
   readonly skips?: readonly string[];
 }
 
+/** What describing takes of the options. */
+function describing({ maxNewTokens, rowsPerCall, onProgress, signal }: ObserveOptions): DescribeOptions {
+  return { maxNewTokens, rowsPerCall, onProgress, signal };
+}
+
 /** A model's captions of one seed's images, and readings of them that several checkpoints take: each is made once. */
 export interface Described {
   readonly model: Model;
@@ -51,7 +56,7 @@ export async function describeAll(
   tasks: readonly CaptionTask[],
   options: ObserveOptions,
 ): Promise<Described> {
-  const captions = await describe(model, tasks, options);
+  const captions = await describe(model, tasks, describing(options));
   const said = captions.flatMap((caption, i) =>
     caption.ids.length > 0 ? [{ caption, task: tasks[i] }] : [],
   );
@@ -88,7 +93,7 @@ export async function observe(described: Described, options: ObserveOptions): Pr
   // Read at once: kept while they are decoded, states would cost half as much again as the captions themselves.
   const { states } = await readAll(model, imagesOf(said), said, options);
   const read = await measure(described, model, states, options);
-  const without = await describe(model, blindly(said), { ...options, onProgress: undefined });
+  const without = await describe(model, blindly(said), { ...describing(options), onProgress: undefined });
   return {
     ...read,
     skips: await skipped(model, said, read, options),
@@ -259,7 +264,7 @@ async function skipped(
     const now = await describe(
       model,
       said.map(({ task }) => task),
-      { ...options, skipLayers: plan.skip, onProgress: undefined },
+      { ...describing(options), skipLayers: plan.skip, onProgress: undefined },
     );
     return {
       plan,

@@ -1,7 +1,10 @@
 /** The images that are described, and the questions of which each is asked of several images. */
+
+import { checkOptions, integer, type OptionChecks, required, text } from "../../options.js";
 import { seeded } from "../../random.js";
 import { localCopy } from "../../storage/index.js";
 import { captions, drawTasks, loadAmber, loadAmberWords, type VisualTask } from "../../tasks/index.js";
+import { COUNT } from "../checks.js";
 import { type CaptionTask, sceneTruth } from "./mentions.js";
 
 export interface CaptionSource {
@@ -15,13 +18,20 @@ export interface CaptionSource {
   readonly prompt: string;
 }
 
+const GROUP_SOURCE: OptionChecks<Pick<CaptionSource, "data" | "count" | "size">> = {
+  data: text,
+  count: COUNT,
+  size: integer(1),
+};
+const CAPTION_SOURCE: OptionChecks<CaptionSource> = {
+  ...GROUP_SOURCE,
+  prompt: required(text, "a string"),
+};
+
 /** Images to describe with what is true of them, other ones for each data seed. */
-export async function captionTasks({
-  data,
-  count,
-  size = 48,
-  prompt,
-}: CaptionSource): Promise<(seed: number) => CaptionTask[]> {
+export async function captionTasks(options: CaptionSource): Promise<(seed: number) => CaptionTask[]> {
+  checkOptions("captionTasks", options, CAPTION_SOURCE);
+  const { data, count, size = 48, prompt } = options;
   if (!data)
     return (seed) =>
       drawTasks(captions, { split: "heldout", types: ["detail"], count, size, seed }).map((task) => ({
@@ -41,10 +51,12 @@ export async function captionTasks({
 
 /** The synthetic images' single-word questions, those with the most images first; of AMBER the given ones, of all images. */
 export function questionGroups(
-  { data, count, size = 48 }: Pick<CaptionSource, "data" | "count" | "size">,
+  options: Pick<CaptionSource, "data" | "count" | "size">,
   images: (seed: number) => readonly VisualTask[],
   questions: readonly string[],
 ): (seed: number) => VisualTask[][] {
+  checkOptions("questionGroups", options, GROUP_SOURCE);
+  const { data, count, size = 48 } = options;
   if (data)
     return (seed) =>
       questions.map((question) =>

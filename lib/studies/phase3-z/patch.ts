@@ -1,5 +1,6 @@
 /** Generates under every arm, and says what each patch did. */
 import type { Generated } from "../../model/index.js";
+import { checkOptions, integer, type OptionChecks, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Grading, grade } from "../../tasks/index.js";
 import { type Arm, armEdits } from "./arms.js";
@@ -19,12 +20,20 @@ export interface PatchedArm {
   readonly ids: readonly (readonly number[])[];
 }
 
+const PATCH_OPTIONS: OptionChecks<PatchOptions> = {
+  ...TASK_OPTIONS,
+  maxNewTokens: integer(1),
+  rowsPerCall: integer(1),
+};
+
 /** The answers of every problem under every arm: a call holds all arms of problems that are about equally long. */
 export async function patchArms(
   subject: Subject,
   arms: readonly Arm[],
-  { maxNewTokens = 24, rowsPerCall = 160, onProgress, signal }: PatchOptions = {},
+  options: PatchOptions = {},
 ): Promise<PatchedArm[]> {
+  checkOptions("patchArms", options, PATCH_OPTIONS);
+  const { maxNewTokens = 24, rowsPerCall = 160, onProgress, signal } = options;
   const { model, ids, answers } = subject;
   const order = byLength(ids.en);
   const atOnce = Math.max(1, Math.floor(rowsPerCall / arms.length));

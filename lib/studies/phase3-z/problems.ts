@@ -1,6 +1,7 @@
 /** The problems of one data seed, as prompts in both languages. */
 import { ModalscopeError } from "../../errors.js";
 import type { Model, Prompt } from "../../model/index.js";
+import { checkOptions, integer, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
 import {
@@ -15,6 +16,7 @@ import {
   type PromptFrame,
   plainPrompt,
 } from "../../tasks/index.js";
+import { COUNT } from "../checks.js";
 
 /** The question and a line break, the question with labels, or the checkpoint's chat template. */
 export type PromptFormat = PromptFrame | "chat";
@@ -25,7 +27,9 @@ export const LANGUAGES: readonly Language[] = ["en", "zh"];
 export type Problems = (seed: number) => readonly MathsProblem[];
 
 /** Drawn problems of ten categories, or those of a set (`"maths-zh-en"` or a .json file) in the seed's order. */
-export function problemSource({ data, each }: { readonly data?: string; readonly each: number }): Problems {
+export function problemSource(options: { readonly data?: string; readonly each: number }): Problems {
+  checkOptions("problemSource", options, { data: text, each: COUNT });
+  const { data, each } = options;
   if (!data) return (seed) => seeded(seed).shuffle(heldOutProblems({ each, seed, reach: "wide" }));
   const all = loadMaths(data);
   const categories = new Set(all.map(({ category }) => category)).size;
@@ -102,6 +106,7 @@ export async function bestFormat(
   problems: readonly MathsProblem[],
   options: AskOptions,
 ): Promise<PromptFormat> {
+  checkOptions("bestFormat", options, { ...TASK_OPTIONS, maxNewTokens: COUNT, rowsPerCall: integer(1) });
   if (problems.length === 0) throw new ModalscopeError("No problems were given to try prompt formats on.");
   const formats: PromptFormat[] = [
     "bare",

@@ -3,6 +3,15 @@ import { directedShift, type ShiftCase } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import { logSumExp } from "../../model/methods/index.js";
+import {
+  checkOptions,
+  integer,
+  list,
+  listOf,
+  type OptionChecks,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import { type Arm, armEdit, type Case } from "./arms.js";
@@ -24,6 +33,13 @@ export interface ShiftedArm {
   readonly cases: readonly (ShiftCase & Pick<Case, "problem">)[];
 }
 
+const SHIFT_OPTIONS: OptionChecks<ShiftOptions> = {
+  ...TASK_OPTIONS,
+  words: required(list, "a list of tokens by problem"),
+  firstTokens: required(listOf(integer(0), 1), "a list of tokens"),
+  rowsPerCall: integer(1),
+};
+
 /**
  * Each problem, patched from all donors whose answer begins otherwise, is followed by the unpatched answer's own words, and the
  * log-probability of every problem's first token is read where the number comes. `change` is that less the unpatched one's.
@@ -31,8 +47,10 @@ export interface ShiftedArm {
 export async function allDonorShifts(
   subject: Subject,
   arms: readonly Omit<Arm, "donors">[],
-  { words, firstTokens, rowsPerCall = 160, onProgress, signal }: ShiftOptions,
+  options: ShiftOptions,
 ): Promise<ShiftedArm[]> {
+  checkOptions("allDonorShifts", options, SHIFT_OPTIONS);
+  const { words, firstTokens, rowsPerCall = 160, onProgress, signal } = options;
   const candidates = [...new Set(firstTokens)];
   const { ids, model } = subject;
   const texts = ids.en.map((own, i) => [...own, ...(words[i] ?? [])]);

@@ -1,9 +1,21 @@
 /** The study's runs: what `claimsMatrix` asks for, measured once and kept for the figures. */
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import {
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  listOf,
+  type OptionChecks,
+  oneOf,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { Rows } from "../../plot/index.js";
 import { seeded } from "../../random.js";
 import { type MathsProblem, type PlantedMechanism, plantedMaths } from "../../tasks/index.js";
+import { COUNT, MODEL, STUDY } from "../checks.js";
 import type { Checkpoint, Study } from "../claims.js";
 import type { Gate } from "../gate.js";
 import type { ClaimEvidence } from "../judge.js";
@@ -46,12 +58,31 @@ export interface Phase3Found {
   readonly gate?: Gate;
 }
 
+const SETTINGS: OptionChecks<Phase3Settings> = {
+  ...TASK_OPTIONS,
+  study: STUDY,
+  model: MODEL,
+  problems: required(callback, "problems by seed, as problemSource gives them"),
+  asWritten: flag,
+  otherConfigurations: flag,
+  format: required(oneOf("bare", "labelled", "chat"), "a prompt format"),
+  layers: listOf(integer(0)),
+  k: integer(1),
+  foldGain: flag,
+  shiftCount: COUNT,
+  ardCount: COUNT,
+  maxNewTokens: COUNT,
+  rowsPerCall: integer(1),
+};
+
 /** Measures checkpoints of the study. */
 export class Phase3Study {
   readonly found: Map<string, Phase3Found> = new Map();
   private readonly asked: Map<number, Asked> = new Map();
 
-  constructor(private readonly settings: Phase3Settings) {}
+  constructor(private readonly settings: Phase3Settings) {
+    checkOptions("Phase3Study", settings, SETTINGS);
+  }
 
   /** Evidence on one checkpoint with one data seed. @throws ModalscopeError for a checkpoint that the study has not */
   async measure({ id }: Pick<Checkpoint, "id">, seed: number): Promise<Measured> {

@@ -8,6 +8,7 @@ import {
   zMask,
 } from "../../analysis/index.js";
 import type { Model } from "../../model/index.js";
+import { checkOptions, flag, integer, listOf, type OptionChecks, record, required } from "../../options.js";
 import type { Language } from "../../tasks/index.js";
 
 /** Streams before some blocks: by layer one matrix `(tokens, d)` for each prompt. */
@@ -37,13 +38,22 @@ export interface SubjectOptions {
 /** Name of the stream that enters a block. */
 export const residPre = (layer: number): string => `blocks.${layer}.hook_resid_pre`;
 
+const SUBJECT_OPTIONS: OptionChecks<SubjectOptions> = {
+  layers: required(listOf(integer(0)), "a list of layers"),
+  streams: record,
+  foldGain: flag,
+  seed: integer(),
+};
+
 /** The subject of patches; reads the prompts in both languages once, unedited, unless their streams are given. */
 export async function subjectOf(
   model: Model,
   ids: Subject["ids"],
   answers: readonly number[],
-  { layers, streams, foldGain = false, seed = 0 }: SubjectOptions,
+  options: SubjectOptions,
 ): Promise<Subject> {
+  checkOptions("subjectOf", options, SUBJECT_OPTIONS);
+  const { layers, streams, foldGain = false, seed = 0 } = options;
   const own = streams ?? {
     en: await observeStreams(model, ids.en, layers),
     zh: await observeStreams(model, ids.zh, layers),

@@ -12,6 +12,8 @@ import {
   zMask,
 } from "../../analysis/index.js";
 import type { Model } from "../../model/index.js";
+import { checkOptions, flag, integer, type OptionChecks, required } from "../../options.js";
+import { COUNT } from "../checks.js";
 import type { BesideRandom, WeightsPart } from "./parts.js";
 import { type Sizes, scaledSizes } from "./rules.js";
 import { attentionOf } from "./subject.js";
@@ -29,11 +31,18 @@ export interface WeightSource {
   writes(layer: number): { readonly matrix: MatrixLike; readonly columns: boolean };
 }
 
+const WEIGHT_OPTIONS: OptionChecks<WeightOptions> = {
+  primary: integer(0),
+  secondary: integer(0),
+  k: integer(1),
+  randomSets: COUNT,
+  seed: required(integer(), "an integer"),
+};
+
 /** The weights of a checkpoint in Qwen2's layout. */
-export function weightsOf(
-  model: Model,
-  { foldGain = false }: { readonly foldGain?: boolean } = {},
-): WeightSource {
+export function weightsOf(model: Model, options: { readonly foldGain?: boolean } = {}): WeightSource {
+  checkOptions("weightsOf", options, { foldGain: flag });
+  const { foldGain = false } = options;
   const { hidden_size, num_key_value_heads, head_dim, num_hidden_layers } = model.config;
   return {
     layers: num_hidden_layers,
@@ -60,6 +69,7 @@ export interface WeightOptions {
 
 /** Reads all layers, and finds the pair of neighbours behind which their similarity falls most. */
 export function readWeights(source: WeightSource, options: WeightOptions): WeightsPart {
+  checkOptions("readWeights", options, WEIGHT_OPTIONS);
   const { layers, width } = source;
   const sizes = { ...source.sizes, ...(options.k === undefined ? {} : { main: options.k }) };
   const all = Array.from({ length: layers }, (_, l) => l);

@@ -9,6 +9,7 @@ import {
   pidBootstrap,
 } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, type OptionChecks, oneOf, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Measurements, samplesAt, type TaskMeasurement } from "./measurements.js";
 
@@ -56,11 +57,19 @@ export interface Decomposition {
   readonly refused: readonly { readonly task: string; readonly why: string }[];
 }
 
+export const DECOMPOSE_OPTIONS: OptionChecks<DecomposeOptions> = {
+  ...TASK_OPTIONS,
+  flow: oneOf("ranks", "coupling", "none"),
+  draws: integer(1),
+  seed: integer(),
+};
+
 /** Decomposes every task at every state. A task that is refused (too few rows, a constant source) is named, with the reason. */
 export async function decompose(
   { tasks, depths, variant = [], twins = [] }: Measurements,
   options: DecomposeOptions = {},
 ): Promise<Decomposition> {
+  checkOptions("decompose", options, DECOMPOSE_OPTIONS);
   const refused: { task: string; why: string }[] = [];
   const kept = async <T>(
     all: readonly TaskMeasurement[],

@@ -6,6 +6,7 @@ import { type Matrix, principalComponents } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Batch, Edits, Model } from "../../model/index.js";
 import { blockAsMany, blockRoute, pooledStates } from "../../model/methods/index.js";
+import { checkOptions, flag, integer, type OptionChecks, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { replaceFile } from "../../replace-file.js";
 import { asMessage, blind, type VisualTask, withImageOf } from "../../tasks/index.js";
@@ -55,6 +56,14 @@ export function statesKept(layers: number, step = 1): number[] {
   return states.filter((s) => s % step === 0 || s === layers);
 }
 
+export const MEASURE_OPTIONS: OptionChecks<MeasureOptions> = {
+  ...TASK_OPTIONS,
+  components: integer(1),
+  stateStep: integer(1),
+  batchSize: integer(1),
+  keep: text,
+};
+
 /**
  * Runs every task's questions, clean and unless `knockouts` is false with the route from image to question cut in all blocks
  * and with a control of equal size.
@@ -62,8 +71,10 @@ export function statesKept(layers: number, step = 1): number[] {
 export async function measureTasks(
   model: Model,
   questions: Questions,
-  { knockouts = true, ...options }: MeasureOptions & { readonly knockouts?: boolean } = {},
+  given: MeasureOptions & { readonly knockouts?: boolean } = {},
 ): Promise<Measurements> {
+  checkOptions("measureTasks", given, { ...MEASURE_OPTIONS, knockouts: flag });
+  const { knockouts = true, ...options } = given;
   const tasks: TaskMeasurement[] = [];
   for (const [task, own] of questions) {
     const run = (condition: Condition): Promise<TaskRun> => keptRun(model, own, condition, options);
@@ -87,6 +98,7 @@ export async function measureOtherImages(
   own: Measurements,
   options: MeasureOptions = {},
 ): Promise<Measurements> {
+  checkOptions("measureOtherImages", options, MEASURE_OPTIONS);
   const others = new Map(
     [...questions].map(([task, all]) => [
       task,
@@ -119,6 +131,7 @@ export async function measureWindows(
   windows: readonly (readonly number[])[],
   options: MeasureOptions = {},
 ): Promise<readonly { readonly layers: readonly number[]; readonly runs: readonly TaskRun[] }[]> {
+  checkOptions("measureWindows", options, MEASURE_OPTIONS);
   const out: { layers: readonly number[]; runs: TaskRun[] }[] = [];
   for (const layers of windows) {
     const runs: TaskRun[] = [];
@@ -134,8 +147,10 @@ export async function taskGate(
   model: Model,
   questions: Questions,
   { tasks }: Measurements,
-  { batchSize = 16, signal }: MeasureOptions = {},
+  options: MeasureOptions = {},
 ): Promise<Gate> {
+  checkOptions("taskGate", options, MEASURE_OPTIONS);
+  const { batchSize = 16, signal } = options;
   const kinds = [];
   for (const { task, clean, clusters } of tasks) {
     const own = questions.get(task)!.map(blind);
@@ -167,8 +182,10 @@ export async function costOf(
   model: Model,
   questions: Questions,
   runs: number,
-  { batchSize = 16 }: MeasureOptions = {},
+  options: MeasureOptions = {},
 ): Promise<Cost> {
+  checkOptions("costOf", options, MEASURE_OPTIONS);
+  const { batchSize = 16 } = options;
   const [own] = [...questions.values()];
   const few = own.slice(0, Math.min(batchSize, own.length)).map((one) => [asMessage(one)]);
   let secondsEach = 0;

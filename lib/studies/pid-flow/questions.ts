@@ -1,8 +1,10 @@
 /** Questions of the six task types: drawn scenes, or GQA. */
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, type OptionChecks, text } from "../../options.js";
 import { seeded } from "../../random.js";
 import { localCopy } from "../../storage/index.js";
 import { drawTasks, GQA_TASK_TYPES, loadGqa, scenes, type VisualTask } from "../../tasks/index.js";
+import { COUNT } from "../checks.js";
 
 /** Questions by task type. */
 export type Questions = ReadonlyMap<string, readonly VisualTask[]>;
@@ -17,16 +19,20 @@ export interface QuestionOptions {
   readonly imageSize?: number;
 }
 
+const QUESTION_OPTIONS: OptionChecks<QuestionOptions> = {
+  data: text,
+  lists: text,
+  perTask: COUNT,
+  imageSize: integer(1),
+};
+
 /**
  * A source of questions that draws other ones for each seed.
  * @throws ModalscopeError when a task type has fewer questions than are asked for
  */
-export async function questionSource({
-  data,
-  lists,
-  perTask,
-  imageSize = 48,
-}: QuestionOptions): Promise<(seed: number) => Questions> {
+export async function questionSource(options: QuestionOptions): Promise<(seed: number) => Questions> {
+  checkOptions("questionSource", options, QUESTION_OPTIONS);
+  const { data, lists, perTask, imageSize = 48 } = options;
   if (!data)
     return (seed) =>
       new Map(

@@ -1,7 +1,17 @@
 /** The study's runs: what `claimsMatrix` asks for, measured once and kept for the figures. */
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import {
+  callback,
+  checkOptions,
+  listOf,
+  type OptionChecks,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { MODEL, STUDY } from "../checks.js";
 import type { Checkpoint, Gate, Measured, Study } from "../index.js";
 import { withRandomTwin } from "../random-twin.js";
 import { type DecomposeOptions, type Decomposition, decompose } from "./decompose.js";
@@ -23,13 +33,26 @@ export interface PidFlowOptions extends TaskOptions {
   readonly decompose?: DecomposeOptions;
 }
 
+const PID_FLOW_OPTIONS: OptionChecks<PidFlowOptions> = {
+  ...TASK_OPTIONS,
+  study: STUDY,
+  model: MODEL,
+  variant: record,
+  twins: listOf(record),
+  questions: required(callback, "questions by seed, as questionSource gives them"),
+  measure: record,
+  decompose: record,
+};
+
 /** Measures checkpoints of the study; what was found of the model with its first seed stays. */
 export class PidFlow {
   readonly found: Map<string, Decomposition> = new Map();
   private readonly gates: Gate[] = [];
   private first?: { readonly questions: Questions; readonly measured: Measurements };
 
-  constructor(private readonly options: PidFlowOptions) {}
+  constructor(private readonly options: PidFlowOptions) {
+    checkOptions("PidFlow", options, PID_FLOW_OPTIONS);
+  }
 
   /** Evidence on one checkpoint with one data seed. */
   async measure({ id, role }: Checkpoint, seed: number): Promise<Measured> {

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import type { AmberAnnotation, AmberWords } from "../scoring/amber.js";
 import type { VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, range, readJson, rowsIn } from "./files.js";
+import { type DatasetOptions, findFile, RANGE_OPTIONS, range, readJson, rowsIn } from "./files.js";
 
 const FROM = "https://github.com/junyangwang0410/AMBER, with its images (a separate download) in image/.";
 
@@ -17,6 +18,7 @@ export async function loadAmber(
   pathOrUrl: string,
   options: Omit<DatasetOptions, "split"> = {},
 ): Promise<VisualTask<AmberAnnotation>[]> {
+  checkOptions("loadAmber", options, RANGE_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const queries = findFile("AMBER", path, ["data/query/query_generative.json"], FROM);
   const annotations = findFile("AMBER", path, ["data/annotations.json"], FROM);

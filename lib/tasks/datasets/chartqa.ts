@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkOptions } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import type { Grade, VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
+import { DATASET_OPTIONS, type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of ChartQA beside question and answer. */
@@ -28,6 +29,7 @@ export async function loadChartQa(
   pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<ChartQaAnnotation>[]> {
+  checkOptions("loadChartQa", options, DATASET_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const { split = "test" } = options;
   const published = await parquetSplit(path, split, options);

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
+import { checkOptions } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import type { Grade, VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
+import { DATASET_OPTIONS, type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of DocVQA beside question and answers. */
@@ -26,6 +27,7 @@ export async function loadDocVqa(
   pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<DocVqaAnnotation>[]> {
+  checkOptions("loadDocVqa", options, DATASET_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const { split = "val" } = options;
   const published = await parquetSplit(path, split === "val" ? "validation" : split, options);

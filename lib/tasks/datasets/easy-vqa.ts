@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import type { VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, range, readJson } from "./files.js";
+import { DATASET_OPTIONS, type DatasetOptions, findFile, range, readJson } from "./files.js";
 
 /** Fields of easy-VQA beside question and answer. */
 export interface EasyVqaAnnotation {
@@ -26,6 +27,7 @@ export async function loadEasyVqa(
   pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<EasyVqaAnnotation>[]> {
+  checkOptions("loadEasyVqa", options, DATASET_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const { split = "test" } = options;
   const file = findFile("easy-VQA", path, at(`${split}/questions.json`), FROM);

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { integer, type OptionChecks, text } from "../../options.js";
 
 /** Options of every loader. */
 export interface DatasetOptions {
@@ -11,6 +12,15 @@ export interface DatasetOptions {
   /** Tasks left out at the beginning; 0 when left out. */
   readonly start?: number;
 }
+
+/** Checks of which tasks to read. */
+export const RANGE_OPTIONS: OptionChecks<Omit<DatasetOptions, "split">> = {
+  limit: integer(0),
+  start: integer(0),
+};
+
+/** Checks of what every loader takes. */
+export const DATASET_OPTIONS: OptionChecks<DatasetOptions> = { ...RANGE_OPTIONS, split: text };
 
 /** The rows that the options ask for. */
 export function range<T>(

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
+import { checkOptions, either, listOf, type OptionChecks, oneOf, text } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import type { VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
+import { DATASET_OPTIONS, type DatasetOptions, findFile, Row, range, readJson } from "./files.js";
 import { imageOf, parquetRows } from "./parquet.js";
 
 /** Fields of GQA beside question and answer. */
@@ -40,6 +41,12 @@ const FROM =
   "<split>_balanced_questions.json and images/ of https://cs.stanford.edu/people/dorarad/gqa/download.html, or the folders " +
   "<split>_balanced_instructions and <split>_balanced_images of parquet files from Hugging Face.";
 
+const GQA_OPTIONS: OptionChecks<GqaOptions> = {
+  ...DATASET_OPTIONS,
+  types: either(oneOf("all"), listOf(text, 1)),
+  lists: text,
+};
+
 /**
  * GQA (https://arxiv.org/abs/1902.09506): a folder with `<split>_balanced_questions.json` (or in `questions/`) and
  * `images/`; or one with the parquet folders `<split>_balanced_instructions/` and `<split>_balanced_images/`.
@@ -50,6 +57,7 @@ export async function loadGqa(
   pathOrUrl: string,
   options: GqaOptions = {},
 ): Promise<VisualTask<GqaAnnotation>[]> {
+  checkOptions("loadGqa", options, GQA_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const { split = "val", types = GQA_TASK_TYPES, lists } = options;
   const listed = lists === undefined ? undefined : questionLists(lists);

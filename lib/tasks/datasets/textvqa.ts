@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { checkOptions } from "../../options.js";
 import { localCopy } from "../../storage/index.js";
 import { normaliseVqaAnswer } from "../scoring/vqa.js";
 import type { Grade, VisualTask } from "../visual-task.js";
-import { type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
+import { DATASET_OPTIONS, type DatasetOptions, findFile, type Row, range, rowsIn } from "./files.js";
 import { imageOf, parquetSplit } from "./parquet.js";
 
 /** Fields of TextVQA beside question and answers. */
@@ -29,6 +30,7 @@ export async function loadTextVqa(
   pathOrUrl: string,
   options: DatasetOptions = {},
 ): Promise<VisualTask<TextVqaAnnotation>[]> {
+  checkOptions("loadTextVqa", options, DATASET_OPTIONS);
   const path = await localCopy(pathOrUrl);
   const { split = "val" } = options;
   const published = await parquetSplit(path, split === "val" ? "validation" : split, options);

@@ -1,3 +1,4 @@
+import { checkOptions, integer, type OptionChecks, oneOf, required } from "../../options.js";
 import { seeded } from "../../random.js";
 import type { MathsProblem } from "./maths.js";
 import { drawProblems, type OperandRange } from "./synthetic.js";
@@ -15,16 +16,20 @@ export interface HeldOutOptions {
 /** Draws from one category for each problem that is wanted of different arithmetic: wordings repeat it. */
 const DRAWS = 20;
 
+const HELD_OUT_OPTIONS: OptionChecks<HeldOutOptions> = {
+  each: required(integer(1), "an integer from 1 on"),
+  seed: integer(),
+  distinct: oneOf("question", "arithmetic"),
+  reach: oneOf("usual", "wide"),
+};
+
 /**
  * Held-out problems of the embedded maths checkpoint, in both languages; equal arguments give equal problems.
  * @throws RangeError when `each` is not a whole number from 1
  */
-export function heldOutProblems({
-  each,
-  seed = 0,
-  distinct = "question",
-  reach,
-}: HeldOutOptions): MathsProblem[] {
+export function heldOutProblems(options: HeldOutOptions): MathsProblem[] {
+  checkOptions("heldOutProblems", options, HELD_OUT_OPTIONS);
+  const { each, seed = 0, distinct = "question", reach } = options;
   if (!(Number.isInteger(each) && each > 0))
     throw new RangeError(`each is ${each}: give a whole number from 1.`);
   const met = new Set<string>();

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean, ModalscopeError } from "../../errors.js";
+import { checkOptions, flag } from "../../options.js";
 import { packageRoot } from "../../package-root.js";
 import { evaluate } from "./expression.js";
 import type { Language } from "./wordings.js";
@@ -103,6 +104,7 @@ export function chatPrompt(
   language: Language,
   options: { briefly?: boolean } = {},
 ): ChatMessage[] {
+  checkOptions("chatPrompt", options, { briefly: flag });
   const content = options.briefly
     ? `${problem[language]}${language === "en" ? " " : ""}${BRIEF_INSTRUCTION[language]}`
     : problem[language];

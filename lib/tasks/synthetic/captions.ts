@@ -1,3 +1,4 @@
+import { checkOptions, number, type OptionChecks } from "../../options.js";
 import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { COLOUR_NAMES, COLOURS, type ColourName } from "../raster/colours.js";
@@ -60,12 +61,20 @@ const LISTED = {
 };
 const LONG = "please describe this image in detail.";
 
+const CAPTION_OPTIONS: OptionChecks<CaptionOptions> = {
+  together: number(0, 1),
+  togetherHeldOut: number(0, 1),
+  slips: number(0, 1),
+  faintness: number(0, 1),
+};
+
 /**
  * Images of places with things in them, described or asked about. Some things come in pairs: a caption learnt from
  * training images, where the companion is nearly always there but easily overlooked, names it in held-out images
  * that lack it. The type `expected` asks whether a companion is there: yes in most training images, in half of the others.
  */
 export function captionTask(options: CaptionOptions = {}): SyntheticTask<CaptionScene> {
+  checkOptions("captionTask", options, CAPTION_OPTIONS);
   const { together = 0.9, togetherHeldOut = 0.5, slips = 0.3, faintness = 0.5 } = options;
   return {
     name: "captions",

@@ -1,3 +1,4 @@
+import { checkOptions, integer, type OptionChecks } from "../../options.js";
 import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import { GRAY, WHITE } from "../raster/colours.js";
@@ -22,8 +23,13 @@ export interface WordOptions {
   readonly words?: number;
 }
 
+/** Checks of the tasks whose images are written with words. */
+export const WORD_OPTIONS: OptionChecks<WordOptions> = { words: integer(1) };
+
 /** Forms, letters, tables and receipts: read a field, find a row, compare or subtract several. */
-export function documentTask({ words }: WordOptions = {}): SyntheticTask<PageScene> {
+export function documentTask(options: WordOptions = {}): SyntheticTask<PageScene> {
+  checkOptions("documentTask", options, WORD_OPTIONS);
+  const { words } = options;
   const lists = listsOf(words);
   return {
     name: "documents",

@@ -1,4 +1,5 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
+import { checkOptions, integer, listOf, type OptionChecks, oneOf, required, text } from "../../options.js";
 import { type Random, seeded } from "../../random.js";
 import { fnv1a, type Split, splitOf } from "../split.js";
 import type { Raster, VisualTask } from "../visual-task.js";
@@ -15,6 +16,12 @@ export interface DrawOptions {
 
 export const DEFAULT_SIZE = 48;
 
+const DRAW_OPTIONS: OptionChecks<DrawOptions> = {
+  split: required(oneOf("train", "heldout"), '"train" or "heldout"'),
+  size: integer(1),
+  types: listOf(text, 1),
+};
+
 /**
  * Draws tasks of one kind; equal arguments give equal tasks on every machine.
  * @throws ModalscopeError for a size at which the images cannot be read, or an unknown type.
@@ -23,8 +30,13 @@ export function drawTasks<Scene>(
   synthetic: SyntheticTask<Scene>,
   options: DrawOptions & { readonly count: number; readonly seed?: number },
 ): VisualTask<Scene>[] {
-  const { count, seed = 0, split } = options;
-  const draw = taskStream(synthetic, seeded(fnv1a(`${synthetic.name}:${split}:${seed}`)), options);
+  checkOptions("drawTasks", options, {
+    ...DRAW_OPTIONS,
+    count: required(integer(0), "an integer from 0 on"),
+    seed: integer(),
+  });
+  const { count, seed = 0, ...drawn } = options;
+  const draw = taskStream(synthetic, seeded(fnv1a(`${synthetic.name}:${drawn.split}:${seed}`)), drawn);
   return Array.from({ length: count }, draw);
 }
 
@@ -34,6 +46,7 @@ export function taskStream<Scene>(
   random: Random,
   options: DrawOptions,
 ): () => VisualTask<Scene> {
+  checkOptions("taskStream", options, DRAW_OPTIONS);
   const { split, size = DEFAULT_SIZE } = options;
   if (!(Number.isInteger(size) && size >= synthetic.minImageSize)) {
     throw new ModalscopeError(

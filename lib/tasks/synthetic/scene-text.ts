@@ -1,3 +1,4 @@
+import { checkOptions } from "../../options.js";
 import { own } from "../../own.js";
 import type { Random } from "../../random.js";
 import {
@@ -14,7 +15,7 @@ import {
 import { writeCentred } from "../raster/font.js";
 import { blank, box, type Colour, disc, mark, paint } from "../raster/paint.js";
 import type { Hop, Raster } from "../visual-task.js";
-import type { WordOptions } from "./documents.js";
+import { WORD_OPTIONS, type WordOptions } from "./documents.js";
 import { listed, type Question, type SyntheticTask, some, wordSet } from "./synthetic-task.js";
 import type { Place } from "./things.js";
 import { SIGNS } from "./words.js";
@@ -54,7 +55,9 @@ const BACKGROUNDS: readonly Colour[] = [
 ];
 
 /** Words on signs, buses and shops: one alone, one of several, or one found by where it is. */
-export function sceneTextTask({ words }: WordOptions = {}): SyntheticTask<StreetScene> {
+export function sceneTextTask(options: WordOptions = {}): SyntheticTask<StreetScene> {
+  checkOptions("sceneTextTask", options, WORD_OPTIONS);
+  const { words } = options;
   const signs = SIGNS.slice(0, words);
   return {
     name: "scene-text",

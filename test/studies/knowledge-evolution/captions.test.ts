@@ -16,7 +16,7 @@ it("a forced reading of captions gives the states and tokens of their decoding, 
     model,
     tasks,
     decoded.map(({ ids }) => ids),
-    settings,
+    { rowsPerCall: settings.rowsPerCall },
   );
   const [depth, count, width] = states.shape;
   assert.deepEqual([count, logits.shape[0]], [lengths.reduce((a, b) => a + b), count]);

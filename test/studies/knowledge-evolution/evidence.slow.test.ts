@@ -11,7 +11,7 @@ it("every claim of knowledge evolution goes both ways, on what is made by hand a
     tasks: () => [],
     maxNewTokens: 8,
     rowsPerCall: 100,
-    model: undefined as unknown as Model,
+    model: {} as Model,
   };
   const evolution = new EvolutionStudy(study, settings);
   const untestable = { untestable: "this test runs no trained model" };

@@ -11,7 +11,7 @@ import { loadClaims } from "../../../lib/studies/read.js";
 
 const study = loadClaims("knowledge-evolution");
 const rules = evolutionRules();
-const noModel = { tasks: () => [], maxNewTokens: 8, rowsPerCall: 60, model: undefined as unknown as Model };
+const noModel = { tasks: () => [], maxNewTokens: 8, rowsPerCall: 60, model: {} as Model };
 
 describe("the evidence of knowledge evolution", () => {
   const verdictsOn = (id: "likeDocument" | "opposite") => {

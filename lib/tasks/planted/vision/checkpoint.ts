@@ -3,6 +3,7 @@
  * that a method of tracing can be held against the truth. The layout is Qwen3-VL-MoE's, with DeepStack and experts.
  */
 import { ModalscopeError } from "../../../errors.js";
+import { checkOptions, integer, type OptionChecks, required } from "../../../options.js";
 import type { Tensor } from "../../../tensor.js";
 import type { VisualTask } from "../../visual-task.js";
 import { PlantedWeights } from "../weights.js";
@@ -44,14 +45,19 @@ export interface PlantedVisionOptions {
 const FEWEST_LAYERS = 8;
 const MAX_POSITIONS = 256;
 
+const PLANTED_OPTIONS: OptionChecks<PlantedVisionOptions> = {
+  layers: integer(1),
+  decides: integer(0),
+  seed: integer(),
+};
+
 /**
  * Builds a checkpoint; equal seeds give equal weights.
  * @throws ModalscopeError for an unknown kind, fewer blocks than the mechanisms need, or a block that cannot decide
  */
-export function plantedVision(
-  kind: PlantedVisionKind,
-  { layers = FEWEST_LAYERS, decides, seed = 0 }: PlantedVisionOptions = {},
-): PlantedVision {
+export function plantedVision(kind: PlantedVisionKind, options: PlantedVisionOptions = {}): PlantedVision {
+  checkOptions("plantedVision", options, PLANTED_OPTIONS);
+  const { layers = FEWEST_LAYERS, decides, seed = 0 } = options;
   checkKind(kind);
   if (!Number.isInteger(layers) || layers < FEWEST_LAYERS) {
     throw new ModalscopeError(
@@ -86,8 +92,13 @@ export function plantedVision(
  */
 export function plantedTasks(
   kind: PlantedVisionKind,
-  { count, seed = 0 }: { readonly count: number; readonly seed?: number },
+  options: { readonly count: number; readonly seed?: number },
 ): VisualTask<PlantedScene>[] {
+  checkOptions("plantedTasks", options, {
+    count: required(integer(1), "an integer from 1 on"),
+    seed: integer(),
+  });
+  const { count, seed = 0 } = options;
   checkKind(kind);
   if (kind !== "hops") return drawOneHop(count, seed, MECHANISMS[kind].hinted ?? false);
   const easy = Math.ceil(count / 2);
