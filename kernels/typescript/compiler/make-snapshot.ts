@@ -14,7 +14,8 @@ import { createRequire } from "node:module";
 import { constants, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { packageRoot } from "../../../lib/package-root.js";
-import { compilerOptions } from "./program.js";
+import { joinedDeclarations } from "./joined-declarations.js";
+import { compilerOptions, nodeDeclarations } from "./program.js";
 import { snapshotContents, snapshotPath } from "./snapshot.js";
 import { preparedImports } from "./warm-up.js";
 
@@ -48,22 +49,28 @@ function locked(): boolean {
 
 function make(): void {
   const root = packageRoot();
+  const options = compilerOptions(root);
+  const joined = joinedDeclarations(options.lib ?? [], nodeDeclarations(root, options));
   const input = {
     typescript: createRequire(join(root, "package.json")).resolve("typescript"),
-    options: compilerOptions(root),
+    options,
     folder: root,
     text: preparedImports,
+    joined: [...joined],
   };
   const temporary = `${path}.${process.pid}.tmp`;
   // Node runs it without the variables that modules have.
   const script = `${temporary}.cjs`;
+  const inputFile = `${temporary}.json`;
+  writeFileSync(inputFile, JSON.stringify(input));
   writeFileSync(script, `const exports = {};\n${readFileSync(snapshotContents, "utf8")}`);
   const { status, stderr } = spawnSync(
     process.execPath,
-    [...flags, "--snapshot-blob", temporary, "--build-snapshot", script, JSON.stringify(input)],
+    [...flags, "--snapshot-blob", temporary, "--build-snapshot", script, inputFile],
     { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" },
   );
   rmSync(script);
+  rmSync(inputFile);
   if (status !== 0) {
     rmSync(temporary, { force: true });
     throw new Error(`The compiler's snapshot cannot be made. ${stderr}`);

@@ -6,6 +6,7 @@ import ts = require("typescript");
 
 import { packageRoot } from "../../../lib/package-root.js";
 import { kernelModule, kernelPackage } from "../kernel-packages.js";
+import { joinedDeclarations, type Texts } from "./joined-declarations.js";
 
 /** A language service over a notebook's cells: one virtual file each, in the notebook's folder. */
 export interface CellProgram {
@@ -61,8 +62,15 @@ export function cellProgram(folder: string): CellProgram {
     if (path.includes("/node_modules/")) return "1";
     return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   };
+  const node = nodeDeclarations(folder, settings);
+  // Those in the snapshot are of the same files, unless the notebook's project has Node's declarations of its own.
+  const joined =
+    prepared !== undefined && (node === undefined || prepared.joined.has(node))
+      ? prepared.joined
+      : joinedDeclarations(settings.lib ?? [], node);
   const fileExists = (path: string): boolean => virtual.has(path) || ts.sys.fileExists(path);
-  const readFile = (path: string): string | undefined => virtual.get(path)?.text ?? ts.sys.readFile(path);
+  const readFile = (path: string): string | undefined =>
+    virtual.get(path)?.text ?? joined.get(path) ?? ts.sys.readFile(path);
 
   const host: ts.LanguageServiceHost = {
     getScriptFileNames: () => [globals, current],
@@ -130,20 +138,34 @@ export function cellProgram(folder: string): CellProgram {
  * the libraries already (snapshot-contents.cts).
  */
 function keepingRegistry(): ts.DocumentRegistry {
-  const prepared = (globalThis as { [documents]?: ts.DocumentRegistry })[documents];
-  const registry = prepared ?? ts.createDocumentRegistry();
+  const registry = prepared?.documents ?? ts.createDocumentRegistry();
   registry.releaseDocument = () => {};
   registry.releaseDocumentWithKey = () => {};
   return registry;
 }
 
-const documents = Symbol.for("modalscope.documents");
+/** What a process has that was started from a snapshot. */
+interface Prepared {
+  readonly documents: ts.DocumentRegistry;
+  readonly joined: Texts;
+}
+
+const prepared = (globalThis as { [key: symbol]: unknown })[Symbol.for("modalscope.prepared")] as
+  | Prepared
+  | undefined;
 
 /** Globals that the kernel gives every cell (see child/main.ts). */
 const cellGlobals = `
 /** Asks the person at the client for a line of text. Rejects where nobody can answer. */
 declare function input(prompt?: string, password?: boolean): Promise<string>;
 `;
+
+/** The first file of Node's declarations. */
+export function nodeDeclarations(folder: string, settings: ts.CompilerOptions): string | undefined {
+  const containing = join(folder, "__types__.ts");
+  return ts.resolveTypeReferenceDirective("node", containing, settings, ts.sys).resolvedTypeReferenceDirective
+    ?.resolvedFileName;
+}
 
 /** Folders that may hold `@types/node`: in the notebook's project, else beside the kernel. */
 function typeRoots(folder: string, root: string): string[] {

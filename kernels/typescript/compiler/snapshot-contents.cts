@@ -18,9 +18,13 @@ interface SnapshotInput {
   /** Folder of the text, and a text that imports what is to be read. */
   readonly folder: string;
   readonly text: string;
+  /** Texts by path that stand for what is on the disk (joined-declarations.ts). */
+  readonly joined: readonly (readonly [string, string])[];
 }
 
-const { typescript, options, folder, text } = JSON.parse(process.argv[2]) as SnapshotInput;
+const { typescript, options, folder, text, joined } = JSON.parse(
+  fs.readFileSync(process.argv[2], "utf8"),
+) as SnapshotInput;
 
 const loaded = new nodeModule(typescript);
 loaded.filename = typescript;
@@ -35,7 +39,8 @@ const compiler = loaded.exports as typeof ts;
 
 const documents = compiler.createDocumentRegistry();
 const sample = path.join(folder, "__snapshot__.ts");
-const texts = new Map<string, string | undefined>([[sample, text]]);
+const joinedTexts = new Map(joined);
+const texts = new Map<string, string | undefined>([[sample, text], ...joined]);
 const readFile = (file: string): string | undefined => {
   if (!texts.has(file)) texts.set(file, compiler.sys.readFile(file));
   return texts.get(file);
@@ -72,6 +77,8 @@ v8.startupSnapshot.setDeserializeMainFunction(() => {
   const [, main] = process.argv;
   const requireFromMain = nodeModule.createRequire(main);
   requireFromMain.cache[typescript] = loaded;
-  Object.defineProperty(globalThis, Symbol.for("modalscope.documents"), { value: documents });
+  Object.defineProperty(globalThis, Symbol.for("modalscope.prepared"), {
+    value: { documents, joined: joinedTexts },
+  });
   requireFromMain(main);
 });

@@ -27,7 +27,8 @@ export function snapshotPath(flags: readonly string[]): string {
   const parts = ["typescript", "typescript/package.json", "@types/node/package.json"].map((name) =>
     require.resolve(name),
   );
-  for (const file of [process.execPath, ...parts, join(packageRoot(), "package.json"), snapshotContents]) {
+  const own = [snapshotContents, here("./joined-declarations.js"), join(packageRoot(), "package.json")];
+  for (const file of [process.execPath, ...parts, ...own]) {
     const { size, mtimeMs } = statSync(file);
     hash.update(`\n${file} ${size} ${mtimeMs}`);
   }
