@@ -1,6 +1,7 @@
 /** Measurements kept in files: a run that was stopped goes on where it was. */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkOptions, record, text } from "../../options.js";
 import { replaceFile } from "../../replace-file.js";
 
 /**
@@ -30,6 +31,7 @@ export const noStore: Store = { has: () => false, remember: (_name, make) => mak
 
 /** Keeps each result as a JSON file of a folder, which is made where it is missing. A file that is broken is made anew. */
 export function folderStore(folder: string, options: Pick<Store, "share" | "settings"> = {}): Store {
+  checkOptions("folderStore", options, { share: record, settings: text });
   mkdirSync(folder, { recursive: true });
   const pathOf = (name: string): string => join(folder, `${name.replace(/[^A-Za-z0-9.-]+/g, "_")}.json`);
   return {
