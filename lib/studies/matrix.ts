@@ -2,8 +2,8 @@
 import { didYouMean, ModalscopeError } from "../errors.js";
 import { checkOptions, listOf, type OptionChecks, TASK_OPTIONS, text } from "../options.js";
 import type { TaskOptions } from "../progress.js";
+import { SEEDS } from "../study-options.js";
 import { acrossConfigurations, acrossSeeds } from "./agreement.js";
-import { SEEDS } from "./checks.js";
 import type { Checkpoint, Claim, Study, Verdict } from "./claims.js";
 import type { Gate } from "./gate.js";
 import { type ClaimEvidence, type Judgement, judge } from "./judge.js";

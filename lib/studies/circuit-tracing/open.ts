@@ -4,8 +4,8 @@ import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import { checkOptions, type OptionChecks, required, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { COUNT, MODEL, STUDY } from "../../study-options.js";
 import { drawTasks, hands, planets, type VisualTask } from "../../tasks/index.js";
-import { COUNT, MODEL, STUDY } from "../checks.js";
 import type { Study } from "../index.js";
 import { CircuitStudy } from "./study.js";
 

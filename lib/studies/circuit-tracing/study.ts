@@ -3,6 +3,7 @@ import type { TranscoderSet } from "../../circuits/index.js";
 import type { Model } from "../../model/index.js";
 import { checkOptions, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { COUNT, MODEL, STUDY } from "../../study-options.js";
 import {
   animals,
   blind,
@@ -12,7 +13,6 @@ import {
   sums,
   type VisualTask,
 } from "../../tasks/index.js";
-import { COUNT, MODEL, STUDY } from "../checks.js";
 import {
   type Checkpoint,
   type Claim,

@@ -1,7 +1,7 @@
 /** The cost of a study, from a timed run of a few questions. */
 import type { Model } from "../../model/index.js";
 import { checkOptions, type OptionChecks, record, required } from "../../options.js";
-import { COUNT, LAYERS, MODEL } from "../checks.js";
+import { COUNT, LAYERS, MODEL } from "../../study-options.js";
 import { truncationBlocks } from "./depths.js";
 import type { QuestionSource } from "./questions.js";
 import type { GapSizes } from "./study.js";

@@ -12,8 +12,8 @@ import {
   truncation,
 } from "../../model/methods/index.js";
 import { callback, checkOptions, listOf, number, oneOf, required } from "../../options.js";
+import { LAYERS } from "../../study-options.js";
 import type { VisualTask } from "../../tasks/index.js";
-import { LAYERS } from "../checks.js";
 import { sizeMatchedSets, type Untestable } from "../index.js";
 import { blocksBetween, nearestBlock, READOUT, truncationBlocks } from "./depths.js";
 import type { Pruning, Silencing, Tracing, Truncated, Truncation, TruncationKind, Twins } from "./parts.js";

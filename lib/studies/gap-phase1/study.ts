@@ -12,8 +12,8 @@ import {
   required,
 } from "../../options.js";
 import type { Progress } from "../../progress.js";
+import { COUNT, LAYERS, MODEL, STUDY } from "../../study-options.js";
 import { type PlantedVisionKind, plantedVision } from "../../tasks/index.js";
-import { COUNT, LAYERS, MODEL, STUDY } from "../checks.js";
 import {
   type Checkpoint,
   type Gate,

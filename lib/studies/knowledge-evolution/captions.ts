@@ -1,11 +1,11 @@
 /** Captions with the states that they were generated from, and the same texts read beside other images. */
 import { joinTokens, stackStates, statesOfSteps } from "../../analysis/index.js";
 import { appendTokens, type Model } from "../../model/index.js";
+import { checkOptions, flag, integer, listOf, type OptionChecks, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { COUNT } from "../../study-options.js";
 import { asMessage, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
-import { checkOptions, type OptionChecks, flag, integer, TASK_OPTIONS, listOf } from "../../options.js";
-import { COUNT } from "../checks.js";
 
 /** A generated text. */
 export interface Caption {

@@ -2,7 +2,9 @@
 
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
+import { callback, checkOptions, integer, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
+import { COUNT, COUNT, MODEL, MODEL } from "../../study-options.js";
 import { PLANTED_COLOUR_NAMES, plantedCaptions, type VisualTask } from "../../tasks/index.js";
 import type { Checkpoint, Study } from "../claims.js";
 import { gate } from "../gate.js";
@@ -21,8 +23,6 @@ import {
   observeRandom,
 } from "./observe.js";
 import { evolutionRules } from "./rules.js";
-import { checkOptions, type OptionChecks, required, callback, record, integer, TASK_OPTIONS } from "../../options.js";
-import { COUNT, MODEL } from "../checks.js";
 
 export interface EvolutionSettings extends TaskOptions {
   readonly model: Model;

@@ -15,7 +15,14 @@ import type { TaskOptions } from "../../progress.js";
 import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import { withRandomTwin } from "../random-twin.js";
-import { type Caption, type DescribeOptions, describe, type ForcedReading, forcedReading, stateHooks } from "./captions.js";
+import {
+  type Caption,
+  type DescribeOptions,
+  describe,
+  type ForcedReading,
+  forcedReading,
+  stateHooks,
+} from "./captions.js";
 import type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
 import { captionGate } from "./gate.js";
 import { type CaptionTask, kindsOf, type Mention, mentionsOf, wordOverlap, wrongShare } from "./mentions.js";

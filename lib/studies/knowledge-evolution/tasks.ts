@@ -3,8 +3,8 @@
 import { checkOptions, integer, type OptionChecks, required, text } from "../../options.js";
 import { seeded } from "../../random.js";
 import { localCopy } from "../../storage/index.js";
+import { COUNT } from "../../study-options.js";
 import { captions, drawTasks, loadAmber, loadAmberWords, type VisualTask } from "../../tasks/index.js";
-import { COUNT } from "../checks.js";
 import { type CaptionTask, sceneTruth } from "./mentions.js";
 
 export interface CaptionSource {

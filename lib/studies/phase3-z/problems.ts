@@ -4,6 +4,7 @@ import type { Model, Prompt } from "../../model/index.js";
 import { checkOptions, integer, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { seeded } from "../../random.js";
+import { COUNT } from "../../study-options.js";
 import {
   chatPrompt,
   type Grading,
@@ -16,7 +17,6 @@ import {
   type PromptFrame,
   plainPrompt,
 } from "../../tasks/index.js";
-import { COUNT } from "../checks.js";
 
 /** The question and a line break, the question with labels, or the checkpoint's chat template. */
 export type PromptFormat = PromptFrame | "chat";

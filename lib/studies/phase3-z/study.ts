@@ -14,8 +14,8 @@ import {
 } from "../../options.js";
 import type { Rows } from "../../plot/index.js";
 import { seeded } from "../../random.js";
+import { COUNT, MODEL, STUDY } from "../../study-options.js";
 import { type MathsProblem, type PlantedMechanism, plantedMaths } from "../../tasks/index.js";
-import { COUNT, MODEL, STUDY } from "../checks.js";
 import type { Checkpoint, Study } from "../claims.js";
 import type { Gate } from "../gate.js";
 import type { ClaimEvidence } from "../judge.js";

@@ -13,7 +13,7 @@ import {
 } from "../../analysis/index.js";
 import type { Model } from "../../model/index.js";
 import { checkOptions, flag, integer, type OptionChecks, required } from "../../options.js";
-import { COUNT } from "../checks.js";
+import { COUNT } from "../../study-options.js";
 import type { BesideRandom, WeightsPart } from "./parts.js";
 import { type Sizes, scaledSizes } from "./rules.js";
 import { attentionOf } from "./subject.js";

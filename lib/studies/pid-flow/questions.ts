@@ -3,8 +3,8 @@ import { ModalscopeError } from "../../errors.js";
 import { checkOptions, integer, type OptionChecks, text } from "../../options.js";
 import { seeded } from "../../random.js";
 import { localCopy } from "../../storage/index.js";
+import { COUNT } from "../../study-options.js";
 import { drawTasks, GQA_TASK_TYPES, loadGqa, scenes, type VisualTask } from "../../tasks/index.js";
-import { COUNT } from "../checks.js";
 
 /** Questions by task type. */
 export type Questions = ReadonlyMap<string, readonly VisualTask[]>;

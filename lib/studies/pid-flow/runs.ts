@@ -11,7 +11,7 @@ import {
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
-import { MODEL, STUDY } from "../checks.js";
+import { MODEL, STUDY } from "../../study-options.js";
 import type { Checkpoint, Gate, Measured, Study } from "../index.js";
 import { withRandomTwin } from "../random-twin.js";
 import { type DecomposeOptions, type Decomposition, decompose } from "./decompose.js";

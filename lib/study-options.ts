@@ -1,5 +1,5 @@
 /** Checks of options that several studies take. */
-import { integer, listOf, type OptionCheck, record, required } from "../options.js";
+import { integer, listOf, type OptionCheck, record, required } from "./options.js";
 
 export const MODEL: OptionCheck = required(record, "a model, as loadModel gives it");
 export const STUDY: OptionCheck = required(record, "a study, as loadClaims gives it");
