@@ -4,7 +4,7 @@ import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import { callback, checkOptions, integer, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
-import { COUNT, COUNT, MODEL, MODEL } from "../../study-options.js";
+import { COUNT, MODEL } from "../../study-options.js";
 import { PLANTED_COLOUR_NAMES, plantedCaptions, type VisualTask } from "../../tasks/index.js";
 import type { Checkpoint, Study } from "../claims.js";
 import { gate } from "../gate.js";
