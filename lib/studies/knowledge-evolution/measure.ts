@@ -2,7 +2,15 @@
 
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
-import { callback, checkOptions, integer, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
+import {
+  callback,
+  checkOptions,
+  integer,
+  type OptionChecks,
+  record,
+  required,
+  TASK_OPTIONS,
+} from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { COUNT, MODEL } from "../../study-options.js";
 import { PLANTED_COLOUR_NAMES, plantedCaptions, type VisualTask } from "../../tasks/index.js";
@@ -64,7 +72,8 @@ export class EvolutionStudy {
     private readonly study: Study,
     private readonly settings: EvolutionSettings,
   ) {
-  checkOptions("EvolutionStudy", settings, EVOLUTION_SETTINGS);}
+    checkOptions("EvolutionStudy", settings, EVOLUTION_SETTINGS);
+  }
 
   /**
    * Everything that the study measures of a checkpoint with a data seed: what `claimsMatrix` asks for.
