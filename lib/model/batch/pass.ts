@@ -110,21 +110,17 @@ export function rowsPass(pass: Pass, from: number, to: number): Pass {
   };
 }
 
-/** Some rows of a pass that decodes, as a pass of their own. */
+/** Some rows of a pass that decodes, as a pass of their own; the keys of earlier columns are kept apart (`KeyCache`). */
 export function keepRows(pass: Pass, rows: readonly number[]): Pass {
   const { size } = pass;
-  const keep = <D extends Int32Array | Uint8Array | Tensor["data"]>(data: D): D => {
+  const keep = <D extends Int32Array | Uint8Array>(data: D): D => {
     const length = data.length / size;
     const kept = zerosLike(data, rows.length * length);
     rows.forEach((row, at) => {
-      kept.set(data.subarray(row * length, (row + 1) * length) as never, at * length);
+      kept.set(data.subarray(row * length, (row + 1) * length), at * length);
     });
     return kept;
   };
-  const keepTensor = ({ data, shape }: Tensor): Tensor => ({
-    data: keep(data),
-    shape: [rows.length, ...shape.slice(1)],
-  });
   return {
     ...pass,
     size: rows.length,
@@ -132,7 +128,6 @@ export function keepRows(pass: Pass, rows: readonly number[]): Pass {
     keyMask: keep(pass.keyMask),
     tokenPositions: rows.map((row) => pass.tokenPositions[row]),
     last: rows.map((row) => pass.last[row]),
-    past: pass.past.map((kv) => kv && { key: keepTensor(kv.key), value: keepTensor(kv.value) }),
   };
 }
 

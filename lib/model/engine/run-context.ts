@@ -8,6 +8,6 @@ export interface RunContext extends TaskOptions {
   readonly engine: Engine;
   readonly plan: Plan;
   readonly recorder: CaptureRecorder;
-  /** Keep each layer's rotated keys and values. */
-  readonly useCache?: boolean;
+  /** Which of each block's rotated keys and values come back: those of all positions so far, or of the pass's own. */
+  readonly keyValues?: "all" | "new";
 }

@@ -74,6 +74,7 @@ export {
   HEAD,
   hookPrefix,
   KEYS,
+  NEW_KEYS,
   type PieceId,
   pieces,
   type VisionPieceId,

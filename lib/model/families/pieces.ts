@@ -45,6 +45,8 @@ export interface GraphModule {
 export const HEAD = "head";
 /** The points of a block at which its rotated keys and its values are, those of earlier positions included. */
 export const KEYS = ["present.key", "present.value"] as const;
+/** The points at which they are of the pass's own positions alone. */
+export const NEW_KEYS = ["present.new_key", "present.new_value"] as const;
 /** A piece of the vision tower, or what reads its stream. */
 export type VisionPieceId = "vision.embed" | `vision.blocks.${number}` | "vision.final" | ReadoutId;
 /** A block of the language model by its number, the final norm with the language head, or a piece that sees. */

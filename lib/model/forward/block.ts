@@ -15,7 +15,7 @@ import {
 } from "../batch/index.js";
 import { maskedPairs, needsAllQueries, planFromRow, readsOtherRows } from "../edits/index.js";
 import { columnBytes, type Engine, type Feeds, floats, type RunContext, runPiece } from "../engine/index.js";
-import { type GraphVariant, KEYS } from "../families/index.js";
+import { type GraphVariant, KEYS, NEW_KEYS } from "../families/index.js";
 import type { Hook } from "../hooks/index.js";
 import { EXPERT_INPUT, EXPERT_WEIGHTS } from "../nn/index.js";
 import type { ExpertInputs } from "./experts.js";
@@ -31,6 +31,7 @@ export interface Stream {
 
 export interface BlockResult {
   readonly x: Tensor;
+  /** Of all positions so far, or of the pass's own (`RunContext.keyValues`). */
   readonly keyValues?: KeyValues;
   /** Inputs of a sparse block's experts, whose sum is not yet in `x`. */
   readonly experts?: ExpertInputs;
@@ -64,14 +65,15 @@ export async function runBlock(
   stream: Stream,
   first: number,
 ): Promise<BlockResult> {
-  const { engine, useCache } = context;
+  const { engine, keyValues } = context;
   const sparse = engine.family.experts?.(engine.config, layer) !== undefined;
-  const outputs = [...(useCache ? KEYS : []), ...(sparse ? [EXPERT_INPUT, EXPERT_WEIGHTS] : [])];
+  const keys = keyValues === "new" ? NEW_KEYS : KEYS;
+  const outputs = [...(keyValues ? keys : []), ...(sparse ? [EXPERT_INPUT, EXPERT_WEIGHTS] : [])];
   const request: BlockRequest = { context, layer, outputs, variant: {} };
   const results = await (first === 0 ? runByRowChunks(request, stream) : runFrom(request, stream, first));
   return {
     x: results.out,
-    keyValues: useCache ? pastOf(layer, results)[layer] : undefined,
+    keyValues: keyValues && keyValuesOf(results, keys),
     experts: sparse ? { input: results[EXPERT_INPUT], weights: results[EXPERT_WEIGHTS] } : undefined,
   };
 }
@@ -184,9 +186,12 @@ function isKeys(name: string): boolean {
 /** A block's keys and values as the past of the columns that follow. */
 function pastOf(layer: number, results: Feeds): (KeyValues | undefined)[] {
   const past: (KeyValues | undefined)[] = [];
-  const [key, value] = KEYS.map((name) => results[name]);
-  past[layer] = { key, value };
+  past[layer] = keyValuesOf(results, KEYS);
   return past;
+}
+
+function keyValuesOf(results: Feeds, [key, value]: typeof KEYS | typeof NEW_KEYS): KeyValues {
+  return { key: results[key], value: results[value] };
 }
 
 /** onnxruntime holds the event loop while it computes: between two calls, timers and signals get their turn. */

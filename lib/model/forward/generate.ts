@@ -8,7 +8,7 @@
  */
 import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import { type Batch, type KeyValues, keepRows, type Pass } from "../batch/index.js";
+import { type Batch, KeyCache, keepRows, type Pass } from "../batch/index.js";
 import type { ActivationCache } from "../captures/index.js";
 import {
   ELEMENT_BYTES,
@@ -57,6 +57,7 @@ export async function generate(
   );
   const drops = capture === undefined && decodingPlan.size === 0;
   let { pass } = run;
+  let keys: KeyCache | undefined;
   let ids = batch.inputIds;
   /** Rows of the batch that are in the pass. */
   let present = rows.map((_, row) => row);
@@ -64,7 +65,8 @@ export async function generate(
     signal?.throwIfAborted();
     const recorder = run.newRecorder();
     const plan = step === 0 ? run.plan : decodingPlan;
-    const context: RunContext = { engine, plan, recorder, useCache: true, signal };
+    const keyValues = keys ? "new" : "all";
+    const context: RunContext = { engine, plan, recorder, keyValues, signal };
     const embedded =
       step === 0 ? await embedBatch(context, batch) : { pass, x: embedTokens(context, ids, pass) };
     const at = step === 0 ? batch.last.map((c) => [c]) : present.map(() => [pass.start]);
@@ -77,12 +79,16 @@ export async function generate(
     const open = [...present.keys()].filter((b) => !rows[present[b]].finishReason);
     if (open.length === 0) break;
     const positions = Int32Array.from(present, (row) => batch.nextPositionIds[row] + step);
-    pass = nextPass(embedded.pass, positions, ran.keyValues);
+    if (keys) keys.append(ran.keyValues);
+    else keys = new KeyCache(ran.keyValues, batch.seqLength + maxNewTokens - 1);
+    pass = nextPass(embedded.pass, positions);
     if (drops && open.length <= KEPT_SHARE * present.length) {
       pass = keepRows(pass, open);
+      keys = keys.rows(open);
       ids = Int32Array.from(open, (b) => ids[b]);
       present = open.map((b) => present[b]);
     }
+    pass = { ...pass, past: keys.past };
   }
   for (const row of rows) row.flush();
   return rows.map(({ ids, logits, text, finishReason = "length" }) => ({
@@ -124,14 +130,14 @@ function generateDemand(
   return {
     captures: recorder.estimate(run.passFor, element) + decoded,
     logits: logitBytes(engine, size, outputLogits ? maxNewTokens : 1),
-    // Each step writes them anew, one position longer, before the last step's are let go.
+    // Those of the prompt come by themselves before they are kept; so do those of the rows that stay when others end.
     "keys and values": 2 * keyBytes(engine, size, time + maxNewTokens - 1),
     "values inside a block": innerBytes(run),
   };
 }
 
-/** The pass that reads the tokens just chosen. */
-function nextPass(pass: Pass, positions: Int32Array, past: readonly (KeyValues | undefined)[]): Pass {
+/** The pass that reads the tokens just chosen, without the keys of those before. */
+function nextPass(pass: Pass, positions: Int32Array): Pass {
   const keys = pass.start + pass.seqLength;
   const keyMask = new Uint8Array(pass.size * (keys + 1));
   for (let b = 0; b < pass.size; b++) {
@@ -148,7 +154,7 @@ function nextPass(pass: Pass, positions: Int32Array, past: readonly (KeyValues |
     keyMask,
     tokenPositions: Array.from(positions, () => [keys]),
     phase: "decoding",
-    past,
+    past: [],
   };
 }
 

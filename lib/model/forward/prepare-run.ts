@@ -69,7 +69,8 @@ export function prepareRun(
   const head = logits !== "none" || recorder.localNames(HEAD).length > 0;
   const plan = planEdits(engine.hooks, edits, reaches({ ...range, head }));
   checkPlan(engine.hooks, plan, counted, request.generated);
-  const context: RunContext = { engine, plan, recorder, useCache, onProgress, signal };
+  const keyValues = useCache ? "all" : undefined;
+  const context: RunContext = { engine, plan, recorder, keyValues, onProgress, signal };
   const run: PreparedRun = { ...context, batch, pass, passFor: counted, range, newRecorder };
   checkMemory(engine, demand(run, request));
   if (request.captureTo !== undefined) {

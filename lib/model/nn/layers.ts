@@ -155,13 +155,17 @@ export function attention(
   }
   const kvHeads = k.shape[2] as number;
   const keys = past || precomputed ? "keys" : time;
-  const afterPast = (before: Node | undefined, x: Node): Node => {
+  const withPast = (name: "key" | "value", x: Node): Node => {
     const own = ops.transpose(x, [0, 2, 1, 3]); // (batch, kvHeads, time, headDim)
-    return before ? ops.concat([before, own], -2, keys) : own;
+    if (!past) return ctx.hook(`present.${name}`, own);
+    return ctx.hook(
+      `present.${name}`,
+      ops.concat([past[name], ctx.hook(`present.new_${name}`, own)], -2, keys),
+    );
   };
   const query = precomputed?.query ?? ctx.hook("present.query", q);
-  const key = precomputed?.key ?? ctx.hook("present.key", afterPast(past?.key, k));
-  const value = precomputed?.value ?? ctx.hook("present.value", afterPast(past?.value, v));
+  const key = precomputed?.key ?? withPast("key", k);
+  const value = precomputed?.value ?? withPast("value", v);
   // The queries of a group lie below each other, so that one product serves the group.
   const rows = heads === kvHeads ? time : `${heads / kvHeads}·${time}`;
   const byHead = ops.transpose(query, [0, 2, 1, 3]); // (batch, heads, time, headDim)
