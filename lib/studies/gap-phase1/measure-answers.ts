@@ -11,7 +11,7 @@ import {
   pruningPlans,
   truncation,
 } from "../../model/methods/index.js";
-import { callback, checkOptions, listOf, number, oneOf, required } from "../../options.js";
+import { callback, checkOptions, list, listOf, number, oneOf, required } from "../../options.js";
 import { LAYERS } from "../../study-options.js";
 import type { VisualTask } from "../../tasks/index.js";
 import { sizeMatchedSets, type Untestable } from "../index.js";
@@ -176,13 +176,17 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
   };
 }
 
-/** Answers with some of the visual tokens up to the window, by rule and share. */
+/**
+ * Answers with some of the visual tokens up to the window, by rule and share.
+ * @param options.halfTruncated by question, what is answered without visual tokens from half of the depth on; NaN while
+ * only a share of the points is measured
+ */
 export async function measurePruning(
   subject: Subject,
   options: { readonly halfTruncated: readonly number[]; readonly keep?: readonly number[] },
 ): Promise<Pruning> {
   checkOptions("measurePruning", options, {
-    halfTruncated: required(listOf(number(0), 1), "a list of numbers"),
+    halfTruncated: required(list, "a list of numbers"),
     keep: listOf(number(0, 1), 1),
   });
   const { halfTruncated, keep = [0.5] } = options;
