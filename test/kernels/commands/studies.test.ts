@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { gridReporter } from "../../../kernels/commands/grid-progress.js";
 import { allowedCores, canPin } from "../../../kernels/runner/grid/cores.js";
 import { type EarlierRun, Forecast } from "../../../kernels/runner/grid/forecast.js";
+import { packageRoot } from "../../../lib/package-root.js";
 import { command, type Ended, installStub, load, textOf, writeNotebook } from "../runner/support.js";
 import { temporaryFolder } from "../temporary.js";
 
@@ -146,9 +147,12 @@ await model.close();
 console.log(availableParallelism(), Buffer.from(new Float32Array(logits.data).buffer).toString("base64"));`;
     for (const name of ["01-a", "02-b"]) writeNotebook(file("same", `${name}.ipynb`), [cell]);
     const numbers = (name: string): string => textOf(load(file("same", "out", `${name}.ipynb`)).cells[0]);
-    const alone = await studies("same", ["01"]);
-    assert.equal(alone.code, 0, alone.stderr);
-    const said = numbers("01-a");
+    // A process without a kernel, alone on one core.
+    const alone = [process.execPath, "--input-type=module", "--eval", cell];
+    const said = execFileSync("taskset", ["-c", String(allowedCores()[0]), ...alone], {
+      cwd: packageRoot(),
+      encoding: "utf8",
+    });
     assert.match(said, /^1 [\w+/]{200}/);
     const beside = await studies("same");
     assert.equal(beside.code, 0, beside.stderr);

@@ -14,7 +14,7 @@ const folder = temporaryFolder();
 const busy = busyNotebook(folder);
 Object.assign(process.env, busy.env);
 
-test("kill -9 at 8 moments", { timeout: 300_000 }, () => killAtMoments(folder, 8));
+test("kill -9 at 6 moments", { timeout: 300_000 }, () => killAtMoments(folder, 6));
 
 describe("kill -9 inside a write", () => {
   const preload = new URL("./kill-in-write.js", import.meta.url).href;

@@ -79,44 +79,93 @@ test("a cell that fails", async () => {
   assert.equal(textOf(notebook.cells[3]), "b\n");
 });
 
-test("a cell past its limit", async () => {
-  const { result, notebook } = await run(["sleep 300", "print b\nsleep 60000", "print c"], {
-    executionTimeout: 3,
+// Most of their time is waiting: for a limit, and ten seconds for a cell that does not stop.
+describe("limits", { concurrency: true }, () => {
+  test("a cell past its limit", async () => {
+    const { result, notebook } = await run(["sleep 300", "print b\nsleep 60000", "print c"], {
+      executionTimeout: 3,
+    });
+    assert.equal(result.status, "timeout");
+    assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
+    assert.equal(recordIn(notebook).status, "timeout");
+    assert.match(
+      recordIn(notebook).error?.evalue ?? "",
+      /longer than its limit of 3 s \(--execution-timeout\)/,
+    );
+    assert.match(joined(notebook.cells[0].source), /The run ended at .*CellTimeoutError/);
+    const failed = notebook.cells[3];
+    assert.equal(textOf(failed), "b\n");
+    const { ename, traceback } = (failed.outputs ?? []).at(-1) as unknown as {
+      ename: string;
+      traceback: string[];
+    };
+    assert.equal(ename, "CellTimeoutError");
+    assert.match(traceback[0], /KeyboardInterrupt/);
   });
-  assert.equal(result.status, "timeout");
-  assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
-  assert.equal(recordIn(notebook).status, "timeout");
-  assert.match(
-    recordIn(notebook).error?.evalue ?? "",
-    /longer than its limit of 3 s \(--execution-timeout\)/,
-  );
-  assert.match(joined(notebook.cells[0].source), /The run ended at .*CellTimeoutError/);
-  const failed = notebook.cells[3];
-  assert.equal(textOf(failed), "b\n");
-  const { ename, traceback } = (failed.outputs ?? []).at(-1) as unknown as {
-    ename: string;
-    traceback: string[];
-  };
-  assert.equal(ename, "CellTimeoutError");
-  assert.match(traceback[0], /KeyboardInterrupt/);
+
+  test("a notebook past its limit", async () => {
+    const { result, notebook } = await run(["sleep 100", "sleep 60000", "print c"], { notebookTimeout: 8 });
+    assert.equal(result.status, "timeout");
+    assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
+    assert.match(recordIn(notebook).error?.evalue ?? "", /limit of 8 s \(--notebook-timeout\)/);
+  });
+
+  test("a cell past its limit that does not stop when asked: its kernel is ended", async () => {
+    const { result, notebook } = await run(["print a\nstuck", "print b"], { executionTimeout: 0.5 });
+    assert.equal(result.status, "timeout");
+    assert.deepEqual(ofCode(notebook), ["failed", "pending"]);
+    assert.match(
+      recordIn(notebook).error?.evalue ?? "",
+      /did not stop when asked to, and its kernel was ended/,
+    );
+    assert.equal(
+      textOf(tagged(notebook, banner).length === 2 ? notebook.cells[2] : notebook.cells[0]),
+      "a\n",
+    );
+  });
+
+  test("the package's own kernel, when a cell does not stop when asked", async () => {
+    const lock = new URL("../../../lib/native-lock.js", import.meta.url).href;
+    const cells = [
+      `const { lockNative } = await import(${JSON.stringify(lock)} as string);`,
+      // As a native call does that does not return.
+      'console.log("so far"); lockNative(); for (;;);',
+      "1",
+    ];
+    const stop = new AbortController();
+    const onEvent: RunOptions["onEvent"] = ({ type }) => {
+      if (type === "output") stop.abort();
+    };
+    const { result, notebook } = await run(cells, { signal: stop.signal, onEvent }, "modalscope");
+    assert.equal(result.status, "interrupted");
+    assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
+    assert.match(
+      recordIn(notebook).error?.evalue ?? "",
+      /did not stop when asked to, and its kernel was ended/,
+    );
+    assert.equal(textOf(notebook.cells[3]), "so far\n");
+  });
 });
 
-test("a notebook past its limit", async () => {
-  const { result, notebook } = await run(["sleep 100", "sleep 60000", "print c"], { notebookTimeout: 8 });
-  assert.equal(result.status, "timeout");
-  assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
-  assert.match(recordIn(notebook).error?.evalue ?? "", /limit of 8 s \(--notebook-timeout\)/);
-});
-
-test("a cell past its limit that does not stop when asked: its kernel is ended", async () => {
-  const { result, notebook } = await run(["print a\nstuck", "print b"], { executionTimeout: 0.5 });
-  assert.equal(result.status, "timeout");
+test("a cell that fills the heap", async () => {
+  const input = writeNotebook(join(folder, "heap.ipynb"), [
+    'console.log("so far"); const all: unknown[] = []; for (;;) all.push(new Array(1000).fill(all.length));',
+    "1",
+  ]);
+  const { code, stderr } = await command(["run", input, "heap-out.ipynb"], {
+    cwd: folder,
+    env: { NODE_OPTIONS: "--max-old-space-size=160" },
+  });
+  assert.equal(code, 138, stderr);
+  assert.match(stderr, /out of memory/);
+  const notebook = load(join(folder, "heap-out.ipynb"));
   assert.deepEqual(ofCode(notebook), ["failed", "pending"]);
-  assert.match(
-    recordIn(notebook).error?.evalue ?? "",
-    /did not stop when asked to, and its kernel was ended/,
-  );
-  assert.equal(textOf(tagged(notebook, banner).length === 2 ? notebook.cells[2] : notebook.cells[0]), "a\n");
+  // Node's own report of the heap comes after it.
+  assert.deepEqual(notebook.cells[2].outputs?.[0], {
+    output_type: "stream",
+    name: "stdout",
+    text: ["so far\n"],
+  });
 });
 
 test("a kernel that dies in a cell", async () => {
@@ -158,28 +207,6 @@ test("a cell killed from outside, as the system does when memory is short", asyn
   assert.equal(textOf(notebook.cells[2]), "so far\n");
 });
 
-test("the package's own kernel, when a cell does not stop when asked", async () => {
-  const lock = new URL("../../../lib/native-lock.js", import.meta.url).href;
-  const cells = [
-    `const { lockNative } = await import(${JSON.stringify(lock)} as string);`,
-    // As a native call does that does not return.
-    'console.log("so far"); lockNative(); for (;;);',
-    "1",
-  ];
-  const stop = new AbortController();
-  const onEvent: RunOptions["onEvent"] = ({ type }) => {
-    if (type === "output") stop.abort();
-  };
-  const { result, notebook } = await run(cells, { signal: stop.signal, onEvent }, "modalscope");
-  assert.equal(result.status, "interrupted");
-  assert.deepEqual(ofCode(notebook), ["completed", "failed", "pending"]);
-  assert.match(
-    recordIn(notebook).error?.evalue ?? "",
-    /did not stop when asked to, and its kernel was ended/,
-  );
-  assert.equal(textOf(notebook.cells[3]), "so far\n");
-});
-
 test("a process that ends while the next cell is being compiled", async () => {
   const long = Array.from({ length: 3000 }, (_, i) => `const a${i} = [${i}].map((x) => x + 1)[0];`).join(
     "\n",
@@ -200,27 +227,6 @@ test("a process that ends while the next cell is being compiled", async () => {
   assert.equal(result.status, "died");
   assert.deepEqual(ofCode(load(output)), ["completed", "failed", "pending"]);
   assert.match(recordIn(load(output)).error?.evalue ?? "", /SIGKILL/);
-});
-
-test("a cell that fills the heap", async () => {
-  const input = writeNotebook(join(folder, "heap.ipynb"), [
-    'console.log("so far"); const all: unknown[] = []; for (;;) all.push(new Array(1000).fill(all.length));',
-    "1",
-  ]);
-  const { code, stderr } = await command(["run", input, "heap-out.ipynb"], {
-    cwd: folder,
-    env: { NODE_OPTIONS: "--max-old-space-size=160" },
-  });
-  assert.equal(code, 138, stderr);
-  assert.match(stderr, /out of memory/);
-  const notebook = load(join(folder, "heap-out.ipynb"));
-  assert.deepEqual(ofCode(notebook), ["failed", "pending"]);
-  // Node's own report of the heap comes after it.
-  assert.deepEqual(notebook.cells[2].outputs?.[0], {
-    output_type: "stream",
-    name: "stdout",
-    text: ["so far\n"],
-  });
 });
 
 describe("a kernel that does not start", () => {

@@ -121,7 +121,7 @@ describe("derivatives at what is seen are finite differences", () => {
       });
       const misses: string[] = [];
       // By the chain rule nudges of several hooks at once add up; by itself each shows which one is wrong.
-      const together = rounds(8, 1);
+      const together = rounds(16, 1);
       for (let from = 0; from < wrt.length; from += together) {
         const hooks = wrt.slice(from, from + together);
         const want = ((await value(nudged(hooks, 1e-5))) - (await value(nudged(hooks, -1e-5)))) / 2e-5;

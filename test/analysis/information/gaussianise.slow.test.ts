@@ -1,0 +1,1 @@
+import "./gaussianise.test.js";

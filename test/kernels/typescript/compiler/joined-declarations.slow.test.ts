@@ -1,0 +1,1 @@
+import "./joined-declarations.test.js";
