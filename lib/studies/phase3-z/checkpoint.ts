@@ -171,8 +171,11 @@ export async function shiftsOf(
     (i, at, all) => all.findIndex((j) => problems[j].id === problems[i].id) === at,
   );
   const own = distinct.slice(0, asked.plan.shiftCount);
+  const { rowsPerCall, onProgress, signal } = asked.plan;
   return readShifts(await subjectAmong(asked, own), plan, {
-    ...asked.plan,
+    rowsPerCall,
+    onProgress,
+    signal,
     words: own.map((i) => words.get(i)),
     firstTokens: own.map((i) => firstTokenOf(model, problems[i].answer)),
   });
