@@ -41,10 +41,10 @@ if (unknown.length > 0 || chosen.length === 0) {
   // Each of many kernels would read TypeScript's declarations until one had made the snapshot, behind all other work.
   if (chosen.some((file) => /^(kernels|notebooks)\//.test(file)))
     spawnSync(process.execPath, [snapshotMaker, ...compilerFlags], { stdio: "inherit" });
-  // Node leaves one core free by default: on two cores the files would run one after the other.
+  // One more than there are cores: files that start kernels wait much of their time.
   // A test that hangs says so, and does not hang CI.
   const limitMs = (slow ? 30 : 10) * 60_000;
-  const flags = ["--test", `--test-concurrency=${availableParallelism()}`, `--test-timeout=${limitMs}`];
+  const flags = ["--test", `--test-concurrency=${availableParallelism() + 1}`, `--test-timeout=${limitMs}`];
   const { status, signal } = spawnSync(
     process.execPath,
     [...flags, ...chosen.map((file) => join(root, file))],

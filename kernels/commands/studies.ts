@@ -74,11 +74,16 @@ function entriesOf(folder: string): Dirent[] {
 
 /** Notebooks whose checkpoint is in the package; reports those that are left out. */
 async function withModels(inputs: readonly string[]): Promise<string[]> {
+  const models = inputs.map((input) => {
+    const parameter = notebookParameters(readNotebook(input)).find(({ name }) => name === "model");
+    return parameter?.initialiser?.replace(/^"(.*)"$/, "$1");
+  });
+  // The engine is loaded where it is needed.
+  if (models.every((model) => model === undefined)) return [...inputs];
   const { embeddedModels } = await import("../../lib/model/load.js");
   const embedded = embeddedModels();
-  return inputs.filter((input) => {
-    const parameter = notebookParameters(readNotebook(input)).find(({ name }) => name === "model");
-    const wanted = parameter?.initialiser?.replace(/^"(.*)"$/, "$1");
+  return inputs.filter((input, i) => {
+    const wanted = models[i];
     if (wanted === undefined || embedded.includes(wanted)) return true;
     process.stderr.write(
       `${basename(input)} is left out: its checkpoint "${wanted}" is not in this package. ` +

@@ -78,7 +78,7 @@ describe("the command studies", () => {
     const quiet = await studies("order", ["01", "--no-progress-bar"]);
     assert.equal(quiet.stderr, "");
     rmSync(file("order", "out"), { recursive: true });
-    const third = await studies("order", ["--max-cores", "1"]);
+    const third = await studies("order", ["02", "--max-cores", "1"]);
     assert.match(third.stderr, /about \d+ s, by times\.json \(.*, load [\d.]+ on \d+ cores\)\./);
 
     writeFileSync(file("order", "times.json"), '{"01-short.ipynb": {"seconds": "soon"}}');

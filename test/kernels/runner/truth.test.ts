@@ -149,7 +149,7 @@ describe("limits", { concurrency: true }, () => {
 
 test("a cell that fills the heap", async () => {
   const input = writeNotebook(join(folder, "heap.ipynb"), [
-    'console.log("so far"); const all: unknown[] = []; for (;;) all.push(new Array(1000).fill(all.length));',
+    'console.log("so far"); const all: unknown[] = []; for (;;) all.push(new Array(1e6).fill(all.length));',
     "1",
   ]);
   const { code, stderr } = await command(["run", input, "heap-out.ipynb"], {
@@ -281,7 +281,7 @@ describe("the caller's signal", () => {
   });
 });
 
-describe("the command", () => {
+describe("the command", { concurrency: 2 }, () => {
   const endless = ['console.log("started"); for (;;) await new Promise((r) => setTimeout(r, 10));', "1"];
 
   const signals: [string, (child: ChildProcess) => void][] = [

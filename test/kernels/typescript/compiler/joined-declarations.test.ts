@@ -30,7 +30,7 @@ function programOf(texts: ReadonlyMap<string, string>): ts.Program {
   return ts.createProgram([sample], options, host);
 }
 
-/** Types are printed of one global name in so many; names, and modules with their exports, are compared all. */
+/** Types are compared of one global name or module in so many; the names themselves are compared all. */
 const step = rounds(5, 1);
 
 /** Each global name and module with its type, and the types of its members, overloads in their order. */
@@ -48,27 +48,26 @@ function declared(program: ts.Program): Map<string, string> {
       )
       .sort()
       .join("\n");
-  const found = new Map<string, string>();
-  const all = ts.SymbolFlags.Value | ts.SymbolFlags.Type | ts.SymbolFlags.Namespace;
-  const symbols = checker.getSymbolsInScope(file, all).sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const [i, symbol] of symbols.entries()) {
-    if (i % step !== 0) {
-      found.set(symbol.name, "");
-      continue;
-    }
+  const globals = ts.SymbolFlags.Value | ts.SymbolFlags.Type | ts.SymbolFlags.Namespace;
+  const shownGlobal = (symbol: ts.Symbol): string => {
     const value = checker.getTypeOfSymbolAtLocation(symbol, file);
     const type = checker.getDeclaredTypeOfSymbol(symbol);
-    found.set(symbol.name, [shown(value), membersOf(value), shown(type), membersOf(type)].join("\n"));
-  }
-  for (const module of checker.getAmbientModules())
-    found.set(
-      module.name,
-      checker
-        .getExportsOfModule(module)
-        .map((one) => `${one.name}: ${shown(checker.getTypeOfSymbolAtLocation(one, file))}`)
-        .sort()
-        .join("\n"),
-    );
+    return [shown(value), membersOf(value), shown(type), membersOf(type)].join("\n");
+  };
+  const shownModule = (symbol: ts.Symbol): string =>
+    checker
+      .getExportsOfModule(symbol)
+      .map((one) => `${one.name}: ${shown(checker.getTypeOfSymbolAtLocation(one, file))}`)
+      .sort()
+      .join("\n");
+  const found = new Map<string, string>();
+  for (const [symbols, text] of [
+    [checker.getSymbolsInScope(file, globals), shownGlobal],
+    [checker.getAmbientModules(), shownModule],
+  ] as const)
+    [...symbols]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .forEach((symbol, i) => void found.set(symbol.name, i % step === 0 ? text(symbol) : ""));
   return found;
 }
 
