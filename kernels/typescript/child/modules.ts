@@ -2,6 +2,7 @@ import { createRequire, isBuiltin, register } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
+import { MessageChannel } from "node:worker_threads";
 import { packageRoot } from "../../../lib/package-root.js";
 import { hasOwn, keys, NativeSyntaxError, regExpExec, stringIncludes, toObject } from "../intrinsics.js";
 import { kernelModule, kernelPackage } from "../kernel-packages.js";
@@ -9,6 +10,7 @@ import { commonJsView, type Namespace } from "./interop.js";
 import { isJson, isTypescript, nearbyFile, urlOfVersion } from "./nearby-files.js";
 import { packageView } from "./package-imports.js";
 import { requireFrom } from "./require.js";
+import { answerNames } from "./star-exports.js";
 
 type Attributes = Record<string, string>;
 
@@ -47,9 +49,15 @@ export function notebookModules(folder: string): Modules {
   function loadFile(file: string, attributes?: Attributes): Promise<Namespace> {
     if (isJson(file)) return importFrom(urlOfVersion(file), attributes ?? { type: "json" });
     if (!isTypescript(file)) return importFrom(pathToFileURL(file).href, attributes);
-    if (!typescriptFiles) register(new URL("./typescript-files.js", import.meta.url));
+    if (!typescriptFiles) registerHooks();
     typescriptFiles = true;
     return importFrom(urlOfVersion(file), attributes);
+  }
+
+  function registerHooks(): void {
+    const { port1, port2 } = new MessageChannel();
+    answerNames(port1, native);
+    register(new URL("./typescript-files.js", import.meta.url), { data: port2, transferList: [port2] });
   }
 
   function resolveCommonJs(specifier: string): string | undefined {

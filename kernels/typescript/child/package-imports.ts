@@ -6,6 +6,9 @@ type TypeScript = typeof import("typescript");
 /** Name of the function (modules.ts) that gives a package's namespace as the checker sees it. */
 export const packageView = "modalscope.packageView";
 
+/** Begins specifiers that stand for all names of another module. No URL: Node's `require` asserts their schemes before hooks. */
+export const starSpecifier = "* from ";
+
 /**
  * Has a file's imports of packages go through {@link packageView}, as those of cells do: Node knows of a CommonJS
  * package only the names that it finds by reading its source. It runs after types are dropped, so that what is
@@ -17,6 +20,7 @@ export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts
     let count = 0;
     const statements = (node: ts.Node): ts.Node | ts.Node[] => {
       if (isExportDeclaration(node)) {
+        if (node.exportClause === undefined) return allExportedFrom(node);
         const namespace = factory.createIdentifier(`__package${count++}`);
         return exportedFrom(node, namespace) ?? node;
       }
@@ -29,10 +33,15 @@ export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts
     return visitEachChild(file, statements, context);
   };
 
-  /**
-   * `export { a as b } from "…"` as an import and an export of what it binds. `export * from "…"` stays: it has the
-   * names that Node finds.
-   */
+  /** `export * from "…"` as one of a module that has all its names (typescript-files.ts). */
+  function allExportedFrom(node: ts.ExportDeclaration): ts.ExportDeclaration {
+    const { moduleSpecifier: specifier, attributes } = node;
+    if (specifier === undefined || !isStringLiteral(specifier) || isBuiltin(specifier.text)) return node;
+    const all = factory.createStringLiteral(starSpecifier + specifier.text);
+    return factory.updateExportDeclaration(node, undefined, false, undefined, all, attributes);
+  }
+
+  /** `export { a as b } from "…"` as an import and an export of what it binds. */
   function exportedFrom(
     { exportClause, moduleSpecifier, attributes }: ts.ExportDeclaration,
     namespace: ts.Identifier,

@@ -27,6 +27,30 @@ export * as was from "was-esm";
 export { type Nothing } from "not-installed";
 export { far as fromFar } from "./deeper/far.js";
 export { basename } from "node:path";`,
+  "all.ts": `export * from "whole";
+export * from "was-esm";
+export * from "./near.cjs";
+export * from "node:os";
+export * from "./plain.js";
+export const zip = "its own";`,
+  "nested.ts": "export * from './all';\nexport * from './others.cjs';",
+  "near.cjs": `globalThis.runs = (globalThis.runs ?? 0) + 1;
+const given = { shared: "near", computed: 1, "not an identifier": 2, default: 3 };
+Object.defineProperty(given, "got", { enumerable: true, get: () => "got" });
+Object.defineProperty(given, "refused", { enumerable: true, get() { throw new Error("refused") } });
+Object.defineProperty(given, "hidden", { value: 4 });
+given["\\ud800"] = 5;
+module.exports = Object.defineProperties(function near() {}, Object.getOwnPropertyDescriptors(given));`,
+  "others.cjs": "for (const name of ['shared', 'other']) exports[name] = 'others';",
+  "five.cjs": "module.exports = 5;",
+  "throws.cjs":
+    "globalThis.thrown = Object.assign(new TypeError('thrown as it loads'), { f() {} });\nthrow thrown;",
+  "all-of-five.ts": "export * from './five.cjs';\nexport const six = 6;",
+  "all-thrown.ts": "export * from './throws.cjs';",
+  "all-nowhere.ts": "export * from 'nowhere-at-all';",
+  "all-seen-twice.ts": "export * from './all';\nexport * from './others.cjs';\nexport * from './again-all';",
+  "again-all.ts": "export * from './others.cjs';",
+  "holds.mjs": "import * as all from './all.ts';\nexport default all;",
   "tables.ts":
     'import { DataFrame } from "danfojs-node";\nimport { seeded } from "modalscope";\nexport const shape = new DataFrame([{ a: seeded(1).int(1) }]).shape;',
   "missing.ts": 'import { nowhere } from "whole";\nexport const found = nowhere;',
@@ -141,6 +165,41 @@ test("a JSON or TypeScript file that has changed is read anew, by import and by 
   assert.equal(await cells.value("import again from './data.json'; again.name"), "'changed'");
   writeFileSync(join(folder, "helper.ts"), "export const near = 'new';");
   assert.equal(await cells.value("require('./helper.ts').near"), "'new'");
+});
+
+test("`export *` from CommonJS gives all names that the module has once it has run", async () => {
+  const namesOf = (file: string): Promise<string> =>
+    cells.value(`// @ts-nocheck
+const all = await import("./${file}");
+const os = Object.keys(require("node:os"));
+JSON.stringify(Object.fromEntries(Object.entries(all).filter(([name]) => !os.includes(name))))`);
+  const own = { named: "named", plain: "plain", zip: "its own" };
+  const near = { computed: 1, "not an identifier": 2, got: "got" };
+  const parsed = async (file: string): Promise<unknown> => JSON.parse((await namesOf(file)).slice(1, -1));
+  assert.deepEqual(await parsed("all"), { ...own, ...near, shared: "near" });
+  // `shared` comes from two modules: it is neither's.
+  assert.deepEqual(await parsed("nested"), { ...own, ...near, other: "others" });
+  // The same module reached twice is one.
+  assert.deepEqual(await parsed("all-seen-twice"), { ...own, ...near, other: "others" });
+  assert.deepEqual(await parsed("all-of-five"), { six: 6 });
+  assert.equal(await cells.value("globalThis['runs']"), "1");
+  assert.equal(
+    await cells.value(
+      "// @ts-nocheck\nimport { chunk as c, zip as z, EOL } from './nested'; [c([1], 1), z, EOL]",
+    ),
+    "[ [ 'chunk', 1, 1 ], 'its own', '\\n' ]",
+  );
+});
+
+test("`export *` from CommonJS: what fails there is the error", async () => {
+  const { ename, evalue } = await cells.error("// @ts-nocheck\nimport { x } from './all-thrown'; x");
+  assert.equal(`${ename}: ${evalue}`, "TypeError: thrown as it loads");
+  const missing = await cells.error("// @ts-nocheck\nimport { x } from './all-nowhere'; x");
+  assert.match(missing.evalue, /Cannot find package 'nowhere-at-all'/);
+  assert.match(
+    (await cells.error("// @ts-nocheck\nimport { refused } from './all'; refused")).evalue,
+    /no export named 'refused'/,
+  );
 });
 
 test("what is not there is still an error", async () => {
