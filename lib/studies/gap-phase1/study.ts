@@ -41,7 +41,15 @@ import { type Measurements, PART_NAMES, type PartName, type Parts, type Truncati
 import { kindOf, plantedQuestions, type QuestionSource } from "./questions.js";
 import { onlyAShare, wholly } from "./shares.js";
 import { noStore, prefixed, type Store, unshared } from "./store.js";
-import { blindTasks, checkModel, type GapSample, type Subject, someOf, tasksOf } from "./subject.js";
+import {
+  blindTasks,
+  checkModel,
+  type GapSample,
+  type Subject,
+  samplesOf,
+  someOf,
+  tasksOf,
+} from "./subject.js";
 
 /** How many questions each experiment takes. */
 export interface GapSizes {
@@ -156,7 +164,12 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
         evidence: gapEvidence(options.study, found),
         ...gateOf(found.truncation),
       });
-      if (checkpoint.role === "model") return judged(await ofModel(seed));
+      if (checkpoint.role === "model") {
+        const found = judged(await ofModel(seed));
+        if (found.gate) return found;
+        const own = prefixed(unshared(store), `model-${seed}`);
+        return { ...found, gate: await gateOfAnswers(await subjectOf(seed, questions, model, own)) };
+      }
       if (HAND.includes(checkpoint.id))
         return { evidence: gapEvidence(options.study, gapMadeByHand(checkpoint.id as MadeByHand, seed)) };
       const own = prefixed(store, `${checkpoint.id}-${seed}`);
@@ -239,22 +252,36 @@ function ofEachKind(
   return questions.draw({ seed, purpose: "gate", count: each * Math.max(counts.easy, counts.hard), kinds });
 }
 
-/** The study's own questions by grade, against the same without their images. */
+/** The gate of the study's own questions, where truncation has their answers. */
 function gateOf(truncation: Truncation | Untestable): { readonly gate?: Gate } {
-  if ("untestable" in truncation) return {};
-  const { grades, right, blind, clusters } = truncation;
-  return {
-    gate: gate(
-      (["easy", "hard"] as const).map((kind) => {
-        const own = grades.flatMap((grade, i) => (grade === kind ? [i] : []));
-        const flags = (values: readonly number[]): boolean[] => own.map((i) => values[i] === 1);
-        // A grade without questions is not passed.
-        return own.length === 0
-          ? { kind, correct: [false], blind: 1 }
-          : { kind, correct: flags(right), blind: flags(blind), clusters: own.map((i) => clusters[i]) };
-      }),
-    ),
-  };
+  return "untestable" in truncation ? {} : { gate: gateOfGrades(truncation) };
+}
+
+/** The gate of the study's own questions, asked for it: truncation was not measured, or a share of it. */
+async function gateOfAnswers(subject: Subject): Promise<Gate> {
+  const { samples } = subject;
+  const right = await rightAnswers(subject, "answers", tasksOf(samples));
+  const blind = await rightAnswers(subject, "blind", blindTasks(samples));
+  return gateOfGrades({ ...samplesOf(samples), right, blind });
+}
+
+/** Questions by grade, against the same without their images. */
+function gateOfGrades({
+  grades,
+  right,
+  blind,
+  clusters,
+}: Pick<Truncation, "grades" | "right" | "blind" | "clusters">): Gate {
+  return gate(
+    (["easy", "hard"] as const).map((kind) => {
+      const own = grades.flatMap((grade, i) => (grade === kind ? [i] : []));
+      const flags = (values: readonly number[]): boolean[] => own.map((i) => values[i] === 1);
+      // A grade without questions is not passed.
+      return own.length === 0
+        ? { kind, correct: [false], blind: 1 }
+        : { kind, correct: flags(right), blind: flags(blind), clusters: own.map((i) => clusters[i]) };
+    }),
+  );
 }
 
 /** Parts of which a checkpoint is a case: of a null all, of a planted one those that it was built for. */

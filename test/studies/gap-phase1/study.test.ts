@@ -9,6 +9,7 @@ import {
   gapSizes,
   gapStore,
   openGapStudy,
+  type PartName,
   parseShare,
   publishedQuestions,
   questionsFor,
@@ -65,6 +66,29 @@ describe("the study of gap-phase1", () => {
     await model.close();
     // A closed model computes nothing more: what comes now was kept.
     assert.deepEqual(await (await open()).measurements(0), await gap.measurements(0));
+  });
+
+  it("has the same gate whether truncation is measured, shared or left out", async () => {
+    const model = await loadModel(path);
+    const checkpoint = study.checkpoints.find(({ role }) => role === "model")!;
+    const gateOf = async (parts: readonly PartName[], share = "") => {
+      const sizes = gapSizes(4);
+      const store = gapStore(join(folder, `gates ${parts} ${share[0]}`), { sizes }, share);
+      const questions = plantedQuestions("late");
+      const gap = await openGapStudy({ study, model, questions, sizes, parts, store });
+      return (await gap.measure(checkpoint, 0)).gate;
+    };
+    const gate = await gateOf(["truncation"]);
+    assert.deepEqual(
+      gate?.rows.map(({ kind, accuracy }) => [kind, accuracy.estimate]),
+      [
+        ["easy", 1],
+        ["hard", 0],
+      ],
+    );
+    assert.deepEqual(await gateOf(["flow"]), gate);
+    assert.deepEqual(await gateOf(["truncation"], "0/2"), gate);
+    await model.close();
   });
 
   it("joins shares that were measured apart into what one run measures", async () => {
