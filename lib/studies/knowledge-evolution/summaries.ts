@@ -108,7 +108,7 @@ export function columnsOf({ data, shape: [depth, count, width] }: Tensor, items:
   return { data: out, shape: [depth, items.length, width] };
 }
 
-/** The states behind the first block: its step, off the embedding, is long in any model. */
+/** The states after the first block: its step, off the embedding, is long in any model. */
 export function withoutEmbedding({ data, shape: [depth, count, width] }: Tensor): Tensor {
   return { data: data.subarray(count * width), shape: [depth - 1, count, width] };
 }
