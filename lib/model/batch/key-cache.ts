@@ -1,4 +1,4 @@
-import { type Tensor, zerosLike } from "../../tensor.js";
+import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
 import type { KeyValues } from "./pass.js";
 import { concatBatch, sliceBatch } from "./slices.js";
 
@@ -55,10 +55,7 @@ class GrowingTensor {
 
   get packed(): Tensor {
     return {
-      data: this.buffer.subarray(
-        0,
-        this.shape.reduce((a, b) => a * b),
-      ),
+      data: this.buffer.subarray(0, sizeOf(this.shape)),
       shape: this.shape,
     };
   }
