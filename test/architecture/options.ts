@@ -1,10 +1,11 @@
 /** Every public function refuses options that it does not have, and values that are not of an option's kind. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { packageRoot } from "../../lib/package-root.js";
+import { checker, sourcesIn } from "./sources.js";
 
 import ts = require("typescript");
 
@@ -26,18 +27,11 @@ const FACES: readonly string[] = Object.values(
   typeof face === "string" ? [] : [face.default.replace(/^\.\/dist\/|\.js$/g, "")],
 );
 
-const paths = FACES.map((face) => join(packageRoot(), "dist", `${face}.d.ts`));
-const program = ts.createProgram(paths, {
-  skipLibCheck: true,
-  strict: true,
-  module: ts.ModuleKind.NodeNext,
-  target: ts.ScriptTarget.ES2022,
-});
-const checker = program.getTypeChecker();
+const sources = sourcesIn("lib", "kernels");
 
 /** Functions, constructors and methods that take options, by a face's declarations. */
 async function takersOf(path: string): Promise<WithOptions[]> {
-  const file = program.getSourceFile(path);
+  const file = sources.get(`${path}.ts`);
   const face = file && checker.getSymbolAtLocation(file);
   assert.ok(face, path);
   const found: WithOptions[] = [];
@@ -47,8 +41,10 @@ async function takersOf(path: string): Promise<WithOptions[]> {
     if (!declaration || !(ts.isFunctionDeclaration(declaration) || ts.isClassDeclaration(declaration)))
       continue;
     // From its own file: of some classes, such as Model, a face gives the type alone.
-    const home = declaration.getSourceFile().fileName.replace(/\.d\.ts$/, ".js");
-    const module = (await import(pathToFileURL(home).href)) as Readonly<Record<string, unknown>>;
+    const home = relative(packageRoot(), declaration.getSourceFile().fileName).replace(/\.ts$/, ".js");
+    const module = (await import(pathToFileURL(join(packageRoot(), "dist", home)).href)) as Readonly<
+      Record<string, unknown>
+    >;
     const value = module[symbol.name];
     if (ts.isFunctionDeclaration(declaration))
       found.push(...takerOf(exported.name, declaration.parameters, value as WithOptions["work"]));
@@ -140,9 +136,9 @@ async function problems(taker: WithOptions): Promise<string[]> {
 
 describe("a misspelt option, or one of a wrong kind, is refused", () => {
   let all = 0;
-  for (const [i, face] of FACES.entries())
+  for (const face of FACES)
     it(`by all of ${face}`, async () => {
-      const takers = await takersOf(paths[i]);
+      const takers = await takersOf(face);
       all += takers.length;
       const found: string[] = [];
       for (const taker of takers) found.push(...(await problems(taker)));

@@ -1,27 +1,13 @@
 /** Tables are looked up by names from files, messages and callers through `own`, which knows no inherited names. */
 import assert from "node:assert/strict";
-import { join, relative } from "node:path";
 import { it } from "node:test";
 import { own } from "../../lib/own.js";
-import { packageRoot } from "../../lib/package-root.js";
+import { checker, placeOf, sourcesIn } from "./sources.js";
 
 import ts = require("typescript");
 
 it("no constant table is indexed by a text of any value", () => {
-  const root = packageRoot();
-  const config = ts.getParsedCommandLineOfConfigFile(join(root, "tsconfig.json"), undefined, {
-    ...ts.sys,
-    onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
-      throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
-    },
-  })!;
-  const own = config.fileNames.filter((name) => /^(lib|kernels)\//.test(relative(root, name)));
-  assert.ok(own.length > 300, `${own.length} sources are found`);
-  const program = ts.createProgram(own, config.options);
-  const found = program
-    .getSourceFiles()
-    .filter(({ fileName }) => /^(lib|kernels)\//.test(relative(root, fileName)))
-    .flatMap((file) => unsafeLookUps(file, program.getTypeChecker(), root));
+  const found = [...sourcesIn("lib", "kernels").values()].flatMap(unsafeLookUps);
   assert.deepEqual(found, []);
 });
 
@@ -33,25 +19,20 @@ it("own finds what a table has, and none of the names that every object inherits
 });
 
 /** `table[name]` where `table` is an object literal with an index signature and `name` any text. */
-function unsafeLookUps(file: ts.SourceFile, checker: ts.TypeChecker, root: string): string[] {
+function unsafeLookUps(file: ts.SourceFile): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isElementAccessExpression(node) && isLookUp(node, checker) && !isWritten(node)) {
-      const { line } = file.getLineAndCharacterOfPosition(node.getStart());
-      found.push(`${relative(root, file.fileName)}:${line + 1} ${node.getText()}`);
-    }
+    if (ts.isElementAccessExpression(node) && isLookUp(node) && !isWritten(node))
+      found.push(`${placeOf(node)} ${node.getText()}`);
     ts.forEachChild(node, visit);
   };
   visit(file);
   return found;
 }
 
-function isLookUp(
-  { expression, argumentExpression }: ts.ElementAccessExpression,
-  checker: ts.TypeChecker,
-): boolean {
+function isLookUp({ expression, argumentExpression }: ts.ElementAccessExpression): boolean {
   // What needs no types comes first: a table is a variable, and most of what is indexed is none.
-  if (ts.isNumericLiteral(argumentExpression) || !isVariable(expression, checker)) return false;
+  if (ts.isNumericLiteral(argumentExpression) || !isVariable(expression)) return false;
   const symbol = checker.getSymbolAtLocation(expression);
   const declaration = symbol?.valueDeclaration;
   if (!declaration || !ts.isVariableDeclaration(declaration) || !declaration.initializer) return false;
@@ -69,7 +50,7 @@ function isLookUp(
 }
 
 /** A variable, or one that an imported module exports. */
-function isVariable(node: ts.Expression, checker: ts.TypeChecker): boolean {
+function isVariable(node: ts.Expression): boolean {
   if (ts.isIdentifier(node)) return true;
   if (!ts.isPropertyAccessExpression(node) || !ts.isIdentifier(node.expression)) return false;
   const { flags } = checker.getSymbolAtLocation(node.expression) ?? { flags: 0 };
