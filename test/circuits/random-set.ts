@@ -18,3 +18,17 @@ export function randomTranscoders(spec: TranscoderSpec, seed: number): Transcode
     if (name.includes("W_dec")) for (let i = 0; i < data.length; i++) data[i] = random.normal();
   return transcodersFrom(spec, weights, { model: "random", hookIn: "mlp.hook_in", hookOut: "mlp.hook_out" });
 }
+
+/** Random skip connections, so strong that what goes along them is a good part of every edge. */
+export function withSkips(set: TranscoderSet, seed: number): TranscoderSet {
+  const random = seeded(seed);
+  const layers = set.layers.map((own) => {
+    const { width } = own;
+    const data = Float32Array.from(
+      { length: width * width },
+      () => (0.5 * random.normal()) / Math.sqrt(width),
+    );
+    return { ...own, skip: { data, shape: [width, width] } };
+  });
+  return { ...set, layers, close: () => {} };
+}

@@ -9,7 +9,7 @@ import { type LoadOptions, loadModel, type Model } from "../../lib/index.js";
 import { weightsOf } from "../../lib/model/families/pieces.js";
 import type { Node } from "../../lib/model/graph/index.js";
 import { writeRandomCheckpoint } from "../bench/scale/random-checkpoint.js";
-import { randomTranscoders } from "./random-set.js";
+import { randomTranscoders, withSkips } from "./random-set.js";
 
 const LAYERS = 6;
 const config = {
@@ -59,10 +59,10 @@ describe("a graph of a streamed model", () => {
   });
   const ids = Array.from({ length: 12 }, (_, i) => (i * 31 + 7) % 300);
 
-  async function made(options: LoadOptions) {
+  async function made(options: LoadOptions, own = set) {
     const model = await loadModel(folder, { threads: 1, ...options });
     const counted = watched(model);
-    const graph = await attribute(model, model.batch([ids]), set, { atOnce: 8 });
+    const graph = await attribute(model, model.batch([ids]), own, { atOnce: 8 });
     const { resident } = model;
     await model.close();
     return { graph, resident, ...counted, mostBytes: counted.mostBytes };
@@ -80,5 +80,11 @@ describe("a graph of a streamed model", () => {
     assert.ok(sumCheck(streamed.graph).worst < 1e-5);
     assert.deepEqual(Array.from(streamed.opened), new Array(LAYERS).fill(2));
     assert.ok(streamed.mostBytes < MEMORY, String(streamed.mostBytes));
+  });
+
+  it("goes along skip connections, too", async () => {
+    const { graph, opened } = await made({ memory: MEMORY, cache: false }, withSkips(set, 2));
+    assert.ok(sumCheck(graph).worst < 1e-5);
+    assert.deepEqual(Array.from(opened), new Array(LAYERS).fill(2));
   });
 });

@@ -26,7 +26,7 @@ import { checkTranscoders } from "../transcoders/check.js";
 import type { TranscoderSet } from "../transcoders/types.js";
 import { chooseFeatures, RowStore } from "./choose.js";
 import type { AttributionGraph, GraphNode, PatchEdges } from "./nodes.js";
-import { type FirstPosition, findSources, type Sources, sourceHooks } from "./sources.js";
+import { type FirstPosition, findSources, type Sources, skipConnections, sourceHooks } from "./sources.js";
 
 /** A direction to explain: what `ln_final.hook_normalized` is read with, or a combination of logits. */
 export interface Direction {
@@ -70,6 +70,7 @@ export const ATTRIBUTE_OPTIONS: OptionChecks<AttributeOptions> = {
 /**
  * The attribution graph of a prompt: direct effects between features, what transcoders leave unexplained, tokens, biases
  * and logits, with attention patterns, norm scales and feature gates held. Each target's edges add up to its value.
+ * A skip connection of transcoders is a part of what is held: edges go along it, and it is no node.
  * The rows of a layer's features start when all above it is done; `threshold` then bounds the influence of those that are
  * left out from above, since what is not yet seen of a row counts as one further source.
  * @throws ModalscopeError for transcoders of another model, more than one prompt, patches without an image, an unknown
@@ -237,6 +238,7 @@ class GraphBuilder {
       joinAt: this.set.hookIn,
       at: [...sources.points, ...(options.patches ? [{ hook: PATCHES }] : [])],
       biases: true,
+      skips: skipConnections(this.set),
       take: (pulled) => this.take(pulled),
       atOnce: options.atOnce,
       most: this.mostRows,

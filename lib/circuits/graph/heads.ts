@@ -7,11 +7,11 @@ import type { Tensor } from "../../tensor.js";
 import type { TranscoderSet } from "../transcoders/types.js";
 import { FrozenForward } from "./frozen-forward.js";
 import { type AttributionGraph, rowOf } from "./nodes.js";
-import { type FirstPosition, findSources, sourceHooks } from "./sources.js";
+import { type FirstPosition, findSources, skipConnections, sourceHooks } from "./sources.js";
 
 export interface HeadLoadings {
   readonly edge: number;
-  /** Share that comes along the residual stream alone; 0 between positions. */
+  /** Share that comes along the residual stream, and skip connections, alone; 0 between positions. */
   readonly direct: number;
   /** (layers, heads): the part of the edge whose last head before the target this is. They add up to edge − direct. */
   readonly heads: Tensor<Float64Array>;
@@ -59,6 +59,7 @@ export async function headLoadings(
   await pullBack(model, withoutAttention(run), {
     targets: [start],
     at: [...zs.map((hook) => ({ hook })), ...points],
+    skips: skipConnections(set),
     take: ({ hook, values }) => {
       const own = points.find((p) => p.hook === hook);
       if (own) {

@@ -1,16 +1,15 @@
 /** Sources that write to the stream in a frozen run: active features, their errors, embeddings and biases. */
-import { ModalscopeError } from "../../errors.js";
 import type { Batch, Model } from "../../model/index.js";
-import type { FrozenRun, PullPoint } from "../../model/methods/index.js";
+import type { FrozenRun, PullPoint, SkipConnection } from "../../model/methods/index.js";
 import type { Tensor } from "../../tensor.js";
-import { reconstruct } from "../transcoders/reconstruct.js";
+import { reconstruct, skipOutput } from "../transcoders/reconstruct.js";
 import type { SparseFeatures, TranscoderSet } from "../transcoders/types.js";
 import type { GraphNode } from "./nodes.js";
 
 /**
  * The first position attends to nothing but itself, and its MLP outputs are large and the same for all prompts: there
  * they are one node for each layer ("whole"), features like elsewhere ("features"), or left out as circuit-tracer does
- * ("none": the inputs of a node then do not add up).
+ * ("none": the inputs of a node then do not add up). What goes along a skip connection does so at every position.
  */
 export type FirstPosition = "whole" | "features" | "none";
 
@@ -37,6 +36,16 @@ export interface SourcePoint extends PullPoint {
 export function sourceHooks(model: Model, set: TranscoderSet): string[] {
   const blocks = model.layers.flatMap((l) => [`blocks.${l}.${set.hookIn}`, `blocks.${l}.${set.hookOut}`]);
   return ["hook_embed", ...blocks, ...embeddingHooks(model).filter((h) => h !== "hook_embed")];
+}
+
+/**
+ * The skip connections of a set as ways through a frozen run, as circuit-tracer's replacement model has them: the MLP's
+ * output is skip · x and a constant, so that cotangents go on along the skip connection alone.
+ */
+export function skipConnections({ layers, hookOut }: TranscoderSet): SkipConnection[] {
+  return layers.flatMap(({ layer, hookIn, skip }) =>
+    skip ? [{ from: hookIn, to: `blocks.${layer}.${hookOut}`, matrix: skip }] : [],
+  );
 }
 
 /** Hooks at which tokens enter: the embedding, GPT-2's positions, DeepStack's additions. */
@@ -123,18 +132,21 @@ interface Encoding {
   readonly firstPosition: FirstPosition;
 }
 
-/** Sources that write at a layer's MLP output: features of it, or of all layers up to it, its error and its b_dec. */
+/**
+ * Sources that write at a layer's MLP output: features of it, or of all layers up to it, its error and its b_dec. What a
+ * skip connection writes is no source: it depends on what the layer reads.
+ */
 function mlpPoint(made: Encoding, run: FrozenRun, layer: number): SourcePoint {
   const { set, features, inputs, firstFeature, firstError, firstBias, firstPosition } = made;
   const hook = `blocks.${layer}.${set.hookOut}`;
   const out = withoutBatch(run.cache.get(hook));
   const [time, width] = out.shape;
   const { bias, skip } = set.layers[layer];
-  if (skip) throw skipRefused(set);
   const writers = set.layers.filter(({ targets }) => targets.includes(layer));
   const rows = writers.map((w) => w.decoderRows(features[w.layer].ids, layer).data);
   const reconstruction = reconstruct(set, layer, { features, inputs });
   const whole = (t: number): boolean => t === 0 && firstPosition !== "features";
+  const skipped = skip && skipOutput(skip, firstToken(inputs[layer])).data;
   const counts = Array.from({ length: time }, (_, t) =>
     writers.reduce((n, w) => n + features[w.layer].offsets[t + 1] - features[w.layer].offsets[t], 2),
   );
@@ -154,7 +166,8 @@ function mlpPoint(made: Encoding, run: FrozenRun, layer: number): SourcePoint {
         write(firstFeature[w.layer] + i, (j) => values[i] * rows[n][i * width + j]);
     });
     if (whole(t)) {
-      if (firstPosition === "whole") write(firstError + layer * time, (j) => out.data[j]);
+      if (firstPosition === "whole")
+        write(firstError + layer * time, (j) => out.data[j] - (skipped?.[j] ?? 0));
       continue;
     }
     write(firstError + layer * time + t, (j) => out.data[t * width + j] - reconstruction.data[t * width + j]);
@@ -172,12 +185,9 @@ function embeddingPoint(x: Tensor, hook: string, firstToken: number): SourcePoin
   };
 }
 
-const withoutBatch = ({ data, shape }: Tensor): Tensor => ({ data, shape: shape.slice(1) });
+const firstToken = ({ data, shape: [, width] }: Tensor): Tensor => ({
+  data: data.subarray(0, width),
+  shape: [1, width],
+});
 
-function skipRefused(set: TranscoderSet): ModalscopeError {
-  return new ModalscopeError(
-    `The transcoders of ${set.model} have a skip connection.`,
-    "Attribution graphs through skip connections are not implemented.",
-    "Use a set without one.",
-  );
-}
+const withoutBatch = ({ data, shape }: Tensor): Tensor => ({ data, shape: shape.slice(1) });

@@ -30,17 +30,26 @@ export function reconstruct(set: TranscoderSet, target: number, { features, inpu
         for (let j = 0; j < width; j++) data[t * width + j] += values[i] * rows[i * width + j];
     }
   }
-  if (skip) addSkip(data, skip, inputs?.[target]);
+  if (skip) {
+    const x = inputs?.[target];
+    if (!x) throw new ModalscopeError("A reconstruction with a skip connection needs the layer's input.");
+    skipOutput(skip, x).data.forEach((v, i) => {
+      data[i] += v;
+    });
+  }
   return { data, shape: [tokens, width] };
 }
 
-function addSkip(into: Float32Array, { data: skip, shape: [width] }: Tensor, x: Tensor | undefined): void {
-  if (!x) throw new ModalscopeError("A reconstruction with a skip connection needs the layer's input.");
-  for (let t = 0; t < x.shape[0]; t++) {
+/** skip · x of each token: (tokens, width). */
+export function skipOutput({ data: skip, shape: [width, inner] }: Tensor, x: Tensor): Tensor {
+  const [tokens] = x.shape;
+  const data = new Float32Array(tokens * width);
+  for (let t = 0; t < tokens; t++) {
     for (let i = 0; i < width; i++) {
       let sum = 0;
-      for (let j = 0; j < width; j++) sum += skip[i * width + j] * x.data[t * width + j];
-      into[t * width + i] += sum;
+      for (let j = 0; j < inner; j++) sum += skip[i * inner + j] * x.data[t * inner + j];
+      data[t * width + i] = sum;
     }
   }
+  return { data, shape: [tokens, width] };
 }

@@ -10,7 +10,7 @@ import type { PieceId } from "../families/index.js";
 import { cotangentOf, derivativeBy, frozenInput } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
 import { ADDED, MLP_OUT } from "../nn/index.js";
-import { BIASES, backwardGraph, projectionsOf } from "./piece.js";
+import { BIASES, backwardGraph, projectionsOf, SKIP } from "./piece.js";
 
 /** One prompt's run, as far as its linear map needs it. */
 export interface HeldRun {
@@ -18,6 +18,14 @@ export interface HeldRun {
   readonly pass: Pass;
   /** Patterns and scales by hook name, and the stream before each piece by its `hook_resid_pre`. */
   readonly values: ReadonlyMap<string, Tensor>;
+}
+
+/** A linear way past a block's MLP, whose output is a constant otherwise. */
+export interface HeldSkip {
+  readonly from: Hook;
+  readonly to: Hook;
+  /** (width of `to`, width of `from`) */
+  readonly matrix: Tensor;
 }
 
 /** Cotangents that arrive at a piece, and the values that are read of it. */
@@ -29,6 +37,7 @@ export interface HeldPull {
   /** Vectors (1, time, width, K) that a wanted cotangent is projected on. */
   readonly projections: ReadonlyMap<string, Tensor>;
   readonly biases: boolean;
+  readonly skip?: HeldSkip;
 }
 
 /** Whether a hook's value is held: patterns, and scales of norms that the stream or a head's output goes through. */
@@ -61,6 +70,7 @@ export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promis
     const vectors = projections.get(h.name);
     if (vectors) given[projectionsOf(h.local)] = firstColumns(engine, vectors, 1, time);
   }
+  if (pull.skip) given[SKIP] = pull.skip.matrix;
   const names = [derivativeBy("x"), ...wrt.map((h) => derivativeBy(h.local)), BIASES];
   const request = heldGraph(engine, id, { ...pull, from: Object.keys(arriving) });
   const results: Record<string, Tensor> = await engine.pool.use(request, async (session) => {
@@ -83,7 +93,7 @@ export async function vjpHeld(run: HeldRun, id: PieceId, pull: HeldPull): Promis
 export function heldGraph(
   engine: Engine,
   id: PieceId,
-  { from, wrt, projections, biases }: Omit<HeldPull, "arriving"> & { readonly from: readonly string[] },
+  { from, wrt, projections, biases, skip }: Omit<HeldPull, "arriving"> & { readonly from: readonly string[] },
 ): GraphRequest {
   const own = engine.hooks.filter((h) => h.piece === id && h.inside);
   const request = backwardGraph(engine, id, {
@@ -93,6 +103,8 @@ export function heldGraph(
     variant: { withoutPast: true, frozen: own.filter(isHeld).map((h) => h.local) },
     projected: wrt.filter((h) => projections.has(h.name)).map((h) => h.local),
     biases,
+    // What arrives at the end of a sparse block is the cotangent of what its experts add.
+    ...(skip && { skip: { from: skip.from.local, to: isAfterGraph(skip.to) ? "out" : skip.to.local } }),
   });
   // Many rows go through a piece: packing pays, and takes the attention's weights alone.
   return { ...request, prepack: engine.resident ? "if it fits" : false };

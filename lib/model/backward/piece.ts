@@ -26,6 +26,7 @@ import { buildPiece, type GraphVariant, type PieceId } from "../families/index.j
 import { attentionOf, type Stream } from "../forward/index.js";
 import {
   cotangentOf,
+  type Dim,
   derivativeBy,
   frozenInput,
   input,
@@ -182,7 +183,15 @@ interface BackwardGraph {
   readonly projected?: readonly string[];
   /** Also gives BIASES (targets): Σ g · b over the biases b of the piece that the cotangents reach. */
   readonly biases?: boolean;
+  /**
+   * Hooks that a linear map SKIP (width at `to`, width at `from`) joins: what arrives at `to` also goes on at `from`,
+   * whatever is frozen between them.
+   */
+  readonly skip?: { readonly from: string; readonly to: string };
 }
+
+/** Input of a backward graph: the matrix of its skip connection. */
+export const SKIP = "skip connection";
 
 /** Output of a backward graph: what the piece's own biases contribute. */
 export const BIASES = "biases";
@@ -209,18 +218,27 @@ export function backwardGraph(
       ...[...preEdit].map(([n, v]) => [preEditOf(n), v] as const),
     ]);
     const cotangents = new Map<Node, Node>();
-    for (const name of graph.from) {
-      const at = points.get(name)!;
-      const arriving = input(cotangentOf(name), ["targets", ...at.shape]);
-      // One value may have several names.
+    // One value may have several names.
+    const arrive = (at: Node, g: Node): void => {
       const other = cotangents.get(at);
-      cotangents.set(at, other ? ops.add(other, arriving, arriving.shape) : arriving);
-    }
+      cotangents.set(at, other ? ops.add(other, g, g.shape) : g);
+    };
+    const arriving = new Map(
+      graph.from.map((name) => [name, input(cotangentOf(name), ["targets", ...points.get(name)!.shape])]),
+    );
+    for (const [name, g] of arriving) arrive(points.get(name)!, g);
     const by = ["x", ...graph.wrt];
     const wrt = by.map((name) => (name === "x" ? x : hookPoints.get(name)!));
     const frozen = new Set(graph.frozen.map((name) => hookPoints.get(name)!));
-    const biases = graph.biases ? sorted(cotangents.keys()).filter(isBias) : [];
     const options = { targets: true, frozen, constantGates: graph.constantGates };
+    if (graph.skip) {
+      const [to, from] = [graph.skip.to, graph.skip.from].map((name) => points.get(name)!);
+      // A sparse block's graph ends before its experts: its `out` is hook_resid_mid too, where rows start that pass them by.
+      const [g] = graph.skip.to === "out" ? [arriving.get("out")] : pullback(cotangents, [to], options);
+      const width = (node: Node): Dim => node.shape[node.shape.length - 1];
+      if (g) arrive(from, ops.linearTransposed(g, input(SKIP, [width(to), width(from)])));
+    }
+    const biases = graph.biases ? sorted(cotangents.keys()).filter(isBias) : [];
     const derivatives = pullback(cotangents, [...wrt, ...biases], options);
     const outputs: Record<string, Node> = {};
     by.forEach((name, i) => {

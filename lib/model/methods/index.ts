@@ -62,7 +62,7 @@ export {
 export { type PooledOptions, type PooledStates, pooledStates } from "./pooled.js";
 export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
 export { pullBack } from "./pull-back.js";
-export type { Pulled, PullOptions, PullPoint, PullTarget } from "./pull-options.js";
+export type { Pulled, PullOptions, PullPoint, PullTarget, SkipConnection } from "./pull-options.js";
 export {
   type Grid,
   type GridPoint,

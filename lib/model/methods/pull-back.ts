@@ -13,7 +13,9 @@ import {
   BIASES,
   backwardContext,
   biasesOf,
+  type HeldPull,
   type HeldRun,
+  type HeldSkip,
   heldGraph,
   type InjectionPoint,
   isAfterGraph,
@@ -26,7 +28,7 @@ import { HEAD, type PieceId } from "../families/index.js";
 import { axesOf, type Hook, isVisual, matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import type { FrozenRun } from "./freeze.js";
-import { PULL_OPTIONS, type PullOptions, type PullTarget } from "./pull-options.js";
+import { PULL_OPTIONS, type PullOptions, type PullTarget, type SkipConnection } from "./pull-options.js";
 import { columnsLast, flat, projectStream, reachOfColumns, withoutBatch } from "./pull-values.js";
 
 /** One target on its way down. */
@@ -58,6 +60,7 @@ class Pull {
   private readonly held: HeldRun;
   private readonly points: readonly { readonly hook: Hook; readonly vectors?: Tensor }[];
   private readonly named: ReadonlyMap<string, Hook>;
+  private readonly skips: ReadonlyMap<PieceId, HeldSkip>;
   /** By column, how many columns a row that starts there needs. */
   private readonly reach: readonly number[];
   private rows: Row[] = [];
@@ -87,6 +90,7 @@ class Pull {
         "Give a prompt with an image, or leave the hooks of the tower and the projector out.",
       );
     }
+    this.skips = new Map((options.skips ?? []).map((skip) => this.skipOf(skip)));
     this.reach = reachOfColumns(this.held, frozen.batch.seqLength);
     this.waiting = options.targets.map((target) => this.rowOf(target));
     this.checkMemory();
@@ -131,18 +135,34 @@ class Pull {
   private async whileOpen(layer: number, work: () => Promise<void>): Promise<void> {
     const from = this.arrivals(layer);
     if (from.length === 0) return work();
-    const pull = { from, ...this.pointsIn(layer), biases: this.options.biases ?? false };
+    const pull = { from, ...this.pullOf(layer) };
     await this.engine.pool.use(heldGraph(this.engine, layer, pull), work);
   }
 
-  /** Points inside a piece, and the vectors that their cotangents are projected on. */
-  private pointsIn(id: PieceId): {
-    readonly wrt: readonly Hook[];
-    readonly projections: Map<string, Tensor>;
-  } {
+  /** What is read of a piece, whatever arrives at it. */
+  private pullOf(id: PieceId): Omit<HeldPull, "arriving"> {
     const points = this.points.filter(({ hook }) => hook.piece === id && hook.inside);
     const vectors = points.flatMap((p) => (p.vectors ? [[p.hook.name, p.vectors] as const] : []));
-    return { wrt: points.map(({ hook }) => hook), projections: new Map(vectors) };
+    return {
+      wrt: points.map(({ hook }) => hook),
+      projections: new Map(vectors),
+      biases: this.options.biases ?? false,
+      skip: this.skips.get(id),
+    };
+  }
+
+  private skipOf({ from, to, matrix }: SkipConnection): [PieceId, HeldSkip] {
+    const wrong = (reason: string): ModalscopeError =>
+      new ModalscopeError(`A skip connection cannot lead from "${from}" to "${to}".`, reason);
+    const start = this.named.get(from);
+    const end = this.named.get(to);
+    const inside = start?.inside && end && (end.inside || isAfterGraph(end));
+    if (!inside || typeof start.piece !== "number" || start.piece !== end.piece)
+      throw wrong("Both must be hooks inside one block.");
+    const widths = [end, start].map(({ shape }) => Number(shape[shape.length - 1]));
+    if (matrix.shape.join() !== widths.join())
+      throw wrong(`Its matrix has the shape (${matrix.shape.join(", ")}), and not (${widths.join(", ")}).`);
+    return [start.piece, { from: start, to: end, matrix }];
   }
 
   private rowOf(start: PullTarget): Row {
@@ -235,8 +255,9 @@ class Pull {
       const found = inside.get(hook)!;
       arriving[found.local] = this.startsAt(chunk, found, time);
     }
-    const { wrt, projections } = this.pointsIn(id);
-    const d = await vjpHeld(held, id, { arriving, wrt, projections, biases: this.options.biases ?? false });
+    const pull = this.pullOf(id);
+    const { wrt, projections } = pull;
+    const d = await vjpHeld(held, id, { arriving, ...pull });
     const rows = chunk.map((row) => row.id);
     for (const { name, local } of wrt) {
       const g = d[local];

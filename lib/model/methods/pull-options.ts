@@ -27,6 +27,16 @@ export interface PullPoint {
   readonly vectors?: Tensor;
 }
 
+/** A linear way past the MLP of a block: `to` has matrix · `from` in it, and what else it holds is a constant. */
+export interface SkipConnection {
+  /** Such as `blocks.3.mlp.hook_in`. */
+  readonly from: string;
+  /** A hook of the same block, such as `blocks.3.mlp.hook_out`. */
+  readonly to: string;
+  /** (width of `to`, width of `from`) */
+  readonly matrix: Tensor;
+}
+
 /** The cotangents of some rows at a hook. Columns that are left out at the end are zero. */
 export interface Pulled {
   /** A hook, or the biases of a piece: `biases of 3`, `biases of vision.blocks.0`. */
@@ -48,6 +58,8 @@ export interface PullOptions extends TaskOptions {
   /** The hook of each block that rows of `join` start at, where it is one: a streamed block is then loaded once. */
   readonly joinAt?: string;
   readonly at: readonly PullPoint[];
+  /** Skip connections, at most one of each block; without them nothing goes through an MLP. */
+  readonly skips?: readonly SkipConnection[];
   /** Receives cotangents as they come; nothing of them is kept. */
   readonly take: (pulled: Pulled) => void;
   /** Also hands over what each piece's own biases contribute: Σ g · b. */
@@ -64,6 +76,7 @@ export const PULL_OPTIONS: OptionChecks<PullOptions> = {
   join: callback,
   joinAt: text,
   at: required(list, "a list of hooks"),
+  skips: list,
   take: required(callback, "a function"),
   biases: flag,
   atOnce: integer(1),

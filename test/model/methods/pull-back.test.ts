@@ -10,6 +10,7 @@ import {
   type Pulled,
   type PullTarget,
   pullBack,
+  type SkipConnection,
 } from "../../../lib/model/methods/index.js";
 import type { Model } from "../../../lib/model/model.js";
 import { seeded } from "../../../lib/random.js";
@@ -57,19 +58,54 @@ function addProducts({ rows, values }: Pulled, x: Tensor, into: Float64Array): v
   });
 }
 
+/** A hook's values without what a skip connection adds to them. */
+function withoutSkip(run: FrozenRun, hook: string, skips: readonly SkipConnection[]): Tensor {
+  const x = run.cache.get(hook);
+  const skip = skips.find(({ to }) => to === hook);
+  if (!skip) return x;
+  const width = skip.matrix.shape[1];
+  const read = run.cache.get(skip.from).data;
+  const data = x.data.map((v, i) => {
+    const token = Math.floor(i / width) * width;
+    const row = (i % width) * width;
+    return v - dot(read.subarray(token, token + width), skip.matrix.data.subarray(row, row + width));
+  });
+  return { data, shape: x.shape };
+}
+
+/** A random skip connection of each block, about as strong as its MLP. */
+function randomSkips(model: Model): SkipConnection[] {
+  const random = seeded(7);
+  const width = model.config.hidden_size;
+  return model.layers.map((l) => ({
+    from: `blocks.${l}.mlp.hook_in`,
+    to: `blocks.${l}.mlp.hook_out`,
+    matrix: {
+      data: Float32Array.from({ length: width * width }, () => random.normal() / Math.sqrt(width)),
+      shape: [width, width],
+    },
+  }));
+}
+
 const SOURCES = ["mlp.hook_out", "hook_embed", "hook_pos_embed"];
 
-async function sums(model: Model, run: FrozenRun, targets: readonly PullTarget[]): Promise<Float64Array> {
+async function sums(
+  model: Model,
+  run: FrozenRun,
+  targets: readonly PullTarget[],
+  skips: readonly SkipConnection[] = [],
+): Promise<Float64Array> {
   const found = new Float64Array(targets.length);
   await pullBack(model, run, {
     targets,
+    skips,
     at: model.hooks
       .filter((h) => SOURCES.some((end) => h === end || h.endsWith(`.${end}`)))
       .map((hook) => ({ hook })),
     biases: true,
     atOnce: 5,
     take: (pulled) => {
-      if (!pulled.hook.startsWith("biases")) addProducts(pulled, run.cache.get(pulled.hook), found);
+      if (!pulled.hook.startsWith("biases")) addProducts(pulled, withoutSkip(run, pulled.hook, skips), found);
       else {
         pulled.rows.forEach((row, i) => {
           found[row] += pulled.values.data[i];
@@ -93,14 +129,22 @@ for (const variant of [...chosen, "gemma3_text-softcap"]) {
       const targets = randomTargets(model, IDS.length);
       const read = [...new Set(targets.map((t) => t.hook))];
       const sources = model.hooks.filter((h) => SOURCES.some((end) => h === end || h.endsWith(`.${end}`)));
-      const run = await freeze(model, batch, { capture: [...read, ...sources] });
-      const found = await sums(model, run, targets);
+      const inputs = ["blocks.*.mlp.hook_in"];
+      const run = await freeze(model, batch, { capture: [...read, ...inputs, ...sources] });
+      const [found, skipped] = [
+        await sums(model, run, targets),
+        await sums(model, run, targets, randomSkips(model)),
+      ];
       targets.forEach(({ hook, column, vector }, i) => {
         const value = run.cache.get(hook).data.subarray(column * vector.length, (column + 1) * vector.length);
         const scale = Math.sqrt(dot(vector, vector) * dot(value, value));
         assert.ok(
           Math.abs(found[i] - dot(vector, value)) < 2e-6 * scale,
           `${hook} at ${column}: ${found[i]} ≠ ${dot(vector, value)}`,
+        );
+        assert.ok(
+          Math.abs(skipped[i] - dot(vector, value)) < 1e-5 * scale,
+          `${hook} at ${column}, past the MLPs: ${skipped[i]} ≠ ${dot(vector, value)}`,
         );
       });
       await model.close();
@@ -148,3 +192,16 @@ for (const variant of [...chosen, "gemma3_text-softcap"]) {
     });
   });
 }
+
+it("a skip connection joins hooks of one block, with a matrix of their widths", async () => {
+  const model = await open(chosen[0], {});
+  const run = await freeze(model, model.batch([IDS]));
+  const [skip] = randomSkips(model);
+  const pulled = (skips: readonly SkipConnection[]): Promise<void> =>
+    pullBack(model, run, { targets: randomTargets(model, IDS.length), at: [], skips, take: () => {} });
+  await assert.rejects(pulled([{ ...skip, to: "blocks.1.mlp.hook_out" }]), /inside one block/);
+  await assert.rejects(pulled([{ ...skip, from: "blocks.0.hook_nowhere" }]), /inside one block/);
+  const short = { ...skip.matrix, shape: [skip.matrix.shape[0], 3] };
+  await assert.rejects(pulled([{ ...skip, matrix: short }]), /has the shape \(\d+, 3\), and not \(/);
+  await model.close();
+});
