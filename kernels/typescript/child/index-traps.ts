@@ -10,9 +10,9 @@ import {
 import { sendOutput } from "./runs.js";
 
 /**
- * Takes accessors, and values that cannot be changed, off the array indexes of the prototypes: Node's own lists (of
+ * Removes accessors, and values that cannot be changed, from the array indexes of the prototypes: Node's own lists (of
  * timers, of asynchronous contexts) grow by assignment, and would call them outside any cell, which ends the process.
- * @throws Error where one cannot be taken off
+ * @throws Error where one cannot be removed
  */
 export function removeIndexTraps(): void {
   removeFrom(objectPrototype, "Object.prototype");
@@ -28,8 +28,8 @@ function removeFrom(prototype: object, called: string): void {
     const what = `${called}[${name}] is an accessor, or a value that cannot be changed`;
     const why = "Node's own lists would come upon it";
     if (!deleteProperty(prototype, name))
-      throw new NativeError(`${what}: ${why}, and it cannot be taken off. Restart the kernel.`);
-    const text = `${what}: ${why}, so it was taken off.\n`;
+      throw new NativeError(`${what}: ${why}, and it cannot be removed. Restart the kernel.`);
+    const text = `${what}: ${why}, so it was removed.\n`;
     sendOutput({ type: "stream", content: { name: "stderr", text } });
   }
 }

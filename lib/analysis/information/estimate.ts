@@ -98,7 +98,7 @@ const resampledTolerance = 1e-5;
  * pure redundancy shows a unique bit. So each is set beside a null, both sources given the same channel with the
  * sources' mean spectrum and corrected information, noises independent, estimated at the same n and dimensions: a unique
  * atom inside the null's range is not evidence of anything unique. The interval is the basic bootstrap's (Davison and
- * Hinkley 1997, §5.2), which also takes off the bias that the bootstrap sees; it is cut at 0, and stretched to hold the
+ * Hinkley 1997, §5.2), which also subtracts the bias that the bootstrap sees; it is cut at 0, and stretched to hold the
  * estimate. All of it costs twice `draws` decompositions: 1 s at ten dimensions.
  * @throws ModalscopeError as {@link samplePid}, and when a bootstrap draw has a singular covariance.
  */

@@ -118,7 +118,7 @@ export function joinPidBootstraps(parts: readonly PidBootstrap[]): PidBootstrap 
 
 export interface PidIntervalOptions {
   /**
-   * `"basic"` also takes off the bias that the bootstrap sees (Davison and Hinkley 1997, §5.2): for atoms, informations and
+   * `"basic"` also subtracts the bias that the bootstrap sees (Davison and Hinkley 1997, §5.2): for atoms, informations and
    * smooth functions of them. `"percentile"` stays within the statistic's range: for places, ranks and correlations. Default
    * `"basic"`.
    */

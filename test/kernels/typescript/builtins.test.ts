@@ -89,7 +89,7 @@ test("a cell may remove the global values that the kernel uses", async () => {
   }
 });
 
-test("an accessor under an array's index is taken off before Node comes upon it, and the cell is told", async () => {
+test("an accessor under an array's index is removed before Node comes upon it, and the cell is told", async () => {
   const plant = (on: string, how: string) =>
     `// @ts-nocheck\nObject.defineProperty(${on}.prototype, "1", { configurable: true, ${how} });`;
   const trap = "get() { throw new Error('trap') }, set() { throw new Error('trap') }";
@@ -99,7 +99,7 @@ test("an accessor under an array's index is taken off before Node comes upon it,
         const name = `${on} ${how} ${wait}`;
         const { outcome, outputs, result } = await cells.run(`${plant(on, how)} ${wait} 5`);
         assert.deepEqual([outcome.status, result], ["ok", "5"], name);
-        assert.match(JSON.stringify(outputs), /\.prototype\[1\] is an accessor.*taken off/, name);
+        assert.match(JSON.stringify(outputs), /\.prototype\[1\] is an accessor.*removed/, name);
         await assertWorking(name);
       }
   const inTimer = `await new Promise((r) => setTimeout(() => { ${plant("Object", trap)} r(1) }, 5)); 5`;
@@ -114,13 +114,13 @@ test("an accessor under an array's index is taken off before Node comes upon it,
   );
 });
 
-test("one that cannot be taken off fails its cell with the reason", async () => {
+test("one that cannot be removed fails its cell with the reason", async () => {
   const doomed = openCells(folder);
   try {
     const { evalue } = await doomed.error(
       `// @ts-nocheck\nObject.defineProperty(Object.prototype, "1", { get() {}, set() { throw 1 } });`,
     );
-    assert.match(evalue, /cannot be taken off. Restart the kernel/);
+    assert.match(evalue, /cannot be removed. Restart the kernel/);
   } finally {
     await doomed.session.close();
   }
