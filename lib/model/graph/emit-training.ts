@@ -1,28 +1,7 @@
 /** ONNX forms of the operations that only graphs for training have. */
-import type { Node, NodeType, Shape } from "./node.js";
+import type { Node } from "./node.js";
+import type { Form, OnnxWriter } from "./onnx-writer.js";
 import { fromEnd } from "./ops.js";
-
-export type Attributes = Readonly<
-  Record<string, number | string | readonly number[] | { readonly float: number }>
->;
-
-/** Writes ONNX nodes and constants, the same ones once. */
-export interface OnnxWriter {
-  emit(opType: string, input: readonly string[], attributes?: Attributes): string;
-  emitAll(
-    opType: string,
-    input: readonly string[],
-    outputs: number,
-    attributes?: Attributes,
-  ): readonly string[];
-  integers(values: readonly number[]): string;
-  float(value: number): string;
-  elementType(type: NodeType): number;
-  flat(name: string, shape: Shape): string;
-  lengthOf(name: string, axis: number): string;
-}
-
-type Form = (to: OnnxWriter, n: Node, inputs: readonly string[]) => string;
 
 export const trainingForms: Readonly<Record<string, Form>> = {
   GroupedLinear(to, n, [x, w, counts]) {

@@ -1,3 +1,5 @@
+import type { OnnxWriter } from "./onnx-writer.js";
+
 /**
  * Chebyshev coefficients of log(erfc(z)/t) + z² in t = 2/(2 + z), z ≥ 0 (Press et al., Numerical Recipes, 3rd ed.,
  * § 6.2.2): off by 5·10⁻¹⁶ at most.
@@ -10,34 +12,30 @@ const COEFFICIENTS = [
   3.81e-16, 7.106e-15, -1.523e-15, -9.4e-17, 1.21e-16, -2.8e-17,
 ];
 
-type Emit = (op: string, inputs: string[]) => string;
-type Constant = (value: number) => string;
-
 /** GELU of elementary operations, exact or in its tanh form: onnxruntime has its own in float32 only. */
-export function doubleGelu(x: string, form: string, emit: Emit, constant: Constant): string {
-  const add = (a: string, b: string): string => emit("Add", [a, b]);
-  const mul = (a: string, b: string): string => emit("Mul", [a, b]);
-  const half = mul(x, constant(0.5));
-  if (form !== "tanh")
-    return mul(half, add(doubleErf(mul(x, constant(Math.SQRT1_2)), emit, constant), constant(1)));
-  const cubic = add(x, mul(mul(mul(x, x), x), constant(0.044715)));
-  return mul(half, add(emit("Tanh", [mul(cubic, constant(Math.sqrt(2 / Math.PI)))]), constant(1)));
+export function doubleGelu(to: OnnxWriter, x: string, form: string): string {
+  const add = (a: string, b: string): string => to.emit("Add", [a, b]);
+  const mul = (a: string, b: string): string => to.emit("Mul", [a, b]);
+  const half = mul(x, to.float(0.5));
+  if (form !== "tanh") return mul(half, add(doubleErf(to, mul(x, to.float(Math.SQRT1_2))), to.float(1)));
+  const cubic = add(x, mul(mul(mul(x, x), x), to.float(0.044715)));
+  return mul(half, add(to.emit("Tanh", [mul(cubic, to.float(Math.sqrt(2 / Math.PI)))]), to.float(1)));
 }
 
 /** The error function of elementary operations: onnxruntime has its own in float32 only. Returns the result's name. */
-export function doubleErf(x: string, emit: Emit, constant: Constant): string {
-  const add = (a: string, b: string): string => emit("Add", [a, b]);
-  const sub = (a: string, b: string): string => emit("Sub", [a, b]);
-  const mul = (a: string, b: string): string => emit("Mul", [a, b]);
-  const z = emit("Abs", [x]);
-  const t = emit("Div", [constant(2), add(z, constant(2))]);
-  const twice = sub(mul(t, constant(4)), constant(2));
+export function doubleErf(to: OnnxWriter, x: string): string {
+  const add = (a: string, b: string): string => to.emit("Add", [a, b]);
+  const sub = (a: string, b: string): string => to.emit("Sub", [a, b]);
+  const mul = (a: string, b: string): string => to.emit("Mul", [a, b]);
+  const z = to.emit("Abs", [x]);
+  const t = to.emit("Div", [to.float(2), add(z, to.float(2))]);
+  const twice = sub(mul(t, to.float(4)), to.float(2));
   // Clenshaw's recurrence, from the last coefficient down.
-  let [d, before] = [constant(0), constant(0)];
+  let [d, before] = [to.float(0), to.float(0)];
   for (const c of COEFFICIENTS.slice(1).reverse())
-    [d, before] = [add(sub(mul(twice, d), before), constant(c)), d];
-  const series = mul(constant(0.5), add(constant(COEFFICIENTS[0]), mul(twice, d)));
+    [d, before] = [add(sub(mul(twice, d), before), to.float(c)), d];
+  const series = mul(to.float(0.5), add(to.float(COEFFICIENTS[0]), mul(twice, d)));
   const exponent = sub(sub(series, before), mul(z, z));
-  const positive = sub(constant(1), mul(t, emit("Exp", [exponent])));
-  return mul(emit("Sign", [x]), positive);
+  const positive = sub(to.float(1), mul(t, to.emit("Exp", [exponent])));
+  return mul(to.emit("Sign", [x]), positive);
 }

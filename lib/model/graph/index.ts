@@ -1,5 +1,6 @@
 /** Computation graphs: nodes and operations, their vector-Jacobian products, and their form as ONNX. */
-export { emitOnnx, type WeightBinding } from "./emit-onnx.js";
+export { emitOnnx } from "./emit-onnx.js";
+export type { WeightBinding } from "./emit-weights.js";
 export {
   cotangentOf,
   derivativeBy,
