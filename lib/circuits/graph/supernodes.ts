@@ -76,18 +76,19 @@ export function proposeSupernodes(pruned: PrunedGraph, options: ProposeOptions =
   const { graph } = pruned;
   const features = graph.nodes.flatMap((n, i) => (n.kind === "feature" && pruned.nodes[i] ? [i] : []));
   const profiles = profilesOf(pruned, features);
-  const groups = linked(cosines(profiles), similarity).filter((g) => g.length > 1);
+  const all = cosines(profiles);
+  const groups = linked(all, similarity).filter((g) => g.length > 1);
   const together = new Float64Array(features.length ** 2);
   const random = seeded(seed);
   for (let h = 0; h < halves; h++) {
-    const mask = Float64Array.from({ length: profiles[0]?.length ?? 0 }, () =>
-      Number(random.uniform() < 0.5),
+    const kept = Array.from(
+      { length: graph.nodes.length + graph.targets.length },
+      () => random.uniform() < 0.5,
     );
-    const half = profiles.map((p) => p.map((v, i) => v * mask[i]));
+    const half = profiles.map((p) => new Map([...p].filter(([i]) => kept[i])));
     for (const group of linked(cosines(half), similarity))
       for (const a of group) for (const b of group) together[a * features.length + b] += 1 / halves;
   }
-  const all = cosines(profiles);
   return groups.map((group, n) => {
     const pairs = group.flatMap((a, i) => group.slice(i + 1).map((b) => [a, b] as const));
     const mean = (of: (a: number, b: number) => number): number =>
@@ -101,28 +102,45 @@ export function proposeSupernodes(pruned: PrunedGraph, options: ProposeOptions =
   });
 }
 
+/** What is not zero of a feature's inputs, then outputs, by place: few of a graph's edges are kept. */
+type Profile = ReadonlyMap<number, number>;
+
 /** Inputs, then outputs, of each feature among the kept edges. */
-function profilesOf({ graph, edges: kept }: PrunedGraph, features: readonly number[]): Float64Array[] {
+function profilesOf({ graph, edges: kept }: PrunedGraph, features: readonly number[]): Profile[] {
   const count = graph.nodes.length;
   const rowOfNode = new Map(graph.targets.map((node, row) => [node, row]));
-  const edge = (row: number, source: number): number =>
-    kept[row * count + source] ? graph.edges[row * count + source] : 0;
+  const keptEdges = (places: readonly number[], edgeAt: (place: number) => number): Profile =>
+    unit(new Map(places.flatMap((i) => (kept[edgeAt(i)] ? [[i, graph.edges[edgeAt(i)]] as const] : []))));
+  const [sources, rows] = [[...graph.nodes.keys()], [...graph.targets.keys()]];
   return features.map((node) => {
     const row = rowOfNode.get(node);
-    const inputs = Float64Array.from({ length: count }, (_, s) => (row === undefined ? 0 : edge(row, s)));
-    const outputs = Float64Array.from(graph.targets, (_, r) => edge(r, node));
-    return Float64Array.from([...unit(inputs), ...unit(outputs)]);
+    const inputs = row === undefined ? [] : keptEdges(sources, (s) => row * count + s);
+    const outputs = keptEdges(rows, (r) => r * count + node);
+    return new Map([...inputs, ...[...outputs].map(([r, v]) => [count + r, v] as const)]);
   });
 }
 
-function unit(x: Float64Array): Float64Array {
-  const length = Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
-  return length > 0 ? x.map((v) => v / length) : x;
+function unit(x: Profile): Profile {
+  let sum = 0;
+  for (const v of x.values()) sum += v * v;
+  const length = Math.sqrt(sum);
+  return length > 0 ? new Map([...x].map(([i, v]) => [i, v / length])) : x;
 }
 
-function cosines(profiles: readonly Float64Array[]): Float64Array[] {
-  const units = profiles.map(unit);
-  return units.map((a) => Float64Array.from(units, (b) => a.reduce((sum, v, i) => sum + v * b[i], 0)));
+/** Place by place, so that only features which share one are multiplied. */
+function cosines(profiles: readonly Profile[]): Float64Array[] {
+  const at: (readonly [feature: number, value: number])[][] = [];
+  profiles.forEach((profile, feature) => {
+    for (const [i, value] of unit(profile)) {
+      at[i] ??= [];
+      at[i].push([feature, value]);
+    }
+  });
+  const out = profiles.map(() => new Float64Array(profiles.length));
+  at.forEach((own) => {
+    for (const [a, x] of own) for (const [b, y] of own) out[a][b] += x * y;
+  });
+  return out;
 }
 
 /** Average linkage: joins the two nearest groups while their mean similarity is at least `least`. */
