@@ -1,8 +1,15 @@
 /** Files near a notebook, found as the checker finds them: by TypeScript's rules for bundlers. */
-import { statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { regExpExec, stringSlice, stringStartsWith } from "../intrinsics.js";
+import {
+  attempt,
+  parseJson,
+  regExpExec,
+  stringEndsWith,
+  stringSlice,
+  stringStartsWith,
+} from "../intrinsics.js";
 
 const isRelativeOrAbsolute = /^\.{0,2}\//;
 const javascriptExtension = /\.([mc]?)jsx?$/;
@@ -38,6 +45,19 @@ export function isTypescript(path: string): boolean {
 
 export function isJson(path: string): boolean {
   return regExpExec(/\.json$/, path) !== null;
+}
+
+/** Whether Node may load a file as CommonJS: a `.js` file is what the nearest package.json says. */
+export function isCommonJsFile(path: string | undefined): boolean {
+  if (path === undefined || regExpExec(/\.c?js$/, path) === null) return false;
+  return stringEndsWith(path, ".cjs") || packageType(dirname(path)) !== "module";
+}
+
+function packageType(folder: string): unknown {
+  const path = join(folder, "package.json");
+  if (statSync(path, { throwIfNoEntry: false })?.isFile())
+    return attempt(() => (parseJson(readFileSync(path, "utf8")) as { type?: unknown }).type, undefined);
+  return dirname(folder) === folder ? undefined : packageType(dirname(folder));
 }
 
 /** URL of the file's current version: a file that was edited is another module, and importing it again loads it. */

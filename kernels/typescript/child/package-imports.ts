@@ -1,7 +1,16 @@
 import { isBuiltin } from "node:module";
+import { dirname } from "node:path";
 import type ts from "typescript";
+import { isCommonJsFile, nearbyFile } from "./nearby-files.js";
 
 type TypeScript = typeof import("typescript");
+
+/** The parts of `export … from "…" with …`. */
+interface ExportFrom {
+  readonly exportClause: ts.NamedExportBindings;
+  readonly moduleSpecifier: ts.StringLiteral;
+  readonly attributes: ts.ImportAttributes | undefined;
+}
 
 /** Name of the function (modules.ts) that gives a package's namespace as the checker sees it. */
 export const packageView = "modalscope.packageView";
@@ -10,23 +19,27 @@ export const packageView = "modalscope.packageView";
 export const starSpecifier = "* from ";
 
 /**
- * Has a file's imports of packages go through {@link packageView}, as those of cells do: Node knows of a CommonJS
- * package only the names that it finds by reading its source. It runs after types are dropped, so that what is
+ * Has a file's imports of packages and CommonJS files go through {@link packageView}, as those of cells do: Node knows of
+ * CommonJS only the names that it finds by reading its source. It runs after types are dropped, so that what is
  * imported for its types alone is not loaded.
  */
 export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts.SourceFile> {
   const { factory, isExportDeclaration, isImportDeclaration, isStringLiteral, visitEachChild } = typescript;
   return (context) => (file) => {
     let count = 0;
+    const hasView = (specifier: string): boolean =>
+      isPackage(specifier) || isCommonJsFile(nearbyFile(dirname(file.fileName), specifier));
     const statements = (node: ts.Node): ts.Node | ts.Node[] => {
       if (isExportDeclaration(node)) {
         if (node.exportClause === undefined) return allExportedFrom(node);
+        const { exportClause, moduleSpecifier: from, attributes } = node;
+        if (from === undefined || !isStringLiteral(from) || !hasView(from.text)) return node;
         const namespace = factory.createIdentifier(`__package${count++}`);
-        return exportedFrom(node, namespace) ?? node;
+        return exportedFrom({ exportClause, moduleSpecifier: from, attributes }, namespace);
       }
       if (!isImportDeclaration(node) || !node.importClause || !isStringLiteral(node.moduleSpecifier))
         return node;
-      if (!isPackage(node.moduleSpecifier.text)) return node;
+      if (!hasView(node.moduleSpecifier.text)) return node;
       const namespace = factory.createIdentifier(`__package${count++}`);
       return [imported(node, namespace), bound(node.importClause, node.moduleSpecifier, namespace)];
     };
@@ -43,12 +56,9 @@ export function packageImports(typescript: TypeScript): ts.TransformerFactory<ts
 
   /** `export { a as b } from "…"` as an import and an export of what it binds. */
   function exportedFrom(
-    { exportClause, moduleSpecifier, attributes }: ts.ExportDeclaration,
+    { exportClause, moduleSpecifier, attributes }: ExportFrom,
     namespace: ts.Identifier,
-  ): ts.Node[] | undefined {
-    if (exportClause === undefined || moduleSpecifier === undefined || !isStringLiteral(moduleSpecifier))
-      return undefined;
-    if (!isPackage(moduleSpecifier.text)) return undefined;
+  ): ts.Node[] {
     const all = typescript.isNamespaceExport(exportClause);
     const exports = all ? [exportClause] : [...exportClause.elements];
     const locals = exports.map((_, i) => factory.createIdentifier(`${namespace.text}_${i}`));

@@ -45,6 +45,19 @@ module.exports = Object.defineProperties(function near() {}, Object.getOwnProper
   "five.cjs": "module.exports = 5;",
   "throws.cjs":
     "globalThis.thrown = Object.assign(new TypeError('thrown as it loads'), { f() {} });\nthrow thrown;",
+  "from-near.ts": `import near, { computed as also, got } from "./near.cjs";
+import * as all from "./near.cjs";
+import { plain, type Nothing } from "./plain.js";
+export { other, shared } from "./others.cjs";
+export * as five from "./loose.js";
+export const seen = [typeof near, also, got, all.computed, plain];
+export let typed: Nothing | undefined;`,
+  "from-near-missing.ts": "import { nowhere } from './others.cjs';\nexport const found = nowhere;",
+  "loose.js": "for (const name of ['loose']) exports[name] = name;",
+  "esm/package.json": '{"type":"module"}',
+  "esm/counter.js": "export let count = 0;\nexport const raise = () => { count++ };",
+  "live.ts":
+    "import { count, raise } from './esm/counter.js';\nexport const counts = (): number[] => { raise(); return [count] };",
   "all-of-five.ts": "export * from './five.cjs';\nexport const six = 6;",
   "all-thrown.ts": "export * from './throws.cjs';",
   "all-nowhere.ts": "export * from 'nowhere-at-all';",
@@ -188,6 +201,24 @@ JSON.stringify(Object.fromEntries(Object.entries(all).filter(([name]) => !os.inc
       "// @ts-nocheck\nimport { chunk as c, zip as z, EOL } from './nested'; [c([1], 1), z, EOL]",
     ),
     "[ [ 'chunk', 1, 1 ], 'its own', '\\n' ]",
+  );
+});
+
+test("a TypeScript file imports all names of a CommonJS file near it", async () => {
+  assert.equal(
+    await cells.value(
+      "// @ts-nocheck\nimport { seen, other, shared, five } from './from-near'; [...seen, other, shared, five.loose]",
+    ),
+    "[\n  'function', 1,\n  'got',      1,\n  'plain',    'others',\n  'others',   'loose'\n]",
+  );
+  assert.match(
+    (await cells.error("// @ts-nocheck\nimport { found } from './from-near-missing'; found")).evalue,
+    /no export named 'nowhere'/,
+  );
+  // An ECMAScript module's names stay bound to it.
+  assert.equal(
+    await cells.value("// @ts-nocheck\nimport { counts } from './live'; [counts(), counts()]"),
+    "[ [ 1 ], [ 2 ] ]",
   );
 });
 
