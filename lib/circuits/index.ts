@@ -58,6 +58,7 @@ export {
   type PatchEdges,
   rowOf,
 } from "./graph/nodes.js";
+export type { PatchBox, PatchPlaces } from "./graph/patches.js";
 export type { FirstPosition } from "./graph/sources.js";
 export {
   type ProposedSupernode,
@@ -96,6 +97,12 @@ export { atTokens, toDense } from "./transcoders/sparse.js";
 export type { Activation, SparseFeatures, Transcoder, TranscoderSet } from "./transcoders/types.js";
 export { writeTranscoders } from "./transcoders/write.js";
 export { type DashboardViewOptions, dashboardView } from "./view/dashboard-view.js";
-export type { GraphJson, GraphJsonLink, GraphJsonNode } from "./view/graph-json.js";
+export type {
+  GraphJson,
+  GraphJsonLink,
+  GraphJsonNode,
+  GraphJsonPatches,
+  PatchInputs,
+} from "./view/graph-json.js";
 export { graphView } from "./view/graph-view.js";
 export type { GraphViewOptions } from "./view/page.js";

@@ -21,7 +21,7 @@ export { type Category, type Tile, type TilesOptions, tiles } from "./marks/tile
 export { formatInterval, formatP, formatPercent, formatShare } from "./numbers.js";
 export type { ImageLayout } from "./overlay/cells.js";
 export { imageOverlay, type OverlayOptions } from "./overlay/image-overlay.js";
-export type { OverlaySource, RgbImage } from "./overlay/pixels.js";
+export { embeddedImage, type OverlaySource, type RgbImage } from "./overlay/pixels.js";
 export type { OverlayScale, OverlayValues } from "./overlay/slices.js";
 export type { Axis, Figure, Layout, Margin, Placed, Title, Trace } from "./plotly.js";
 export { type ReportOptions, writeReport } from "./report/write.js";

@@ -182,6 +182,96 @@ describe("the view of a graph", () => {
   });
 });
 
+describe("edges from image patches in the view of a graph", () => {
+  // Two patches side by side in an image of 4 × 2 pixels, and a third in a padded one.
+  const patched: GraphJson = {
+    ...graph,
+    patch_edges: {
+      ...{ images: 1, per_image: 4, image_of: [0], image_sizes: [[4, 2]] },
+      boxes: [[0, 0, 2, 2], [2, 0, 4, 2], null, null],
+      inputs: {
+        "1_5_2": {
+          strongest: [
+            [1, -0.5],
+            [0, 0.25],
+            [2, 0.002],
+          ],
+          others: 0.1,
+          constant: 2,
+        },
+        "3_9_2": { strongest: [[0, 1]], others: 0, constant: 0 },
+      },
+    },
+  };
+  const image = encodePng({ width: 4, height: 2, data: new Uint8Array(24).fill(200) });
+  const drawn = graphView(patched, { title: "x", images: [image] });
+  const page = opened(drawn);
+  const panel = page.querySelector("#panel")!;
+  const cells = (): Element[] => [...panel.querySelectorAll(".patches .cell")];
+  const choose = (id: string): boolean =>
+    click(page.querySelector(`[data-node="${graph.nodes.findIndex((n) => n.node_id === id)}"]`)!);
+
+  it("before a node is chosen they are the likeliest answer's", () => {
+    assert.deepEqual(
+      cells().map((cell) => cell.getAttribute("data-patch")),
+      ["0"],
+    );
+    assert.ok(panel.querySelector(".patches image")!.getAttribute("href")!.startsWith("data:image/png"));
+  });
+
+  it("a node's lie over the image by sign and size, and are read under the pointer", () => {
+    choose("1_5_2");
+    assert.deepEqual(
+      cells().map((cell) => ["x", "width", "class", "fill-opacity"].map((name) => cell.getAttribute(name))),
+      [
+        ["2", "2", "cell negative", "0.85"],
+        ["0", "2", "cell positive", "0.425"],
+      ],
+    );
+    const { Event: PointerEnter } = page.defaultView as unknown as { Event: typeof Event };
+    cells()[0].dispatchEvent(new PointerEnter("pointerenter"));
+    assert.match(panel.textContent!, /patch 1: -0\.5/);
+    assert.match(panel.textContent!, /smaller patches 0\.102, the tower's positions and biases 2/);
+    choose("0_3_1");
+    assert.deepEqual(cells(), []);
+  });
+
+  it("a patch shows the nodes that it reaches, the strongest first", () => {
+    choose("1_5_2");
+    click(cells()[1]);
+    assert.equal(panel.querySelector("h2")!.textContent, "patch 0");
+    const reached = [...panel.querySelectorAll("li b")].map((b) => b.textContent);
+    assert.deepEqual(reached, ["1  80 %", "0.25  20 %"]);
+    assert.equal(page.querySelectorAll(".node.near").length, 2);
+    click(panel.querySelector("li button")!);
+    assert.equal(panel.querySelector("h2")!.textContent, 'Output "x" (p=0.9)');
+  });
+
+  it("the still image has them below the graph", () => {
+    const heightOf = ({ html }: Html): number => {
+      const [, data] = /src="data:image\/png;base64,([^"]+)"/.exec(html)!;
+      return Buffer.from(data, "base64").readUInt32BE(20);
+    };
+    assert.equal(heightOf(drawn) - heightOf(graphView(graph, { title: "x" })), 256);
+  });
+
+  it("refuses images that are not the graph's, and places that are not its patches'", () => {
+    const view = (json: GraphJson, images: Uint8Array[]): Html => graphView(json, { title: "x", images });
+    assert.throws(() => view(graph, [image]), /no edges from image patches/);
+    assert.throws(() => view(patched, [image, image]), /2 images are given, and the graph's prompt has 1/);
+    const other = encodePng({ width: 2, height: 2, data: new Uint8Array(12) });
+    assert.throws(() => view(patched, [other]), /2×2 pixels, and the layout is of one of 4×2/);
+    const without = (change: object): GraphJson =>
+      ({ ...patched, patch_edges: { ...patched.patch_edges, ...change } }) as GraphJson;
+    assert.throws(() => view(without({ boxes: undefined }), []), /does not say where its patches lie/);
+    assert.throws(() => view(without({ per_image: 9 }), []), /places of 4 patches, and 1 × 9/);
+    assert.throws(() => view(without({ image_of: [3] }), []), /no image 3/);
+    const stray = { "3_9_2": { strongest: [[7, 1]], others: 0, constant: 0 } };
+    assert.throws(() => view(without({ inputs: stray }), []), /no patch 7/);
+    assert.throws(() => view(without({ boxes: [HOSTILE, null, null, null] }), []), /no number/);
+  });
+});
+
 describe("the view of dashboards", () => {
   it("has a section for each feature; one that never acts says so", () => {
     const two = [featureDashboard(corpus, 0, 3), featureDashboard(corpus, 0, 1)];

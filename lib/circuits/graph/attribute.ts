@@ -26,6 +26,7 @@ import { checkTranscoders } from "../transcoders/check.js";
 import type { TranscoderSet } from "../transcoders/types.js";
 import { chooseFeatures, RowStore } from "./choose.js";
 import type { AttributionGraph, GraphNode, PatchEdges } from "./nodes.js";
+import { patchPlaces } from "./patches.js";
 import { type FirstPosition, findSources, type Sources, skipConnections, sourceHooks } from "./sources.js";
 
 /** A direction to explain: what `ln_final.hook_normalized` is read with, or a combination of logits. */
@@ -347,6 +348,6 @@ class GraphBuilder {
       constants[row] =
         visual.reduce((sum, i) => sum + fromTokens[i], 0) - own.reduce((sum, edge) => sum + edge, 0);
     });
-    return { images, perImage, edges, constants };
+    return { images, perImage, edges, constants, ...patchPlaces(this.model, this.run.batch, perImage) };
   }
 }

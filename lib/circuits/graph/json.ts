@@ -17,7 +17,7 @@ import {
 } from "../../options.js";
 import { replaceFile } from "../../replace-file.js";
 import { featureNumber } from "../dashboard/feature-files.js";
-import type { GraphJson, GraphJsonNode } from "../view/graph-json.js";
+import type { GraphJson, GraphJsonNode, GraphJsonPatches, PatchInputs } from "../view/graph-json.js";
 import type { Fidelity, GraphFidelity } from "./fidelity.js";
 import { type GraphScores, graphScores, type PrunedGraph } from "./influence.js";
 import { edgeRow, type GraphNode, nodeId, type PatchEdges } from "./nodes.js";
@@ -59,25 +59,9 @@ export interface CircuitTracerNode extends GraphJsonNode {
   readonly activation: number | null;
 }
 
-/** What a node's inputs from image tokens come to in the image's patches. */
-export interface PatchInputs {
-  /** Number of a patch (all images', row by row) and its direct effect; the strongest first. */
-  readonly strongest: readonly (readonly [patch: number, weight: number])[];
-  /** Of all other patches together. */
-  readonly others: number;
-  /** Of the tower's positions and biases, which no image changes. */
-  readonly constant: number;
-}
-
 /** A graph in circuit-tracer's schema, version 1, and what that has no place for. */
 export interface CircuitTracerGraph extends GraphJson {
   readonly nodes: readonly CircuitTracerNode[];
-  /** Direct effects of image patches, by the node that they reach; other readers of the file pass over it. */
-  readonly patch_edges?: {
-    readonly images: number;
-    readonly per_image: number;
-    readonly inputs: Readonly<Record<string, PatchInputs>>;
-  };
 }
 
 const GRAPH_FILE_OPTIONS: OptionChecks<GraphFileOptions> = {
@@ -154,11 +138,11 @@ export function graphJson(
 const MOST_PATCHES = 256;
 
 function patchesJson(
-  { images, perImage, edges, constants }: PatchEdges,
+  { images, perImage, edges, constants, imageOf, sizes, boxes }: PatchEdges,
   targets: readonly number[],
   written: ReadonlySet<string>,
   ids: readonly (string | undefined)[],
-): NonNullable<CircuitTracerGraph["patch_edges"]> {
+): GraphJsonPatches {
   const count = images * perImage;
   const inputs = targets.flatMap((target, row): [string, PatchInputs][] => {
     const id = ids[target];
@@ -169,7 +153,8 @@ function patchesJson(
     const others = order.slice(MOST_PATCHES).reduce((sum, patch) => sum + own[patch], 0);
     return [[id, { strongest, others, constant: constants[row] }]];
   });
-  return { images, per_image: perImage, inputs: Object.fromEntries(inputs) };
+  const places = { image_of: imageOf, image_sizes: sizes, boxes };
+  return { images, per_image: perImage, ...places, inputs: Object.fromEntries(inputs) };
 }
 
 const scoresJson = ({ replacement, completeness }: GraphScores): Record<string, number> => ({

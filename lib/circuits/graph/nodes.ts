@@ -1,4 +1,5 @@
 /** Attribution graphs as data: nodes, and the direct effect of each on every node that was followed. */
+import type { PatchPlaces } from "./patches.js";
 
 /** A node by what it is. */
 export type GraphNode =
@@ -50,7 +51,7 @@ export interface AttributionGraph {
 }
 
 /** Direct effects of the image's patches, through the projector and the tower with patterns, scales and gates held. */
-export interface PatchEdges {
+export interface PatchEdges extends PatchPlaces {
   /** Images (or tiles), and patches of each. */
   readonly images: number;
   readonly perImage: number;

@@ -1,4 +1,5 @@
 /** Scripts of the views' pages. Text from models becomes text nodes alone, never markup. */
+import { patchesClient } from "./patches-client.js";
 
 /**
  * Makes the panel of a feature: `panelOf(key)` is an element, or undefined where there is no dashboard of
@@ -72,8 +73,9 @@ function panelOf(key) {
 `;
 
 /** The graph: nodes, the edges of the one that is chosen, its panel. `data` and `panelOf` come before it. */
-export const client = `
+export const client: string = `
 const { nodes, links } = data;
+${patchesClient}
 const [edgeLayer, nodeLayer, panel] = ["edges", "nodes", "panel"].map((id) => document.getElementById(id));
 const [share, kept, find] = ["share", "kept", "find"].map((id) => document.getElementById(id));
 const into = nodes.map(() => []);
@@ -118,16 +120,19 @@ function drawEdges(list) {
 
 const shownLinks = (list) => list.filter(([from, to]) => isKept(nodes[from]) && isKept(nodes[to]));
 
+/** A node in a list of the panel, with the weight of an edge and its share of the list's. */
+function nodeButton(index, weight, total) {
+  const node = nodes[index];
+  const button = element("button", [element("span", nameOf(node) + " · layer " + node.layer + " · " + visible(node.token)),
+    element("b", shown(weight) + "  " + percent(Math.abs(weight) / total))], { type: "button" });
+  button.addEventListener("click", () => select(index, true));
+  return element("li", button);
+}
+
 function listOf(title, list, end) {
   const all = shownLinks(list);
   const total = all.reduce((sum, link) => sum + Math.abs(link[2]), 0);
-  const rows = all.slice(0, 25).map((link) => {
-    const node = nodes[link[end]];
-    const button = element("button", [element("span", nameOf(node) + " · layer " + node.layer + " · " + visible(node.token)),
-      element("b", shown(link[2]) + "  " + percent(Math.abs(link[2]) / total))], { type: "button" });
-    button.addEventListener("click", () => select(link[end], true));
-    return element("li", button);
-  });
+  const rows = all.slice(0, 25).map((link) => nodeButton(link[end], link[2], total));
   return [element("h3", title + " (" + all.length + ")"), element("ol", rows)];
 }
 
@@ -155,7 +160,7 @@ function select(index, focus) {
   if (index < 0) {
     drawEdges(shownLinks([...links].sort(byWeight)).slice(0, AT_FIRST));
     panel.replaceChildren(element("p", "Choose a node: its inputs, its outputs and what it is about stand here. Drawn are the "
-      + Math.min(AT_FIRST, links.length) + " strongest of " + links.length + " edges.", { class: "quiet" }));
+      + Math.min(AT_FIRST, links.length) + " strongest of " + links.length + " edges.", { class: "quiet" }), ...firstPatches());
     return;
   }
   drawEdges([...shownLinks(into[index]), ...shownLinks(out[index])].slice(0, 200));
@@ -167,7 +172,7 @@ function select(index, focus) {
   const about = panelOf(node.dashboard);
   panel.replaceChildren(...[element("h2", nameOf(node)), element("p", facts.join(" · "), { class: "quiet" }),
     node.verification ? element("p", "verified: " + node.verification) : undefined, about,
-    ...listOf("inputs", into[index], 0), ...listOf("outputs", out[index], 1)].filter((one) => one !== undefined));
+    ...patchPanel(node), ...listOf("inputs", into[index], 0), ...listOf("outputs", out[index], 1)].filter((one) => one !== undefined));
   panel.scrollTop = 0;
   if (focus) drawn[index].focus();
 }

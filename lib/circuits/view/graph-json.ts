@@ -12,6 +12,8 @@ export interface GraphJson {
   readonly qParams?: Readonly<Record<string, unknown>>;
   readonly nodes: readonly GraphJsonNode[];
   readonly links: readonly GraphJsonLink[];
+  /** Direct effects of image patches, by the node that they reach; other readers of the file pass over it. */
+  readonly patch_edges?: GraphJsonPatches;
 }
 
 export interface GraphJsonNode {
@@ -37,6 +39,29 @@ export interface GraphJsonLink {
   readonly source: string;
   readonly target: string;
   readonly weight: number;
+}
+
+export interface GraphJsonPatches {
+  /** Images, or their tiles, and patches of each. */
+  readonly images: number;
+  readonly per_image: number;
+  /** Number of the image that each is of, and the images' pixels. */
+  readonly image_of: readonly number[];
+  readonly image_sizes: readonly (readonly [width: number, height: number])[];
+  /** (images · patches): left, top, right and bottom in pixels of the image; null for padding. */
+  readonly boxes: readonly (readonly [x0: number, y0: number, x1: number, y1: number] | null)[];
+  /** By the id of a node whose inputs were followed. */
+  readonly inputs: Readonly<Record<string, PatchInputs>>;
+}
+
+/** What a node's inputs from image tokens come to in the image's patches. */
+export interface PatchInputs {
+  /** Number of a patch (all images', row by row) and its direct effect; the strongest first. */
+  readonly strongest: readonly (readonly [patch: number, weight: number])[];
+  /** Of all other patches together. */
+  readonly others: number;
+  /** Of the tower's positions and biases, which no image changes. */
+  readonly constant: number;
 }
 
 /** Kinds of node that views tell apart. */

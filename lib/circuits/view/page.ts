@@ -1,6 +1,6 @@
 /** Page of a graph, with its script. */
 import { escapeHtml, jsonForScript } from "../../escape.js";
-import { palette, viewDocument } from "../../plot/index.js";
+import { type OverlaySource, palette, viewDocument } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
 import { client, panelClient } from "./client.js";
@@ -8,6 +8,7 @@ import { dashboardsData } from "./examples-data.js";
 import { graphFacts, supernodesOf } from "./facts.js";
 import { featureOf, type GraphJson } from "./graph-json.js";
 import type { GraphLayout } from "./layout.js";
+import { nodePatches, patchesData } from "./patches-data.js";
 
 export interface GraphViewOptions {
   readonly title: string;
@@ -15,12 +16,14 @@ export interface GraphViewOptions {
   /** Dashboards of features, shown with the nodes of theirs, and the corpus that their examples are of. */
   readonly dashboards?: readonly FeatureDashboard[];
   readonly corpus?: FeatureCorpus;
+  /** The prompt's images, over which edges from their patches are drawn (default: on blank ones). */
+  readonly images?: readonly OverlaySource[];
   /** In pixels; 680 when left out. */
   readonly height?: number;
 }
 
 export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphViewOptions): string {
-  const { title, subtitle = "", dashboards = [], corpus } = options;
+  const { title, subtitle = "", dashboards = [], corpus, images = [] } = options;
   const numberOf = new Map(graph.nodes.map(({ node_id }, i) => [node_id, i]));
   const placeOf = new Map(layout.nodes.map((placed) => [placed.node.node_id, placed]));
   const groups = supernodesOf(graph);
@@ -37,6 +40,7 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
       verification: node.verification ?? "",
       group: groupOf.get(node.node_id) ?? -1,
       dashboard: own ? `${own.layer}_${own.feature}` : "",
+      patches: nodePatches(graph, node.node_id),
     };
   });
   const links = graph.links.map(({ source, target, weight }) => [
@@ -45,7 +49,15 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
     Number(weight.toPrecision(5)),
   ]);
   const names = groups.map(({ label }) => label);
-  const data = { nodes, links, groups: names, colours: palette, ...dashboardsData(dashboards, corpus) };
+  const patches = patchesData(graph, images) ?? null;
+  const data = {
+    nodes,
+    links,
+    patches,
+    groups: names,
+    colours: palette,
+    ...dashboardsData(dashboards, corpus),
+  };
   return viewDocument({
     title,
     subtitle: [subtitle, ...graphFacts(graph)].filter((line) => line !== "").join(" · "),
@@ -107,6 +119,12 @@ li button b { font-variant-numeric: tabular-nums; font-weight: 400; }
 .example div { flex: 1; min-width: 0; overflow-wrap: anywhere; }
 .example svg { flex: 0 0 96px; width: 96px; height: 96px; }
 .example image { image-rendering: pixelated; }
+.patches { width: 100%; max-height: 300px; display: block; margin: 2px 0; }
+.patches image { image-rendering: pixelated; filter: grayscale(1); opacity: 0.7; }
+.patches .blank { fill: none; stroke: var(--line); vector-effect: non-scaling-stroke; }
+.cell { cursor: pointer; stroke: transparent; vector-effect: non-scaling-stroke; }
+.cell.positive { fill: var(--up); } .cell.negative { fill: var(--down); }
+.cell:hover { stroke: var(--text, currentColor); stroke-width: 2; }
 mark { color: inherit; border-radius: 2px; }
 .bars { display: flex; align-items: flex-end; gap: 1px; height: 36px; }
 .bars i { flex: 1; background: var(--up); min-height: 1px; }

@@ -1,10 +1,11 @@
 /** Still images of the views, for clients that run no scripts. */
 import { escapeHtml } from "../../escape.js";
-import { type Image, image as imageFile, rasterise } from "../../plot/index.js";
+import { type Image, image as imageFile, type OverlaySource, rasterise } from "../../plot/index.js";
 import type { FeatureCorpus } from "../dashboard/corpus.js";
 import type { FeatureDashboard } from "../dashboard/dashboard.js";
 import type { GraphJson } from "./graph-json.js";
 import type { GraphLayout, PlacedNode } from "./layout.js";
+import { nodePatches, patchesData } from "./patches-data.js";
 
 const INK = "#1f2328";
 const QUIET = "#59636e";
@@ -15,8 +16,13 @@ const EDGES = 120;
 const TITLE = 34;
 const WIDTH = 760;
 
-/** PNG of the graph with its strongest edges. */
-export function graphStill({ links }: GraphJson, layout: GraphLayout, title: string): Uint8Array {
+/** PNG of the graph with its strongest edges, and with the likeliest answer's edges from image patches below it. */
+export function graphStill(
+  graph: GraphJson,
+  layout: GraphLayout,
+  { title, images }: { readonly title: string; readonly images: readonly OverlaySource[] },
+): Uint8Array {
+  const { links } = graph;
   const placeOf = new Map(layout.nodes.map((placed) => [placed.node.node_id, placed]));
   const strongest = [...links].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, EDGES);
   const most = Math.max(...strongest.map(({ weight }) => Math.abs(weight)), 1e-30);
@@ -35,11 +41,48 @@ export function graphStill({ links }: GraphJson, layout: GraphLayout, title: str
   ];
   const body = [...edges, ...layout.nodes.map(shapeOf), ...texts].join("");
   const whole = Math.max(width, WIDTH);
+  const below = patchesBelow(graph, images);
+  const total = TITLE + height + (below === "" ? 0 : PATCHES + 2 * LINE);
   return rasterise(
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${whole}" height="${height + TITLE}" viewBox="0 0 ${whole} ${height + TITLE}">` +
-      `<rect width="100%" height="100%" fill="#ffffff"/>${heading(title)}<g transform="translate(0 ${TITLE})">${body}</g></svg>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${whole}" height="${total}" viewBox="0 0 ${whole} ${total}">` +
+      `<rect width="100%" height="100%" fill="#ffffff"/>${heading(title)}<g transform="translate(0 ${TITLE})">${body}</g>` +
+      `<g transform="translate(14 ${TITLE + height})">${below}</g></svg>`,
     1,
   );
+}
+
+/** Height of the images under a graph. */
+const PATCHES = 220;
+
+/** Under colours of edges an image has none of its own. */
+const GREY = '<filter id="grey"><feColorMatrix type="saturate" values="0"/></filter>';
+
+/** The images side by side, each patch in the colour and strength of its edge to the likeliest answer. */
+function patchesBelow(graph: GraphJson, images: readonly OverlaySource[]): string {
+  const patches = patchesData(graph, images);
+  const node = graph.nodes[patches?.first ?? -1];
+  const own = node && nodePatches(graph, node.node_id);
+  if (!patches || !own) return "";
+  const most = own.cells.reduce((m, [, weight]) => Math.max(m, Math.abs(weight)), 1e-30);
+  let x = 0;
+  const shown = patches.images.map(({ uri, width, height }, image) => {
+    const scale = PATCHES / height;
+    const cells = own.cells.flatMap(([patch, weight]) => {
+      const cell = patches.cells[patch];
+      if (cell?.[0] !== image) return [];
+      const [, x0, y0, x1, y1] = cell;
+      const opacity = ((0.85 * Math.abs(weight)) / most).toFixed(3);
+      return `<rect x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}" fill="${weight < 0 ? DOWN : UP}" fill-opacity="${opacity}"/>`;
+    });
+    const ground = uri
+      ? `<image href="${uri}" width="${width}" height="${height}" preserveAspectRatio="none" style="image-rendering:pixelated" filter="url(#grey)" opacity="0.7"/>`
+      : `<rect width="${width}" height="${height}" fill="none" stroke="${QUIET}"/>`;
+    const placed = `<g transform="translate(${x} ${LINE}) scale(${scale})">${ground}${cells.join("")}</g>`;
+    x += width * scale + 10;
+    return placed;
+  });
+  const caption = `edges from image patches to ${node.clerp ?? ""}: blue raises it, orange lowers it`;
+  return GREY + text(caption, 0, 8) + shown.join("");
 }
 
 function shapeOf({ kind, x, y }: PlacedNode): string {

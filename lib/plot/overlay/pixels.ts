@@ -2,6 +2,7 @@
 import type { Canvas } from "@napi-rs/canvas";
 import { ModalscopeError } from "../../errors.js";
 import { canvasModule } from "../draw/fonts.js";
+import { dataUri, image as imageFile } from "../show/content.js";
 
 /** An image in memory: `data` holds red, green and blue bytes, (height, width, 3). */
 export interface RgbImage {
@@ -86,6 +87,18 @@ function fromRgb({ width, height, data }: RgbImage): Canvas {
 /** Whether an image is so small that its pixels are to stay squares when it is drawn large. */
 export const isSmall = ({ width, height }: { readonly width: number; readonly height: number }): boolean =>
   width * height <= SMALL;
+
+/**
+ * An image for a page of its own: small enough for a notebook, as a data URI.
+ * @throws ModalscopeError where it is no image, or not of this size
+ */
+export function embeddedImage(
+  source: OverlaySource,
+  size: { readonly width: number; readonly height: number },
+): string {
+  const canvas = canvasOf(source, size);
+  return dataUri(imageFile(encodeCanvas(canvas, isSmall(canvas))));
+}
 
 /** The canvas as a PNG where its content is small and sharp, and as a JPEG otherwise. */
 export function encodeCanvas(canvas: Canvas, sharp: boolean): Uint8Array {

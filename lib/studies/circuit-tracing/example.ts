@@ -194,7 +194,7 @@ export function tracedView(
     },
     (token) => model.decode([token], { skipSpecialTokens: false }),
   );
-  return graphView(json, { title, dashboards, corpus });
+  return graphView(json, { title, dashboards, corpus, images: [rasterOf(traced.task)] });
 }
 
 /** Features whose examples are shown with their nodes. */
