@@ -92,9 +92,11 @@ export class Model {
   async prepare(prompts: Prompt | readonly Prompt[], options: PrepareOptions = {}): Promise<Batch> {
     checkOptions("model.prepare", options, PREPARE_OPTIONS);
     const list = isPrompt(prompts) ? [prompts] : (prompts as readonly Prompt[]);
+    let processor: ReturnType<typeof processorOf> | undefined;
     const reader = {
       tokenizer: this.needTokenizer(),
-      imageProcessor: () => processorOf(this.engine.checkpoint, options.imageProcessor),
+      // Its files are read once for all prompts, and only where one has an image.
+      imageProcessor: () => (processor ??= processorOf(this.engine.checkpoint, options.imageProcessor)),
     };
     return this.checked(await readPrompts(this.engine, reader, list, this.padding(options)));
   }

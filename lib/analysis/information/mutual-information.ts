@@ -1,15 +1,7 @@
 import { ModalscopeError } from "../../errors.js";
 import { checkOptions, flag, type OptionChecks } from "../../options.js";
 import { cholesky, logDeterminant } from "../linalg/cholesky.js";
-import {
-  asMatrix,
-  centreRows,
-  checkSame,
-  joinColumns,
-  type Matrix,
-  type MatrixLike,
-  transpose,
-} from "../linalg/matrix.js";
+import { asMatrix, checkSame, type Matrix, type MatrixLike, zeros } from "../linalg/matrix.js";
 import { gram } from "../linalg/products.js";
 import { digamma } from "../statistics/distributions.js";
 
@@ -67,9 +59,31 @@ export function gaussianInformation(a: MatrixLike, b: MatrixLike, options: Infor
 
 /** Unbiased covariance of the parts' columns side by side. */
 export function covarianceOf(parts: readonly Matrix[]): Matrix {
-  const rows = transpose(centreRows(joinColumns(parts)));
-  const out = gram(rows);
-  const n = rows.shape[1];
+  const variables = centredVariables(parts);
+  const out = gram(variables);
+  const n = variables.shape[1];
   for (let i = 0; i < out.data.length; i++) out.data[i] /= n - 1;
+  return out;
+}
+
+/** The parts' columns less their means, one to a row: `(d, n)`. */
+function centredVariables(parts: readonly Matrix[]): Matrix {
+  const n = parts[0].shape[0];
+  const out = zeros(
+    parts.reduce((sum, { shape }) => sum + shape[1], 0),
+    n,
+  );
+  let variable = 0;
+  for (const { data, shape } of parts) {
+    checkSame("covarianceOf", shape[0], n, "rows");
+    const width = shape[1];
+    for (let j = 0; j < width; j++, variable++) {
+      const start = variable * n;
+      let mean = 0;
+      for (let i = 0; i < n; i++) mean += data[i * width + j];
+      mean /= n;
+      for (let i = 0; i < n; i++) out.data[start + i] = data[i * width + j] - mean;
+    }
+  }
   return out;
 }

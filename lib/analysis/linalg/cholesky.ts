@@ -8,8 +8,12 @@ import { productTile } from "./products.js";
  * @returns undefined when a pivot is not above 0: `a` is not positive definite to working precision.
  */
 export function tryCholesky(a: Matrix): Matrix | undefined {
+  return tryCholeskyInto(a, zeros(a.shape[0], a.shape[0]));
+}
+
+/** {@link tryCholesky}, written to `out`: zeros, or an earlier factor of this size. */
+export function tryCholeskyInto(a: Matrix, out: Matrix): Matrix | undefined {
   const n = a.shape[0];
-  const out = zeros(n, n);
   const l = out.data;
   const product = { a: l, b: l, c: l, stride: n, width: n };
   for (let i = 0; i < n; i += 4) {
@@ -70,9 +74,13 @@ export function logDeterminant(factor: Matrix): number {
 
 /** `L⁻¹·B`, `(n, m)`, by forward substitution. @param factor `L (n, n)`. @param b `(n, m)`. */
 export function solveLower(factor: Matrix, b: Matrix): Matrix {
+  return solveLowerInto(factor, b, zeros(b.shape[0], b.shape[1]));
+}
+
+/** {@link solveLower}, written to `out (n, m)`. */
+export function solveLowerInto(factor: Matrix, b: Matrix, out: Matrix): Matrix {
   const [n, m] = b.shape;
-  const out = zeros(n, m);
-  out.data.set(b.data);
+  for (let i = 0; i < n * m; i++) out.data[i] = b.data[i];
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < i; k++) subtractRow(out.data, i, k, factor.data[i * n + k], m);
     divideRow(out.data, i, factor.data[i * n + i], m);
@@ -82,8 +90,13 @@ export function solveLower(factor: Matrix, b: Matrix): Matrix {
 
 /** `(L·Lᵀ)⁻¹·B`, `(n, m)`. @param factor `L (n, n)`. @param b `(n, m)`. */
 export function solveCholesky(factor: Matrix, b: Matrix): Matrix {
+  return solveCholeskyInto(factor, b, zeros(b.shape[0], b.shape[1]));
+}
+
+/** {@link solveCholesky}, written to `out (n, m)`. */
+export function solveCholeskyInto(factor: Matrix, b: Matrix, out: Matrix): Matrix {
   const [n, m] = b.shape;
-  const out = solveLower(factor, b);
+  solveLowerInto(factor, b, out);
   for (let i = n - 1; i >= 0; i--) {
     for (let k = i + 1; k < n; k++) subtractRow(out.data, i, k, factor.data[k * n + i], m);
     divideRow(out.data, i, factor.data[i * n + i], m);

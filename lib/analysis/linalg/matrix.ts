@@ -88,8 +88,13 @@ export function firstRows(x: Matrix, count: number): Matrix {
 
 /** The rows of `x` at `indices`, in that order, as a new matrix. */
 export function takeRows(x: Matrix, indices: ArrayLike<number>): Matrix {
-  const out = zeros(indices.length, x.shape[1]);
-  for (let i = 0; i < indices.length; i++) out.data.set(row(x, indices[i]), i * x.shape[1]);
+  const columns = x.shape[1];
+  const out = zeros(indices.length, columns);
+  // Rows are often of two or three values, for which a view costs more than a loop.
+  for (let i = 0; i < indices.length; i++) {
+    const from = indices[i] * columns;
+    for (let j = 0; j < columns; j++) out.data[i * columns + j] = x.data[from + j];
+  }
   return out;
 }
 
@@ -117,16 +122,23 @@ export function joinColumns(parts: readonly Matrix[]): Matrix {
   let left = 0;
   for (const part of parts) {
     checkSame("joinColumns", part.shape[0], rows, "rows");
-    for (let i = 0; i < rows; i++) out.data.set(row(part, i), i * width + left);
-    left += part.shape[1];
+    const columns = part.shape[1];
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < columns; j++) out.data[i * width + left + j] = part.data[i * columns + j];
+    }
+    left += columns;
   }
   return out;
 }
 
 /** `(n, m)` of `(m, n)`. */
 export function transpose(x: Matrix): Matrix {
+  return transposeInto(x, zeros(x.shape[1], x.shape[0]));
+}
+
+/** {@link transpose}, written to `out (n, m)`. */
+export function transposeInto(x: Matrix, out: Matrix): Matrix {
   const [m, n] = x.shape;
-  const out = zeros(n, m);
   for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out.data[j * m + i] = x.data[i * n + j];
   return out;
 }

@@ -138,9 +138,9 @@ function callsOf(routes: ExpertRun["routes"], most: number): Route[][] {
 
 /** Number of routes by expert. */
 function countsOf({ experts: { count } }: ExpertPlace, own: readonly Route[]): Tensor<BigInt64Array> {
-  const data = new BigInt64Array(count);
-  for (const { expert } of own) data[expert]++;
-  return { data, shape: [count] };
+  const counts = new Int32Array(count);
+  for (const { expert } of own) counts[expert]++;
+  return { data: BigInt64Array.from(counts, BigInt), shape: [count] };
 }
 
 /** The rows of a call's tokens, and what their experts weigh with them. */
@@ -168,8 +168,11 @@ export function gatherRows(
   width: number,
 ): Tensor {
   const data = floats(engine, rows.length * width);
-  rows.forEach((row, i) => {
-    data.set(x.data.subarray(row * width, (row + 1) * width), i * width);
-  });
+  let to = 0;
+  for (const row of rows) {
+    const from = row * width;
+    for (let j = 0; j < width; j++) data[to + j] = x.data[from + j];
+    to += width;
+  }
   return { data, shape: [rows.length, width] };
 }

@@ -48,6 +48,7 @@ const PID_FLOW_OPTIONS: OptionChecks<PidFlowOptions> = {
 export class PidFlow {
   readonly found: Map<string, Decomposition> = new Map();
   private readonly gates: Gate[] = [];
+  private readonly drawn = new Map<number, Questions>();
   private first?: { readonly questions: Questions; readonly measured: Measurements };
 
   constructor(private readonly options: PidFlowOptions) {
@@ -56,10 +57,10 @@ export class PidFlow {
 
   /** Evidence on one checkpoint with one data seed. */
   async measure({ id, role }: Checkpoint, seed: number): Promise<Measured> {
-    const { study, model, questions, measure } = this.options;
+    const { study, model, measure } = this.options;
     const planted = role === "planted" || id === "exclusiveOr";
     const all = planted ? madeByHand(id, seed) : await this.measured(id, seed);
-    const passed = id === "model" ? await taskGate(model, questions(seed), all, measure) : undefined;
+    const passed = id === "model" ? await taskGate(model, this.questions(seed), all, measure) : undefined;
     const measured = passed ? withTasks(all, passed) : all;
     const flow = planted || id === "sameSpectrum" ? ({ flow: "none" } as const) : {};
     const found = await decompose(measured, { ...this.options.decompose, ...flow, seed });
@@ -77,8 +78,15 @@ export class PidFlow {
     return { ...this.first, gate: this.gates[0] };
   }
 
+  /** The questions of a data seed, drawn once: gate, model and nulls are asked the same. */
+  private questions(seed: number): Questions {
+    const drawn = this.drawn.get(seed) ?? this.options.questions(seed);
+    this.drawn.set(seed, drawn);
+    return drawn;
+  }
+
   private async measured(id: string, seed: number): Promise<Measurements> {
-    const { model, questions, measure = {} } = this.options;
+    const { model, measure = {} } = this.options;
     if (id === "model") return this.ofModel(seed);
     if (id === "sameSpectrum") {
       const { tasks, depths } = this.found.get("model")!;
@@ -88,19 +96,20 @@ export class PidFlow {
       const own = this.clean;
       return measureOtherImages(model, own.questions, own.measured, measure);
     }
+    const asked = this.questions(seed);
     // Random weights have a variant too: the same architecture drawn once more.
     const [first, second] = [seed, seed + 1].map(
       (drawn, i) => () =>
         withRandomTwin(model, drawn, (twin) =>
-          measureTasks(twin, questions(seed), { ...measure, keep: undefined, knockouts: i === 0 }),
+          measureTasks(twin, asked, { ...measure, keep: undefined, knockouts: i === 0 }),
         ),
     );
     return { ...(await first()), variant: (await second()).tasks };
   }
 
   private async ofModel(seed: number): Promise<Measurements> {
-    const { model, variant, twins = [], questions, measure = {} } = this.options;
-    const asked = questions(seed);
+    const { model, variant, twins = [], measure = {} } = this.options;
+    const asked = this.questions(seed);
     const clean = { ...measure, knockouts: false };
     const measured = await measureTasks(model, asked, measure);
     this.first ??= { questions: asked, measured };

@@ -4,12 +4,28 @@ import {
   cholesky,
   logDeterminant,
   solveCholesky,
+  solveCholeskyInto,
   solveLower,
+  solveLowerInto,
   tryCholesky,
+  tryCholeskyInto,
 } from "../../../lib/analysis/linalg/cholesky.js";
 import { symmetricEigenvalues } from "../../../lib/analysis/linalg/eigen.js";
-import { asMatrix, joinColumns, type Matrix, zeros } from "../../../lib/analysis/linalg/matrix.js";
-import { gram, multiply } from "../../../lib/analysis/linalg/products.js";
+import {
+  asMatrix,
+  joinColumns,
+  type Matrix,
+  transpose,
+  transposeInto,
+  zeros,
+} from "../../../lib/analysis/linalg/matrix.js";
+import {
+  gram,
+  gramInto,
+  multiply,
+  multiplyTransposed,
+  multiplyTransposedInto,
+} from "../../../lib/analysis/linalg/products.js";
 import { seeded } from "../../../lib/random.js";
 
 function random(rows: number, columns: number, seed: number): Matrix {
@@ -82,5 +98,24 @@ describe("columns side by side", () => {
       ]),
     );
     assert.throws(() => joinColumns([zeros(2, 1), zeros(3, 1)]), /joinColumns got 3 and 2 rows/);
+  });
+
+  it("and products written to matrices that held others are those of new ones, bit for bit", () => {
+    const outs = { gram: zeros(6, 6), factor: zeros(6, 6), lower: zeros(6, 2), solved: zeros(6, 2) };
+    const products = { flipped: zeros(9, 6), product: zeros(6, 6) };
+    for (const seed of [1, 2, 3]) {
+      const a = random(6, 9, seed);
+      const b = random(6, 2, 10 + seed);
+      const other = random(6, 9, 20 + seed);
+      const factor = tryCholeskyInto(gramInto(a, outs.gram), outs.factor)!;
+      assert.deepEqual(outs.gram, gram(a));
+      assert.deepEqual(factor, cholesky(gram(a)));
+      assert.deepEqual(solveLowerInto(factor, b, outs.lower), solveLower(factor, b));
+      assert.deepEqual(solveCholeskyInto(factor, b, outs.solved), solveCholesky(factor, b));
+      assert.deepEqual(transposeInto(a, products.flipped), transpose(a));
+      assert.deepEqual(multiplyTransposedInto(a, other, products.product), multiplyTransposed(a, other));
+      const inPlace = random(6, 2, 10 + seed);
+      assert.deepEqual(solveCholeskyInto(factor, inPlace, inPlace), solveCholesky(factor, b));
+    }
   });
 });
