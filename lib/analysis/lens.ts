@@ -27,6 +27,8 @@ export interface ReadingRequest {
   readonly topFrom: number;
   /** Logits (positions, vocabulary) of distributions that every state is compared with. */
   readonly references: readonly Tensor[];
+  /** How many of the states, the last ones, are not read themselves but compared with, as references are. */
+  readonly referenceStates: number;
 }
 
 /** In float32 from a graph, in float64 from logits. */
@@ -42,7 +44,7 @@ export interface Readings {
   readonly entropy: Values;
   /** (positions, states − 1): Jensen–Shannon divergence of neighbouring states. */
   readonly change: Values;
-  /** By reference, (positions, states): Jensen–Shannon divergence from it. */
+  /** By reference, those given as logits first, (positions, states): Jensen–Shannon divergence from it. */
   readonly distances: readonly Values[];
   /** (positions, top): token ids, the likeliest first. */
   readonly topIds: Values;

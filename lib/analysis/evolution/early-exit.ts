@@ -30,6 +30,8 @@ export interface EarlyExitOptions extends TaskOptions {
   readonly runnersUpFrom?: number;
   /** Distributions that every state is compared with, as logits `(tokens, vocabulary)`: the language-only prior, say. */
   readonly references?: Readonly<Record<string, Tensor>>;
+  /** The same as states `(tokens, width)`, read through the same norm and head: no logits are needed. */
+  readonly referenceStates?: Readonly<Record<string, Tensor>>;
 }
 
 const EARLY_EXIT_OPTIONS: OptionChecks<EarlyExitOptions> = {
@@ -38,6 +40,7 @@ const EARLY_EXIT_OPTIONS: OptionChecks<EarlyExitOptions> = {
   runnersUp: numeric,
   runnersUpFrom: numeric,
   references: record,
+  referenceStates: record,
   onProgress: callback,
   signal: abortSignal,
 };
@@ -84,12 +87,16 @@ export async function earlyExit(
   options: EarlyExitOptions,
 ): Promise<EarlyExit> {
   checkOptions("earlyExit", options, EARLY_EXIT_OPTIONS);
-  const { tokens, follow, runnersUp = 4, runnersUpFrom, references = {}, onProgress, signal } = options;
+  const { tokens, follow, runnersUp = 4, runnersUpFrom, onProgress, signal } = options;
+  const { references = {}, referenceStates = {} } = options;
   const [depth, count] = checkStates(states);
   checkSame("earlyExit", tokens.length, count, "tokens and positions");
   if (follow) checkSame("earlyExit", follow.length, count, "lists to follow and positions");
-  for (const [name, { shape }] of Object.entries(references)) {
+  for (const [name, { shape }] of Object.entries({ ...references, ...referenceStates })) {
     checkSame(`earlyExit's reference "${name}"`, shape[0], count, "positions");
+  }
+  for (const [name, { shape }] of Object.entries(referenceStates)) {
+    checkSame(`earlyExit's reference "${name}"`, shape[1], states.shape[2], "dimensions");
   }
   const from = runnersUpFrom ?? Math.floor(depth / 2);
   const read = unembedding.read?.bind(unembedding) ?? readingsOf(unembedding);
@@ -97,21 +104,23 @@ export async function earlyExit(
   const rank = zeros(depth, count);
   const bits = zeros(depth, count);
   const change = zeros(depth - 1, count);
-  const names = Object.keys(references);
+  const names = [...Object.keys(references), ...Object.keys(referenceStates)];
+  const besides = Object.values(referenceStates);
   const distance = Object.fromEntries(names.map((name) => [name, zeros(depth, count)]));
   const candidates: Candidate[][] = [];
   const chosen = Array.from({ length: count }, (_, t) => [...new Set([tokens[t], ...(follow?.[t] ?? [])])]);
   const each = Math.max(...chosen.map((ids) => ids.length));
   // Without readings of its own the head gives all logits: one position's at a time.
-  const together = unembedding.read ? Math.max(1, Math.floor(ROWS_TOGETHER / depth)) : 1;
+  const together = unembedding.read ? Math.max(1, Math.floor(ROWS_TOGETHER / (depth + besides.length))) : 1;
   for (let start = 0; start < count; start += together) {
     signal?.throwIfAborted();
     const own = chosen.slice(start, start + together);
-    const found = await read(positionsOf(states, start, own.length), {
+    const found = await read(positionsOf(states, besides, start, own.length), {
       ids: own.map((ids) => Array.from({ length: each }, (_, i) => ids[i] ?? ids[0])),
       top: runnersUp === 0 ? 0 : runnersUp + each,
       topFrom: from,
-      references: names.map((name) => rowsOf(references[name], start, own.length)),
+      references: Object.values(references).map((logits) => rowsOf(logits, start, own.length)),
+      referenceStates: besides.length,
     });
     own.forEach((ids, i) => {
       const t = start + i;
@@ -157,12 +166,18 @@ function candidatesAt(
   ];
 }
 
-/** (states, tokens, width) → (positions, states, width) of some tokens. */
-function positionsOf(states: Tensor, start: number, count: number): Tensor {
+/** (states, tokens, width) → (positions, states, width) of some tokens, with their rows of `besides` behind. */
+function positionsOf(states: Tensor, besides: readonly Tensor[], start: number, count: number): Tensor {
   const [depth, , width] = states.shape;
-  const data = new Float32Array(count * depth * width);
-  for (let t = 0; t < count; t++) data.set(pathOf(states, start + t, width).data, t * depth * width);
-  return { data, shape: [count, depth, width] };
+  const all = depth + besides.length;
+  const data = new Float32Array(count * all * width);
+  for (let t = 0; t < count; t++) {
+    data.set(pathOf(states, start + t, width).data, t * all * width);
+    besides.forEach((own, i) => {
+      data.set(rowsOf(own, start + t, 1).data, (t * all + depth + i) * width);
+    });
+  }
+  return { data, shape: [count, all, width] };
 }
 
 function rowsOf({ data, shape }: Tensor, start: number, count: number): Tensor {
@@ -173,9 +188,10 @@ function rowsOf({ data, shape }: Tensor, start: number, count: number): Tensor {
 function readingsOf(
   unembedding: Pick<Unembedding, "forward">,
 ): (states: Tensor, request: ReadingRequest) => Promise<Readings> {
-  return async (states, { ids: [ids], top, topFrom, references }) => {
-    const depth = states.shape[1];
-    const p = await distributions(at0(states, 0), unembedding);
+  return async (states, { ids: [ids], top, topFrom, references, referenceStates }) => {
+    const depth = states.shape[1] - referenceStates;
+    const all = await distributions(at0(states, 0), unembedding);
+    const p = all.slice(0, depth);
     const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < p[0].length));
     if (wrong !== undefined)
       throw new ModalscopeError(`Token ${wrong} is not one of the ${p[0].length} tokens.`);
@@ -195,10 +211,9 @@ function readingsOf(
       rank: over(depth, (s) => above(p[s])),
       entropy: over(depth, (s) => entropy(p[s])),
       change: over(depth - 1, (s) => jsDivergence(p[s], p[s + 1])),
-      distances: references.map((reference) => {
-        const q = softmax(at0(reference, 0).data);
-        return over(depth, (s) => jsDivergence(p[s], q));
-      }),
+      distances: [...references.map((logits) => softmax(at0(logits, 0).data)), ...all.slice(depth)].map((q) =>
+        over(depth, (s) => jsDivergence(p[s], q)),
+      ),
       topIds: { data: Float64Array.from(topIds), shape: [1, topIds.length] },
       topProbability: of(topIds),
     };

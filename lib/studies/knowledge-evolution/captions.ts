@@ -93,30 +93,22 @@ function piecesOf({ tokenizer }: Model, texts: readonly (readonly number[])[]): 
   });
 }
 
-/** States and logits that the tokens of all texts were predicted from, in a forced reading. */
-export interface ForcedReading {
-  /** `(states, Σ tokens, width)` */
-  readonly states: Tensor;
-  /** `(Σ tokens, vocabulary)` */
-  readonly logits: Tensor;
-}
-
 /**
  * Texts read as if they had been generated after these prompts (teacher forcing): with another image, without one, or by
  * another model of the same tokens.
  * @param texts token ids for each task, one or more
+ * @returns `(states, Σ tokens, width)`: the states from which the tokens of all texts were predicted
  */
 export async function forcedReading(
   model: Model,
   tasks: readonly VisualTask[],
   texts: readonly (readonly number[])[],
   options: Pick<DescribeOptions, "rowsPerCall"> & TaskOptions,
-): Promise<ForcedReading> {
+): Promise<Tensor> {
   checkOptions("forcedReading", options, READING_OPTIONS);
   const { rowsPerCall, onProgress, signal } = options;
   const hooks = stateHooks(model);
   const states: Tensor[] = [];
-  const logits: Tensor[] = [];
   for (let start = 0; start < tasks.length; start += rowsPerCall) {
     const ids = texts.slice(start, start + rowsPerCall);
     const prompts = await model.prepare(
@@ -128,18 +120,17 @@ export async function forcedReading(
     const positions = batch.answer.map((columns) =>
       Array.from({ length: longest }, (_, t) => columns[Math.min(t, columns.length - 1)] - 1),
     );
-    const { logits: read, cache } = await model.run(batch, {
+    const { cache } = await model.run(batch, {
       capture: hooks.map((hook) => ({ hook, positions })),
-      logits: positions,
+      logits: "none",
       signal,
     });
     ids.forEach((own, row) => {
       states.push(stackStates(hooks.map((hook) => rowOf(cache.get(hook), row, own.length))));
-      if (read) logits.push(rowOf(read, row, own.length));
     });
     onProgress?.(Math.min(start + rowsPerCall, tasks.length), tasks.length, "reading");
   }
-  return { states: joinTokens(states), logits: joinRows(logits) };
+  return joinTokens(states);
 }
 
 /** The first positions of one row, `(rows, positions, width)` → `(count, width)`. */
@@ -147,15 +138,4 @@ function rowOf({ data, shape }: Tensor, row: number, count: number): Tensor {
   const [, positions, width] = shape;
   const start = row * positions * width;
   return { data: data.slice(start, start + count * width), shape: [count, width] };
-}
-
-function joinRows(parts: readonly Tensor[]): Tensor {
-  const width = parts[0]?.shape[1] ?? 0;
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return { data, shape: [width === 0 ? 0 : data.length / width, width] };
 }

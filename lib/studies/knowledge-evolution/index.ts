@@ -6,7 +6,6 @@ export {
   type Caption,
   type DescribeOptions,
   describe,
-  type ForcedReading,
   forcedReading,
   stateHooks,
 } from "./captions.js";

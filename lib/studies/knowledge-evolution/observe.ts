@@ -13,16 +13,9 @@ import type { Model } from "../../model/index.js";
 import { unembedding } from "../../model/methods/index.js";
 import type { TaskOptions } from "../../progress.js";
 import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
-import type { Tensor } from "../../tensor.js";
+import { at0, type Tensor } from "../../tensor.js";
 import { withRandomTwin } from "../random-twin.js";
-import {
-  type Caption,
-  type DescribeOptions,
-  describe,
-  type ForcedReading,
-  forcedReading,
-  stateHooks,
-} from "./captions.js";
+import { type Caption, type DescribeOptions, describe, forcedReading, stateHooks } from "./captions.js";
 import type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
 import { captionGate } from "./gate.js";
 import { type CaptionTask, kindsOf, type Mention, mentionsOf, wordOverlap, wrongShare } from "./mentions.js";
@@ -51,7 +44,7 @@ function describing({ maxNewTokens, rowsPerCall, onProgress, signal }: ObserveOp
 export interface Described {
   readonly model: Model;
   readonly said: readonly Said[];
-  /** Logits of the model's reading without images, `(Σ tokens, vocabulary)`. */
+  /** Last states of the model's reading without images, `(Σ tokens, width)`. */
   textAlone(): Promise<Tensor>;
   /** The reading by random weights. */
   twin(): Promise<NonNullable<EvolutionData["twin"]>>;
@@ -76,10 +69,10 @@ export async function describeAll(
   return {
     model,
     said,
-    textAlone: once(async () => (await readAll(model, blindly(said), said, options)).logits),
+    textAlone: once(async () => lastOf(await readAll(model, blindly(said), said, options))),
     twin: once(() =>
       withRandomTwin(model, 2 * options.seed + 2, async (drawn) => {
-        const { states } = await readAll(drawn, imagesOf(said), said, options);
+        const states = await readAll(drawn, imagesOf(said), said, options);
         return { states, change: await changeOf(drawn, states, ids, options) };
       }),
     ),
@@ -98,7 +91,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 export async function observe(described: Described, options: ObserveOptions): Promise<EvolutionData> {
   const { model, said } = described;
   // Read at once: kept while they are decoded, states would cost half as much again as the captions themselves.
-  const { states } = await readAll(model, imagesOf(said), said, options);
+  const states = await readAll(model, imagesOf(said), said, options);
   const read = await measure(described, model, states, options);
   const without = await describe(model, blindly(said), { ...describing(options), onProgress: undefined });
   return {
@@ -132,7 +125,7 @@ async function observeForced(
 ): Promise<EvolutionData> {
   const { said } = described;
   const seen = options.shifted ? imagesOf(said, 1) : imagesOf(said);
-  const { states } = await readAll(reader, seen, said, options);
+  const states = await readAll(reader, seen, said, options);
   const read = await measure(described, reader, states, options);
   return { ...read, skips: [], answers: [], gate: [] };
 }
@@ -154,9 +147,15 @@ function readAll(
   seen: readonly VisualTask[],
   said: readonly Said[],
   { rowsPerCall, signal }: ObserveOptions,
-): Promise<ForcedReading> {
+): Promise<Tensor> {
   const texts = said.map(({ caption }) => caption.ids);
   return forcedReading(model, seen, texts, { rowsPerCall, signal });
+}
+
+/** The states behind the last block, `(tokens, width)`; a copy, so that the others need not be kept. */
+function lastOf(states: Tensor): Tensor {
+  const { data, shape } = at0(states, -1);
+  return { data: data.slice(), shape };
 }
 
 /** Changes of the distributions that some states give, block by block. */
@@ -180,15 +179,15 @@ async function measure(
   const { rules, languageModel, seed, signal } = options;
   const blocks = model.layers.length;
   const critical = Math.max(0, Math.round(rules.critical * blocks) - 1);
-  const references = {
+  const referenceStates = {
     "text alone":
       reader === model
         ? await described.textAlone()
-        : (await readAll(reader, blindly(said), said, options)).logits,
-    "another image": (await readAll(reader, imagesOf(said, 2), said, options)).logits,
+        : lastOf(await readAll(reader, blindly(said), said, options)),
+    "another image": lastOf(await readAll(reader, imagesOf(said, 2), said, options)),
   };
   const { tokens, follow, ids } = tokensOf(model, said);
-  const exit = await earlyExit(states, unembedding(reader), { tokens: ids, follow, references, signal });
+  const exit = await earlyExit(states, unembedding(reader), { tokens: ids, follow, referenceStates, signal });
   const settings = { critical, prominence: rules.prominence, seed };
   const twin = await described.twin();
   const readable = languageModel && said.every(({ caption }) => sameTokens(languageModel, caption));
@@ -196,7 +195,7 @@ async function measure(
     readable && languageModel.layers.length === blocks
       ? await changeOf(
           languageModel,
-          (await readAll(languageModel, blindly(said), said, options)).states,
+          await readAll(languageModel, blindly(said), said, options),
           ids,
           options,
         )

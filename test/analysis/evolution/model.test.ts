@@ -5,7 +5,7 @@ import { bareHead, type EarlyExit, earlyExit } from "../../../lib/analysis/evolu
 import { skipPlans } from "../../../lib/analysis/evolution/skip-plans.js";
 import { stackStates, statesOfSteps } from "../../../lib/analysis/evolution/states.js";
 import { unembedding } from "../../../lib/model/methods/unembedding.js";
-import type { Tensor } from "../../../lib/tensor.js";
+import { at0, type Tensor } from "../../../lib/tensor.js";
 import { golden, open, prepared } from "../../model/vision/goldens.js";
 import { assertClose } from "../goldens.js";
 
@@ -62,11 +62,13 @@ for (const variant of VARIANTS) {
       const states = stackStates(hooks.map((hook) => own(cache.get(hook))));
       const count = states.shape[1];
       const prior = own(logits!);
+      const priorStates = at0(states, -1);
       const options = {
         tokens: Array.from({ length: count }, (_, t) => (7 * t + 3) % model.config.vocab_size),
         follow: Array.from({ length: count }, (_, t) => (t % 3 === 0 ? [5, 11] : t % 3 === 1 ? [2] : [])),
         runnersUp: 3,
         references: { prior },
+        referenceStates: { priorStates },
       };
       const { forward, ...lens } = unembedding(model);
       const [inside, outside] = [
@@ -76,7 +78,9 @@ for (const variant of VARIANTS) {
       for (const name of ["probability", "entropy", "change"] as const)
         assertClose(inside[name].data, outside[name].data, 1e-5, name);
       assert.deepEqual(inside.rank.data, outside.rank.data);
-      assertClose(inside.distance.prior.data, outside.distance.prior.data, 1e-5, "distance");
+      for (const exit of [inside, outside])
+        for (const name of ["prior", "priorStates"])
+          assertClose(exit.distance[name].data, outside.distance.prior.data, 1e-5, `distance to ${name}`);
       const curves = (exit: EarlyExit): number[] =>
         exit.candidates.flatMap((all) => all.flatMap(({ id, probability }) => [id, ...probability]));
       assertClose(curves(inside), curves(outside), 1e-5, "candidates");
