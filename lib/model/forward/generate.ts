@@ -18,7 +18,8 @@ import {
   type MemoryDemand,
   type RunContext,
 } from "../engine/index.js";
-import { runBlocks } from "./blocks.js";
+import { runAlikeRows } from "./alike-rows.js";
+import { type BlocksOptions, type BlocksResult, runBlocks } from "./blocks.js";
 import { Continuation, type Decoder } from "./continuation.js";
 import { embedBatch, embedTokens } from "./embed.js";
 import type { Generated, GenerateOptions } from "./generate-options.js";
@@ -67,11 +68,12 @@ export async function generate(
     const plan = step === 0 ? run.plan : decodingPlan;
     const keyValues = keys ? "new" : "all";
     const context: RunContext = { engine, plan, recorder, keyValues, signal };
-    const embedded =
-      step === 0 ? await embedBatch(context, batch) : { pass, x: embedTokens(context, ids, pass) };
     const at = step === 0 ? batch.last.map((c) => [c]) : present.map(() => [pass.start]);
     const blocks = { skipLayers, firstPosition: Math.min(...at.flat()) };
-    const ran = await runBlocks(context, embedded.pass, embedded.x, blocks);
+    const ran =
+      step === 0
+        ? await readPrompts(context, batch, { blocks, alike: capture === undefined })
+        : await runBlocks(context, pass, embedTokens(context, ids, pass), blocks);
     const { logits } = await logitsAt(context, ran.pass, ran.x, at);
     if (capture) steps.push(recorder.finish());
     ids = Int32Array.from(present, (row, b) => rows[row].extend(vectorAt(logits, b)));
@@ -81,7 +83,7 @@ export async function generate(
     const positions = Int32Array.from(present, (row) => batch.nextPositionIds[row] + step);
     if (keys) keys.append(ran.keyValues);
     else keys = new KeyCache(ran.keyValues, batch.seqLength + maxNewTokens - 1);
-    pass = nextPass(embedded.pass, positions);
+    pass = nextPass(pass, positions);
     if (drops && open.length <= KEPT_SHARE * present.length) {
       pass = keepRows(pass, open);
       keys = keys.rows(open);
@@ -98,6 +100,18 @@ export async function generate(
     finishReason,
     steps,
   }));
+}
+
+/** The prompts through all blocks. @param alike read what rows share once: nothing is captured */
+async function readPrompts(
+  context: RunContext,
+  batch: Batch,
+  { blocks, alike }: { readonly blocks: BlocksOptions; readonly alike: boolean },
+): Promise<BlocksResult> {
+  const shared = alike ? await runAlikeRows(context, batch, blocks) : undefined;
+  if (shared) return shared;
+  const { pass, x } = await embedBatch(context, batch);
+  return runBlocks(context, pass, x, blocks);
 }
 
 /** @throws ModalscopeError for more tokens than the model was made for */
