@@ -49,13 +49,27 @@ export interface Case {
   readonly donor: number;
 }
 
-/** Rows of a batch that one arm patches, and the columns of each row's prompt. */
+/** Rows of a batch that one arm patches, the columns of each row's prompt, and what its tokens receive. */
 export interface ArmRows {
   readonly rows: ReadonlyMap<number, Case>;
   readonly prompt: readonly (readonly number[])[];
+  readonly source: Source;
 }
 
 /** The vectors that an arm's tokens receive: `(1, d)` for all, or one row for each. */
+export type Source = (arm: Arm, one: Case) => Promise<Matrix>;
+
+/** Sources of some cases. Arms differ in what they take of one: it is aligned once for all of them. */
+export function sourcesOf(subject: Subject): Source {
+  const known = new Map<string, Promise<Matrix>>();
+  return (arm, { problem, donor }) => {
+    const key = [arm.layer, arm.align, arm.from, arm.spareFirst, problem, donor].join(" ");
+    const found = known.get(key) ?? sourceOf(subject, arm, problem, donor);
+    known.set(key, found);
+    return found;
+  };
+}
+
 async function sourceOf(subject: Subject, arm: Arm, i: number, j: number): Promise<Matrix> {
   const { streams } = subject;
   const start = arm.spareFirst ? 1 : 0;
@@ -75,7 +89,7 @@ export async function armEdit(
   subject: Subject,
   arm: Arm,
   batch: Batch,
-  { rows, prompt }: ArmRows,
+  { rows, prompt, source }: ArmRows,
 ): Promise<Edit> {
   const width = subject.model.config.hidden_size;
   const basis = basisOf(subject, arm);
@@ -83,9 +97,8 @@ export async function armEdit(
   const time = perToken ? batch.seqLength : 1;
   const plus = { data: new Float32Array(batch.size * time * width), shape: [batch.size, time, width] };
   const start = arm.spareFirst ? 1 : 0;
-  for (const [row, { problem, donor }] of rows) {
-    const source = await sourceOf(subject, arm, problem, donor);
-    const part = partOf(subject, arm, source, problem);
+  for (const [row, one] of rows) {
+    const part = partOf(subject, arm, await source(arm, one), one.problem);
     const columns = perToken ? prompt[row].slice(start) : [0];
     columns.forEach((column, t) => {
       plus.data.set(part.data.subarray(t * width, (t + 1) * width), (row * time + column) * width);
@@ -151,6 +164,7 @@ export async function armEdits(
   problems: readonly number[] = [...subject.answers.keys()],
 ): Promise<Edits> {
   const prompt = batch.tokenPositions;
+  const source = sourcesOf(subject);
   const edits: Record<string, Edit[]> = {};
   for (const [a, arm] of arms.entries()) {
     if (arm.part === "none") continue;
@@ -162,7 +176,7 @@ export async function armEdits(
     );
     if (rows.size === 0) continue;
     edits[residPre(arm.layer)] ??= [];
-    edits[residPre(arm.layer)].push(await armEdit(subject, arm, batch, { rows, prompt }));
+    edits[residPre(arm.layer)].push(await armEdit(subject, arm, batch, { rows, prompt, source }));
   }
   return edits;
 }

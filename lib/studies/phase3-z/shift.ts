@@ -14,7 +14,7 @@ import {
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
-import { type Arm, armEdit, type Case } from "./arms.js";
+import { type Arm, armEdit, type Case, sourcesOf } from "./arms.js";
 import { byLength } from "./patch.js";
 import { residPre, type Subject } from "./subject.js";
 
@@ -72,12 +72,13 @@ export async function allDonorShifts(
     );
     const rows = new Map(some.map((one, row) => [row, one] as const));
     const places = some.map(({ problem }) => problems.indexOf(problem));
+    const patched = { rows, prompt, source: sourcesOf(subject) };
     for (const own of found) {
       const { layer } = own.arm;
       const { logits } = await model.run(batch, {
         startAtLayer: layer,
         residual: repeated(clean.cache.get(residPre(layer)), places),
-        edits: { [residPre(layer)]: [await armEdit(subject, own.arm, batch, { rows, prompt })] },
+        edits: { [residPre(layer)]: [await armEdit(subject, own.arm, batch, patched)] },
         logits: "last",
         signal,
       });
