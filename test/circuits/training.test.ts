@@ -129,31 +129,40 @@ describe("training of transcoders", () => {
     assert.deepEqual(a.weights, b.weights);
   });
 
-  it("the auxiliary loss teaches dead features, and them alone, what the others leave", async () => {
-    const spec = { ...PER_LAYER, features: 8, k: 2, auxiliaryK: 8, auxiliaryCoefficient: 0.5 };
+  describe("the auxiliary loss", () => {
     const data = planted(2);
-    const random = seeded(8);
-    const weights = initialTranscoderWeights(spec, data, 1);
-    const decoder = weights.get("layers.0.W_dec.0")!.data;
-    for (let i = 0; i < decoder.length; i++) decoder[i] = random.normal() * 0.3;
-    // Features 0 … 3 are far below the others, so that TopK never takes them.
-    weights.get("layers.0.b_enc")!.data.forEach((_, f, bias) => {
-      bias[f] += f < 4 ? 2 : 20;
-    });
-    const batch = { ...data, variance: data.outputs.map(varianceOf) };
-    const gradient = async (unused: number): Promise<Float32Array> => {
-      weights.get(unusedName(0))!.data.fill(unused, 0, 4);
-      const trainer = new TranscoderTrainer(spec, { threads: 1, deadAfter: 1000 });
-      const { weights: gradients } = await trainer.gradients(weights, batch);
-      await trainer.close();
-      return gradients.get("layers.0.W_dec.0")!;
-    };
-    const [alive, dead] = [await gradient(0), await gradient(1000)];
-    assert.ok(alive.subarray(0, 4 * WIDTH).every((g) => g === 0));
-    assert.deepEqual(dead.subarray(4 * WIDTH), alive.subarray(4 * WIDTH));
-    const wanted = byHand(weights, data, spec.auxiliaryCoefficient);
-    for (let i = 0; i < 4 * WIDTH; i++)
-      assert.ok(Math.abs(dead[i] - wanted[i]) < 1e-4 * (1 + Math.abs(wanted[i])));
+    // All four dead features explain what is left, or the two largest of each token.
+    for (const auxiliaryK of [8, 2])
+      it(`teaches the ${Math.min(4, auxiliaryK)} largest dead features, and them alone, what the others leave`, async () => {
+        const spec = { ...PER_LAYER, features: 8, k: 2, auxiliaryK, auxiliaryCoefficient: 0.5 };
+        const weights = weightsWithDead(spec, data);
+        const batch = { ...data, variance: data.outputs.map(varianceOf) };
+        const gradients = async (unused: number): Promise<(name: keyof ByHand) => Float32Array> => {
+          weights.get(unusedName(0))!.data.fill(unused, 0, 4);
+          const trainer = new TranscoderTrainer(spec, { threads: 1, deadAfter: 1000 });
+          const found = await trainer.gradients(weights, batch);
+          await trainer.close();
+          return (name) => found.weights.get(`layers.0.${name}`)!;
+        };
+        const [alive, dead] = [await gradients(0), await gradients(1000)];
+        const wanted = byHand(weights, data, spec);
+        for (const name of ["W_dec.0", "W_enc", "b_enc"] as const) {
+          const own = wanted[name];
+          assert.ok(
+            alive(name)
+              .subarray(0, own.length)
+              .every((g) => g === 0),
+          );
+          assert.deepEqual(dead(name).subarray(own.length), alive(name).subarray(own.length));
+          const most = own.reduce((m, g) => Math.max(m, Math.abs(g)), 0);
+          own.forEach((g, i) => {
+            assert.ok(
+              Math.abs(dead(name)[i] - g) < 1e-5 * most,
+              `${name} ${i}: ${dead(name)[i]}, by hand ${g}`,
+            );
+          });
+        }
+      });
   });
 
   it("the auxiliary loss revives features that were planted dead, and the rest is explained better", async () => {
@@ -168,6 +177,18 @@ describe("training of transcoders", () => {
     assert.throws(() => new TranscoderTrainer({ ...PER_LAYER, features: 0 }), /cannot have features 0/);
   });
 });
+
+/** Weights whose features 0 … 3 are far below the others, so that TopK never takes them. */
+function weightsWithDead(spec: TranscoderSpec, data: Activations): Weights {
+  const random = seeded(8);
+  const weights = initialTranscoderWeights(spec, data, 1);
+  const decoder = weights.get("layers.0.W_dec.0")!.data;
+  for (let i = 0; i < decoder.length; i++) decoder[i] = random.normal() * 0.3;
+  weights.get("layers.0.b_enc")!.data.forEach((_, f, bias) => {
+    bias[f] += f < 4 ? 2 : 20;
+  });
+  return weights;
+}
 
 /** Trains a transcoder of which 32 of 48 features begin far below the others. */
 async function deadPlanted(deadAfter: number): Promise<{ dead: number; fvu: number }> {
@@ -192,18 +213,26 @@ async function deadPlanted(deadAfter: number): Promise<{ dead: number; fvu: numb
   return { dead, fvu: fvu.all };
 }
 
+/** Derivatives by the dead features 0 … 3, in float64. */
+interface ByHand {
+  readonly "W_dec.0": Float64Array;
+  readonly W_enc: Float64Array;
+  readonly b_enc: Float64Array;
+}
+
 /**
- * Derivative of coefficient · Σ‖e − ê‖² / Σ‖e‖², e = y − ŷ, by the decoder rows of features 0 … 3, which make ê; the
- * best two of the rest make ŷ.
+ * AuxK: coefficient · Σ‖e − ê‖² / Σ‖e‖², e = y − ŷ as given, where the largest `auxiliaryK` of the dead features 0 … 3
+ * make ê at each token, and the largest two of the rest ŷ.
  */
 function byHand(
   weights: Weights,
   { inputs: [x], outputs: [y] }: Activations,
-  coefficient: number,
-): Float64Array {
+  { auxiliaryK, auxiliaryCoefficient: coefficient }: { auxiliaryK: number; auxiliaryCoefficient: number },
+): ByHand {
   const part = (name: string): Float32Array => weights.get(`layers.0.${name}`)!.data;
   const [w, b, d, mean] = [part("W_enc"), part("b_enc"), part("W_dec.0"), part("b_dec")];
-  const found = new Float64Array(4 * WIDTH);
+  const rows = (): Float64Array => new Float64Array(4 * WIDTH);
+  const found = { "W_dec.0": rows(), W_enc: rows(), b_enc: new Float64Array(4) };
   let squares = 0;
   for (let t = 0; t < TOKENS; t++) {
     const z = Array.from(b, (bias, f) => {
@@ -211,14 +240,29 @@ function byHand(
       for (let j = 0; j < WIDTH; j++) sum += w[f * WIDTH + j] * x.data[t * WIDTH + j];
       return Math.max(0, sum);
     });
-    const best = [4, 5, 6, 7].sort((p, q) => z[q] - z[p]).slice(0, 2);
-    for (let j = 0; j < WIDTH; j++) {
-      let left = y.data[t * WIDTH + j] - mean[j];
-      for (const f of best) left -= z[f] * d[f * WIDTH + j];
-      squares += left * left;
-      for (let f = 0; f < 4; f++) left -= z[f] * d[f * WIDTH + j];
-      for (let f = 0; f < 4; f++) found[f * WIDTH + j] -= 2 * coefficient * left * z[f];
+    const largest = (features: number[], k: number): number[] =>
+      features.sort((p, q) => z[q] - z[p]).slice(0, k);
+    const best = largest([4, 5, 6, 7], 2);
+    const revived = largest([0, 1, 2, 3], auxiliaryK).filter((f) => z[f] > 0);
+    const left = Array.from({ length: WIDTH }, (_, j) => {
+      let error = y.data[t * WIDTH + j] - mean[j];
+      for (const f of best) error -= z[f] * d[f * WIDTH + j];
+      squares += error * error;
+      for (const f of revived) error -= z[f] * d[f * WIDTH + j];
+      return error;
+    });
+    for (const f of revived) {
+      const byActivation = left.reduce(
+        (sum, error, j) => sum - 2 * coefficient * error * d[f * WIDTH + j],
+        0,
+      );
+      found.b_enc[f] += byActivation;
+      for (let j = 0; j < WIDTH; j++) {
+        found["W_dec.0"][f * WIDTH + j] -= 2 * coefficient * left[j] * z[f];
+        found.W_enc[f * WIDTH + j] += byActivation * x.data[t * WIDTH + j];
+      }
     }
   }
-  return found.map((g) => g / squares);
+  for (const own of Object.values(found)) for (let i = 0; i < own.length; i++) own[i] /= squares;
+  return found;
 }

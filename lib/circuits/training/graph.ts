@@ -12,7 +12,7 @@ export interface TranscoderSpec {
   readonly k: number;
   /** Adds a matrix from input to output beside the features (default false). */
   readonly skip?: boolean;
-  /** Dead features that explain what is left of a token (default: half the width). */
+  /** Dead features that explain what is left of a token (default: half the width; the paper takes a power of two near it). */
   readonly auxiliaryK?: number;
   /** Factor of that loss (default 1/32). */
   readonly auxiliaryCoefficient?: number;
@@ -36,9 +36,12 @@ export const layersOfGraph = ({ kind, layers }: TranscoderSpec): number =>
  * tokens · variance) and, with `auxiliary`, `dead.l` (features): 1 where a feature has long not been active.
  *
  * The loss is the mean over layers of the share of variance that is not explained, Σ‖ŷ − y‖² · share. The auxiliary
- * loss is AuxK (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", §A.2 and its code): the share of the
- * error e = y − ŷ, taken as given, that the largest dead features leave, Σ‖ê − e‖² / Σ‖e‖². It is divided by the
- * error's own size, so that it weighs the same when little is left.
+ * loss is AuxK (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", §A.2): ‖e − ê‖² for the error e = y − ŷ,
+ * taken as given, and ê = W_dec z of the k_aux largest dead features, with the factor 1/32. The authors' code divides it
+ * by the variance of e about the batch's mean; here it is divided by Σ‖e‖², so that it weighs the same when little is
+ * left. b_dec keeps the mean error near zero (under 1 % of Σ‖e‖² with the embedded sets), by which alone the two differ.
+ * Their code asks after the step's forward pass which features are dead; here one that the step itself activates is
+ * still dead in it.
  */
 export function stepGraph(spec: TranscoderSpec, auxiliary: boolean): StepGraph {
   const {

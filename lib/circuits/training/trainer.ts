@@ -30,7 +30,7 @@ export interface TranscoderBatch extends Activations {
 
 export interface TranscoderTrainerOptions {
   readonly threads?: number;
-  /** Tokens without being active after which a feature counts as dead (default 50,000). */
+  /** Tokens without being active after which a feature counts as dead (default 50,000; long trainings take 10 million). */
   readonly deadAfter?: number;
 }
 
