@@ -229,6 +229,9 @@ describe("attribution graphs of tiny-gemma3", () => {
   it("what cannot be is refused before work starts", async () => {
     await assert.rejects(attribute(model, batch, set, { patches: true }), /no image/);
     await assert.rejects(attribute(model, batch, set, { logits: [1e6] }), /no token 1000000/);
+    await assert.rejects(attribute(model, batch, set, { logits: [] }), /no logit and no direction/);
+    await assert.rejects(attribute(model, "mars" as never, set), /given a text\. Prepare the prompt/);
+    await assert.rejects(attribute(model, batch, "tiny-gemma3/text" as never), /no set of transcoders/);
     await assert.rejects(attribute(model, model.batch([[1, 2], [3]]), set), /2 prompts/);
     await assert.rejects(attribute(model, batch, { ...set, layers: set.layers.slice(1) }), /11 layers/);
     await assert.rejects(attribute(model, batch, set, { treshold: 0.5 } as object), /threshold/);

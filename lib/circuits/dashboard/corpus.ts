@@ -1,4 +1,5 @@
 /** Where features act on a set of prompts, by feature: what dashboards and labels are made from. */
+import { ModalscopeError } from "../../errors.js";
 import type { Batch, Model, Prompt } from "../../model/index.js";
 import { checkOptions, integer, type OptionChecks, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -63,7 +64,7 @@ const CORPUS_OPTIONS: OptionChecks<CorpusOptions> = { ...TASK_OPTIONS, batchRows
 
 /**
  * Runs prompts and indexes at which tokens each feature is active.
- * @throws ModalscopeError for transcoders of another model
+ * @throws ModalscopeError for transcoders of another model, or no prompts
  */
 export async function featureCorpus(
   model: Model,
@@ -72,6 +73,12 @@ export async function featureCorpus(
   options: CorpusOptions = {},
 ): Promise<FeatureCorpus> {
   checkOptions("featureCorpus", options, CORPUS_OPTIONS);
+  if (prompts.length === 0)
+    throw new ModalscopeError(
+      "A corpus of no prompts says nothing of any feature.",
+      "",
+      "Give some prompts.",
+    );
   const { batchRows = 16, onProgress, signal } = options;
   const rows: CorpusRow[] = [];
   const parts: SparseFeatures[][] = set.layers.map(() => []);

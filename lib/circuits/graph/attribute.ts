@@ -104,6 +104,12 @@ function checkRequest(
   batch: Batch,
   { logits, threshold, patches, directions }: AttributeOptions,
 ): void {
+  if (typeof batch?.seqLength !== "number")
+    throw new ModalscopeError(
+      "attribute explains a batch of one prompt.",
+      `It is given ${typeof batch === "string" ? "a text" : "something else"}.`,
+      "Prepare the prompt: await model.prepare([prompt]).",
+    );
   if (patches && !batch.images?.length) {
     throw new ModalscopeError(
       "Patches are asked for, and the prompt has no image.",
@@ -113,6 +119,12 @@ function checkRequest(
   }
   if (threshold !== undefined && !(threshold > 0 && threshold <= 1))
     throw new ModalscopeError(`The threshold ${threshold} is no share.`, "It lies above 0 and up to 1.");
+  if (logits?.length === 0 && !directions?.length)
+    throw new ModalscopeError(
+      "There is no logit and no direction to explain.",
+      "The list of logits is empty.",
+      "Leave it out for the most likely tokens.",
+    );
   const ids = [...(logits ?? []), ...(directions ?? []).flatMap((d) => [...d.logits.keys()])];
   const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < model.config.vocab_size));
   if (bad !== undefined)

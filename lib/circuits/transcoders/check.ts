@@ -3,13 +3,21 @@ import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import type { TranscoderSet } from "./types.js";
 
+const MADE_FOR = "Give those that were made for it, or train some: npm run train:transcoders.";
+
 /**
  * Checks that transcoders fit a model: layers, width, hooks, and the checkpoint where they name it.
  * @throws ModalscopeError that says what differs
  */
 export function checkTranscoders(set: TranscoderSet, model: Model): void {
+  if (!Array.isArray(set?.layers) || set.layers.length === 0)
+    throw new ModalscopeError(
+      "This is no set of transcoders.",
+      "It has no layers.",
+      "Give what readTranscoders or trainTranscoders returns.",
+    );
   const { config } = model;
-  const wrong = (reason: string, hint = ""): ModalscopeError =>
+  const wrong = (reason: string, hint = MADE_FOR): ModalscopeError =>
     new ModalscopeError(
       `The transcoders${set.model ? ` of ${set.model}` : ""} are not of this model.`,
       reason,

@@ -8,6 +8,7 @@ import { COUNT, MODEL, STUDY } from "../../study-options.js";
 import { drawTasks, hands, planets, type VisualTask } from "../../tasks/index.js";
 import type { Study } from "../index.js";
 import { CircuitStudy } from "./study.js";
+import { checkSeesImages } from "./subject.js";
 
 export interface OpenOptions extends TaskOptions {
   readonly study: Study;
@@ -52,6 +53,7 @@ export function openCircuits(given: OpenOptions): OpenedStudy {
       "Nothing can be drawn, compared or probed.",
       `Give a whole number from ${LEAST_SAMPLES} on; rates take 100.`,
     );
+  checkSeesImages(model);
   const set = readTranscoders(transcoders, { model });
   const textSet = textTranscoders === "" ? undefined : readTranscoders(textTranscoders, { model });
   return { circuits: new CircuitStudy({ ...options, set, textSet }), set, textSet };

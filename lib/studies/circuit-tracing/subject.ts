@@ -46,21 +46,20 @@ export interface Subject {
 
 /**
  * Checks that a model and transcoders can be studied, before anything runs.
- * @throws ModalscopeError for a model without images, transcoders of another one, or ones that graphs cannot go through
+ * @throws ModalscopeError for a model without images, or transcoders of another one
  */
 export function checkSubject(model: Model, set: TranscoderSet): void {
+  checkSeesImages(model);
+  checkTranscoders(set, model);
+}
+
+/** @throws ModalscopeError for a text-only model */
+export function checkSeesImages(model: Model): void {
   if (!model.config.vision_config)
     throw new ModalscopeError(
       `${model.path} is a text-only model.`,
       "Circuits are traced from images here.",
       "Give a vision-language model, such as Gemma 3.",
-    );
-  checkTranscoders(set, model);
-  if (set.layers.some(({ skip }) => skip))
-    throw new ModalscopeError(
-      `The transcoders of ${set.model} have a skip connection.`,
-      "Attribution graphs through skip connections are not implemented.",
-      "Use a set without one.",
     );
 }
 

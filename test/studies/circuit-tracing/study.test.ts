@@ -69,6 +69,8 @@ describe("the study of a checkpoint", () => {
   it("refuses a model without images, and transcoders of another one", async () => {
     const text = await loadModel("tiny-llava-1.5-language", { threads: 1 });
     assert.throws(() => new CircuitStudy({ study, model: text, set, ...sizes }), /is a text-only model/);
+    const named = { transcoders: "tiny-gemma3/text-images", textTranscoders: "" };
+    assert.throws(() => openCircuits({ study, model: text, ...named, ...sizes }), /is a text-only model/);
     await text.close();
     const other = await loadModel("tiny-llava-1.5", { threads: 1 });
     assert.throws(() => new CircuitStudy({ study, model: other, set, ...sizes }), /not of this model/);
