@@ -1,8 +1,8 @@
 /** Parameters as text, from the command line or a file, and the values that they mean. */
 import { readFileSync } from "node:fs";
-import { parse as parseYaml } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { describeFileError } from "../../../lib/file-errors.js";
+import { loadYaml } from "../../../lib/load-yaml.js";
 
 /** A value that a notebook can be given: JSON, and big whole numbers. */
 export type ParameterValue =
@@ -39,7 +39,7 @@ function wholeNumber(text: string): number | bigint {
  */
 export function parseYamlValue(yaml: string, from: string): ParameterValue | undefined {
   try {
-    const value = parseYaml(yaml, { intAsBigInt: true }) as ParameterValue | undefined;
+    const value = loadYaml().parse(yaml, { intAsBigInt: true }) as ParameterValue | undefined;
     return value === undefined ? undefined : withNumbers(value);
   } catch (error) {
     throw new ModalscopeError(`Cannot read the parameters in ${from}.`, (error as Error).message, "", {

@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { stringify as yamlText } from "yaml";
 import { ModalscopeError } from "../../../lib/errors.js";
 import { makeFolder } from "../../../lib/folder.js";
+import { loadYaml } from "../../../lib/load-yaml.js";
 import { isObject } from "../../../lib/notebook/index.js";
 import {
   callback,
@@ -169,7 +169,7 @@ async function submitGrid(options: SlurmOptions, folder: string): Promise<JobFil
   const asLists = combinations.map((run) =>
     Object.fromEntries(Object.entries(run).map(([name, value]) => [name, [value]])),
   );
-  replaceFile(grid, [yamlText(asLists)]);
+  replaceFile(grid, [loadYaml().stringify(asLists)]);
   const command = [process.execPath, cli, "run", input, output, "--grid", resolve(grid), "--only", "auto"];
   const text = arrayScript({
     name: baseName(input).replace(/\.ipynb$/, ""),

@@ -1,9 +1,9 @@
 /** config.yaml of a folder of transcoders, as circuit-tracer and its kin write it. */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parse, stringify } from "yaml";
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import { describeFileError } from "../../file-errors.js";
+import { loadYaml } from "../../load-yaml.js";
 import { replaceFile } from "../../replace-file.js";
 import type { Activation, TranscoderSet } from "./types.js";
 
@@ -109,7 +109,7 @@ export function writeConfig(folder: string, set: TranscoderSet): void {
     ...activationFields(set.layers[0].activation),
     ...(set.checkpoint !== undefined && { checkpoint: set.checkpoint }),
   };
-  replaceFile(join(folder, CONFIG_FILE), [stringify(config)]);
+  replaceFile(join(folder, CONFIG_FILE), [loadYaml().stringify(config)]);
 }
 
 function activationFields(activation: Activation): Record<string, unknown> {
@@ -123,7 +123,7 @@ function readYaml(path: string): Record<string, unknown> {
   let value: unknown;
   try {
     if (statSync(path).size > MOST_BYTES) throw bad(path, `it has more than ${MOST_BYTES} bytes.`);
-    value = parse(readFileSync(path, "utf8"));
+    value = loadYaml().parse(readFileSync(path, "utf8"));
   } catch (cause) {
     if (cause instanceof ModalscopeError) throw cause;
     if ((cause as NodeJS.ErrnoException).code !== undefined && "syscall" in (cause as object)) {
