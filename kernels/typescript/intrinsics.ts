@@ -68,6 +68,7 @@ export const stringCharCode: (text: string, at: number) => number = uncurryThis(
 export const regExpExec: (pattern: RegExp, text: string) => RegExpExecArray | null = uncurryThis(
   RegExp.prototype.exec,
 );
+export const errorText: (error: Error) => string = uncurryThis(Error.prototype.toString);
 export const abort: (controller: AbortController, reason: unknown) => void = uncurryThis(
   AbortController.prototype.abort,
 );

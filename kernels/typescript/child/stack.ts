@@ -1,6 +1,7 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
 import {
   attempt,
+  errorText,
   NativeError,
   parseJson,
   SafeMap,
@@ -108,7 +109,7 @@ function describe(site: NodeJS.CallSite, positions: CellPositions): string {
   return `${stringSlice(text, 0, at)}${file}:${original.line}:${original.column}${rest}`;
 }
 
-/** A class whose `toString` throws is the cell's own; the frames are still worth showing. */
+/** As Node writes it, for objects that are no errors too; where a name's getter throws, the frames are still worth showing. */
 function headline(error: Error): string {
-  return attempt(() => toText(error), "Error");
+  return attempt(() => errorText(error), "Error");
 }

@@ -191,10 +191,12 @@ export function createCompiler(folder: string): Compiler {
 
   function inspect(code: string, position: number): string | undefined {
     const before = draft(code);
-    // Jupyter asks at the cursor, which often stands just after the name or its bracket.
-    for (const offset of [position, position - 1, position - 2]) {
-      if (offset < 0) break;
-      const info = program.service.getQuickInfoAtPosition(program.current, before + offset);
+    const { service, current } = program;
+    // Jupyter asks at the cursor, which often stands just after the name or its bracket, or among arguments.
+    const call = service.getSignatureHelpItems(current, before + position, undefined);
+    const calledEnd = call === undefined ? [] : [call.applicableSpan.start - before - 2];
+    for (const offset of [position, position - 1, position - 2, ...calledEnd]) {
+      const info = offset < 0 ? undefined : service.getQuickInfoAtPosition(current, before + offset);
       if (info !== undefined) return quickInfoText(info);
     }
     return undefined;

@@ -23,7 +23,9 @@ const options: ts.CompilerOptions = {
  * @param prelude imports of earlier cells' names, on one line.
  */
 export function emitCell(code: string, name: string, syntax: CellSyntax, prelude: string): CompiledCell {
-  const { text, insertions } = edited(code, syntax.edits, prelude);
+  // A script's first line is a comment only where nothing comes before it.
+  const shebang = code.startsWith("#!") ? [{ position: 0, text: "//" }] : [];
+  const { text, insertions } = edited(code, [...shebang, ...syntax.edits], prelude);
   const imports = new Map<string, FoundImport>();
   const output = ts.transpileModule(`${text}\nexport {};`, {
     fileName: `${name}.ts`,

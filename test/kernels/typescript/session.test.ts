@@ -156,6 +156,21 @@ describe("errors", () => {
     assert.match(frame, /> 4 \| \tthrow new RangeError/);
   });
 
+  test("a trace of what is no error has Node's headline", async () => {
+    const { text } = await run("console.trace('here', 1);");
+    assert.equal(text, `Trace: here 1\n    at In[${count}]:1:9\n`);
+    const heads =
+      "const o: any = {}; Error.captureStackTrace(o); const p: any = { name: 'P', message: 'm' };" +
+      " Error.captureStackTrace(p); class E extends Error { toString() { return 'own' } }" +
+      " [o, p, new E('m')].map(({ stack }) => stack.split('\\n')[0]).join()";
+    assert.equal(await value(heads), "'Error,P: m,Error: m'");
+  });
+
+  test("a script's first line is a comment", async () => {
+    assert.equal(await value("#!/usr/bin/env node\n1 + 1"), "2");
+    assert.equal(await value("#!/usr/bin/env -S npx tsx\nawait 5"), "5");
+  });
+
   test("what was set before a failure stays, what was not is unknown", async () => {
     await run("const set = 1;\n(() => { throw 'text' })();\nconst unset = 2;");
     assert.equal(await value("set"), "1");

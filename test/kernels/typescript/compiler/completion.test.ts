@@ -85,6 +85,13 @@ describe("completion offers the names of earlier cells in unfinished code", () =
 
 test("the documentation of a name in unfinished code", () => {
   assert.match(compiler.inspect("console.log(make(", 14) ?? "", /make\(a: number\)/);
+  for (const marked of ["make(|", "make(1|", "make(1, |", "make(1 + |)", "make('', |)"])
+    assert.match(
+      compiler.inspect(marked.replace("|", ""), marked.indexOf("|")) ?? "",
+      /make\(a: number\)/,
+      marked,
+    );
+  assert.equal(compiler.inspect("|1, ", 4), undefined);
 });
 
 test("mistakes in unfinished code are told as the cell has them", () => {
