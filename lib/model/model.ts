@@ -19,6 +19,7 @@ import type { TextConfig } from "./families/index.js";
 import {
   checkGenerateOptions,
   checkRunOptions,
+  endTokenIds,
   type Generated,
   type GenerateOptions,
   generate,
@@ -26,6 +27,7 @@ import {
   type RunOptions,
   type RunResult,
   run,
+  warnOfUnusedFields,
 } from "./forward/index.js";
 
 /** A checkpoint that can be run, looked into and changed anywhere inside. Made by `loadModel`. */
@@ -68,11 +70,12 @@ export class Model {
     return this.engine.checkpoint.hash;
   }
 
-  /** Token ids that end a text, as the checkpoint's generation config and config name them. */
+  /**
+   * Token ids that end a text, as the checkpoint's generation config and config name them.
+   * @throws ModalscopeError when they are no ids
+   */
   get eosTokenIds(): number[] {
-    const { config, generationConfig } = this.engine.checkpoint;
-    const given = generationConfig?.eos_token_id ?? config.eos_token_id ?? [];
-    return (Array.isArray(given) ? given : [given]).filter((id): id is number => typeof id === "number");
+    return endTokenIds(this.engine.checkpoint);
   }
 
   /**
@@ -183,6 +186,7 @@ export class Model {
   ): Promise<Generated[]> {
     checkGenerateOptions(options);
     const batch = isBatch(input) ? input : await this.prepare(input);
+    warnOfUnusedFields(this.engine.checkpoint);
     return generate(this, batch, options);
   }
 
@@ -209,7 +213,7 @@ export function isBatch(input: unknown): input is Batch {
 }
 
 function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {
-  if (typeof x === "string" || "text" in x) return true;
-  const first = x[0];
-  return typeof first === "object" && "role" in first;
+  if (!Array.isArray(x)) return true;
+  const first: unknown = x[0];
+  return typeof first === "object" && first !== null && "role" in first;
 }

@@ -13,6 +13,7 @@ import {
   type ProcessedImage,
 } from "../images/index.js";
 import { type Batch, type BatchImage, type PadOptions, padTokens } from "./batch.js";
+import { checkPrompt } from "./check-prompt.js";
 import { mropePositionIds } from "./mrope.js";
 
 /** A part of a message: text, or an image (a path, a data URL, the bytes of a file, or RGB values). */
@@ -110,6 +111,7 @@ export async function readPrompts(
 ): Promise<Batch> {
   const { tokenizer } = reader;
   const rendered: RenderedPrompt[] = [];
+  for (const [row, prompt] of prompts.entries()) checkPrompt(prompt, row);
   for (const prompt of prompts) rendered.push(await renderPrompt(model, reader, prompt));
   const encoded = encodeAll(tokenizer, rendered);
   const written = rendered.map((prompt, row): TokenizedPrompt => ({ ...prompt, ids: encoded[row] }));
@@ -331,8 +333,10 @@ function placeImages(
       `Prompt ${row} has ${places.length} image tokens, and its ${images.length} images need ${needed}.`,
       images.length === 0
         ? "An image token needs an image."
-        : "The tokenizer does not read the family's image token as one id.",
-      images.length === 0 ? "Give { text, images } or a message with an image part." : "",
+        : `config.json gives them the id ${token}; the tokenizer gives another, or reads the token in parts.`,
+      images.length === 0
+        ? "Give { text, images } or a message with an image part."
+        : 'Take config.json and tokenizer.json from one checkpoint, or correct "image_token_id" in config.json.',
     );
   }
   let at = 0;

@@ -32,7 +32,16 @@ export class BoundedTemplate {
     text: string,
     private readonly file: string,
   ) {
-    this.program = new Template(text).parsed;
+    try {
+      this.program = new Template(text).parsed;
+    } catch (error) {
+      throw new ModalscopeError(
+        `The chat template of ${file} is no valid Jinja:`,
+        `${(error as Error).message}.`,
+        "Download it again, give prompts as text, or another chat_template.",
+        { cause: error },
+      );
+    }
   }
 
   /** @throws ModalscopeError when the template runs longer, or makes more, than a prompt needs */

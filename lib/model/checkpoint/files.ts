@@ -52,11 +52,7 @@ export function openFile(path: string): OpenFile {
  */
 export function readExactly(file: OpenFile, into: Uint8Array, position: number): void {
   if (file.closed) {
-    throw new ModalscopeError(
-      `${file.path} cannot be read:`,
-      "its checkpoint was closed.",
-      "Open it again with openCheckpoint.",
-    );
+    throw new ModalscopeError(`${file.path} cannot be read:`, "its checkpoint was closed.", "Load it again.");
   }
   const most = 2 ** 30; // a single read takes less than 2 GiB
   let done = 0;
@@ -105,7 +101,7 @@ export function readJsonObject(path: string): Record<string, unknown> {
   const text = readText(path);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new ModalscopeError(
       `${path} is not valid JSON:`,
@@ -117,6 +113,25 @@ export function readJsonObject(path: string): Record<string, unknown> {
   if (!isObject(value)) throw new ModalscopeError(`${path} should hold a JSON object, and does not.`);
   return value;
 }
+
+/** JSON as Python writes it, too: with NaN and Infinity, which JavaScript's own parser does not take. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    let isPython = false;
+    const plain = text.replace(/"(?:[^"\\]|\\.)*"|NaN|Infinity/g, (token) => {
+      if (token.startsWith('"')) return token;
+      isPython = true;
+      return token === "NaN" ? JSON.stringify(notANumber) : "1e999";
+    });
+    if (!isPython) throw error;
+    return JSON.parse(plain, (_, value: unknown) => (value === notANumber ? Number.NaN : value));
+  }
+}
+
+/** Stands for NaN between two parsers. */
+const notANumber = "\u0000NaN";
 
 /** Reads a text file of a sane size. */
 export function readText(path: string): string {

@@ -4,7 +4,7 @@ export { float32Checkpoint } from "./float32-copy.js";
 export { hasTokenizer, loadTokenizer } from "./load-tokenizer.js";
 export { canonicalName, savedName } from "./names.js";
 export { dequantise } from "./numbers/dequantise.js";
-export type { ReadableDtype, WeightDtype } from "./numbers/dtypes.js";
+export { isReadable, type ReadableDtype, type WeightDtype } from "./numbers/dtypes.js";
 export { type QuantisedMatrix, quantisedBytes } from "./numbers/nbits.js";
 export { openCheckpoint } from "./open.js";
 export { localCheckpoint } from "./remote.js";

@@ -1,5 +1,5 @@
 /** Errors for folders and files that are no checkpoint, or not yet one, with what they most likely are. */
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ModalscopeError } from "../../errors.js";
 import { isFile, statOf } from "./files.js";
@@ -48,6 +48,14 @@ export function noWeights(path: string): ModalscopeError {
       `neither model.safetensors nor model.safetensors.index.json is there.${found}`,
       hint,
     );
+  const dangling = names.find(
+    (name) => name.endsWith(".safetensors") && statOf(join(path, name)) === undefined,
+  );
+  if (dangling)
+    return refused(
+      ` ${dangling} is a link to ${readlinkSync(join(path, dangling))}, where nothing is.`,
+      "The Hub's cache links to its folder blobs: copy it as a whole, or with cp -L, or download it again.",
+    );
   const pickled = names.find((name) => /\.(bin|pt|pth)$/.test(name));
   if (pickled)
     return refused(
@@ -56,6 +64,12 @@ export function noWeights(path: string): ModalscopeError {
     );
   const unfinished = names.find((name) => /\.(incomplete|part|partial|tmp|aria2|crdownload)$/.test(name));
   if (unfinished) return refused(` The download of ${unfinished} has not ended.`, "Download it again.");
+  const shard = names.find((name) => /-of-(?!0*1\.)\d+\.safetensors$/.test(name));
+  if (shard)
+    return refused(
+      ` It has ${shard}, one of several files of weights.`,
+      "Download their index, model.safetensors.index.json, and the shards that are missing.",
+    );
   const named = names.find((name) => name.endsWith(".safetensors"));
   if (named)
     return refused(` It has ${named}.`, "If that is all of the model, rename it to model.safetensors.");

@@ -1,7 +1,14 @@
 import { didYouMean, ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import { warn } from "../../warnings.js";
-import { type Checkpoint, canonicalName, sameWeight } from "../checkpoint/index.js";
+import {
+  type Checkpoint,
+  canonicalName,
+  isReadable,
+  sameWeight,
+  type WeightDtype,
+  type WeightInfo,
+} from "../checkpoint/index.js";
 import {
   buildPiece,
   type Family,
@@ -130,6 +137,17 @@ function noHead(path: string): ModalscopeError {
   );
 }
 
+/** Whole numbers are a quantised model's, and nothing without the scales that belong to them. */
+const isFloat = (dtype: WeightDtype): boolean => isReadable(dtype) && !/^([IU]\d+|BOOL)$/.test(dtype);
+
+function notAsFloats({ name, dtype }: WeightInfo): ModalscopeError {
+  return new ModalscopeError(
+    `The weight "${name}" is stored as ${dtype}:`,
+    "the weights of a quantised model, which cannot be read in this form.",
+    "Get the checkpoint in bfloat16, float16 or float32, or a GGUF file of it.",
+  );
+}
+
 function checkAll(checkpoint: Checkpoint, needed: ReadonlyMap<string, readonly number[]>): number {
   let bytes = 0;
   for (const [name, shape] of needed) {
@@ -149,6 +167,7 @@ function checkAll(checkpoint: Checkpoint, needed: ReadonlyMap<string, readonly n
         "Config and weights belong to different models, or one of them is damaged.",
       );
     }
+    if (!isFloat(found.dtype)) throw notAsFloats(found);
     bytes += shape.reduce((a, b) => a * b, 4);
   }
   return bytes;

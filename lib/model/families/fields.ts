@@ -76,7 +76,7 @@ export function invalidField(raw: RawConfig, name: string, expected: string): Mo
     );
   }
   return new ModalscopeError(
-    `config.json has "${name}": ${JSON.stringify(value).slice(0, 200)}.`,
+    `config.json has "${name}": ${typeof value === "number" ? value : JSON.stringify(value).slice(0, 200)}.`,
     `It must be ${expected}.`,
   );
 }

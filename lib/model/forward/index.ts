@@ -8,6 +8,7 @@ export { type ExpertInputs, forEachExpertCall, type Route } from "./expert-calls
 export { routesOf } from "./experts.js";
 export { generate } from "./generate.js";
 export { checkGenerateOptions, type Generated, type GenerateOptions } from "./generate-options.js";
+export { endTokenIds, warnOfUnusedFields } from "./generation-config.js";
 export { finalNorm, logitsAt, NORMALIZED, pickColumns } from "./head.js";
 export { innerBytes, type PreparedRun, prepareRun, runDemand, runRange } from "./prepare-run.js";
 export { checkRunOptions, type RunOptions, type RunResult, run } from "./run.js";

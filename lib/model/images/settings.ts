@@ -154,7 +154,10 @@ function channels({ file, values }: Fields, name: string, fallback: number[]): n
   const fine = (x: unknown): boolean =>
     typeof x === "number" && Number.isFinite(x) && (name !== "image_std" || x > 0);
   if (Array.isArray(list) && list.length === 3 && list.every(fine)) return list;
-  throw new ModalscopeError(`${file} has "${name}": ${JSON.stringify(given)}.`, "It must be three numbers.");
+  throw new ModalscopeError(
+    `${file} has "${name}": ${JSON.stringify(given)}.`,
+    `It must be three numbers${name === "image_std" ? " above zero" : ""}.`,
+  );
 }
 
 /** `size` or `crop_size`: {shortest_edge}, {height, width}, or a number, which stands for what `bare` says. */

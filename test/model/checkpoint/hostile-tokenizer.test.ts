@@ -49,6 +49,13 @@ describe("a chat template is stopped, with the file's name, that", () => {
     });
 });
 
+it("a chat template that is no Jinja is refused with the file's name", async () => {
+  for (const template of ["{% for %}", "{{ a", "{% if x %}"]) {
+    const tokenizer = await tokenizerWith(template);
+    assert.throws(() => ask(tokenizer), says(/The chat template of .*model is no valid Jinja: /), template);
+  }
+});
+
 it("a chat template has the names that transformers.js gives it", async () => {
   const text =
     "{{ range(1, 7, 2) | join(',') }} {{ range(3, 0, -1) | join(',') }} {{ strftime_now('%Y') }} {{ None }}";

@@ -1,6 +1,6 @@
 /** Folders as they are in the wild: other names of weights, a head that the config denies, a weight in two shards. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -229,6 +229,20 @@ describe("what is no checkpoint, or not yet one, is refused with the way to one:
       /It has mine\.safetensors\. .*rename it to model\.safetensors/,
     ],
     [
+      "a shard without its index",
+      () => folderOf({ "config.json": undefined, "model-00002-of-00002.safetensors": "" }),
+      /model-00002-of-00002\.safetensors, one of several.*Download their index/,
+    ],
+    [
+      "a link to where nothing is",
+      () => {
+        const folder = folderOf({ "config.json": undefined });
+        symlinkSync("../../blobs/0a1b", join(folder, "model.safetensors"));
+        return folder;
+      },
+      /model\.safetensors is a link to \.\.\/\.\.\/blobs\/0a1b, where nothing is.*cp -L/,
+    ],
+    [
       "pickled weights",
       () => folderOf({ "config.json": undefined, "pytorch_model.bin": "" }),
       /pytorch_model\.bin.*save_pretrained/,
@@ -274,5 +288,90 @@ describe("what is no checkpoint, or not yet one, is refused with the way to one:
     } finally {
       process.env.HOME = HOME;
     }
+  });
+});
+
+describe("JSON as Python writes it", () => {
+  /** A copy of qwen2-tied whose config.json begins with these fields. */
+  function folderWith(fields: string): string {
+    const folder = copyOf("qwen2-tied");
+    const config = join(folder, "config.json");
+    writeFileSync(config, readFileSync(config, "utf8").replace("{", `{ ${fields},`));
+    return folder;
+  }
+
+  it("may hold NaN and Infinity", async () => {
+    const odd = String.raw`"time_step_limit": [0.0, Infinity, -Infinity, NaN], "NaN": "NaN, \" Infinity"`;
+    assert.deepEqual(await logitsOf(folderWith(odd)), await silent("qwen2-tied"));
+  });
+
+  it("is refused by the field where they are no value", async () => {
+    const folder = copyOf("qwen2-tied", undefined, { rms_norm_eps: "HERE" });
+    const config = join(folder, "config.json");
+    writeFileSync(config, readFileSync(config, "utf8").replace('"HERE"', "NaN"));
+    await assert.rejects(logitsOf(folder), says(/"rms_norm_eps": NaN\. It must be a number above zero/));
+  });
+
+  it("is refused as no JSON where it is none for Python either", async () => {
+    await assert.rejects(logitsOf(folderWith('"a": nan')), says(/config\.json is not valid JSON/));
+    await assert.rejects(logitsOf(folderWith('"a": NaN, "b": ')), says(/config\.json is not valid JSON/));
+  });
+});
+
+it("weights in whole numbers, which are nothing without scales, are refused", async () => {
+  const numbers: readonly ((values: Iterable<number>) => Uint8Array | Int32Array)[] = [
+    (values) => Uint8Array.from(values),
+    (values) => Int32Array.from(values),
+  ];
+  for (const whole of numbers) {
+    const folder = copyOf("qwen2-tied");
+    const file = join(folder, "model.safetensors");
+    const name = "model.layers.0.mlp.gate_proj.weight";
+    const weights = readSafetensors(file);
+    const { shape, data } = weights.get(name)!;
+    const changed = { shape, data: whole(data.map((_, i) => i % 7)) };
+    writeSafetensors(file, { ...Object.fromEntries(weights), [name]: changed });
+    await assert.rejects(
+      loadModel(folder, { cache: false }),
+      says(/gate_proj\.weight" is stored as [IU]\d+: the weights of a quantised model/),
+    );
+  }
+});
+
+describe("a generation config", () => {
+  async function generated(fields: object): Promise<{ ids: readonly number[]; warnings: string[] }> {
+    const warnings: string[] = [];
+    const listen = ({ name, message }: Error): void => {
+      if (name === "ModalscopeWarning") warnings.push(message);
+    };
+    const folder = copyOf("qwen2-tied");
+    writeFileSync(join(folder, "generation_config.json"), JSON.stringify(fields));
+    process.on("warning", listen);
+    const model = await loadModel(folder, { cache: false });
+    try {
+      const batch = model.batch([[3, 1, 4]]);
+      await model.generate(batch, { maxNewTokens: 2 });
+      const [{ ids }] = await model.generate(batch, { maxNewTokens: 2 });
+      return { ids, warnings };
+    } finally {
+      await model.close();
+      await new Promise(setImmediate);
+      process.off("warning", listen);
+    }
+  }
+
+  it("whose fields are not used is told of, once", async () => {
+    const { ids } = await generated({});
+    const asked = { repetition_penalty: 1.3, do_sample: true, num_beams: 1, no_repeat_ngram_size: null };
+    const odd = await generated(asked);
+    assert.deepEqual(odd.ids, ids);
+    assert.equal(odd.warnings.length, 1);
+    assert.match(odd.warnings[0], /asks for do_sample true, repetition_penalty 1\.3\. generate does not use/);
+    assert.deepEqual((await generated({ repetition_penalty: 1, do_sample: false })).warnings, []);
+  });
+
+  it("whose end tokens are no ids is refused", async () => {
+    for (const eos_token_id of ["</s>", [2, "</s>"], [null], 2.5])
+      await assert.rejects(generated({ eos_token_id }), says(/"eos_token_id" is .*It must be a token's id/));
   });
 });
