@@ -56,23 +56,50 @@ export async function expertChoices(
   options: ChoiceOptions = {},
 ): Promise<ExpertChoices[]> {
   checkOptions("expertChoices", options, CHOICE_OPTIONS);
-  const { positions: where = "all", layers, onProgress, signal } = options;
+  const { positions: where = "all", ...rest } = options;
+  return (await choicesByGroup(model, batch, { where }, rest)).where;
+}
+
+/**
+ * {@link expertChoices} of several groups of tokens from one run, such as `{ visual: batch.visual, all: "all" }`.
+ * @throws ModalscopeError as `expertChoices`
+ */
+export async function expertChoicesByGroup<const Group extends string>(
+  model: Model,
+  batch: Batch,
+  groups: Readonly<Record<Group, Positions>>,
+  options: Omit<ChoiceOptions, "positions"> = {},
+): Promise<Record<Group, ExpertChoices[]>> {
+  checkOptions("expertChoicesByGroup", options, { ...TASK_OPTIONS, layers: integers });
+  return choicesByGroup(model, batch, groups, options);
+}
+
+async function choicesByGroup<Group extends string>(
+  model: Model,
+  batch: Batch,
+  groups: Readonly<Record<Group, Positions>>,
+  { layers, onProgress, signal }: Omit<ChoiceOptions, "positions">,
+): Promise<Record<Group, ExpertChoices[]>> {
   const all = matchHooks(model.engine.hooks, "blocks.*.mlp.hook_expert_indices");
   const blocks = layers ?? all.map(({ piece }) => piece as number);
   const hook = (layer: number, name: string): string => `blocks.${layer}.mlp.${name}`;
   const capture = blocks.flatMap((l) => [hook(l, "hook_expert_indices"), hook(l, "hook_router_logits")]);
   const { cache } = await model.run(batch, { capture, logits: "none", onProgress, signal });
-  const columns = resolvePositions(where, batch);
-  return blocks.map((layer) => {
-    const indices = cache.get(hook(layer, "hook_expert_indices"));
-    const scores = cache.get(hook(layer, "hook_router_logits"));
-    return {
-      layer,
-      experts: scores.shape[2],
-      chosen: columns.map((own, b) => tokensOf(indices, b, own)).map(asIntegers),
-      logits: columns.map((own, b) => tokensOf(scores, b, own)),
-    };
-  });
+  const choicesOf = (where: Positions): ExpertChoices[] => {
+    const columns = resolvePositions(where, batch);
+    return blocks.map((layer) => {
+      const indices = cache.get(hook(layer, "hook_expert_indices"));
+      const scores = cache.get(hook(layer, "hook_router_logits"));
+      return {
+        layer,
+        experts: scores.shape[2],
+        chosen: columns.map((own, b) => tokensOf(indices, b, own)).map(asIntegers),
+        logits: columns.map((own, b) => tokensOf(scores, b, own)),
+      };
+    });
+  };
+  const found = Object.entries<Positions>(groups).map(([name, where]) => [name, choicesOf(where)]);
+  return Object.fromEntries(found) as Record<Group, ExpertChoices[]>;
 }
 
 /** (tokens, width) of some columns of a row of (batch, time, width). */

@@ -18,6 +18,7 @@ export {
   type Expert,
   type ExpertChoices,
   expertChoices,
+  expertChoicesByGroup,
   expertSilencing,
   type SilencingOptions,
   silenceExperts,
@@ -59,7 +60,15 @@ export {
   type SteeringOptions,
   steeringVectors,
 } from "./patching.js";
-export { type PooledOptions, type PooledStates, pooledStates } from "./pooled.js";
+export {
+  type BatchEdits,
+  type PooledCondition,
+  type PooledConditionsOptions,
+  type PooledOptions,
+  type PooledStates,
+  pooledConditions,
+  pooledStates,
+} from "./pooled.js";
 export { type PruningOptions, type PruningPlan, pruningPlans } from "./pruning.js";
 export { pullBack } from "./pull-back.js";
 export type { Pulled, PullOptions, PullPoint, PullTarget, SkipConnection } from "./pull-options.js";

@@ -4,7 +4,8 @@ import { logProb, sweep } from "../../model/index.js";
 import {
   type Corruption,
   type Expert,
-  expertChoices,
+  type ExpertChoices,
+  expertChoicesByGroup,
   expertSilencing,
   firstTokenRight,
   type Injections,
@@ -267,13 +268,13 @@ async function windowExperts({
 }: Subject): Promise<ReturnType<typeof sizeMatchedSets<Expert>>> {
   const window = blocksBetween(READOUT.from, READOUT.to, model.layers.length);
   const batch = await model.prepare(messages(tasksOf(heldOut)));
-  const byVisual = await expertChoices(model, batch, { layers: window, positions: batch.visual });
-  const byAll = await expertChoices(model, batch, { layers: window });
-  const loads = byAll.map(countsOf);
-  const items: Expert[] = byAll.flatMap(({ layer, experts }) =>
+  const groups = { visual: batch.visual, all: "all" } as const;
+  const { visual, all } = await expertChoicesByGroup(model, batch, groups, { layers: window });
+  const loads = all.map(countsOf);
+  const items: Expert[] = all.flatMap(({ layer, experts }) =>
     Array.from({ length: experts }, (_, expert) => ({ layer, expert })),
   );
-  const chosen = byVisual.flatMap((choices) => {
+  const chosen = visual.flatMap((choices) => {
     const used = mostUsed(countsOf(choices), choices.chosen[0].shape[1]);
     return items.filter(({ layer, expert }) => layer === choices.layer && used.includes(expert));
   });
@@ -285,10 +286,7 @@ async function windowExperts({
 }
 
 /** Tokens that each expert was chosen for. */
-export function countsOf({
-  experts,
-  chosen,
-}: Awaited<ReturnType<typeof expertChoices>>[number]): Float64Array {
+export function countsOf({ experts, chosen }: ExpertChoices): Float64Array {
   const counts = new Float64Array(experts);
   for (const { data } of chosen) for (const expert of data) if (expert >= 0) counts[expert]++;
   return counts;

@@ -8,7 +8,7 @@ import {
   tokensAt,
 } from "../../analysis/index.js";
 import type { Batch, Model } from "../../model/index.js";
-import { attentionFlow, expertChoices } from "../../model/methods/index.js";
+import { attentionFlow, expertChoicesByGroup } from "../../model/methods/index.js";
 import { seeded } from "../../random.js";
 import type { VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
@@ -162,8 +162,8 @@ const OVERLAP = { draws: 19, subsamples: 10 } as const;
 /** Experts of visual and text tokens, block by block. */
 export async function measureRouting({ model, samples }: Subject, seed: number): Promise<Routing> {
   const batch = await model.prepare(messages(tasksOf(samples)));
-  const visual = await expertChoices(model, batch, { positions: batch.visual });
-  const text = await expertChoices(model, batch, { positions: textOf(batch) });
+  const groups = { visual: batch.visual, text: textOf(batch) };
+  const { visual, text } = await expertChoicesByGroup(model, batch, groups);
   const overlaps = samples.map((_, b) =>
     visual.map((own, l) =>
       routingOverlap(own.chosen[b], text[l].chosen[b], { experts: own.experts, seed, ...OVERLAP }),

@@ -146,8 +146,8 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
       store: own,
     };
   };
-  const made = new Map<number, Measurements>();
-  const ofModel = async (seed: number): Promise<Measurements> => {
+  const made = new Map<number, Found>();
+  const ofModel = async (seed: number): Promise<Found> => {
     const known = made.get(seed);
     if (known) return known;
     const subject = await subjectOf(seed, questions, model, prefixed(store, `model-${seed}`));
@@ -157,18 +157,20 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
   };
   return {
     gate: phase0,
-    measurements: ofModel,
+    measurements: async (seed) => (await ofModel(seed)).measurements,
     subject: (seed) => subjectOf(seed, questions, model, unshared(store)),
     async measure(checkpoint, seed) {
-      const judged = (found: Measurements): Measured => ({
-        evidence: gapEvidence(options.study, found),
-        ...gateOf(found.truncation),
+      const judged = ({ measurements }: Found): Measured => ({
+        evidence: gapEvidence(options.study, measurements),
+        ...gateOf(measurements.truncation),
       });
       if (checkpoint.role === "model") {
-        const found = judged(await ofModel(seed));
-        if (found.gate) return found;
+        const found = await ofModel(seed);
         const own = prefixed(unshared(store), `model-${seed}`);
-        return { ...found, gate: await gateOfAnswers(await subjectOf(seed, questions, model, own)) };
+        const gate = found.answers
+          ? gateOfGrades(found.answers)
+          : await gateOfAnswers(await subjectOf(seed, questions, model, own));
+        return { ...judged(found), gate };
       }
       if (HAND.includes(checkpoint.id))
         return { evidence: gapEvidence(options.study, gapMadeByHand(checkpoint.id as MadeByHand, seed)) };
@@ -257,7 +259,7 @@ function gateOf(truncation: Truncation | Untestable): { readonly gate?: Gate } {
   return "untestable" in truncation ? {} : { gate: gateOfGrades(truncation) };
 }
 
-/** The gate of the study's own questions, asked for it: truncation was not measured, or a share of it. */
+/** The gate of the study's own questions, asked for it where no part has their answers. */
 async function gateOfAnswers(subject: Subject): Promise<Gate> {
   const { samples } = subject;
   const right = await rightAnswers(subject, "answers", tasksOf(samples));
@@ -266,12 +268,7 @@ async function gateOfAnswers(subject: Subject): Promise<Gate> {
 }
 
 /** Questions by grade, against the same without their images. */
-function gateOfGrades({
-  grades,
-  right,
-  blind,
-  clusters,
-}: Pick<Truncation, "grades" | "right" | "blind" | "clusters">): Gate {
+function gateOfGrades({ grades, right, blind, clusters }: Answers): Gate {
   return gate(
     (["easy", "hard"] as const).map((kind) => {
       const own = grades.flatMap((grade, i) => (grade === kind ? [i] : []));
@@ -294,6 +291,15 @@ function partsFor({ claims }: Study, { id, role }: Checkpoint): PartName[] {
 /** Measured on what an image is, whether or not it is the question's: another image is no null of these. */
 const IMAGE_ALONE: readonly PartName[] = ["geometry", "flow", "routing"];
 
+/** Answers with and without the image, without edits. */
+type Answers = Pick<Truncation, "grades" | "right" | "blind" | "clusters">;
+
+/** Measurements, with the questions' answers where a part asked for them: of a share of its points too these are all. */
+interface Found {
+  readonly measurements: Measurements;
+  readonly answers?: Answers;
+}
+
 type Measure = { readonly [P in PartName]: () => Promise<Parts[P] | Untestable> };
 
 async function measureParts(
@@ -301,7 +307,7 @@ async function measureParts(
   seed: number,
   { sizes, layers, onProgress, parts: asked = PART_NAMES }: GapOptions,
   parts: readonly PartName[],
-): Promise<Measurements> {
+): Promise<Found> {
   const { model } = subject;
   const few = (most: number): Subject => ({ ...subject, samples: someOf(subject.samples, most) });
   const kept = <T>(name: PartName, make: () => Promise<T>): Promise<T | Untestable> =>
@@ -346,7 +352,7 @@ async function measureParts(
       parts.includes(name) && asked.includes(name) ? await measure[name]() : notMeasured(name, asked);
   }
   onProgress?.(PART_NAMES.length, PART_NAMES.length, "all parts");
-  return found as Measurements;
+  return { measurements: found as Measurements, answers: await truncated };
 }
 
 function notMeasured(name: PartName, asked: readonly PartName[]): Untestable {

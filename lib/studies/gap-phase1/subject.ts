@@ -53,15 +53,19 @@ export interface Asked {
 export async function ask(model: Model, tasks: readonly VisualTask[]): Promise<Asked> {
   return {
     batch: await model.prepare(messages(tasks)),
-    answers: tasks.map((task) => firstToken(model, task)),
+    answers: firstTokens(model, tasks),
   };
 }
 
-/** The first token of a task's first accepted answer. */
-function firstToken({ tokenizer }: Model, { id, answers }: VisualTask): number {
-  const [token] = tokenizer?.encode(answers[0] ?? "", { add_special_tokens: false }) ?? [];
-  if (token !== undefined) return token;
-  throw new ModalscopeError(`The question "${id}" has no answer to compare with.`);
+/** The first token of each task's first accepted answer. */
+function firstTokens({ tokenizer }: Model, tasks: readonly VisualTask[]): number[] {
+  const texts = tasks.map(({ answers }) => answers[0] ?? "");
+  const encoded = tokenizer?.encodeBatch(texts, { add_special_tokens: false });
+  return tasks.map(({ id }, i) => {
+    const token = encoded?.[i][0];
+    if (token !== undefined) return token;
+    throw new ModalscopeError(`The question "${id}" has no answer to compare with.`);
+  });
 }
 
 export const tasksOf = (samples: readonly GapSample[]): VisualTask[] => samples.map(({ task }) => task);

@@ -4,8 +4,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { join } from "node:path";
 import { type Matrix, principalComponents } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
-import type { Batch, Edits, Model } from "../../model/index.js";
-import { blockAsMany, blockRoute, pooledStates } from "../../model/methods/index.js";
+import type { Batch, Model } from "../../model/index.js";
+import {
+  blockAsMany,
+  blockRoute,
+  type PooledCondition,
+  pooledConditions,
+  pooledStates,
+} from "../../model/methods/index.js";
 import { checkOptions, flag, integer, type OptionChecks, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { replaceFile } from "../../replace-file.js";
@@ -29,24 +35,21 @@ export interface MeasureOptions extends TaskOptions {
 const ROUTE = "Image→Question";
 
 /** Intervention on a run. */
-interface Condition {
+interface Condition extends PooledCondition {
   readonly name: string;
-  /** The last state alone is kept. */
-  readonly lastOnly: boolean;
-  readonly edits?: (batch: Batch, from: number) => Edits;
 }
 
-const CLEAN: Condition = { name: "clean", lastOnly: false };
+const CLEAN: Condition = { name: "clean", keep: "all" };
 
 const cutIn = (layers: readonly number[]): Condition => ({
   name: `cut ${layers.join()}`,
-  lastOnly: true,
+  keep: "last",
   edits: (batch) => blockRoute(batch, ROUTE, layers),
 });
 
 const controlIn = (layers: readonly number[]): Condition => ({
   name: `control ${layers.join()}`,
-  lastOnly: true,
+  keep: "last",
   edits: (batch, from) => blockAsMany(batch, ROUTE, layers, { seed: from }),
 });
 
@@ -76,13 +79,10 @@ export async function measureTasks(
   checkOptions("measureTasks", given, { ...MEASURE_OPTIONS, knockouts: flag });
   const { knockouts = true, ...options } = given;
   const tasks: TaskMeasurement[] = [];
+  const conditions = [CLEAN, ...(knockouts ? [cutIn(model.layers), controlIn(model.layers)] : [])];
   for (const [task, own] of questions) {
-    const run = (condition: Condition): Promise<TaskRun> => keptRun(model, own, condition, options);
-    const clean = await run(CLEAN);
-    const edited = knockouts
-      ? { cut: await run(cutIn(model.layers)), control: await run(controlIn(model.layers)) }
-      : {};
-    tasks.push({ task, clusters: own.map(imageOf), clean, ...edited });
+    const [clean, cut, control] = await keptRuns(model, own, conditions, options);
+    tasks.push({ task, clusters: own.map(imageOf), clean, ...(knockouts && { cut, control }) });
     options.onProgress?.(tasks.length, questions.size, "tasks");
   }
   return { tasks, depths: depthsOf(model, options) };
@@ -132,14 +132,12 @@ export async function measureWindows(
   options: MeasureOptions = {},
 ): Promise<readonly { readonly layers: readonly number[]; readonly runs: readonly TaskRun[] }[]> {
   checkOptions("measureWindows", options, MEASURE_OPTIONS);
-  const out: { layers: readonly number[]; runs: TaskRun[] }[] = [];
-  for (const layers of windows) {
-    const runs: TaskRun[] = [];
-    for (const own of questions.values()) runs.push(await keptRun(model, own, cutIn(layers), options));
-    out.push({ layers, runs });
-    options.onProgress?.(out.length, windows.length, "windows");
+  const byTask: TaskRun[][] = [];
+  for (const own of questions.values()) {
+    byTask.push(await keptRuns(model, own, windows.map(cutIn), options));
+    options.onProgress?.(byTask.length, questions.size, "tasks");
   }
-  return out;
+  return windows.map((layers, w) => ({ layers, runs: byTask.map((runs) => runs[w]) }));
 }
 
 /** Accuracy of each task with its image and without. */
@@ -221,29 +219,52 @@ const GROUPS = {
   language: (batch: Batch) => batch.question,
 };
 
-async function keptRun(
+/** The runs of some questions under conditions; those that are not kept yet are made together. */
+async function keptRuns(
   model: Model,
   tasks: readonly VisualTask[],
-  condition: Condition,
+  conditions: readonly Condition[],
   options: MeasureOptions,
-): Promise<TaskRun> {
-  const { keep, components, stateStep } = options;
-  const compute = (): Promise<TaskRun> => runOf(model, tasks, condition, options);
-  if (!keep) return compute();
+): Promise<TaskRun[]> {
+  const { keep } = options;
+  const paths = keep ? conditions.map((condition) => pathOf(keep, model, tasks, condition, options)) : [];
+  const kept = paths.map((path) => (existsSync(path) ? readRun(path) : undefined));
+  const missing = conditions.filter((_, c) => kept[c] === undefined);
+  const made = missing.length > 0 ? await runsOf(model, tasks, missing, options) : [];
+  return conditions.map((condition, c): TaskRun => {
+    const known = kept[c];
+    if (known) return known;
+    const run = made[missing.indexOf(condition)];
+    if (keep) saveRun(keep, paths[c], run);
+    return run;
+  });
+}
+
+function pathOf(
+  keep: string,
+  model: Model,
+  tasks: readonly VisualTask[],
+  { name }: Condition,
+  { components, stateStep }: MeasureOptions,
+): string {
   const key = createHash("sha256")
     .update(JSON.stringify([filesOf(model), tasks.map(({ id, prompt }) => [id, prompt])]))
-    .update(JSON.stringify([condition.name, components, stateStep]))
+    .update(JSON.stringify([name, components, stateStep]))
     .digest("hex");
-  const path = join(keep, `${key.slice(0, 32)}.json`);
+  return join(keep, `${key.slice(0, 32)}.json`);
+}
+
+function readRun(path: string): TaskRun {
   const packed = (name: string, value: unknown): unknown =>
     name === "data" ? Float64Array.from(value as number[]) : value;
-  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8"), packed) as TaskRun;
-  const run = await compute();
-  mkdirSync(keep, { recursive: true });
+  return JSON.parse(readFileSync(path, "utf8"), packed) as TaskRun;
+}
+
+function saveRun(folder: string, path: string, run: TaskRun): void {
+  mkdirSync(folder, { recursive: true });
   const plain = (_: string, value: unknown): unknown =>
     value instanceof Float64Array ? Array.from(value) : value;
   replaceFile(path, [JSON.stringify(run, plain)]);
-  return run;
 }
 
 /** A checkpoint's files by name, size and time. */
@@ -254,12 +275,12 @@ function filesOf({ path }: Model): (string | number)[][] {
     .map((name) => [join(path, name), statSync(join(path, name)).size, statSync(join(path, name)).mtimeMs]);
 }
 
-async function runOf(
+async function runsOf(
   model: Model,
   tasks: readonly VisualTask[],
-  { edits, lastOnly }: Condition,
+  conditions: readonly Condition[],
   { components = 2, stateStep = 1, batchSize = 16, signal }: MeasureOptions,
-): Promise<TaskRun> {
+): Promise<TaskRun[]> {
   const missing = tasks.find(({ images }) => images.length === 0);
   if (missing)
     throw new ModalscopeError(
@@ -267,15 +288,20 @@ async function runOf(
       "One of the two sources is missing.",
     );
   const prompts = tasks.map((task) => [asMessage(task)]);
-  const { states, logits } = await pooledStates(model, prompts, { groups: GROUPS, edits, batchSize, signal });
-  const all = statesKept(model.layers.length, stateStep);
-  const kept = lastOnly ? all.slice(-1) : all;
-  return {
-    vision: kept.map((s) => reduced(states.vision, s, components)),
-    language: kept.map((s) => reduced(states.language, s, components)),
-    prediction: predictionOf(logits, components),
-    right: rightIn(model, tasks, logits),
-  };
+  const byName = Object.fromEntries(conditions.map(({ name, ...condition }) => [name, condition]));
+  const found = await pooledConditions(model, prompts, {
+    ...{ groups: GROUPS, conditions: byName, batchSize, signal },
+  });
+  return conditions.map(({ name, keep }): TaskRun => {
+    const { states, logits } = found[name];
+    const kept = keep === "last" ? [0] : statesKept(model.layers.length, stateStep);
+    return {
+      vision: kept.map((s) => reduced(states.vision, s, components)),
+      language: kept.map((s) => reduced(states.language, s, components)),
+      prediction: predictionOf(logits, components),
+      right: rightIn(model, tasks, logits),
+    };
+  });
 }
 
 /** Principal components of one state. */

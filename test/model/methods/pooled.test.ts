@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Batch, edit } from "../../../lib/model/index.js";
-import { blockAsMany, blockRoute, pooledStates, routeEnds } from "../../../lib/model/methods/index.js";
+import {
+  blockAsMany,
+  blockRoute,
+  pooledConditions,
+  pooledStates,
+  routeEnds,
+} from "../../../lib/model/methods/index.js";
 import { withPlanted } from "./planted-trial.js";
 
 const groups = { vision: (b: Batch) => b.visual, language: (b: Batch) => b.question };
@@ -64,6 +70,41 @@ describe("pooled states", () => {
       assert.ok(zeroed.states.language.data.subarray(3 * size, 4 * size).some((x) => x !== 0));
       await assert.rejects(pooledStates(model, [], { groups }), /0 prompts/);
       await assert.rejects(pooledStates(model, prompts, { groups: {} }), /0 groups/);
+    });
+  });
+});
+
+describe("pooled conditions", () => {
+  it("are the runs of each condition by itself, from whichever block they start, bit for bit", async () => {
+    await withPlanted("late", async ({ model, questions }) => {
+      const prompts = questions.slice(0, 5).map((q) => [q]);
+      const edits = {
+        clean: undefined,
+        embedding: (batch: Batch) => ({ hook_embed: edit.zero({ positions: batch.visual }) }),
+        late: (batch: Batch) => ({ "blocks.3.hook_resid_pre": edit.zero({ positions: batch.question }) }),
+        early: (batch: Batch, from: number) => ({
+          "blocks.4.hook_mlp_out": edit.scale(0.5),
+          "blocks.1.hook_attn_out": edit.noise(0.1, { seed: from, positions: batch.visual }),
+        }),
+        pattern: () => ({ "blocks.*.hook_mlp_out": edit.scale(0.9) }),
+      };
+      const names = Object.keys(edits) as (keyof typeof edits)[];
+      const options = { groups, batchSize: 3 };
+      const conditions = Object.fromEntries(
+        names.map((name) => [name, { edits: edits[name], keep: name === "late" ? "last" : "all" } as const]),
+      );
+      const together = await pooledConditions(model, prompts, { ...options, conditions });
+      const clean = await pooledStates(model, prompts, options);
+      for (const name of names) {
+        const { states, logits } = await pooledStates(model, prompts, { ...options, edits: edits[name] });
+        assert.deepEqual(together[name].logits, logits, name);
+        for (const group of ["vision", "language"]) {
+          const { data, shape } = states[group];
+          const last = data.subarray(data.length - shape[1] * shape[2]);
+          assert.deepEqual(together[name].states[group].data, name === "late" ? last : data, name);
+        }
+        if (name !== "clean") assert.notDeepEqual(logits, clean.logits, name);
+      }
     });
   });
 });

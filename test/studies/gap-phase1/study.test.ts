@@ -88,6 +88,10 @@ describe("the study of gap-phase1", () => {
     );
     assert.deepEqual(await gateOf(["flow"]), gate);
     assert.deepEqual(await gateOf(["truncation"], "0/2"), gate);
+    // A share's own clean run has the answers.
+    const [own] = readdirSync(join(folder, "gates truncation 0"));
+    const kept = readdirSync(join(folder, "gates truncation 0", own));
+    assert.ok(kept.includes("model-0-blind-0.json") && !kept.includes("model-0-answers-0.json"), kept.join());
     await model.close();
   });
 
