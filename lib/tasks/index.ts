@@ -48,6 +48,7 @@ export {
 } from "./planted/captions/checkpoint.js";
 export { type PlantedCircuit, type PlantedCircuitKind, plantedCircuit } from "./planted/circuit.js";
 export { type PlantedMaths, type PlantedMechanism, plantedMaths } from "./planted/maths.js";
+export { type PlantedPrior, type PlantedPriorKind, plantedPrior } from "./planted/prior.js";
 export {
   PLANTED_SOURCES_KINDS,
   type PlantedSources,

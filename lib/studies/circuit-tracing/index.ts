@@ -31,6 +31,7 @@ export { type UnitProfile, unitProfiles } from "./neurons.js";
 export { type Examples, exampleTasks, type OpenedStudy, type OpenOptions, openCircuits } from "./open.js";
 export { patchOverlay } from "./overlay.js";
 export { measurePlanted } from "./planted.js";
+export { measurePlantedCounting } from "./planted-counting.js";
 export { steeringRows } from "./steering.js";
 export { CircuitStudy, type CircuitStudyOptions } from "./study.js";
 export type { Settings, Subject } from "./subject.js";

@@ -49,7 +49,10 @@ export function measurePlanted(
 }
 
 /** Its neurons as transcoders, written beside the checkpoint and read from there. */
-function openTranscoders({ transcoders }: PlantedCircuit, model: Model): TranscoderSet {
+export function openTranscoders(
+  { transcoders }: Pick<PlantedCircuit, "transcoders">,
+  model: Model,
+): TranscoderSet {
   const folder = join(model.path, "transcoders");
   mkdirSync(folder);
   const names = { feature_input_hook: "mlp.hook_in", feature_output_hook: "mlp.hook_out" };

@@ -34,6 +34,7 @@ import type { Measurements } from "./measurements.js";
 import { measureNeurons } from "./neurons.js";
 import { measureAssociations, measurePatch } from "./planets.js";
 import { measurePlanted } from "./planted.js";
+import { measurePlantedCounting } from "./planted-counting.js";
 import { answers, eachChunk, logitRows } from "./runs.js";
 import { checkSubject, drawFor, nullsFor, type Settings, type Subject } from "./subject.js";
 import { measureArithmetic } from "./sums.js";
@@ -126,6 +127,11 @@ export class CircuitStudy {
         fall,
       } as Measurements["counting"];
       return { ...NOT_MEASURED, patch, counting };
+    }
+    if (id === "handPrior" || id === "handCounted") {
+      const kind = id === "handPrior" ? "prior" : "counted";
+      const counting = await measurePlantedCounting(kind, seed, { settings: this.settings, samples });
+      return { ...NOT_MEASURED, counting };
     }
     if (id === "otherImage") return this.measureParts({ ...own, exchanged: true }, parts);
     const withRandom = async (subject: Subject): Promise<Measurements> => {

@@ -7,6 +7,7 @@ import {
   circuitsMadeByHand,
   type Measurements,
   measurePlanted,
+  measurePlantedCounting,
   type Settings,
 } from "../../../lib/studies/circuit-tracing/index.js";
 import { judge, loadClaims, loadStudy } from "../../../lib/studies/index.js";
@@ -46,6 +47,25 @@ describe("the study's interventions on circuits of two neurons", () => {
       for (const claim of study.claims.filter(({ planted }) => planted.has(id))) {
         const { verdict, because } = judge(claim, evidence[claim.id]);
         assert.equal(verdict, claim.planted.get(id), `${claim.id}: ${because}`);
+      }
+    });
+});
+
+describe("the study's counting on checkpoints that are built by hand", () => {
+  for (const [id, kind] of [
+    ["handPrior", "prior"],
+    ["handCounted", "counted"],
+  ] as const)
+    it(`${kind}: each claim about counting comes out as it was built, with two seeds`, async () => {
+      for (const seed of [0, 1]) {
+        const counting = await measurePlantedCounting(kind, seed, { settings, samples: 100 });
+        const evidence = circuitEvidence(study, { ...circuitsMadeByHand("circuit", 0), counting });
+        const claims = study.claims.filter(({ planted }) => planted.has(id));
+        assert.equal(claims.length, 5);
+        for (const claim of claims) {
+          const { verdict, because } = judge(claim, evidence[claim.id]);
+          assert.equal(verdict, claim.planted.get(id), `${claim.id}, seed ${seed}: ${because}`);
+        }
       }
     });
 });
