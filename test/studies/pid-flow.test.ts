@@ -151,4 +151,25 @@ describe("measurements of a checkpoint", () => {
     const evidence = pidEvidence(study, await decompose(few(6)));
     assert.match(JSON.stringify(evidence.languageAtEnd), /no task could be decomposed: ChooseAttr: 6 rows/);
   });
+
+  it("judge one task where only one can be decomposed, but for what takes an interval over tasks", async () => {
+    const made = madeByHand("likeDocument", 0);
+    const one = { ...made, tasks: made.tasks.slice(0, 1), variant: made.variant!.slice(0, 1) };
+    const found = await decompose(one, { flow: "none", draws: 20 });
+    const evidence = pidEvidence(study, found) as Record<string, Record<string, object | string>>;
+    assert.match(
+      JSON.stringify(evidence.visionEarly.decays),
+      /only one task could be decomposed \(ChooseAttr\)/,
+    );
+    assert.match(evidence.taskFingerprints.untestable as string, /1 tasks could be decomposed/);
+    for (const claim of [
+      "languageAtEnd",
+      "lowSynergy",
+      "stableAcrossVariants",
+      "knockoutTraps",
+      "knockoutCost",
+    ])
+      for (const [test, found] of Object.entries(evidence[claim]))
+        assert.ok(!Object.hasOwn(found as object, "untestable"), `${claim} ${test}`);
+  });
 });

@@ -129,7 +129,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     const clusters = all.boot.drawn.flatMap(() => found.tasks.map(({ task }) => task));
     return {
       place: evidenceFrom(test("place"), { measured: place }),
-      decays: evidenceOf(test("decays"), { measured: taus, clusters }),
+      decays:
+        found.tasks.length < 2
+          ? {
+              untestable: `only one task could be decomposed (${found.tasks[0].task}), and intervals are over tasks`,
+            }
+          : evidenceOf(test("decays"), { measured: taus, clusters }),
       gaussian: gaussian(test("gaussian"), everywhere(found)),
     };
   },
