@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { type Batch, loadModel, type Model, saveCheckpoint } from "../../../lib/model/index.js";
 import { asMessage, type PlantedVisionKind, plantedVision } from "../../../lib/tasks/index.js";
+import { atEnd } from "../../at-end.js";
 
 export interface Trial {
   readonly model: Model;
@@ -21,14 +21,14 @@ export interface Trial {
 }
 
 const root = mkdtempSync(join(tmpdir(), "modalscope planted "));
-/** What a file's tests have opened: each checkpoint is made, and its sessions are built, once. */
+/** What the process's tests have opened: each checkpoint is made, and its sessions are built, once. */
 const opened = new Map<string, Promise<Trial>>();
-after(async () => {
+atEnd(async () => {
   for (const trial of opened.values()) await (await trial).model.close();
   rmSync(root, { recursive: true, force: true });
 });
 
-/** A planted checkpoint with its questions of one grade, open until the file's tests have ended. */
+/** A planted checkpoint with its questions of one grade, open until the process's tests have ended. */
 export async function withPlanted(
   kind: PlantedVisionKind,
   use: (trial: Trial) => Promise<void>,
