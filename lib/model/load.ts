@@ -152,7 +152,7 @@ async function assemble(
     captureBytes: memory * CAPTURE_SHARE,
     workBytes: Math.min(MAX_WORK_BYTES, memory * WORK_SHARE),
     chunkTokens: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
-    fusedAttention: device === "cpu" && float === "float32",
+    fused: device === "cpu" && float === "float32",
   };
   return new Model(engine, tokenizer, path);
 }

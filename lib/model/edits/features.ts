@@ -7,7 +7,7 @@ import type { Pass } from "../batch/index.js";
 import type { Hook } from "../hooks/index.js";
 import { ADDED, MLP_OUT } from "../nn/index.js";
 import { cellsOf } from "./apply.js";
-import type { FeatureChange, FeaturesEdit } from "./edit.js";
+import type { Edit, FeatureChange, FeaturesEdit } from "./edit.js";
 import type { BoundEdit, Cell } from "./values.js";
 
 /** A pass through a block: its hook that is edited, and how values of other hooks in it are found. */
@@ -17,6 +17,11 @@ interface FeatureSite {
   readonly pass: Pass;
   /** The value of a hook of the same block, by its name in it, with the edits so far. */
   read(local: string): Promise<Tensor>;
+}
+
+/** Hooks of a block whose values an edit in it needs, by their names in it. */
+export function featuresRead(edit: Edit, layer: number): string[] {
+  return edit.kind === "features" && edit.source.layer === layer ? [localName(edit.source.hookIn)] : [];
 }
 
 /** Edits with what features add, Δz · d, worked out from their activations; other edits stay as they are. */

@@ -15,7 +15,7 @@ export {
   type Placement,
   patch,
 } from "./edit.js";
-export { withFeatureDeltas } from "./features.js";
+export { featuresRead, withFeatureDeltas } from "./features.js";
 export {
   atRows,
   checkPlan,

@@ -11,8 +11,9 @@ import {
 } from "../families/index.js";
 import type { Node } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
+import { ADDED, CONDENSED_POINTS } from "../nn/index.js";
 import type { ExpertStore } from "./expert-store.js";
-import type { FloatType, SessionPool } from "./pool.js";
+import type { FloatType, GraphRequest, SessionPool } from "./pool.js";
 
 /** A loaded checkpoint's moving parts, shared by everything that runs it. */
 export interface Engine {
@@ -34,8 +35,8 @@ export interface Engine {
   readonly workBytes: number;
   /** About as many tokens as one call of a block runs fastest on. */
   readonly chunkTokens: number;
-  /** True where attention can be one operation if nothing inside it is asked for. */
-  readonly fusedAttention: boolean;
+  /** True where attention, norms and rotations can be one operation each if nothing inside them is asked for. */
+  readonly fused: boolean;
 }
 
 /** The parts of an engine that a model's inputs depend on. */
@@ -52,10 +53,15 @@ export function withPiece<T>(
   id: PieceId,
   variant: GraphVariant,
   work: (session: Session) => Promise<T>,
-  prepack: boolean = engine.resident && plain(variant),
+  prepack: GraphRequest["prepack"] = engine.resident && plain(variant),
 ): Promise<T> {
   const build = (): Record<string, Node> => {
     const { out, hookPoints } = buildPiece(engine.family, engine.config, id, variant);
+    if (variant.only === "afterMlp") return { out, [ADDED]: hookPoints.get(ADDED)! };
+    if (variant.condensed) {
+      const named = [...hookPoints].filter(([name]) => CONDENSED_POINTS.has(name));
+      return { ...Object.fromEntries(named), out };
+    }
     if (variant.only === "keys") return Object.fromEntries(KEYS.map((name) => [name, hookPoints.get(name)!]));
     return { ...Object.fromEntries(hookPoints), ...(variant.only === "hookPoints" ? {} : { out }) };
   };

@@ -1,19 +1,23 @@
 /** Runs one piece of the model, a block or the head, with the edits and captures inside it. */
 import { own } from "../../own.js";
+import type { Session } from "../../runtime/index.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { keyCount, type Pass } from "../batch/index.js";
 import {
   affineInputs,
   applyEdits,
   type BoundEdit,
+  featuresRead,
   isAffine,
   replacementInputs,
   withFeatureDeltas,
 } from "../edits/index.js";
-import { type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
-import { scaleOf, shiftOf } from "../graph/index.js";
+import { AFTER_MLP, type GraphVariant, HEAD, type PieceId, visionBlock } from "../families/index.js";
+import { frozenInput, scaleOf, shiftOf } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
+import { CONDENSED_POINTS, RESID_MID } from "../nn/index.js";
 import { type Engine, floats, runSession, withPiece } from "./engine.js";
+import type { GraphRequest } from "./pool.js";
 import type { RunContext } from "./run-context.js";
 
 /** Inputs of a piece's graph by name: `x`, and what its blocks share. */
@@ -57,12 +61,72 @@ export async function runPiece(
   { outputs = [], variant: base = {} }: PieceOptions = {},
 ): Promise<Record<string, Tensor>> {
   const { engine, recorder } = context;
-  const { variant, inputs } = await resolveInnerEdits(context, id, feeds, pass, base);
   const captured = engine.hooks.filter((h) => h.piece === id && h.inside && recorder.wants(h.name));
-  const names = [...(base.only ? [] : ["out"]), ...outputs, ...captured.map((h) => h.local)];
-  const results = await runVariant(engine, id, variant, { ...feeds, ...inputs }, [...new Set(names)]);
+  const names = [...new Set([...(base.only ? [] : ["out"]), ...outputs, ...captured.map((h) => h.local)])];
+  const site = featureSite(context, id, names, base);
+  const results = site
+    ? await runWithFeatures(context, site, feeds, pass, names)
+    : await runEdited(context, id, feeds, pass, { outputs: names, variant: base });
   for (const hook of captured) recorder.record(hook.name, results[hook.local], pass);
   return results;
+}
+
+/** A piece with its edits inside its graph. */
+async function runEdited(
+  context: RunContext,
+  id: PieceId,
+  feeds: Feeds,
+  pass: Pass,
+  { outputs = [], variant: base = {} }: PieceOptions,
+): Promise<Record<string, Tensor>> {
+  const { variant, inputs } = await resolveInnerEdits(context, id, feeds, pass, base);
+  return runVariant(context.engine, id, variant, { ...feeds, ...inputs }, outputs);
+}
+
+/**
+ * The hook of a block that features write to, where nothing else in the block is edited, and nothing between this and
+ * the block's end is asked for.
+ */
+function featureSite(
+  { engine, plan }: RunContext,
+  id: PieceId,
+  names: readonly string[],
+  { only }: GraphVariant,
+): Hook | undefined {
+  if (typeof id !== "number" || only || names.some((name) => name.startsWith("ln2_post."))) return undefined;
+  const [site, ...others] = engine.hooks.filter((h) => h.piece === id && h.inside && plan.has(h.name));
+  if (!site || others.length > 0) return undefined;
+  return plan.get(site.name)!.every(({ edit }) => edit.kind === "features") ? site : undefined;
+}
+
+/** A block whose features are edited: once as it is, and what follows the MLP again with what they write. */
+async function runWithFeatures(
+  { engine, plan }: RunContext,
+  site: Hook,
+  feeds: Feeds,
+  pass: Pass,
+  names: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const id = site.piece as number;
+  const edits = plan.get(site.name)!;
+  const read = edits.flatMap(({ edit }) => featuresRead(edit, id));
+  const after = names.filter((name) => AFTER_MLP.includes(name) && name !== site.local);
+  const before = names.filter((name) => !after.includes(name));
+  const first = await runVariant(engine, id, {}, feeds, [
+    ...new Set([...before, ...read, RESID_MID, site.local]),
+  ]);
+  const { shape } = first[site.local];
+  const from = { hook: site, shape, pass, read: async (local: string) => first[local] };
+  const value = applyEdits(first[site.local], site, await withFeatureDeltas(edits, from), pass);
+  const given = { [frozenInput(RESID_MID)]: first[RESID_MID], [frozenInput(site.local)]: value };
+  const variant = {
+    frozen: [RESID_MID, site.local],
+    only: "afterMlp",
+    condensed: engine.fused,
+  } as const;
+  const run = (session: Session): Promise<Feeds> => runSession(engine, session, given, after);
+  const rest = await withPiece(engine, id, variant, run, false);
+  return { ...first, ...rest, [site.local]: value };
 }
 
 /**
@@ -106,20 +170,34 @@ export function runVariant(
   inputs: Feeds,
   outputs: readonly string[],
 ): Promise<Record<string, Tensor>> {
-  const prepack = engine.resident && isCommonGraph(engine, id, variant, sizeOf(inputs.x.shape.slice(0, 2)));
-  return withPiece(engine, id, variant, (session) => runSession(engine, session, inputs, outputs), prepack);
+  const form = canCondense(engine, id, variant, outputs) ? { ...variant, condensed: true } : variant;
+  const rows = sizeOf(inputs.x.shape.slice(0, 2));
+  const prepack = engine.resident && repacked(engine, id, form, rows);
+  return withPiece(engine, id, form, (session) => runSession(engine, session, inputs, outputs), prepack);
 }
 
-/** True for the graph that most runs need of a piece: that one's weights are repacked. */
-function isCommonGraph(
-  { fusedAttention }: Engine,
+/** Whether all that is asked of a block, and edited in it, is named in its condensed graph. */
+function canCondense(
+  { fused }: Engine,
+  id: PieceId,
+  { edited = [], frozen, only }: GraphVariant,
+  outputs: readonly string[],
+): boolean {
+  if (!fused || typeof id !== "number" || frozen || only) return false;
+  return [...outputs, ...edited].every((name) => name === "out" || CONDENSED_POINTS.has(name));
+}
+
+/** Whether a graph's weights are repacked: those of the graph that most runs need of a piece, and of others where they fit. */
+function repacked(
+  { fused }: Engine,
   id: PieceId,
   variant: GraphVariant,
   rows: number,
-): boolean {
+): GraphRequest["prepack"] {
   if (variant.edited || variant.only === "keys") return false;
   if (id === HEAD) return rows >= HEAD_ROWS;
-  return visionBlock(id) === undefined || fusedAttention === (variant.fused ?? false);
+  if (typeof id === "number") return fused === (variant.condensed ?? false) || "if it fits";
+  return visionBlock(id) === undefined || fused === (variant.fused ?? false);
 }
 
 /** Shape of a hook's tensor in this pass. */

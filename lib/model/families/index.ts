@@ -68,6 +68,7 @@ export function textPart(raw: RawConfig): RawConfig {
 export type { ReadoutId, TextConfig, VisionConfig, VisionReadout } from "./config.js";
 export type { Family, VisionFamily } from "./family.js";
 export {
+  AFTER_MLP,
   buildPiece,
   type GraphModule,
   type GraphVariant,

@@ -16,10 +16,15 @@ export interface GraphVariant {
   readonly edited?: readonly string[];
   /** Hooks whose value is given at run time as `frozen.<hook>` instead of computed. */
   readonly frozen?: readonly string[];
-  /** Computes the named points only (of the head, what comes before its matrix), or of these the keys and values alone. */
-  readonly only?: "hookPoints" | "keys";
+  /**
+   * Computes the named points only (of the head, what comes before its matrix), or of these the keys and values alone;
+   * or AFTER_MLP alone, from frozen points.
+   */
+  readonly only?: "hookPoints" | "keys" | "afterMlp";
   /** Of the tower: attention in one operation, without its scores and pattern. */
   readonly fused?: boolean;
+  /** Of a block: norms and rotations are one operation each, and it names CONDENSED_POINTS alone. */
+  readonly condensed?: boolean;
   /** Of the tower: rotated queries, keys and values are inputs, as `precomputed.<name>`: there are more keys than queries. */
   readonly precomputed?: boolean;
   /** Of the head: logits before a soft cap. */
@@ -43,6 +48,8 @@ export interface GraphModule {
 }
 
 export const HEAD = "head";
+/** What a block computes from its MLP's output and the stream before it. */
+export const AFTER_MLP: readonly string[] = ["out", ADDED];
 /** The points of a block at which its rotated keys and its values are, those of earlier positions included. */
 export const KEYS = ["present.key", "present.value"] as const;
 /** The points at which they are of the pass's own positions alone. */
@@ -100,6 +107,7 @@ export function buildPiece(
     },
     weight: (name, shape) => weight(prefix + name, shape),
     fused: variant.fused,
+    condensed: variant.condensed,
     uncapped: variant.uncapped,
     training: variant.training
       ? { causal: typeof id === "number" && !family.vision?.bidirectional }

@@ -1,6 +1,6 @@
 import { ModalscopeError } from "../../errors.js";
 import { own } from "../../own.js";
-import { type Dim, type Node, ops } from "../graph/index.js";
+import { type Dim, layerNormalised, type Node, ops, rmsNormalised, rotated } from "../graph/index.js";
 import { trainedAttention, trainedLayerNorm, trainedRmsNorm, trainedRotary } from "./training.js";
 
 /** Context that a family's blocks and head are built in. */
@@ -16,6 +16,8 @@ export interface ModuleContext {
   mixture(stream: Node, x: Node, weights: Node, experts: Experts): Node;
   /** Attention in one operation, where every query attends to every key: scores and pattern are not hooks then. */
   readonly fused?: boolean;
+  /** Norms and rotations in one operation each: what is inside them is no hook then. */
+  readonly condensed?: boolean;
   /** Logits before a soft cap. */
   readonly uncapped?: boolean;
   /** In a graph for training the values inside norms, rotations, attention and experts are not hooks. */
@@ -56,6 +58,7 @@ export function rmsNorm(
   { gain, eps }: Omit<NormWeights, "bias">,
 ): Node {
   if (ctx.training) return trainedRmsNorm(x, gain, eps);
+  if (ctx.condensed) return rmsNormalised(x, gain, eps).value;
   const power = ops.mean(ops.mul(x, x), [-1], true); // (…, 1)
   const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(power, eps)));
   return ops.mul(ctx.hook(`${name}.hook_normalized`, ops.div(x, scale)), gain);
@@ -64,6 +67,7 @@ export function rmsNorm(
 /** (x − mean) / √(variance + ε) · gain + bias. The scale and the normalised value before the gain are hooks. */
 export function layerNorm(ctx: ModuleContext, name: string, x: Node, { gain, bias, eps }: NormWeights): Node {
   if (ctx.training) return trainedLayerNorm(x, gain, bias, eps);
+  if (ctx.condensed) return layerNormalised(x, [gain, bias], eps).value;
   const centred = ops.sub(x, ops.mean(x, [-1], true));
   const variance = ops.mean(ops.mul(centred, centred), [-1], true); // (…, 1)
   const scale = ctx.hook(`${name}.hook_scale`, ops.sqrt(ops.add(variance, eps)));
@@ -118,6 +122,7 @@ export function rotateHeads(
   x: Node,
   angles: Pick<BlockInputs, "cos" | "sin">,
 ): Node {
+  if (ctx.condensed) return rotated(x, angles.cos, angles.sin);
   const turn = ctx.training ? trainedRotary : rotary;
   return ctx.hook(`attn.hook_rot_${name}`, turn(x, angles));
 }
@@ -184,6 +189,16 @@ export function attention(
 /** Hooks of the input and the output of an MLP or a mixture of experts. */
 export const MLP_IN = "mlp.hook_in";
 export const MLP_OUT = "mlp.hook_out";
+
+/** Hook of the stream between attention and MLP. */
+export const RESID_MID = "hook_resid_mid";
+
+/** Points of a block that its condensed graph names beside `out`: those that most runs ask for, and what experts take. */
+export const CONDENSED_POINTS: ReadonlySet<string> = new Set([
+  ...[RESID_MID, "hook_attn_out", "hook_mlp_out", MLP_IN, MLP_OUT, "mlp.hook_post"],
+  ...["present.key", "present.value", "present.new_key", "present.new_value"],
+  ...["experts.input", "mlp.hook_expert_weights"],
+]);
 
 /** Sizes and activation of an MLP. */
 export interface MlpOptions {

@@ -91,7 +91,7 @@ function innerHooks({ hooks }: Engine, id: BlockId): Hook[] {
 }
 
 function splitPlan(
-  { engine: { fusedAttention }, plan, recorder }: Pick<RunContext, "engine" | "plan" | "recorder">,
+  { engine: { fused }, plan, recorder }: Pick<RunContext, "engine" | "plan" | "recorder">,
   inner: readonly Hook[],
 ): SplitPlan {
   const edited = inner.filter(({ name }) => plan.has(name));
@@ -100,7 +100,7 @@ function splitPlan(
   return {
     allRows: together,
     trimmed: !atKeys.some(({ name }) => plan.get(name)?.some(({ edit }) => edit.kind !== "blockAttention")),
-    fused: fusedAttention && !together && !atKeys.some(({ name }) => plan.has(name) || recorder.wants(name)),
+    fused: fused && !together && !atKeys.some(({ name }) => plan.has(name) || recorder.wants(name)),
     allQueries: edited.some((hook) => needsAllQueries(hook, plan)),
   };
 }
