@@ -75,17 +75,18 @@ export async function verifyEdges(
   const readers = readersOf(graph, set);
   const capture = set.layers.map(({ hookIn }) => hookIn);
   const found = { edges: 0, beyond: 0, features: 0, logits: 0 };
+  const kinds = graph.targets.map((target) => graph.nodes[target].kind);
   const compare = (node: number, changes: Float64Array): void => {
-    graph.targets.forEach((target, row) => {
-      if (graph.nodes[target].kind === "direction") return;
-      const predicted = edgeRow(graph, row)[node];
-      const kind = graph.nodes[target].kind === "feature" ? "features" : "logits";
+    for (let row = 0, e = node; row < kinds.length; row++, e += graph.nodes.length) {
+      if (kinds[row] === "direction") continue;
+      const predicted = graph.edges[e];
+      const kind = kinds[row] === "feature" ? "features" : "logits";
       const difference = Math.abs(changes[row] - predicted);
       const { atol, rtol } = TOLERANCES[kind];
       found.edges++;
       if (!(difference <= atol + rtol * Math.abs(predicted))) found.beyond++;
       if (!(difference <= found[kind])) found[kind] = difference;
-    });
+    }
   };
   for (let i = 0; i < nodes.length; i += atOnce) {
     signal?.throwIfAborted();
@@ -132,20 +133,24 @@ function readChanges(
   { changes, logits }: FrozenChanges,
   sources: number,
 ): Float64Array[] {
-  const captured = new Map(set.layers.map(({ hookIn }) => [hookIn, changes(hookIn)]));
-  return Array.from({ length: sources }, (_, n) =>
-    Float64Array.from(graph.targets, (target, row) => {
-      const node = graph.nodes[target];
-      if (node.kind === "logit") return logits[n][node.token];
-      if (node.kind !== "feature") return Number.NaN;
-      const { hookIn, width } = set.layers[node.layer];
-      const x = captured.get(hookIn)![n];
-      const encoder = encoders[row]!;
-      let sum = 0;
-      for (let j = 0; j < width; j++) sum += encoder[j] * x[node.position * width + j];
-      return sum;
-    }),
-  );
+  const captured = set.layers.map(({ hookIn }) => changes(hookIn));
+  const read = Array.from({ length: sources }, () => new Float64Array(graph.targets.length));
+  for (const [row, target] of graph.targets.entries()) {
+    const node = graph.nodes[target];
+    for (let n = 0; n < sources; n++) {
+      if (node.kind === "logit") read[n][row] = logits[n][node.token];
+      else if (node.kind !== "feature") read[n][row] = Number.NaN;
+      else read[n][row] = dotAt(encoders[row]!, captured[node.layer][n], node.position);
+    }
+  }
+  return read;
+}
+
+/** Product of a vector with one row of (rows, width). */
+function dotAt(vector: Float32Array, x: Float64Array, row: number): number {
+  let sum = 0;
+  for (let j = 0, i = row * vector.length; j < vector.length; j++, i++) sum += vector[j] * x[i];
+  return sum;
 }
 
 /** Vectors that the targets of a graph are read with. */

@@ -126,7 +126,8 @@ async function runWithFeatures(
   } as const;
   const run = (session: Session): Promise<Feeds> => runSession(engine, session, given, after);
   const rest = await withPiece(engine, id, variant, run, false);
-  return { ...first, ...rest, [site.local]: value };
+  const all = Object.entries({ ...first, ...rest, [site.local]: value });
+  return Object.fromEntries(all.filter(([name]) => names.includes(name)));
 }
 
 /**

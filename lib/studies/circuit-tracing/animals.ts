@@ -3,7 +3,7 @@ import { seeded } from "../../random.js";
 import { type AnimalScene, animals, lookAlike, type VisualTask } from "../../tasks/index.js";
 import { conceptFeatures, meanActivity, standardised } from "./activity.js";
 import type { Neighbours } from "./measurements.js";
-import { activityOf, imageColumns, type PromptOf } from "./runs.js";
+import { activityOf, imageAlone, imageColumns } from "./runs.js";
 import { drawFor, forSamples, type Subject } from "./subject.js";
 
 const DISCOVERY = 192;
@@ -11,9 +11,6 @@ const LEAST_DISCOVERY = 64;
 const NULLS = 5;
 
 const animalOf = ({ annotation }: VisualTask<AnimalScene>): string => annotation.animal;
-const imageAlone: PromptOf = ({ images }) => [
-  { role: "user", content: images.map((image) => ({ type: "image", image })) },
-];
 
 export async function measureNeighbours(subject: Subject): Promise<Neighbours> {
   const { model, settings } = subject;

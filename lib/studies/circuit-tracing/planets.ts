@@ -1,6 +1,6 @@
 /** Planets: does one bring to mind what goes with it, and does patching features turn one into another? */
 import { seeded } from "../../random.js";
-import { asMessage, type PlanetScene, planets, splitOf, type VisualTask } from "../../tasks/index.js";
+import { type PlanetScene, planets, splitOf, type VisualTask } from "../../tasks/index.js";
 import {
   type Activity,
   conceptFeatures,
@@ -19,6 +19,7 @@ import {
   answers,
   type Chunk,
   eachChunk,
+  imageAlone,
   imageColumns,
   runForFeatures,
 } from "./runs.js";
@@ -81,7 +82,7 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
     split: "train",
     beside: (i) => shown[i % shown.length],
   });
-  const activity = await activityOf(subject, seen, imageColumns);
+  const activity = await activityOf(subject, seen, imageColumns, { prompt: imageAlone });
   const [low, high] = [layersBetween(model, 0, 0.5), layersBetween(model, 0.5, 1)];
   const chosenBy = (layers: readonly number[], side: (task: VisualTask<PlanetScene>) => boolean): Feature[] =>
     conceptFeatures(activity, seen.map(side), { layers, count: settings.features });
@@ -89,7 +90,7 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
     things.map((thing) => [thing, chosenBy(high, (task) => task.annotation.beside === thing)]),
   );
   const tasks = scenesWith(subject, subject.samples, { split: "heldout", beside: () => NOTHING });
-  const found = await activityOf(subject, tasks, imageColumns, { layers: high });
+  const found = await activityOf(subject, tasks, imageColumns, { prompt: imageAlone, layers: high });
   const scores = new Map(
     things.map((thing) => [thing, standardised(meanActivity(found, ofThing.get(thing)!, tasks.length))]),
   );
@@ -137,7 +138,7 @@ async function suppressedActivity(
   layers: readonly number[],
 ): Promise<(features: readonly (readonly Feature[])[]) => Promise<Activity>> {
   const { model, set } = subject;
-  const batch = await model.prepare(tasks.map((task) => [asMessage(task)]));
+  const batch = await model.prepare(tasks.map(imageAlone));
   const { residual } = await model.run(batch, { stopAtLayer: 0, logits: "none" });
   return async (features) => {
     const edits = suppression(set, batch, features, batch.visual);
@@ -155,7 +156,7 @@ export async function measurePatch(subject: Subject): Promise<Patch> {
     count: forSamples(subject, DISCOVERY, LEAST_DISCOVERY),
     split: "train",
   });
-  const activity = await activityOf(subject, seen, imageColumns, { layers });
+  const activity = await activityOf(subject, seen, imageColumns, { prompt: imageAlone, layers });
   const names = [...new Set(seen.map(planetOf))];
   const matched = new Map(
     names.map((name) => {

@@ -18,6 +18,10 @@ export interface Chunk {
 /** The question with its image, or the image alone. */
 export type PromptOf = (task: VisualTask) => Prompt;
 const asked: PromptOf = (task) => [asMessage(task)];
+/** All that image tokens see where the image comes first: no token sees a later one. */
+export const imageAlone: PromptOf = ({ images }) => [
+  { role: "user", content: images.map((image) => ({ type: "image", image })) },
+];
 
 /** Prepares tasks in chunks. */
 export async function eachChunk(
