@@ -13,7 +13,7 @@ import { emitCell } from "./emit.js";
 import { adviceOnMissing, moduleNotFound } from "./missing-package.js";
 import { cellProgram } from "./program.js";
 import { quickInfoText } from "./quick-info.js";
-import { notebookScope, type Values } from "./scope.js";
+import { isSlotName, notebookScope, type Values } from "./scope.js";
 import { completeString, stringBefore } from "./string-completions.js";
 import { type CellSyntax, parseCell, parseProblems, readSyntax } from "./syntax.js";
 
@@ -114,6 +114,7 @@ export function createCompiler(folder: string): Compiler {
   function isAllowed(source: ts.SourceFile, { code, start, length }: ts.Diagnostic): boolean {
     const text = source.text.slice(start, (start ?? 0) + (length ?? 0));
     if (code === assignsToImport) return scope.origins.get(text)?.assignable ?? false;
+    if (code === aliasesTypeImport) return (start ?? 0) > source.text.length;
     return code === importsByRequire || (code === moduleNotFound && /^["'`]data:/.test(text));
   }
 
@@ -173,6 +174,7 @@ export function createCompiler(folder: string): Compiler {
     const end = Math.max(position, span === undefined ? position : start + span.length);
     const prefix = code.slice(start, position);
     const ranked = (info?.entries ?? [])
+      .filter(({ name }) => !isSlotName(name))
       .map((entry) => ({ entry, rank: rank(entry.name, prefix) }))
       .filter(({ rank }) => rank < 3)
       .sort(
@@ -207,6 +209,9 @@ export function createCompiler(folder: string): Compiler {
 
 /** "Cannot assign to 'x' because it is an import." Earlier cells' names are imports to the checker only. */
 const assignsToImport = 2632;
+
+/** "An import alias cannot reference a declaration that was imported using 'import type'." The notebook's own may. */
+const aliasesTypeImport = 1380;
 
 /** "Import assignment cannot be used when targeting ECMAScript modules." */
 const importsByRequire = 1202;

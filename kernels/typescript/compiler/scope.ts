@@ -15,7 +15,7 @@ export interface Origin {
 /** The names that earlier cells left, and their files. */
 export interface NotebookScope {
   readonly origins: ReadonlyMap<string, Origin>;
-  /** The statement that brings these names into a cell's checked text. Every checked cell needs one, if an empty one. */
+  /** Statements that bring these names into a cell's checked text. Every checked cell needs them, if without names. */
   importOf(names: Iterable<string>): string;
   /**
    * Lets later cells see what a cell declared and imported.
@@ -27,43 +27,39 @@ export interface NotebookScope {
 
 export type Values = readonly string[] | "all";
 
-interface Kept {
-  names: readonly string[];
-  /** The slots of the cells that its types may lean on. */
-  uses: ReadonlySet<number>;
-}
-
 const hub = "__scope__.ts";
 const slotFile = (slot: number): string => `__cell_${slot}__.ts`;
+const slotName = (slot: number): string => `__cell_${slot}__`;
 const firstSlots = 32;
 
+/** True for what {@link NotebookScope.importOf} declares beside the names that it was asked for. */
+export const isSlotName = (name: string): boolean => /^__cell_\d+__$/.test(name);
+
 /**
- * Each earlier cell lies in a file of its own, a slot. One more file, the hub, imports every slot, the empty ones too, and
- * exports their names as `name$slot`; cells and slots import from the hub alone. So a new cell changes no file's list of imports,
+ * Each earlier cell lies in a file of its own, a slot. One more file, the hub, exports every slot, the empty ones too, as a
+ * namespace; cells and slots import from the hub alone. So a new cell changes neither the hub nor any file's list of imports,
  * and TypeScript reuses its whole program, which would otherwise be most of what a small cell costs.
  */
 export function notebookScope(program: CellProgram): NotebookScope {
   const origins = new Map<string, Origin>();
-  const kept = new Map<number, Kept>();
+  /** The slots in use, and the slots of the cells that each one's types may lean on. */
+  const kept = new Map<number, ReadonlySet<number>>();
   let size = 0;
   let free: number[] = [];
 
   function grow(slots: number): void {
     for (; size < slots; size++) empty(size);
+    const lines = Array.from(
+      { length: size },
+      (_, slot) => `export * as ${slotName(slot)} from "./${slotFile(slot)}";`,
+    );
+    program.set(hub, lines.join("\n"));
   }
 
   function empty(slot: number): void {
     program.set(slotFile(slot), `import {} from "./${hub}";`);
     kept.delete(slot);
     free.push(slot);
-  }
-
-  function writeHub(): void {
-    const lines = Array.from({ length: size }, (_, slot) => {
-      const names = kept.get(slot)?.names ?? [];
-      return `export { ${names.map((name) => `${name} as ${name}$${slot}`).join(", ")} } from "./${slotFile(slot)}";`;
-    });
-    program.set(hub, lines.join("\n"));
   }
 
   function takeSlot(): number {
@@ -80,36 +76,36 @@ export function notebookScope(program: CellProgram): NotebookScope {
   function reachable(): Set<number> {
     const found = new Set([...origins.values()].map((origin) => origin.slot));
     // A set's iteration goes on over what is added meanwhile.
-    for (const slot of found) for (const used of kept.get(slot)?.uses ?? []) found.add(used);
+    for (const slot of found) for (const used of kept.get(slot) ?? []) found.add(used);
     return found;
   }
 
   grow(firstSlots);
   free.reverse();
-  writeHub();
   return {
     origins,
     importOf(names) {
-      const list = [...names].flatMap((name) => {
+      const found = [...names].flatMap((name) => {
         const origin = origins.get(name);
-        return origin === undefined ? [] : [`${name}$${origin.slot} as ${name}`];
+        return origin === undefined ? [] : [{ name, namespace: slotName(origin.slot) }];
       });
-      return `import { ${list.join(", ")} } from "./${hub}";`;
+      const namespaces = new Set(found.map(({ namespace }) => namespace));
+      const aliases = found.map(({ name, namespace }) => `import ${name} = ${namespace}.${name}; `);
+      // The aliases first: of two ways to call a type, messages take the one that is declared first.
+      return `${aliases.join("")}import { ${[...namespaces].join(", ")} } from "./${hub}";`;
     },
     add({ text, syntax, uses }, existing) {
-      const names = [...syntax.declared.keys(), ...syntax.imported.keys()];
-      if (names.length === 0) return;
+      if (syntax.declared.size + syntax.imported.size === 0) return;
       const slots = new Set(uses.flatMap((name) => origins.get(name)?.slot ?? []));
       const slot = takeSlot();
       program.set(slotFile(slot), text);
-      kept.set(slot, { names: [...new Set(names)], uses: slots });
+      kept.set(slot, slots);
       const values = new Set(existing === "all" ? syntax.declared.keys() : existing);
       for (const [name, statement] of syntax.imported)
         origins.set(name, { slot, value: true, assignable: false, statement });
       for (const [name, { value, assignable }] of syntax.declared) {
         if (!value || values.has(name)) origins.set(name, { slot, value, assignable });
       }
-      writeHub();
     },
   };
 }

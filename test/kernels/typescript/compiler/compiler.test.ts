@@ -169,6 +169,14 @@ test("documentation of a name", () => {
   assert.equal(compiler.inspect("   ", 1), undefined);
 });
 
+test("how the cells hang together is not seen in types, nor among completions", () => {
+  compiled("class Ball { size = 1 }\nfunction makeBalls(): Ball[] { return []; }");
+  assert.equal(compiler.inspect("new Ball()", 5), "new Ball(): Ball");
+  assert.equal(compiler.inspect("makeBalls()", 2), "makeBalls(): Ball[]");
+  assert.match(problems("const s: string = new Ball();")[0].message, /^Type 'Ball' is not assignable/);
+  assert.deepEqual(compiler.complete("__c", 3).matches, []);
+});
+
 test("complete, incomplete and invalid code", () => {
   const status = (code: string): string => compiler.isComplete(code).status;
   for (const code of ["1 + 1", "await f()", "`a`", "if (x) { y }", ""])
