@@ -84,6 +84,14 @@ function parseFile(text: string, name: string): NotebookFile {
   try {
     parsed = JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
+    if (/^<{7} /m.test(text)) {
+      throw new ModalscopeError(
+        `${name} is not a notebook:`,
+        "a merge has left both versions in it, between <<<<<<< and >>>>>>>.",
+        "Take one with git checkout --ours or --theirs, or merge them with nbdime.",
+        { cause: error },
+      );
+    }
     const reason = text.trim() === "" ? "It is empty." : `It is not valid JSON: ${(error as Error).message}.`;
     throw notNotebook(name, reason, error);
   }

@@ -194,10 +194,15 @@ export function createCompiler(folder: string): Compiler {
   function inspect(code: string, position: number): string | undefined {
     const before = draft(code);
     const { service, current } = program;
-    // Jupyter asks at the cursor, which often stands just after the name or its bracket, or among arguments.
+    // Jupyter asks at the cursor, which often stands just after the name or its bracket, or between arguments.
     const call = service.getSignatureHelpItems(current, before + position, undefined);
-    const calledEnd = call === undefined ? [] : [call.applicableSpan.start - before - 2];
-    for (const offset of [position, position - 1, position - 2, ...calledEnd]) {
+    const called = call === undefined ? [] : [call.applicableSpan.start - before - 2];
+    const justBefore = [position - 1, position - 2];
+    const isBetween = /[,\s]$/.test(code.slice(0, position));
+    for (const offset of [
+      position,
+      ...(isBetween ? [...called, ...justBefore] : [...justBefore, ...called]),
+    ]) {
       const info = offset < 0 ? undefined : service.getQuickInfoAtPosition(current, before + offset);
       if (info !== undefined) return quickInfoText(info);
     }

@@ -85,7 +85,15 @@ describe("completion offers the names of earlier cells in unfinished code", () =
 
 test("the documentation of a name in unfinished code", () => {
   assert.match(compiler.inspect("console.log(make(", 14) ?? "", /make\(a: number\)/);
-  for (const marked of ["make(|", "make(1|", "make(1, |", "make(1 + |)", "make('', |)"])
+  for (const marked of [
+    "make(|",
+    "make(1|",
+    "make(1, |",
+    "make(obj.alpha, |",
+    "make(obj.alpha,|",
+    "make(1 + |)",
+    "make('', |)",
+  ])
     assert.match(
       compiler.inspect(marked.replace("|", ""), marked.indexOf("|")) ?? "",
       /make\(a: number\)/,
