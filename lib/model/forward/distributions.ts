@@ -105,7 +105,8 @@ function readings({ family, config }: Engine, spec: Spec): Record<string, Node> 
   const x = input("x", ["positions", depth + referenceStates, config.hidden_size]);
   const all = buildPiece(family, config, HEAD, {}, x).out; // (positions, states, vocabulary)
   const logits = referenceStates === 0 ? all : ops.slice(all, 1, 0, depth);
-  const { logP, p, entropy } = distribution(logits);
+  const read = distribution(logits);
+  const { logP, p, entropy } = read;
   const ids = input("ids", ["positions", depth, each], "int64");
   const first = ops.gatherElements(logits, ops.slice(ids, -1, 0, 1));
   const outputs: Record<string, Node> = {
@@ -113,8 +114,11 @@ function readings({ family, config }: Engine, spec: Spec): Record<string, Node> 
     rank: ops.add(ops.sum(ops.step(ops.sub(logits, first)), [-1]), 1),
     entropy,
   };
-  if (depth > 1)
-    outputs.change = jensenShannon(ops.slice(logP, 1, 0, depth - 1), ops.slice(logP, 1, 1, depth));
+  const states = (from: number, to: number): Distribution => ({
+    logP: ops.slice(logP, 1, from, to),
+    p: ops.slice(p, 1, from, to),
+  });
+  if (depth > 1) outputs.change = jensenShannon(states(0, depth - 1), states(1, depth));
   const references = [
     ...Array.from({ length: spec.references }, (_, i) =>
       input(`reference ${i}`, ["positions", 1, config.vocab_size]),
@@ -122,7 +126,7 @@ function readings({ family, config }: Engine, spec: Spec): Record<string, Node> 
     ...Array.from({ length: referenceStates }, (_, i) => ops.slice(all, 1, depth + i, depth + i + 1)),
   ];
   references.forEach((reference, i) => {
-    outputs[`distance ${i}`] = jensenShannon(logP, distribution(reference).logP);
+    outputs[`distance ${i}`] = jensenShannon(read, distribution(reference));
   });
   if (top > 0) {
     const most = ops.maxOver(ops.slice(logP, 1, topFrom, depth), [1], true);
@@ -139,12 +143,10 @@ const bits = (nats: Node): Node => ops.div(nats, Math.LN2);
 interface Distribution {
   readonly logP: Node;
   readonly p: Node;
-  /** Bits. */
-  readonly entropy: Node;
 }
 
-/** Distributions of logits (positions, states, vocabulary), from which their largest is taken off first. */
-function distribution(logits: Node): Distribution {
+/** Distributions of logits (positions, states, vocabulary), from which their largest is taken off first; entropies in bits. */
+function distribution(logits: Node): Distribution & { readonly entropy: Node } {
   const shifted = ops.sub(logits, ops.maxOver(logits, [-1], true));
   const weights = ops.exp(shifted);
   const total = overVocabulary(weights);
@@ -175,14 +177,14 @@ function overVocabulary(x: Node): Node {
 }
 
 /**
- * Jensen–Shannon divergence in bits, over the last axis of log-probabilities: ½KL(P‖A) + ½KL(Q‖A), A = (P + Q)/2.
- * Logarithms are taken from the larger of both: tokens of probability zero stay numbers, and little is lost to rounding.
+ * Jensen–Shannon divergence in bits: ½KL(P‖A) + ½KL(Q‖A), A = (P + Q)/2. Logarithms are taken from that of the larger of both,
+ * where A's is log((1 + e^−|log P − log Q|)/2): tokens of probability zero stay numbers, and little is lost to rounding.
  */
-function jensenShannon(logP: Node, logQ: Node): Node {
-  const larger = ops.max(logP, logQ);
-  const [p, q] = [ops.sub(logP, larger), ops.sub(logQ, larger)];
-  const logA = ops.sub(ops.log(ops.add(ops.exp(p), ops.exp(q))), Math.LN2);
-  const half = (log: Node, own: Node): Node => overVocabulary(ops.mul(ops.exp(log), ops.sub(own, logA)));
+function jensenShannon(of: Distribution, other: Distribution): Node {
+  const above = ops.sub(of.logP, other.logP);
+  const [less, more] = [ops.relu(ops.neg(above)), ops.relu(above)];
+  const logA = ops.sub(ops.log(ops.add(ops.exp(ops.neg(ops.add(less, more))), 1)), Math.LN2);
+  const lost = ops.add(ops.mul(of.p, ops.add(less, logA)), ops.mul(other.p, ops.add(more, logA)));
   // Equal distributions may differ by rounding, below zero too.
-  return ops.max(bits(ops.mul(ops.add(half(logP, p), half(logQ, q)), 0.5)), 0);
+  return ops.relu(bits(ops.mul(overVocabulary(lost), -0.5)));
 }
