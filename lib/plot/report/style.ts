@@ -79,7 +79,7 @@ caption { color: var(--text); }
 blockquote { margin: 1em 0; padding: 0 1em; border-left: 3px solid var(--line); color: var(--muted); }
 math[display="block"] { margin: 0.8em 0; overflow-x: auto; overflow-y: hidden; }
 math { font-size: 1.08em; }
-.figure { margin: 12px 0; }
+.figure { margin: 12px 0; overflow: auto hidden; }
 .scripted .figure > img { display: none; }
 .figure .plot { width: 100%; }
 .hljs-comment, .hljs-quote { color: var(--muted); font-style: italic; }

@@ -84,12 +84,17 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
   };
 }
 
+/** Characters from which on a cell's text needs several lines. */
+const LONG_TEXT = 80;
+
 /** A table as escaped HTML. */
 export function tableHtml(table: Table): string {
   const align = (numeric: boolean) => `text-align:${numeric ? "right" : "left"}`;
-  const head = table.columns.map(
-    ({ name, numeric }) => `<th style="${align(numeric)}">${escapeHtml(name)}</th>`,
-  );
+  const head = table.columns.map(({ name, numeric }, i) => {
+    // On a narrow page a column of sentences would be a word wide.
+    const long = table.cells.some((row) => row[i].length > LONG_TEXT);
+    return `<th style="${align(numeric)}${long ? ";min-width:15em" : ""}">${escapeHtml(name)}</th>`;
+  });
   const body = table.cells.map((row) => {
     const cells = row.map(
       (text, i) => `<td style="${align(table.columns[i].numeric)}">${escapeHtml(text)}</td>`,
