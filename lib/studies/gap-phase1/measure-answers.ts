@@ -143,8 +143,15 @@ export async function measureTruncation(
 const placesOfStep = (blocks: number): number[] =>
   truncationBlocks(blocks).filter((l) => l >= nearestBlock(24, blocks));
 
-/** Answers to text-only twins with their passage's tokens truncated, beside what their images gave. */
-export async function measureTwins(subject: Subject, image: Truncated): Promise<Twins | Untestable> {
+/**
+ * Answers to text-only twins with their passage's tokens truncated, beside what their images gave.
+ * @param given.blind by question, what was answered without its image
+ */
+export async function measureTwins(
+  subject: Subject,
+  given: { readonly image: Truncated; readonly blind: readonly number[] },
+): Promise<Twins | Untestable> {
+  const { image, blind } = given;
   const { model, samples, heldOut } = subject;
   const withTwin = samples.flatMap(({ twin }, i) => (twin ? [{ twin, i }] : []));
   const others = heldOut.filter(({ twin }) => twin);
@@ -171,7 +178,7 @@ export async function measureTwins(subject: Subject, image: Truncated): Promise<
     ...samplesOf(own),
     blocks: model.layers.length,
     right: text.clean,
-    blind: await rightAnswers(subject, "twins-blind", blindTasks(own)),
+    blind: withTwin.map(({ i }) => blind[i]),
     text: { layers, right: text.rows },
     image: { layers, right: withTwin.map(({ i }) => image.right[i]) },
   };

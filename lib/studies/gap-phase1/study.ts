@@ -335,8 +335,11 @@ async function measureParts(
     silencing: () =>
       withExperts(() => swept(async () => measureSilencing(subject, (await truncation()).blind))),
     twins: async () => {
-      const { mean } = (await truncation()).by;
-      return mean ? swept(() => measureTwins(subject, mean)) : { untestable: "not truncated by mean" };
+      const { by, blind } = await truncation();
+      const { mean } = by;
+      return mean
+        ? swept(() => measureTwins(subject, { image: mean, blind }))
+        : { untestable: "not truncated by mean" };
     },
     pruning: async () => {
       const { mean } = (await truncation()).by;
