@@ -100,7 +100,7 @@ test("what is not a notebook is told by its first fault", () => {
   assert.throws(() => parse({ cells: [{ cell_type: "code", source: "", outputs: {} }] }), /outputs/);
   assert.throws(() => parseNotebook("null", "it"), /lacks the field/);
   const text = JSON.stringify(notebookOf(["1"]), null, 1);
-  const merged = text.replace('"cells"', '<<<<<<< HEAD\n "cells"');
+  const merged = text.replace(' "cells"', '<<<<<<< HEAD\n "cells"');
   assert.throws(() => parseNotebook(merged, "it"), /it is not a notebook: a merge has left both versions/);
   // What looks like it inside a cell's text is no merge.
   assert.equal(parseNotebook(JSON.stringify(notebookOf(["a\n<<<<<<< HEAD"])), "it").cells.length, 1);
