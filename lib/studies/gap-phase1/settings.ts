@@ -140,7 +140,7 @@ export async function costTable(settings: CostSettings, seeds: readonly number[]
     { what: "one question through all blocks", value: `${cost.secondsEach.toPrecision(2)} s` },
     { what: "such runs for one data seed", value: Math.round(runs).toLocaleString("en") },
     { what: `the model, ${seeds.length} data seed${seeds.length === 1 ? "" : "s"}`, value: duration(total) },
-    { what: "random weights, other images", value: `${duration(cost.seconds)} each, one seed` },
+    { what: "random weights, other images, if asked for", value: `${duration(cost.seconds)} each, one seed` },
     { what: "weights read", value: formatBytes(cost.bytesRead * seeds.length) },
     { what: "kept on disk, with `save`", value: formatBytes(cost.disk * seeds.length) },
   ];

@@ -59,6 +59,7 @@ function plantedText({ claims, checkpoints, cells }: ClaimsMatrix): string {
         : [],
     ),
   );
+  if (others.length === 0) return "Neither a null nor a planted checkpoint was run";
   const right = built.filter(Boolean).length;
   return `Where the truth is known ${right} of ${built.length} verdicts are as built; supported by a null: ${fooled.join(", ") || "none"}`;
 }
