@@ -3,8 +3,6 @@ import { relative } from "node:path";
 import { after, describe } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-// Here, outside all files, so that its hook is the process's.
-import "./at-end.js";
 
 // Nothing is left to happen: node:test cancels the tests that still wait, and takes no more.
 let over = false;

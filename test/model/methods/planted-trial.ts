@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Batch, loadModel, type Model, saveCheckpoint } from "../../../lib/model/index.js";
 import { asMessage, type PlantedVisionKind, plantedVision } from "../../../lib/tasks/index.js";
-import { atEnd } from "../../at-end.js";
 
 export interface Trial {
   readonly model: Model;
@@ -23,10 +22,7 @@ export interface Trial {
 const root = mkdtempSync(join(tmpdir(), "modalscope planted "));
 /** What the process's tests have opened: each checkpoint is made, and its sessions are built, once. */
 const opened = new Map<string, Promise<Trial>>();
-atEnd(async () => {
-  for (const trial of opened.values()) await (await trial).model.close();
-  rmSync(root, { recursive: true, force: true });
-});
+process.once("exit", () => rmSync(root, { recursive: true, force: true }));
 
 /** A planted checkpoint with its questions of one grade, open until the process's tests have ended. */
 export async function withPlanted(
