@@ -7,6 +7,7 @@ import {
   freeze,
   logitTargets,
   type Pulled,
+  type PullPoint,
   type PullTarget,
   pullBack,
 } from "../../model/methods/index.js";
@@ -249,8 +250,8 @@ class GraphBuilder {
       targets: outputs.targets,
       join: (layer) => this.join(layer),
       joinAt: this.set.hookIn,
-      at: [...sources.points, ...(options.patches ? [{ hook: PATCHES }] : [])],
-      biases: true,
+      at: [...sources.points, ...(options.patches ? [this.patchPoint()] : [])],
+      biases: "language model",
       skips: skipConnections(this.set),
       take: (pulled) => this.take(pulled),
       atOnce: options.atOnce,
@@ -313,15 +314,17 @@ class GraphBuilder {
     });
   }
 
-  private takePatches(rows: readonly number[], values: Tensor): void {
-    const pixels = this.run.cache.get(PATCHES);
-    const [images, perImage, width] = pixels.shape;
-    const patches = images * perImage;
+  /** The image's patches as the vectors that the tower reads. */
+  private patchPoint(): PullPoint {
+    const { data, shape } = this.run.cache.get(PATCHES);
+    const [images, perImage, width] = shape;
+    return { hook: PATCHES, vectors: { data, shape: [images, perImage, 1, width] } };
+  }
+
+  private takePatches(rows: readonly number[], { data }: Tensor): void {
+    const patches = data.length / rows.length;
     rows.forEach((row, r) => {
-      const edges = new Float32Array(patches);
-      for (let p = 0, i = 0, from = r * patches * width; p < patches; p++)
-        for (const end = i + width; i < end; i++) edges[p] += values.data[from + i] * pixels.data[i];
-      this.patchRows[row] = edges;
+      this.patchRows[row] = Float32Array.from(data.subarray(r * patches, (r + 1) * patches));
     });
   }
 

@@ -11,7 +11,6 @@ import { checkOptions } from "../../options.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import {
   BIASES,
-  backwardContext,
   biasesOf,
   type HeldPull,
   type HeldRun,
@@ -19,9 +18,7 @@ import {
   heldGraph,
   type InjectionPoint,
   isAfterGraph,
-  isHeld,
   vjpHeld,
-  vjpVision,
 } from "../backward/index.js";
 import { backwardBytes, checkMemory, ELEMENT_BYTES, type Engine, floats } from "../engine/index.js";
 import { HEAD, type PieceId } from "../families/index.js";
@@ -30,6 +27,7 @@ import type { Model } from "../model.js";
 import type { FrozenRun } from "./freeze.js";
 import { PULL_OPTIONS, type PullOptions, type PullTarget, type SkipConnection } from "./pull-options.js";
 import { columnsLast, flat, projectStream, reachOfColumns, withoutBatch } from "./pull-values.js";
+import { pullVision } from "./pull-vision.js";
 
 /** One target on its way down. */
 interface Row {
@@ -80,7 +78,7 @@ class Pull {
     this.points = options.at.flatMap(({ hook, vectors }) =>
       matchHooks(this.engine.hooks, hook).map((found) => ({
         hook: found,
-        vectors: vectors && columnsLast(vectors),
+        vectors: vectors && (isVisual(found) ? vectors : columnsLast(vectors)),
       })),
     );
     if (this.points.some(({ hook }) => isVisual(hook)) && !frozen.batch.images) {
@@ -120,7 +118,14 @@ class Pull {
     this.stream("hook_pos_embed");
     this.stream("hook_embed");
     this.keepInjected("hook_embed");
-    if (this.points.some(({ hook }) => isVisual(hook))) await this.vision();
+    const points = this.points.filter(({ hook }) => isVisual(hook));
+    if (points.length > 0) {
+      const vision = { run: this.frozen, points, injected: this.injected, options: this.options };
+      await pullVision(
+        vision,
+        this.rows.map(({ id }) => id),
+      );
+    }
     onProgress?.(layers, layers, "blocks");
   }
 
@@ -146,7 +151,7 @@ class Pull {
     return {
       wrt: points.map(({ hook }) => hook),
       projections: new Map(vectors),
-      biases: this.options.biases ?? false,
+      biases: Boolean(this.options.biases),
       skip: this.skips.get(id),
     };
   }
@@ -316,30 +321,5 @@ class Pull {
     if (!vision_config || !this.points.some(({ hook }) => isVisual(hook))) return;
     if (!vision_config.readouts.some(({ toLayer }) => (toLayer ?? "hook_embed") === at)) return;
     this.injected.set(at, new Map(this.rows.map((row) => [row.id, row.g!])));
-  }
-
-  /** On through the projector and the tower, whose activation functions keep their gates. */
-  private async vision(): Promise<void> {
-    const { engine, held, frozen, options } = this;
-    const wrt = this.points.map((p) => p.hook).filter(isVisual);
-    const constant = engine.hooks.filter((h) => isVisual(h) && isHeld(h));
-    for (const chunk of this.chunks(this.rows)) {
-      const context = { engine, plan: new Map(), signal: options.signal };
-      const back = backwardContext(context, held.pass, {
-        wrt,
-        frozen: constant,
-        constantGates: true,
-        biases: options.biases,
-      });
-      const arriving = new Map(
-        [...this.injected].map(([at, byRow]) => {
-          const rows = chunk.map((row) => ({ ...row, g: byRow.get(row.id) }));
-          return [at, this.gather(rows, held.pass.seqLength)] as const;
-        }),
-      );
-      await vjpVision(back, frozen.batch.images!, arriving);
-      const rows = chunk.map((row) => row.id);
-      for (const hook of back.gradients.names) options.take({ hook, rows, values: back.gradients.get(hook) });
-    }
   }
 }

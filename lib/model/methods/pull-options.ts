@@ -1,10 +1,10 @@
 /** What is pulled back, and what is handed over. */
 import {
   callback,
-  flag,
   integer,
   list,
   type OptionChecks,
+  oneOf,
   required,
   TASK_OPTIONS,
   text,
@@ -23,7 +23,10 @@ export interface PullTarget {
 /** A hook whose cotangents are handed over. */
 export interface PullPoint {
   readonly hook: string;
-  /** (time, K, width): hands over the products with K vectors at each position in place of the cotangents. */
+  /**
+   * (time, K, width), in the tower (images, time, K, width): hands over the products with K vectors at each position in
+   * place of the cotangents.
+   */
   readonly vectors?: Tensor;
 }
 
@@ -62,8 +65,8 @@ export interface PullOptions extends TaskOptions {
   readonly skips?: readonly SkipConnection[];
   /** Receives cotangents as they come; nothing of them is kept. */
   readonly take: (pulled: Pulled) => void;
-  /** Also hands over what each piece's own biases contribute: Σ g · b. */
-  readonly biases?: boolean;
+  /** Also hands over what each piece's own biases contribute, Σ g · b; those of the tower only with true. */
+  readonly biases?: boolean | "language model";
   /** Rows in one call (default 64). */
   readonly atOnce?: number;
   /** Most rows that there will be, for the estimate of memory (default: those of `targets`). */
@@ -78,7 +81,7 @@ export const PULL_OPTIONS: OptionChecks<PullOptions> = {
   at: required(list, "a list of hooks"),
   skips: list,
   take: required(callback, "a function"),
-  biases: flag,
+  biases: oneOf(true, false, "language model"),
   atOnce: integer(1),
   most: integer(0),
 };
