@@ -166,6 +166,11 @@ const half = (x: Tensor): Tensor => ({
   shape: [x.shape[0] / 2, ...x.shape.slice(1)],
 });
 
+const withNaN = ({ data, shape }: Tensor): Tensor => ({
+  data: data.map((value, i) => (i === 3 ? Number.NaN : value)),
+  shape,
+});
+
 describe("the k of TopK", () => {
   const activationOf = (change: (folder: string) => void): unknown => {
     const set = readTranscoders(spoiled("topk", change));
@@ -261,6 +266,12 @@ describe("transcoders that are refused", () => {
       /W_dec_0 has the shape \(20, 2, 6\)/,
     ],
     [
+      "a bias that is no number",
+      "relu",
+      replaceTensor("layer_2.safetensors", "b_enc", withNaN),
+      /b_enc.*NaN/,
+    ],
+    [
       "thresholds beside ReLU",
       "jumprelu-skip",
       config("model_kind", "activation: relu\nmodel_kind"),
@@ -269,6 +280,18 @@ describe("transcoders that are refused", () => {
   ];
   for (const [what, folder, change, message] of cases)
     it(what, () => assert.throws(() => readTranscoders(spoiled(folder, change)), message));
+
+  it("an encoder with a value that is no number, when it is first read", async () => {
+    const set = readTranscoders(spoiled("relu", replaceTensor("layer_1.safetensors", "W_enc", withNaN)));
+    const x = at0(readSafetensors(join(fixtures, "relu/golden.safetensors")).get("x")!, 0);
+    await set.layers[0].encode(x);
+    await assert.rejects(
+      set.layers[1].encode(x),
+      /layer_1.safetensors holds no sound.*W_enc has values.*NaN/s,
+    );
+    assert.throws(() => set.layers[1].encoderRows([0]), /W_enc has values/);
+    set.close();
+  });
 
   it("those of another model, before anything is computed", async () => {
     const model = await loadModel("tiny-gemma3", { threads: 1 });

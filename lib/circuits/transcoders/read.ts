@@ -30,7 +30,7 @@ const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: record };
  * their files until they are asked for; Gemma Scope's encoders, which lie transposed, are read whole.
  * `layers[i].activation` says what activation was taken.
  * @throws ModalscopeError when files are missing, damaged or of shapes that do not fit each other or the
- *   model
+ *   model, and for NaN where it is read: of large matrices when features are first encoded or written
  */
 export function readTranscoders(nameOrPath: string, options: ReadTranscodersOptions = {}): TranscoderSet {
   checkOptions("readTranscoders", options, READ_OPTIONS);
@@ -125,11 +125,11 @@ function fileSource(path: string, file: SafetensorsReader): Source {
     shapeOf: (name) => file.shapeOf(name),
     whole(name) {
       known(name);
-      return file.read(name)!;
+      return sound(path, name, file.read(name)!);
     },
     matrix(name) {
       known(name);
-      return matrixIn(file, name);
+      return matrixIn(file, name, (data) => sound(path, name, { data }).data);
     },
   };
 }
@@ -138,7 +138,7 @@ function npzSource(path: string): Source {
   const arrays = readNpz(path);
   const whole = (name: string): Tensor => {
     const found = arrays.get(name);
-    if (found) return found;
+    if (found) return sound(path, name, found);
     throw bad(path, `it has no ${name}; it has ${[...arrays.keys()].slice(0, 8).join(", ")}.`);
   };
   return {
@@ -147,6 +147,13 @@ function npzSource(path: string): Source {
     whole,
     matrix: (name) => matrixOf(whole(name).data, whole(name).shape.at(-1) ?? 1),
   };
+}
+
+/** @throws ModalscopeError where a value is NaN: such a feature would never be active, and nothing would say so */
+function sound<T extends Pick<Tensor, "data">>(path: string, name: string, values: T): T {
+  if (values.data.includes(Number.NaN))
+    throw bad(path, `its ${name} has values that are no numbers (NaN).`, "Copy or train it again.");
+  return values;
 }
 
 /** Names of one layer's tensors. */
@@ -300,6 +307,6 @@ function expect(source: Source, name: string, wanted: readonly number[]): void {
   );
 }
 
-function bad(path: string, reason: string): ModalscopeError {
-  return new ModalscopeError(`${path} holds no sound transcoder:`, reason);
+function bad(path: string, reason: string, hint = ""): ModalscopeError {
+  return new ModalscopeError(`${path} holds no sound transcoder:`, reason, hint);
 }

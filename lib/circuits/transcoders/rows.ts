@@ -29,19 +29,26 @@ export function matrixOf(data: Float32Array, width: number): RowMatrix {
   };
 }
 
-/** A tensor of a safetensors file as the matrix of its last axis, read when it is asked for. */
-export function matrixIn(file: SafetensorsReader, name: string): RowMatrix {
+/**
+ * A tensor of a safetensors file as the matrix of its last axis, read when it is asked for.
+ * @param checked takes what is read of it and throws where it is not sound
+ */
+export function matrixIn(
+  file: SafetensorsReader,
+  name: string,
+  checked: (data: Float32Array) => Float32Array,
+): RowMatrix {
   const shape = file.shapeOf(name)!;
   const width = shape[shape.length - 1];
   const count = shape.slice(0, -1).reduce((a, b) => a * b, 1);
-  const rows = (ids: ArrayLike<number>): Float32Array => file.readRows(name, Array.from(ids))!;
+  const rows = (ids: ArrayLike<number>): Float32Array => checked(file.readRows(name, Array.from(ids))!);
   return heldRows({
     count,
     width,
     rows,
     range: (first, end) =>
       end - first === count
-        ? file.read(name)!.data
+        ? checked(file.read(name)!.data)
         : rows(Array.from({ length: end - first }, (_, i) => first + i)),
   });
 }
