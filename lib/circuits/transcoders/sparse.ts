@@ -59,8 +59,8 @@ function aboveThreshold(activation: Exclude<Activation, { kind: "topk" }>, token
 }
 
 /**
- * The k largest of each token, in an ascending list of k + 1: the first of a full list is what was left out. Of
- * equals the first stays.
+ * The k largest of each token, in a descending list of k + 1: the last of a full list is what was left out. Of equals
+ * the first stays. What comes descending, as `addLargest` has it, is appended without a move.
  */
 function largestOf({ k, signed }: Extract<Activation, { kind: "topk" }>, tokens: number): Kept {
   const room = k + 1;
@@ -71,21 +71,14 @@ function largestOf({ k, signed }: Extract<Activation, { kind: "topk" }>, tokens:
     take(token, id, pre) {
       if (!signed && !(pre > 0)) return;
       const start = token * room;
-      const count = counts[token];
-      const full = count === room;
-      if (full && !(pre > values[start])) return;
-      let i = full ? start : start + count;
-      if (full) {
-        for (const end = start + k; i < end && values[i + 1] < pre; i++) {
-          values[i] = values[i + 1];
-          ids[i] = ids[i + 1];
-        }
-      } else {
-        for (; i > start && values[i - 1] >= pre; i--) {
-          values[i] = values[i - 1];
-          ids[i] = ids[i - 1];
-        }
-        counts[token]++;
+      let i = start + counts[token];
+      const full = counts[token] === room;
+      if (full && !(pre > values[i - 1])) return;
+      if (full) i--;
+      else counts[token]++;
+      for (; i > start && values[i - 1] < pre; i--) {
+        values[i] = values[i - 1];
+        ids[i] = ids[i - 1];
       }
       values[i] = pre;
       ids[i] = id;
@@ -97,9 +90,9 @@ function largestOf({ k, signed }: Extract<Activation, { kind: "topk" }>, tokens:
       // Each token's own move down to where they stay, ascending by feature: never beyond where they were.
       for (let t = 0; t < tokens; t++) {
         const [start, count] = [t * room, counts[t]];
-        if (count === room) leftOut[t] = values[start];
+        if (count === room) leftOut[t] = values[start + k];
         const first = end;
-        for (let i = count === room ? start + 1 : start; i < start + count; i++) {
+        for (let i = start; i < start + Math.min(count, k); i++) {
           const [id, value] = [ids[i], values[i]];
           if (value === 0) continue;
           let at = end++;
