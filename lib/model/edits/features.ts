@@ -43,65 +43,64 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
   const cells = cellsOf(hook, shape, placed, pass);
   if (cells.length === 0) return delta;
   const target = hook.piece as number;
-  const known = memoryOf(placed, changes);
-  const key = ({ row, column }: Cell): string => `${placed.valueRowOf(row)} ${column}`;
-  if (target === source.layer) {
-    const found = await changesAt(placed, edit, cells, await site.read(localName(source.hookIn)));
-    cells.forEach((cell, i) => {
-      known.set(key(cell), found[i]);
-    });
-  }
+  const dz =
+    target === source.layer
+      ? await changesAt(placed, edit, cells, await site.read(localName(source.hookIn)))
+      : recall(placed, edit, cells, hook);
+  if (target === source.layer && source.targets.length > 1) remember(placed, edit, cells, dz);
   const rows = source.decoderRows(
     changes.map(({ feature }) => feature),
     target,
   ).data;
-  for (const cell of cells) {
-    const dz = known.get(key(cell));
-    if (!dz) throw notRead(hook, edit);
-    for (let c = 0; c < dz.length; c++) {
-      const by = dz[c];
+  for (let c = 0, i = 0; c < changes.length; c++) {
+    for (const { offset } of cells) {
+      const by = dz[i++];
       if (by === 0) continue;
-      for (let j = 0; j < width; j++) delta[cell.offset + j] += by * rows[c * width + j];
+      for (let j = 0; j < width; j++) delta[offset + j] += by * rows[c * width + j];
     }
   }
   return delta;
 }
 
 /**
- * Δz of each change at each cell: z is what the transcoder makes of `x`, its activation function included.
+ * Δz of each change at each cell, (changes, cells): z is what the transcoder makes of `x`, its activation function
+ * included.
  */
 async function changesAt(
   { valueRowOf }: BoundEdit,
   { source, changes }: FeaturesEdit,
   cells: readonly Cell[],
   x: Tensor,
-): Promise<Float64Array[]> {
+): Promise<Float64Array> {
   const width = x.shape[x.shape.length - 1];
-  const data = new Float32Array(cells.length * width);
+  const count = cells.length;
+  const data = new Float32Array(count * width);
   cells.forEach(({ offset }, i) => {
     data.set(x.data.subarray(offset, offset + width), i * width);
   });
-  const { offsets, ids, values } = await source.encode({ data, shape: [cells.length, width] });
-  const count = changes.length;
-  const placeOf = new Map(changes.map(({ feature }, c) => [feature, c]));
-  /** (cells, changes): first z, then Δz. */
-  const found = new Float64Array(cells.length * count);
-  for (let t = 0; t < cells.length; t++) {
+  const { offsets, ids, values } = await source.encode({ data, shape: [count, width] });
+  const placeOf = new Int32Array(source.features).fill(-1);
+  changes.forEach(({ feature }, c) => {
+    placeOf[feature] = c;
+  });
+  /** First z, then Δz. */
+  const found = new Float64Array(changes.length * count);
+  for (let t = 0; t < count; t++) {
     for (let i = offsets[t]; i < offsets[t + 1]; i++) {
-      const c = placeOf.get(ids[i]);
-      if (c !== undefined) found[t * count + c] = values[i];
+      const c = placeOf[ids[i]];
+      if (c >= 0) found[c * count + t] = values[i];
     }
   }
-  const places = cells.map(({ row, column }) => ({ row: valueRowOf(row) ?? 0, column }));
-  for (const [c, change] of changes.entries()) {
+  const rowOf = Int32Array.from(cells, ({ row }) => valueRowOf(row) ?? 0);
+  const columnOf = Int32Array.from(cells, ({ column }) => column);
+  changes.forEach((change, c) => {
     const changed = changeOf(change);
-    for (let t = 0, i = c; t < cells.length; t++, i += count) {
-      const z = found[i];
-      const value = changed(z, places[t].row, places[t].column);
-      found[i] = Number.isNaN(value) ? 0 : value - z;
+    for (let t = 0, i = c * count; t < count; t++, i++) {
+      const value = changed(found[i], rowOf[t], columnOf[t]);
+      found[i] = Number.isNaN(value) ? 0 : value - found[i];
     }
-  }
-  return cells.map((_, t) => found.subarray(t * count, (t + 1) * count));
+  });
+  return found;
 }
 
 /** A feature's activation after a change, by what it was, the row of the edit's values and the column; NaN as it was. */
@@ -121,6 +120,38 @@ function changeOf({ set, scale, add }: FeatureChange): (z: number, row: number, 
     );
   };
 }
+
+/** Keeps Δz (changes, cells) for the blocks above that the features write to. */
+function remember(
+  placed: BoundEdit,
+  { changes }: FeaturesEdit,
+  cells: readonly Cell[],
+  dz: Float64Array,
+): void {
+  const known = memoryOf(placed, changes);
+  cells.forEach((cell, t) => {
+    known.set(
+      placeKey(placed, cell),
+      Float64Array.from(changes, (_, c) => dz[c * cells.length + t]),
+    );
+  });
+}
+
+/** Δz (changes, cells) as the features' own block found it. */
+function recall(placed: BoundEdit, edit: FeaturesEdit, cells: readonly Cell[], hook: Hook): Float64Array {
+  const known = memoryOf(placed, edit.changes);
+  const dz = new Float64Array(edit.changes.length * cells.length);
+  cells.forEach((cell, t) => {
+    const own = known.get(placeKey(placed, cell));
+    if (!own) throw notRead(hook, edit);
+    own.forEach((value, c) => {
+      dz[c * cells.length + t] = value;
+    });
+  });
+  return dz;
+}
+
+const placeKey = ({ valueRowOf }: BoundEdit, { row, column }: Cell): string => `${valueRowOf(row)} ${column}`;
 
 function memoryOf({ memory }: BoundEdit, changes: readonly FeatureChange[]): Map<string, Float64Array> {
   if (!memory) throw new TypeError("An edit of features needs the memory of its run.");
