@@ -24,48 +24,98 @@ export interface ConceptOptions {
 export function conceptFeatures(
   activity: Activity,
   side: readonly (boolean | undefined)[],
-  { layers, count }: ConceptOptions,
+  options: ConceptOptions,
 ): Feature[] {
-  const of = (wanted: boolean): number[] => side.flatMap((own, i) => (own === wanted ? [i] : []));
-  const [inside, outside] = [of(true), of(false)];
-  if (inside.length < 2 || outside.length < 2) return [];
-  const found: (Feature & { readonly t: number })[] = [];
+  const of = (wanted: boolean): ActivitySums =>
+    sumsOver(
+      activity,
+      side.map((own) => own === wanted),
+      options.layers,
+    );
+  return tellingFeatures(of(true), of(false), options);
+}
+
+/** Sums over some prompts. */
+export interface ActivitySums {
+  /** Prompts that were added up. */
+  readonly count: number;
+  /** By layer, of each feature's activity and of its squares; undefined of layers that were not asked for. */
+  readonly layers: readonly (FeatureSums | undefined)[];
+}
+
+interface FeatureSums {
+  readonly sum: Float64Array;
+  readonly squares: Float64Array;
+}
+
+/** Sums over the prompts for which `counts` is true. */
+export function sumsOver(
+  activity: Activity,
+  counts: readonly boolean[],
+  layers: readonly number[],
+): ActivitySums {
+  const found: FeatureSums[] = [];
   for (const layer of layers) {
     const values = activity[layer];
-    const features = values.length / side.length;
-    const [a, b] = [inside, outside].map((rows) => moments(values, rows, features));
-    for (let feature = 0; feature < features; feature++) {
+    const features = values.length / counts.length;
+    const [sum, squares] = [new Float64Array(features), new Float64Array(features)];
+    counts.forEach((own, row) => {
+      if (!own) return;
+      for (let f = 0, i = row * features; f < features; f++, i++) {
+        sum[f] += values[i];
+        squares[f] += values[i] * values[i];
+      }
+    });
+    found[layer] = { sum, squares };
+  }
+  return { count: counts.filter(Boolean).length, layers: found };
+}
+
+/** Sums over the prompts of both. */
+export function addedUp(one: ActivitySums, other: ActivitySums): ActivitySums {
+  const added = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, f) => value + b[f]);
+  return {
+    count: one.count + other.count,
+    layers: one.layers.map((own, layer) => {
+      const more = other.layers[layer];
+      return own && more && { sum: added(own.sum, more.sum), squares: added(own.squares, more.squares) };
+    }),
+  };
+}
+
+/** The features of which Welch's t between two groups of prompts is largest, the first of equals first. */
+export function tellingFeatures(
+  inside: ActivitySums,
+  outside: ActivitySums,
+  { layers, count }: ConceptOptions,
+): Feature[] {
+  if (inside.count < 2 || outside.count < 2) return [];
+  const best: (Feature & { readonly t: number })[] = [];
+  for (const layer of layers) {
+    const [a, b] = [inside, outside].map((sums) => moments(sums.layers[layer]!, sums.count));
+    for (let feature = 0; feature < a.mean.length; feature++) {
       const [high, low] = [a.mean[feature], b.mean[feature]];
       if (high <= low) continue;
       // A feature that is constant on both sides would have an infinite t.
       const spread =
-        a.variance[feature] / inside.length + b.variance[feature] / outside.length + (1e-3 * high) ** 2;
-      found.push({ layer, feature, t: (high - low) / Math.sqrt(spread) });
+        a.variance[feature] / inside.count + b.variance[feature] / outside.count + (1e-3 * high) ** 2;
+      const t = (high - low) / Math.sqrt(spread);
+      if (best.length === count && !(t > best[count - 1].t)) continue;
+      const after = best.findIndex((other) => t > other.t);
+      best.splice(after < 0 ? best.length : after, 0, { layer, feature, t });
+      best.length = Math.min(best.length, count);
     }
   }
-  return found
-    .sort((x, y) => y.t - x.t)
-    .slice(0, count)
-    .map(({ layer, feature }) => ({ layer, feature }));
+  return best.map(({ layer, feature }) => ({ layer, feature }));
 }
 
-/** Mean and variance of each feature over some rows of `(rows, features)`. */
+/** Mean and variance of each feature over so many prompts. */
 function moments(
-  values: Float32Array,
-  rows: readonly number[],
-  features: number,
+  { sum, squares }: FeatureSums,
+  count: number,
 ): { readonly mean: Float64Array; readonly variance: Float64Array } {
-  const [mean, variance] = [new Float64Array(features), new Float64Array(features)];
-  for (const row of rows) {
-    for (let f = 0, i = row * features; f < features; f++, i++) {
-      mean[f] += values[i];
-      variance[f] += values[i] * values[i];
-    }
-  }
-  for (let f = 0; f < features; f++) {
-    mean[f] /= rows.length;
-    variance[f] = Math.max(0, variance[f] / rows.length - mean[f] * mean[f]);
-  }
+  const mean = sum.map((total) => total / count);
+  const variance = squares.map((total, f) => Math.max(0, total / count - mean[f] * mean[f]));
   return { mean, variance };
 }
 

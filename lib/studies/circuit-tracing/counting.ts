@@ -1,6 +1,6 @@
 /** Counting, and hands with six fingers: the prior, the cut, and what the cut costs elsewhere. */
 import type { Edits } from "../../model/index.js";
-import { blind, type CountScene, hands, type VisualTask } from "../../tasks/index.js";
+import { type CountScene, hands, type VisualTask } from "../../tasks/index.js";
 import {
   type Activity,
   conceptFeatures,
@@ -11,7 +11,15 @@ import {
   standardised,
 } from "./activity.js";
 import type { Counting, RandomArms } from "./measurements.js";
-import { activitiesOf, answers, askTasks, type Chunk, imageColumns, lastColumns } from "./runs.js";
+import {
+  activitiesOf,
+  answers,
+  askTasks,
+  blindLogits,
+  type Chunk,
+  imageColumns,
+  lastColumns,
+} from "./runs.js";
 import { drawFor, forSamples, layersBetween, type Subject } from "./subject.js";
 import { suppression } from "./values.js";
 
@@ -64,7 +72,7 @@ export async function measureCounting(subject: Subject): Promise<Counting> {
     six: clean.map((row) => logit(row, SIX) - (logit(row, ONE) + logit(row, SEVEN)) / 2),
     counted: sixes.map((row) => logit(row, SIX) - (logit(row, ONE) + logit(row, SEVEN)) / 2),
     right: right(others, otherLogits),
-    blind: right(others, (await askTasks(subject, others.map(blind), { firstLayer })).logits),
+    blind: right(others, await blindLogits(subject, others)),
     fall: inArms((rows) => rows.map((row, i) => logit(clean[i], FIVE) - logit(row, FIVE))),
     mended: inArms((rows) => right(six, rows)),
     five: { cut: right(five, await onFive.under(cut)), clean: right(five, onFive.logits) },

@@ -2,7 +2,7 @@
 import { argmax } from "../../analysis/index.js";
 import type { SparseFeatures } from "../../circuits/index.js";
 import type { ActivationCache, Batch, Edits, Prompt, RunOptions } from "../../model/index.js";
-import { asMessage, type VisualTask } from "../../tasks/index.js";
+import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { Activity } from "./activity.js";
 import type { Subject } from "./subject.js";
@@ -216,6 +216,28 @@ export function runsFrom({ model }: Subject, batch: Batch, layer: number, residu
     const { logits } = await model.run(batch, { edits, startAtLayer: layer, residual, logits: "last" });
     return logitRows(logits!, batch.size);
   };
+}
+
+/** Last logits by task. */
+export async function lastLogits(subject: Subject, tasks: readonly VisualTask[]): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  await eachChunk(subject, tasks, async ({ batch }) => {
+    const { logits } = await subject.model.run(batch, { logits: "last" });
+    rows.push(...logitRows(logits!, batch.size));
+  });
+  return rows;
+}
+
+/** Last logits of the tasks' questions without their images, each distinct text read once. */
+export async function blindLogits(subject: Subject, tasks: readonly VisualTask[]): Promise<Float32Array[]> {
+  const questions = tasks.map(blind);
+  const texts = questions.map((task) => JSON.stringify(asMessage(task)));
+  const distinct = [...new Set(texts)];
+  const rows = await lastLogits(
+    subject,
+    distinct.map((text) => questions[texts.indexOf(text)]),
+  );
+  return texts.map((text) => rows[distinct.indexOf(text)]);
 }
 
 /** Whether the most likely token begins this answer, in any case of letters. */

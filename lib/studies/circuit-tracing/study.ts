@@ -4,15 +4,7 @@ import type { Model } from "../../model/index.js";
 import { checkOptions, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { COUNT, MODEL, STUDY } from "../../study-options.js";
-import {
-  animals,
-  blind,
-  hands,
-  planets,
-  type SyntheticTask,
-  sums,
-  type VisualTask,
-} from "../../tasks/index.js";
+import { animals, hands, planets, type SyntheticTask, sums } from "../../tasks/index.js";
 import {
   type Checkpoint,
   type Claim,
@@ -35,7 +27,7 @@ import { measureNeurons } from "./neurons.js";
 import { measureAssociations, measurePatch } from "./planets.js";
 import { measurePlanted } from "./planted.js";
 import { measurePlantedCounting } from "./planted-counting.js";
-import { answers, eachChunk, logitRows } from "./runs.js";
+import { answers, blindLogits, lastLogits } from "./runs.js";
 import { checkSubject, drawFor, nullsFor, type Settings, type Subject } from "./subject.js";
 import { measureArithmetic } from "./sums.js";
 import { compareSets, measureTraining } from "./training.js";
@@ -200,10 +192,12 @@ async function abilitiesOf(subject: Subject): Promise<GateSamples[]> {
       count: subject.samples,
       split: "heldout",
     });
+    const right = (rows: readonly Float32Array[]): boolean[] =>
+      rows.map((row, i) => answers(subject, row, tasks[i].answers[0]));
     kinds.push({
       kind,
-      correct: await rightIn(subject, tasks),
-      blind: await rightIn(subject, tasks.map(blind)),
+      correct: right(await lastLogits(subject, tasks)),
+      blind: right(await blindLogits(subject, tasks)),
     });
   };
   await add("planets", planets, ["name"]);
@@ -212,14 +206,4 @@ async function abilitiesOf(subject: Subject): Promise<GateSamples[]> {
   await add("counting", hands, ["apples", "dots", "stripes"]);
   await add("fingers", hands, ["fingers"]);
   return kinds;
-}
-
-async function rightIn(subject: Subject, tasks: readonly VisualTask[]): Promise<boolean[]> {
-  const right: boolean[] = [];
-  await eachChunk(subject, tasks, async ({ tasks: some, batch }) => {
-    const { logits } = await subject.model.run(batch, { logits: "last" });
-    const rows = logitRows(logits!, batch.size);
-    right.push(...rows.map((row, i) => answers(subject, row, some[i].answers[0])));
-  });
-  return right;
 }

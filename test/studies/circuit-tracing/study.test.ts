@@ -2,17 +2,22 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { readTranscoders, type TranscoderSet } from "../../../lib/circuits/index.js";
-import { loadModel, type Model } from "../../../lib/index.js";
+import { type Batch, loadModel, type Model } from "../../../lib/index.js";
+import { seeded } from "../../../lib/random.js";
 import {
   type Activity,
+  addedUp,
   conceptFeatures,
   standardised,
+  sumsOver,
+  tellingFeatures,
 } from "../../../lib/studies/circuit-tracing/activity.js";
 import { CircuitStudy, openCircuits } from "../../../lib/studies/circuit-tracing/index.js";
+import { blindLogits, lastLogits } from "../../../lib/studies/circuit-tracing/runs.js";
 import { withOtherImages } from "../../../lib/studies/circuit-tracing/subject.js";
 import { FeatureValues } from "../../../lib/studies/circuit-tracing/values.js";
 import { loadClaims } from "../../../lib/studies/index.js";
-import { drawTasks, planets } from "../../../lib/tasks/index.js";
+import { blind, drawTasks, hands, planets } from "../../../lib/tasks/index.js";
 
 const study = loadClaims("circuit-tracing");
 const sizes = { imageSize: 48, samples: 10, rowsPerCall: 10 };
@@ -34,6 +39,25 @@ describe("a concept's features", () => {
       conceptFeatures(activity, [true, ...Array(5).fill(false)], { layers: [0], count: 1 }),
       [],
     );
+  });
+  it("are the same from sums of groups that are added up", () => {
+    const random = seeded(7);
+    const activity: Activity = [0, 1].map(() =>
+      Float32Array.from({ length: 12 * 40 }, () => random.normal()),
+    );
+    const kind = Array.from({ length: 12 }, (_, i) => i % 4);
+    const options = { layers: [0, 1], count: 9 };
+    const sums = [0, 1, 2].map((k) =>
+      sumsOver(
+        activity,
+        kind.map((own) => own === k),
+        options.layers,
+      ),
+    );
+    const side = kind.map((own) => (own === 3 ? undefined : own === 0));
+    const chosen = tellingFeatures(sums[0], addedUp(sums[1], sums[2]), options);
+    assert.equal(chosen.length, 9);
+    assert.deepEqual(chosen, conceptFeatures(activity, side, options));
   });
   it("are compared in standard deviations, and a constant is zero", () => {
     assert.deepEqual([...standardised([1, 3]).z], [-1, 1]);
@@ -75,6 +99,21 @@ describe("the study of a checkpoint", () => {
     const other = await loadModel("tiny-llava-1.5", { threads: 1 });
     assert.throws(() => new CircuitStudy({ study, model: other, set, ...sizes }), /not of this model/);
     await other.close();
+  });
+
+  it("blind questions that are alike are asked once, and answered as each by itself", async (t) => {
+    const subject = new CircuitStudy({ study, model, set, ...sizes }).subject(0);
+    const tasks = drawTasks(hands, { split: "heldout", count: 12, size: 48, types: ["dots", "fingers"] });
+    const { mock } = t.mock.method(model, "run");
+    const once = await blindLogits(subject, tasks);
+    const asked = mock.calls.map(({ arguments: [batch] }) => (batch as Batch).size);
+    const each = await lastLogits(subject, tasks.map(blind));
+    assert.deepEqual(asked, [new Set(tasks.map(({ prompt }) => prompt)).size]);
+    assert.ok(asked[0] < tasks.length);
+    once.forEach((row, i) => {
+      const apart = row.reduce((most, value, j) => Math.max(most, Math.abs(value - each[i][j])), 0);
+      assert.ok(apart < 1e-4, `${apart}`);
+    });
   });
 
   it("refuses too few images and a folder without transcoders, before anything runs", () => {
