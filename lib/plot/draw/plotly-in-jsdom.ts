@@ -10,6 +10,7 @@ import { ModalscopeError } from "../../errors.js";
 import { seeded } from "../../random.js";
 import type { Figure } from "../plotly.js";
 import { canvasModule } from "./fonts.js";
+import { provideSelectors } from "./selectors.js";
 import { type Box, ownBox, placedBox } from "./svg-boxes.js";
 import { placeRuns } from "./text-runs.js";
 
@@ -90,6 +91,7 @@ function load(): Host {
   });
   provideLayout(window);
   provideCanvas(window);
+  provideSelectors(window);
   window.eval(readFileSync(require.resolve("plotly.js-cartesian-dist"), "utf8"));
   return { window, plotly: (window as unknown as { Plotly: Plotly }).Plotly };
 }
