@@ -10,7 +10,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../../../lib/cache-folder.js";
-import { packageRoot } from "../../../lib/package-root.js";
+import { packageRoot, packageVersion } from "../../../lib/package-root.js";
+import { preparedImports } from "./warm-up.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
@@ -22,7 +23,16 @@ export function snapshotPath(flags: readonly string[]): string {
   const require = createRequire(join(packageRoot(), "package.json"));
   const hash = createHash("sha256");
   hash.update(
-    [process.version, process.arch, process.platform, process.env.NODE_OPTIONS ?? "", ...flags].join("\n"),
+    [
+      process.version,
+      process.arch,
+      process.platform,
+      process.env.NODE_OPTIONS ?? "",
+      // Files that npm unpacks have one date, whatever the version.
+      packageVersion(),
+      preparedImports,
+      ...flags,
+    ].join("\n"),
   );
   const parts = ["typescript", "typescript/package.json", "@types/node/package.json"].map((name) =>
     require.resolve(name),
