@@ -11,4 +11,9 @@ export interface Display {
   update(displayId: string, bundle: Bundle, metadata?: Record<string, unknown>): void;
   /** Empties the cell's output; with `wait`, when the next output arrives. */
   clear(wait?: boolean): void;
+  /** True where the notebook's side draws the still images of figures, in the place of {@link STILL_TO_COME}. */
+  readonly addsStills?: boolean;
 }
+
+/** What a reader sees in a still's place where the run was killed before it was drawn. */
+export const STILL_TO_COME = "<p>The run ended before it had drawn this figure.</p>";

@@ -7,6 +7,7 @@ import type { RunLimits } from "./limits.js";
 import { endCell, type RecordedStatus, skipCell, startCell } from "./notebook/record.js";
 import type { Autosave } from "./output/autosave.js";
 import { OutputCollector } from "./output/collector.js";
+import { openStills, type Stills } from "./output/stills.js";
 
 /** Cell and reason of a run's end before its last cell. */
 export interface Stop {
@@ -30,10 +31,28 @@ export interface EngineParts {
 
 /** Runs a notebook's cells in order; gives where it ended, if not at its end. */
 export async function runCells(notebook: Notebook, parts: EngineParts): Promise<Stop | undefined> {
-  const { kernel, limits, kept, onEvent } = parts;
+  const collector = new OutputCollector(parts.maxOutput);
+  const stills = openStills((...still) => collector.addStill(...still));
+  if (parts.kernel.leavesStills && notebook.cells.some(seemsToShow)) stills.prepare();
+  try {
+    return await runEach(notebook, collector, stills, parts);
+  } finally {
+    await stills.finish();
+  }
+}
+
+/** Where it does not after all, plotly was loaded for nothing. */
+const seemsToShow = ({ source }: Cell): boolean => /\bshow\(/.test(joined(source));
+
+async function runEach(
+  notebook: Notebook,
+  collector: OutputCollector,
+  stills: Stills,
+  parts: EngineParts,
+): Promise<Stop | undefined> {
+  const { kernel, limits, onEvent } = parts;
   const names = cellNames(notebook.cells);
   const cells = notebook.cells.filter((cell) => cell.cell_type === "code").length;
-  const collector = new OutputCollector(parts.maxOutput);
   let index = -1;
   onEvent({ type: "start", notebook, cells });
   for (const [place, cell] of notebook.cells.entries()) {
@@ -45,9 +64,11 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
       continue;
     }
     index++;
-    const reason = kept.has(cell) ? "cached" : hasTag(cell, "skip-execution") ? "skip-execution" : undefined;
+    const reason = whySkipped(cell, parts);
     if (reason !== undefined) {
       if (reason === "skip-execution") skipCell(cell);
+      // An earlier run may have been killed before it had drawn them.
+      else if (kernel.leavesStills) stills.draw(cell);
       onEvent({ type: "cell-skip", cell, index, cells, name: names[place], reason });
       continue;
     }
@@ -57,13 +78,19 @@ export async function runCells(notebook: Notebook, parts: EngineParts): Promise<
     parts.autosave.begin();
     const result = await limits
       .cell(() =>
-        execute(kernel, joined(cell.source), (output) => {
-          collector.add(cell, output);
-          parts.autosave.touch();
-          onEvent({ type: "output", cell, output });
-        }),
+        execute(
+          kernel,
+          joined(cell.source),
+          (output) => {
+            collector.add(cell, output);
+            parts.autosave.touch();
+            onEvent({ type: "output", cell, output });
+          },
+          codeAfter(place, notebook, parts),
+        ),
       )
       .finally(parts.autosave.end);
+    if (kernel.leavesStills) stills.draw(cell);
     const stop = stopAt(cell, result, limits);
     const error = stop?.error ?? result.error;
     cell.execution_count = result.executionCount;
@@ -81,8 +108,25 @@ async function execute(
   kernel: RunnerKernel,
   code: string,
   onOutput: (output: Output) => void,
+  next?: string,
 ): Promise<CellResult> {
-  return code.trim() === "" ? { executionCount: null, died: false } : kernel.execute(code, onOutput);
+  return isBlank(code) ? { executionCount: null, died: false } : kernel.execute(code, onOutput, next);
+}
+
+const isBlank = (code: string): boolean => code.trim() === "";
+
+function whySkipped(cell: Cell, { kept }: EngineParts): "cached" | "skip-execution" | undefined {
+  if (kept.has(cell)) return "cached";
+  return hasTag(cell, "skip-execution") ? "skip-execution" : undefined;
+}
+
+/** Code of the first cell behind a place that the kernel will be given. */
+function codeAfter(place: number, { cells }: Notebook, parts: EngineParts): string | undefined {
+  for (const cell of cells.slice(place + 1)) {
+    const code = joined(cell.source);
+    if (cell.cell_type === "code" && !isBlank(code) && whySkipped(cell, parts) === undefined) return code;
+  }
+  return undefined;
 }
 
 /** Reason not to start a cell; undefined when there is none. */

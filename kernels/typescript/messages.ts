@@ -56,6 +56,9 @@ export interface IsComplete {
   indent: string;
 }
 
+/** Argument of the process that runs the cells, where figures get their still images on the session's side. */
+export const addsStills = "adds-stills";
+
 /** To the process that runs the cells. */
 export type Command =
   | { type: "run"; run: number; code: string; cell: CompiledCell; count: number }

@@ -7,7 +7,15 @@ import { codeFrame } from "./code-frame.js";
 import { type CompilerProcess, startCompiler } from "./compiler/process.js";
 import { describeExit } from "./exit-reason.js";
 import { encodeFrame, frameReader } from "./frames.js";
-import type { Command, CompileResult, CompletionResult, IsComplete, Problem, Report } from "./messages.js";
+import {
+  addsStills,
+  type Command,
+  type CompileResult,
+  type CompletionResult,
+  type IsComplete,
+  type Problem,
+  type Report,
+} from "./messages.js";
 
 export interface SessionOptions {
   /** The notebook's folder: its imports resolve from here. */
@@ -17,6 +25,8 @@ export interface SessionOptions {
   env?: NodeJS.ProcessEnv;
   /** Whether somebody types the cells: the compiler then uses its idle time to be quick with the first ones. */
   interactive?: boolean;
+  /** Whether the still images of figures are added to the outputs by who takes them. */
+  addsStills?: boolean;
   /** Called when the process that runs the cells ends by itself. */
   onDeath?: (error: ErrorContent) => void;
   /** Answers a cell that asks for a line of input; without it, asking is an error. */
@@ -31,6 +41,8 @@ export interface ExecuteOptions {
    * this returned is pending.
    */
   onOutput: (output: Output) => void | Promise<void>;
+  /** Code of the next cell, which is then compiled while this one runs. */
+  next?: string;
 }
 
 export interface Outcome {
@@ -53,6 +65,14 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** A cell that is compiled before its turn, as if the one before it had succeeded. */
+interface CompiledAhead {
+  readonly code: string;
+  readonly name: string;
+  /** Undefined where the compiler failed. */
+  readonly result: Promise<CompileResult | undefined>;
+}
+
 interface Running {
   id: number;
   end(outcome: Outcome, declared: readonly string[] | "all"): void;
@@ -64,7 +84,8 @@ const childMain = fileURLToPath(new URL("./child/main.js", import.meta.url));
 
 export function openSession(options: SessionOptions): Session {
   const compiler = startCompiler(options.folder, { interactive: options.interactive });
-  const child = spawn(process.execPath, [...childFlags, childMain, options.folder], {
+  const more = options.addsStills ? [addsStills] : [];
+  const child = spawn(process.execPath, [...childFlags, childMain, options.folder, ...more], {
     cwd: options.cwd ?? options.folder,
     env: options.env ?? process.env,
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
@@ -79,6 +100,7 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
   const outputsOf = new Map<number, ExecuteOptions["onOutput"]>();
   let running: Running | undefined;
   let compiling: { cancel(): void } | undefined;
+  let ahead: CompiledAhead | undefined;
   let committing: Promise<void> = Promise.resolve();
   let latest = 0;
   let closing = false;
@@ -168,7 +190,7 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
     });
     try {
       await committing;
-      return await Promise.race([compiler.compile(code, name), cancelled]);
+      return await Promise.race([compileNow(code, name), cancelled]);
     } catch (error) {
       return { status: "error", error: compilerFailure(error), cause: "compiler" };
     } finally {
@@ -176,7 +198,30 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
     }
   }
 
-  async function execute(code: string, { count, onOutput }: ExecuteOptions): Promise<Outcome> {
+  /**
+   * What was compiled ahead holds, but for mistakes, which the cell before it may have mended (it installs a package), and
+   * for files near the notebook, which it may have written.
+   */
+  async function compileNow(code: string, name: string): Promise<CompileResult> {
+    const made = ahead?.code === code && ahead.name === name ? await ahead.result : undefined;
+    ahead = undefined;
+    if (made?.ok && !made.cell.imports.some(({ specifier }) => isFile(specifier))) return made;
+    return compiler.compile(code, name);
+  }
+
+  function compileAhead(code: string, name: string): void {
+    committed(compiler.commit("all"));
+    // It is compiled again in its turn, and fails then if it does.
+    ahead = { code, name, result: compiler.compile(code, name).catch(() => undefined) };
+  }
+
+  /** The next cell waits for it, and says so if it failed. */
+  function committed(done: Promise<void>): void {
+    committing = done;
+    committing.catch(() => {});
+  }
+
+  async function execute(code: string, { count, onOutput, next }: ExecuteOptions): Promise<Outcome> {
     if (dead !== undefined) return { status: "error", error: dead, cause: "death" };
     const name = `In[${count}]`;
     const compiled = await compile(code, name);
@@ -201,11 +246,13 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
         },
       };
       send({ type: "run", run: id, code, cell: compiled.cell, count });
+      if (next !== undefined) compileAhead(next, `In[${count + 1}]`);
     });
-    if (dead === undefined) {
-      committing = compiler.commit(declared);
-      // The next cell waits for it, and says so if it failed.
-      committing.catch(() => {});
+    if (dead !== undefined) return outcome;
+    if (next === undefined) committed(compiler.commit(declared));
+    else if (declared !== "all") {
+      ahead = undefined;
+      committed(compiler.amend(declared));
     }
     return outcome;
   }
@@ -228,6 +275,9 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
     },
   };
 }
+
+/** True for what is no package, and may have changed. */
+const isFile = (specifier: string): boolean => /^(?:[./]|file:)/.test(specifier);
 
 /** Ends the process that runs the cells, and what they have started in its group. */
 function killGroup(child: ChildProcess): void {

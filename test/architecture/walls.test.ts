@@ -96,7 +96,8 @@ const WALLS: Walls = {
     // Its files are imported one by one: a process reads no more of the room than it runs.
     {
       path: "kernels/runner",
-      knows: [GROUND, "lib/notebook", "lib/storage", "kernels/protocol", "kernels/typescript"],
+      // Figures' still images are drawn by a thread of the runner.
+      knows: [GROUND, "lib/notebook", "lib/plot", "lib/storage", "kernels/protocol", "kernels/typescript"],
       open: true,
     },
     {

@@ -9,7 +9,10 @@ export interface RunnerKernel {
   readonly languageInfo: Record<string, unknown>;
   /** Why it is dead, once it is. */
   readonly death: ErrorContent | undefined;
-  execute(code: string, onOutput: (output: Output) => void): Promise<CellResult>;
+  /** Whether its figures come without still images, which the runner adds. */
+  readonly leavesStills?: boolean;
+  /** @param next code of the next cell, which a kernel may get ready meanwhile */
+  execute(code: string, onOutput: (output: Output) => void, next?: string): Promise<CellResult>;
   /** Asks the running cell to stop. */
   interrupt(): void;
   /** Ends the kernel's process at once; a running cell ends with it. */
@@ -43,7 +46,7 @@ export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Prom
   const onDeath = (error: ErrorContent): void => {
     death = error;
   };
-  const session = openSession({ folder, cwd, onDeath });
+  const session = openSession({ folder, cwd, onDeath, addsStills: true });
   const aborted = once(signal, "abort").then(() => undefined);
   // The first cell pays for the compiler's start: this one, so that the time of the first real one is its own.
   const first = await Promise.race([session.execute("void 0", { count: 0, onOutput() {} }), aborted]);
@@ -55,12 +58,13 @@ export async function startOwnKernel({ folder, cwd, signal }: KernelStart): Prom
   let count = 0;
   return {
     languageInfo,
+    leavesStills: true,
     get death() {
       return death;
     },
-    async execute(code, onOutput) {
+    async execute(code, onOutput, next) {
       count++;
-      const { error, cause } = await session.execute(code, { count, onOutput });
+      const { error, cause } = await session.execute(code, { count, onOutput, next });
       return { executionCount: count, error, died: cause === "death" };
     },
     interrupt: session.interrupt,

@@ -2,6 +2,7 @@ import { formatBytes } from "../../../lib/bytes.js";
 import type { Cell, CellOutput } from "../../../lib/notebook/index.js";
 import type { ErrorContent, Output } from "../../protocol/index.js";
 import { clipText, fileSize } from "./size.js";
+import type { DisplayedOutput } from "./stills.js";
 
 /** Bytes of one cell's outputs in the file, when nothing else is said. */
 export const defaultMaxOutput = 100e6;
@@ -17,8 +18,6 @@ const maxErrorLength = 1e6;
 
 /** Characters up to which printed text is added to the last piece of a stream. */
 const pieceLength = 1 << 16;
-
-type DisplayedOutput = Extract<CellOutput, { output_type: "display_data" }>;
 
 /**
  * Puts the outputs of one run where a client would show them. What passes the limit of a cell, or that of all
@@ -130,13 +129,21 @@ export class OutputCollector {
 
   /** An update that has no room leaves what is shown. */
   #update(id: string | undefined, content: Pick<DisplayedOutput, "data" | "metadata">): void {
-    for (const [shown, place] of this.#displays) {
-      if (place.id !== id) continue;
-      const growth = fileSize({ ...shown, ...content }) - (this.#sizes.get(shown) ?? 0);
-      if (growth > this.#room(place.cell).free) continue;
-      Object.assign(shown, content);
-      this.#count(place.cell, shown, growth);
-    }
+    for (const [shown, place] of this.#displays)
+      if (place.id === id) this.#replace(place.cell, shown, content);
+  }
+
+  #replace(cell: Cell, shown: DisplayedOutput, content: Partial<DisplayedOutput>): void {
+    const growth = fileSize({ ...shown, ...content }) - (this.#sizes.get(shown) ?? 0);
+    if (growth > this.#room(cell).free) return;
+    Object.assign(shown, content);
+    this.#count(cell, shown, growth);
+  }
+
+  /** Adds a figure's still, if the figure is still there, and there is room. */
+  addStill(cell: Cell, shown: DisplayedOutput, html: string): void {
+    if (!cell.outputs?.includes(shown)) return;
+    this.#replace(cell, shown, { data: { ...shown.data, "text/html": html } });
   }
 
   #clear(cell: Cell): void {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { ErrorContent } from "../../protocol/index.js";
 import { attempt, isArray } from "../intrinsics.js";
-import type { Command, Report } from "../messages.js";
+import { addsStills, type Command, type Report } from "../messages.js";
 import { display } from "./display.js";
 import { describeError, InterruptedError, interruption } from "./errors.js";
 import { createExecutor } from "./executor.js";
@@ -31,7 +31,7 @@ let loadedHooks: readonly string[] | undefined;
 
 const globals = globalThis as unknown as Record<symbol | string, unknown>;
 globals[Symbol.for("modalscope.nativeLock")] = lock;
-globals[Symbol.for("modalscope.display")] = display;
+globals[Symbol.for("modalscope.display")] = { ...display, addsStills: process.argv[3] === addsStills };
 globals[Symbol.for("modalscope.modelLoaded")] = (hooks: readonly string[]): void => {
   loadedHooks = hooks;
 };

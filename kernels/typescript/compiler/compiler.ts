@@ -29,6 +29,8 @@ export interface Compiler {
    * @param values the values that exist now.
    */
   commit(values: Values): void;
+  /** Commits the last cell again with other values: it was committed as if it would succeed. */
+  amend(values: Values): void;
   /** Lets later cells see what a cell declared that another compiler had compiled and committed. */
   restore(code: string, values: Values): void;
   /** @param hooks names that a string may hold. */
@@ -38,10 +40,18 @@ export interface Compiler {
   isComplete(code: string): IsComplete;
 }
 
+/** A cell without mistakes, as {@link NotebookScope.add} takes it. */
+interface CheckedCell {
+  readonly text: string;
+  readonly syntax: CellSyntax;
+  readonly uses: string[];
+}
+
 export function createCompiler(folder: string): Compiler {
   const program = cellProgram(folder);
   const scope = notebookScope(program);
-  let compiled: { text: string; syntax: CellSyntax; uses: string[] } | undefined;
+  let compiled: CheckedCell | undefined;
+  let committed: { cell: CheckedCell; undo(): void } | undefined;
 
   /** The cell as it is checked: its own text first, so that positions stay, then what joins it to the notebook. */
   function checkedText(code: string, syntax: CellSyntax, names: Iterable<string>): string {
@@ -69,7 +79,7 @@ export function createCompiler(folder: string): Compiler {
     );
   }
 
-  function check(code: string): Problem[] | { text: string; syntax: CellSyntax; uses: string[] } {
+  function check(code: string): Problem[] | CheckedCell {
     const source = parseCell(code);
     // Before anything is added to the text, which would be read as a part of unfinished code.
     const broken = parseProblems(source);
@@ -137,14 +147,26 @@ export function createCompiler(folder: string): Compiler {
 
   function commit(values: Values): void {
     if (compiled === undefined) return;
-    scope.add(compiled, values);
+    keep(compiled, values);
+    compiled = undefined;
+  }
+
+  function keep(cell: CheckedCell, values: Values): void {
+    committed = { cell, undo: scope.add(cell, values) };
+  }
+
+  function amend(values: Values): void {
+    if (committed === undefined) return;
+    committed.undo();
+    keep(committed.cell, values);
+    // Checked against what is taken back.
     compiled = undefined;
   }
 
   function restore(code: string, values: Values): void {
     const syntax = readSyntax(parseCell(code));
     const uses = earlierNames(syntax);
-    scope.add({ text: checkedText(code, syntax, uses), syntax, uses }, values);
+    keep({ text: checkedText(code, syntax, uses), syntax, uses }, values);
   }
 
   /**
@@ -209,7 +231,7 @@ export function createCompiler(folder: string): Compiler {
     return undefined;
   }
 
-  return { compile, rehearse, commit, restore, complete, inspect, isComplete };
+  return { compile, rehearse, commit, amend, restore, complete, inspect, isComplete };
 }
 
 /** "Cannot assign to 'x' because it is an import." Earlier cells' names are imports to the checker only. */

@@ -140,6 +140,15 @@ export function startCompiler(
     });
   }
 
+  async function tell(method: "commit" | "amend", values: Values): Promise<void> {
+    try {
+      await ask(method, [values]);
+    } catch (error) {
+      // The process that was started in its place has been given what is committed, this cell too.
+      if (!(error instanceof CompilerRestarted)) throw error;
+    }
+  }
+
   return {
     async compile(code, name) {
       compiled = undefined;
@@ -150,12 +159,12 @@ export function startCompiler(
     async commit(values) {
       if (compiled !== undefined) committed.push({ code: compiled, values });
       compiled = undefined;
-      try {
-        await ask("commit", [values]);
-      } catch (error) {
-        // The process that was started in its place has been given what is committed, this cell too.
-        if (!(error instanceof CompilerRestarted)) throw error;
-      }
+      await tell("commit", values);
+    },
+    async amend(values) {
+      const last = committed.pop();
+      if (last !== undefined) committed.push({ code: last.code, values });
+      await tell("amend", values);
     },
     complete: (...args) => ask("complete", args),
     inspect: (...args) => ask("inspect", args),

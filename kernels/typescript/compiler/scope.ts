@@ -21,8 +21,9 @@ export interface NotebookScope {
    * Lets later cells see what a cell declared and imported.
    * @param uses the names that it took of the scope.
    * @param existing which of its values have come to be.
+   * @returns takes it back, as long as nothing else was added
    */
-  add(cell: { text: string; syntax: CellSyntax; uses: readonly string[] }, existing: Values): void;
+  add(cell: { text: string; syntax: CellSyntax; uses: readonly string[] }, existing: Values): () => void;
 }
 
 export type Values = readonly string[] | "all";
@@ -95,7 +96,8 @@ export function notebookScope(program: CellProgram): NotebookScope {
       return `${aliases.join("")}import { ${[...namespaces].join(", ")} } from "./${hub}";`;
     },
     add({ text, syntax, uses }, existing) {
-      if (syntax.declared.size + syntax.imported.size === 0) return;
+      if (syntax.declared.size + syntax.imported.size === 0) return () => {};
+      const before = [...origins];
       const slots = new Set(uses.flatMap((name) => origins.get(name)?.slot ?? []));
       const slot = takeSlot();
       program.set(slotFile(slot), text);
@@ -106,6 +108,11 @@ export function notebookScope(program: CellProgram): NotebookScope {
       for (const [name, { value, assignable }] of syntax.declared) {
         if (!value || values.has(name)) origins.set(name, { slot, value, assignable });
       }
+      return () => {
+        origins.clear();
+        for (const [name, origin] of before) origins.set(name, origin);
+        empty(slot);
+      };
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Shows figures, tables, images and text in the notebook; outside a kernel, says so in a line of text. */
 import { inspect } from "node:util";
+import { STILL_TO_COME } from "../../display.js";
 import { escapeHtml } from "../../escape.js";
 import { browserOnly, toPng } from "../draw/draw.js";
 import { plotlyConfig, titleOf } from "../figure.js";
@@ -16,7 +17,10 @@ import { type DataFrameLike, type Table, table, tableHtml, tableText } from "./t
 export function show(...things: readonly unknown[]): void {
   const display = currentDisplay();
   for (const thing of things) {
-    if (display) display.display(bundleOf(thing));
+    if (display)
+      display.display(
+        display.addsStills && isFigure(thing) ? figureBundle(thing, STILL_TO_COME) : bundleOf(thing),
+      );
     else console.log(lineOf(thing));
   }
 }
@@ -87,11 +91,11 @@ export function isFigure(thing: unknown): thing is Figure {
   );
 }
 
-function figureBundle(figure: Figure): Bundle {
+function figureBundle(figure: Figure, still: string = figureFallback(figure)): Bundle {
   const { data, layout } = figure;
   return {
     "application/vnd.plotly.v1+json": { data, layout, config: plotlyConfig },
-    "text/html": figureFallback(figure),
+    "text/html": still,
     "text/plain": lineOf(figure),
   };
 }

@@ -1,10 +1,12 @@
 /** Files that a run writes: outputs as a client would show them, in files that are valid by nbformat's schema. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type Notebook, type RunEvent, runNotebook } from "../../../kernels/runner/index.js";
+import { STILL_TO_COME } from "../../../lib/display.js";
 import { parseNotebook } from "../../../lib/notebook/index.js";
+import { bundleOf, lines } from "../../../lib/plot/index.js";
 import { temporaryFolder } from "../temporary.js";
 import { schemaErrors } from "./json-schema.js";
 import {
@@ -31,6 +33,45 @@ const schema = JSON.parse(
 function assertValid(notebook: unknown): void {
   assert.deepEqual(schemaErrors(notebook, schema), []);
 }
+
+describe("figures", () => {
+  const drawn = 'import { lines, show } from "modalscope";\nconst figure = lines([1, 3, 2]);';
+  /** What `show` gives where nobody draws for it: without the kernel's display, in the process of this test. */
+  const image = String(bundleOf(lines([1, 3, 2]))["text/html"]);
+
+  test("have the image that they have without a runner, each in its place, and none that was cleared", async () => {
+    const path = writeNotebook(join(folder, "figures.ipynb"), [
+      drawn,
+      'console.log("above"); show(figure); console.log("below"); show(figure);',
+      'show(figure); (globalThis as any)[Symbol.for("modalscope.display")].clear(); console.log("rest");',
+      "show({ data: [], layout: { images: [{ source: 'https://example.org/x.png' }] } });",
+    ]);
+    const { status, notebook } = await runNotebook({ input: path, output: out("figures.ipynb") });
+    assert.equal(status, "completed");
+    const [, twice, cleared, refused] = notebook.cells.map((cell) =>
+      (cell.outputs ?? []).map((output) => dataOf(output)?.["text/html"] ?? "printed"),
+    );
+    assert.deepEqual(twice, ["printed", image, "printed", image]);
+    assert.deepEqual(cleared, ["printed"]);
+    assert.match(String(refused[0]), /could not be drawn.*has to be loaded/);
+  });
+
+  test("that a killed run had not drawn are drawn when it is resumed", async () => {
+    const path = writeNotebook(join(folder, "killed.ipynb"), [
+      { source: `${drawn} show(figure);`, tags: ["cached"] },
+      "1",
+    ]);
+    const output = out("killed.ipynb");
+    await runNotebook({ input: path, output });
+    const saved = load(output);
+    const shown = dataOf(saved.cells[0].outputs?.[0]) as Record<string, unknown>;
+    shown["text/html"] = STILL_TO_COME;
+    delete saved.cells[1].metadata.papermill;
+    writeFileSync(output, JSON.stringify(saved));
+    const { notebook } = await runNotebook({ input: path, output, resume: true });
+    assert.equal(dataOf(notebook.cells[0].outputs?.[0])?.["text/html"], image);
+  });
+});
 
 test("outputs are kept as a client would show them", async () => {
   const events: string[] = [];

@@ -92,6 +92,65 @@ describe("values", () => {
   });
 });
 
+describe("a cell that is compiled while the one before it runs", () => {
+  /** Runs cells as the runner does: each knows the next one's code. */
+  async function runAll(...cells: string[]): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    for (const [i, code] of cells.entries())
+      outcomes.push(await session.execute(code, { count: ++count, onOutput() {}, next: cells[i + 1] }));
+    return outcomes;
+  }
+
+  test("takes what that one declares, and is stopped by its own mistakes", async () => {
+    const [first, second, third] = await runAll(
+      "const given = 1;",
+      "const taken: number = given + 1;",
+      "const wrong: string = taken;",
+    );
+    assert.deepEqual([first.status, second.status], ["ok", "ok"]);
+    assert.match(third.error?.evalue ?? "", /not assignable/);
+    assert.equal(await value("taken"), "2");
+  });
+
+  test("sees only what came to be where that one fails", async () => {
+    await value("const shape = 1;");
+    const [failed, after] = await runAll(
+      "const came = 2; throw new Error('here'); const shape = 'text';",
+      "came + shape.toFixed().length",
+    );
+    assert.deepEqual([failed.cause, after.status], ["thrown", "ok"], JSON.stringify(after.error));
+    const [, lost] = await runAll("throw new Error('here'); const never = 1;", "never");
+    assert.deepEqual([lost.cause, lost.error?.ename], ["compiler", "TypeScriptError"]);
+  });
+
+  test("sees a file and a package that that one writes", async () => {
+    const write = (path: string, text: string): string =>
+      `writeFileSync(${JSON.stringify(join(folder, path))}, ${JSON.stringify(text)});`;
+    const [, ...others] = await runAll(
+      `import { mkdirSync, writeFileSync } from "node:fs"; ${write("ahead.ts", "export const old = 1;")}`,
+      `import { old } from "./ahead"; ${write("ahead.ts", "export const fresh = 'new';")}`,
+      'import { fresh } from "./ahead"; fresh.toUpperCase();',
+      `mkdirSync(${JSON.stringify(join(folder, "node_modules/late"))});
+       ${write("node_modules/late/package.json", '{"name":"late","main":"x.js","types":"x.d.ts"}')}
+       ${write("node_modules/late/x.js", "exports.late = 1;")}
+       ${write("node_modules/late/x.d.ts", "export const late: number;")}`,
+      'import { late } from "late"; late.toFixed();',
+    );
+    for (const { status, error } of others) assert.equal(status, "ok", error?.evalue);
+  });
+
+  test("is not run where another cell comes in its place", async () => {
+    const outcome = await session.execute("const base = 1;", {
+      count: ++count,
+      onOutput() {},
+      next: "const unused = base;",
+    });
+    assert.equal(outcome.status, "ok");
+    await value("const other = base;");
+    assert.match((await run("unused")).outcome.error?.evalue ?? "", /Cannot find name/);
+  });
+});
+
 describe("imports", () => {
   test("files beside the notebook in TypeScript, and again after a change", async () => {
     assert.equal(await value("import { near } from './near.ts'; near"), "'near 4'");

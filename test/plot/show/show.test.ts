@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
 import { JSDOM } from "jsdom";
+import { STILL_TO_COME } from "../../../lib/display.js";
 import { toPng } from "../../../lib/plot/draw/draw.js";
 import { figure } from "../../../lib/plot/figure.js";
 import { lines } from "../../../lib/plot/marks/lines.js";
@@ -45,6 +46,16 @@ beforeEach(() => {
 afterEach(() => {
   delete kernel[KEY];
   rmSync(folder, { recursive: true });
+});
+
+test("a figure leaves its image to a notebook's side that draws it", () => {
+  const sent = fakeKernel();
+  const shown = lines([1, 2, 3]);
+  show(shown);
+  kernel[KEY] = { ...(kernel[KEY] as Display), addsStills: true };
+  show(shown);
+  assert.deepEqual(sent[1].bundle, { ...sent[0].bundle, "text/html": STILL_TO_COME });
+  assert.deepEqual(bundleOf(shown), sent[0].bundle);
 });
 
 test("a figure is shown as plotly's JSON with an image that needs no trust", () => {

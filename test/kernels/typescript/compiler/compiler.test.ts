@@ -73,6 +73,17 @@ describe("types across cells", () => {
     assert.match(problems("cameNot")[0].message, /Cannot find name 'cameNot'/);
   });
 
+  test("a cell that was thought to succeed is taken back when it fails, with what was compiled on it", () => {
+    compiled("const kept = 1; const before = 1;");
+    compiled("const before = 'text'; const made = 1; const notMade = 2;");
+    assert.ok(compiler.compile("const next = notMade;", "In[0]").ok);
+    compiler.amend(["made"]);
+    compiler.commit("all");
+    compiled("made.toFixed() + before.toFixed() + kept.toFixed()");
+    assert.match(problems("notMade")[0].message, /Cannot find name 'notMade'/);
+    assert.match(problems("next")[0].message, /Cannot find name 'next'/);
+  });
+
   test("a cell that does not compile leaves nothing", () => {
     problems("const lost: number = 'x';");
     assert.match(problems("lost")[0].message, /Cannot find name/);
