@@ -7,6 +7,7 @@ import { anonymousBytes } from "../../lib/model/engine/memory.js";
 import { loadModel } from "../../lib/model/load.js";
 import { logProb } from "../../lib/model/methods/metrics.js";
 import { sweep } from "../../lib/model/methods/sweep.js";
+import { tokenLogProbs } from "../../lib/model/methods/token-log-probs.js";
 import type { Model } from "../../lib/model/model.js";
 import { compare, Reference, timed } from "./beside.js";
 import { matmulLimit } from "./limit.js";
@@ -94,6 +95,13 @@ async function benchForward(
       limit,
     });
   }
+  // The reference computes its losses from all logits, which are most of their time.
+  const losses = `${size}×${time}, log-probability of each token`;
+  const flops = flopsOf(model, size * time, size * (time - 1));
+  await compare(losses, all, rounds, () => timed(() => tokenLogProbs(model, batch)), theirs, {
+    flops,
+    limit,
+  });
 }
 
 /** Two operations for each weight and token; attention's own products are left out. */

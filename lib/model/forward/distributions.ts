@@ -145,7 +145,7 @@ interface Distribution {
   readonly p: Node;
 }
 
-/** Distributions of logits (positions, states, vocabulary), from which their largest is taken off first; entropies in bits. */
+/** Distributions of logits (positions, states, vocabulary), less their largest; entropies in bits. */
 function distribution(logits: Node): Distribution & { readonly entropy: Node } {
   const shifted = ops.sub(logits, ops.maxOver(logits, [-1], true));
   const weights = ops.exp(shifted);

@@ -10,5 +10,6 @@ export { generate } from "./generate.js";
 export { checkGenerateOptions, type Generated, type GenerateOptions } from "./generate-options.js";
 export { endTokenIds, warnOfUnusedFields } from "./generation-config.js";
 export { finalNorm, logitsAt, NORMALIZED, pickColumns } from "./head.js";
+export { type LogProbs, readLogProbs, rowsTogether } from "./log-probs.js";
 export { innerBytes, type PreparedRun, prepareRun, runDemand, runRange } from "./prepare-run.js";
 export { checkRunOptions, type RunOptions, type RunResult, run } from "./run.js";

@@ -82,6 +82,7 @@ export {
   sweep,
 } from "./sweep.js";
 export { mergeSweeps, readSweep, saveSweep } from "./sweep-merge.js";
+export { type TokenLogProbs, type TokenLogProbsOptions, tokenLogProbs } from "./token-log-probs.js";
 export type { TokenRule } from "./token-rules.js";
 export {
   type LayerCurves,
