@@ -1,6 +1,6 @@
 /** Measures an embedded checkpoint on held-out tasks and writes its model card: `node dist/data/train/evaluate.js NAME`. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Command } from "commander";
 import { loadModel } from "../../lib/model/load.js";
 import { progressBar } from "../../lib/plot/index.js";
@@ -35,12 +35,7 @@ async function main(name: string, options: Options): Promise<void> {
   const findings = (await recipe.findings?.(model, options)) ?? [];
   await model.close();
   const curves = JSON.parse(readFileSync(join(folder, "training.json"), "utf8")) as Curves;
-  const card = modelCard(
-    recipe,
-    curves,
-    { trials, results, findings },
-    `npm run train -- ${[name, recipe.needs].join(" ").trim()}`,
-  );
+  const card = modelCard(recipe, basename(folder), curves, { trials, results, findings });
   writeFileSync(
     join(folder, "evaluation.json"),
     `${JSON.stringify({ trials: results, findings }, null, 1)}\n`,

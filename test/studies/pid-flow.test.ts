@@ -14,6 +14,7 @@ import {
   type Questions,
   sameSpectrumOf,
   type TaskRun,
+  variantCorrelations,
 } from "../../lib/studies/pid-flow/index.js";
 import { withCheckpoint } from "../../lib/studies/random-twin.js";
 import { plantedSources } from "../../lib/tasks/index.js";
@@ -82,6 +83,24 @@ if (isSlow)
       );
     });
   });
+
+describe("variants of a model", () => {
+  it("are compared with each variant's twins, and with their own steps in other orders", async () => {
+    const made = madeByHand("likeDocument", 0);
+    const two = (all: Measurements["tasks"]) =>
+      all.slice(0, 2).map(({ task, clusters, clean }) => ({ task, clusters, clean }));
+    const [tasks, variant, opposite] = [made.tasks, made.variant!, madeByHand("opposite", 0).tasks].map(two);
+    const measured = { ...made, tasks, variant, twins: [tasks, opposite], variantTwins: [variant] };
+    const { variants, seeds, permuted } = variantCorrelations(
+      await decompose(measured, { flow: "none", draws: 20 }),
+    );
+    const [same, other, sameVariant] = seeds;
+    assert.ok(Math.abs(same - 1) < 1e-12 && Math.abs(sameVariant - 1) < 1e-12, `${same}, ${sameVariant}`);
+    assert.ok(variants > 0.96 && other < 0.5, `${variants}, ${other}`);
+    assert.equal(permuted.length, 60);
+    assert.ok(Math.max(...permuted) < variants, permuted.join());
+  });
+});
 
 describe("measurements of a checkpoint", () => {
   const folder = temporaryFolder();

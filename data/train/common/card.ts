@@ -16,12 +16,12 @@ export interface Evaluation {
   readonly findings: readonly Finding[];
 }
 
-/** README.md of a checkpoint. */
+/** README.md of a checkpoint, which is named after its folder. */
 export function modelCard(
   recipe: Recipe,
+  name: string,
   curves: Curves,
   { trials, results, findings }: Evaluation,
-  command: string,
 ): string {
   const stages = curves.stages.map(({ name, steps, rows, rate, seconds, loss }) => {
     const last = loss[loss.length - 1]?.[1] ?? Number.NaN;
@@ -33,14 +33,14 @@ export function modelCard(
 license: mit
 language: [${recipe.languages.join(", ")}]
 ${vision ? "pipeline_tag: image-text-to-text\n" : ""}---
-# ${recipe.name}
+# ${name}
 
 ${recipe.description}
 
 ${(curves.parameters / 1e6).toFixed(2)} million parameters. It serves to show methods on a laptop; it knows nothing but the tasks below.
 Trained from random weights with the project's own gradients, seed ${curves.seed}:
 
-    ${command}
+    ${commandOf(recipe, name, curves.seed)}
 
 | stage | steps | rows a step | largest rate | last loss, nats | minutes |
 |---|---|---|---|---|---|
@@ -50,6 +50,12 @@ ${stages.join("\n")}
 
 ${[...(sections.length > 0 ? [QUESTIONS] : []), ...sections, ...findings.map(table)].join("\n\n")}
 `;
+}
+
+/** The command that trains it; a twin of the recipe's own checkpoint has another seed and folder. */
+function commandOf({ name, seed, needs }: Recipe, folder: string, trained: number): string {
+  const twin = trained === seed ? [] : [`--seed ${trained} --out data/models/${folder}`];
+  return ["npm run train --", name, ...(needs ? [needs] : []), ...twin].join(" ");
 }
 
 const QUESTIONS = `## Held-out questions

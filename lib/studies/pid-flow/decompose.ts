@@ -52,6 +52,7 @@ export interface Decomposition {
   readonly tasks: readonly TaskDecomposition[];
   readonly variant: readonly TaskDecomposition[];
   readonly twins: readonly (readonly TaskDecomposition[])[];
+  readonly variantTwins: readonly (readonly TaskDecomposition[])[];
   readonly knockouts: readonly KnockoutDecomposition[];
   /** Tasks that could not be decomposed, and why. */
   readonly refused: readonly { readonly task: string; readonly why: string }[];
@@ -66,7 +67,7 @@ export const DECOMPOSE_OPTIONS: OptionChecks<DecomposeOptions> = {
 
 /** Decomposes every task at every state. A task that is refused (too few rows, a constant source) is named, with the reason. */
 export async function decompose(
-  { tasks, depths, variant = [], twins = [] }: Measurements,
+  { tasks, depths, variant = [], twins = [], variantTwins = [] }: Measurements,
   options: DecomposeOptions = {},
 ): Promise<Decomposition> {
   checkOptions("decompose", options, DECOMPOSE_OPTIONS);
@@ -93,10 +94,23 @@ export async function decompose(
   const edited = tasks.filter(({ cut, control }) => cut && control);
   const decomposed = await kept(tasks, "", whole);
   const others = await kept(variant, ", variant", whole);
-  const twinsOf: TaskDecomposition[][] = [];
-  for (const twin of twins) twinsOf.push(await kept(twin, ", twin", whole));
+  const each = async (all: readonly (readonly TaskMeasurement[])[], what: string) => {
+    const out: TaskDecomposition[][] = [];
+    for (const one of all) out.push(await kept(one, what, whole));
+    return out;
+  };
+  const twinsOf = await each(twins, ", twin");
+  const variantTwinsOf = await each(variantTwins, ", twin of the variant");
   const knockouts = await kept(edited, ", knockout", (own) => decomposeKnockout(own, options));
-  return { depths, tasks: decomposed, variant: others, twins: twinsOf, knockouts, refused };
+  return {
+    depths,
+    tasks: decomposed,
+    variant: others,
+    twins: twinsOf,
+    variantTwins: variantTwinsOf,
+    knockouts,
+    refused,
+  };
 }
 
 async function decomposeTask(

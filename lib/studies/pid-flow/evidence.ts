@@ -34,7 +34,7 @@ import {
 } from "./curves.js";
 import type { Decomposition, KnockoutDecomposition } from "./decompose.js";
 import { fingerprintTests } from "./fingerprints.js";
-import { curveNulls } from "./variants.js";
+import { variantCorrelations } from "./variants.js";
 
 /** Sets of a knockout's bootstrap. */
 const [CLEAN, CUT, CONTROL] = [0, 1, 2];
@@ -156,16 +156,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       shareCurves(grid.slice(count)),
     ];
     const level = interval(both, (grid) => curveCorrelation(...curves(grid)), "percentile");
-    const [own, other] = curves(both.grid(both.boot.observed));
-    const twins = found.twins
-      .filter((twin) => twin.length > 0)
-      .map((twin) => {
-        const { boot, grid } = joined(twin);
-        return shareCurves(grid(boot.observed));
-      });
+    const { permuted, seeds } = variantCorrelations(found);
     return {
       level: evidenceFrom(test("level"), { measured: level }),
-      beyond: evidenceFrom(test("beyond"), { measured: level, nulls: curveNulls(own, other, twins) }),
+      beyond: evidenceFrom(test("beyond"), { measured: level, nulls: [...permuted, ...seeds] }),
       gaussian: gaussian(test("gaussian"), everywhere(found)),
     };
   },

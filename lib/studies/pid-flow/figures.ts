@@ -20,6 +20,7 @@ import {
 import { ATOMS, type Atom, halfway, joined, shareOf, total } from "./curves.js";
 import type { Decomposition, TaskDecomposition } from "./decompose.js";
 import { samplesAt, type TaskMeasurement, type TaskRun } from "./measurements.js";
+import { variantCorrelations } from "./variants.js";
 
 const COLOURS: Readonly<Record<Atom, string>> = {
   redundancy: concepts.joint,
@@ -120,10 +121,8 @@ function rangeOf(tasks: readonly TaskDecomposition[], atom: Atom): string {
 }
 
 /** Curves of both variants' vision- and language-unique shares. */
-export function variantsFigure(
-  { tasks, variant, depths }: Decomposition,
-  names: readonly [string, string],
-): Figure {
+export function variantsFigure(found: Decomposition, names: readonly [string, string]): Figure {
+  const { tasks, variant, depths } = found;
   const curve = (own: readonly TaskDecomposition[], atom: Atom, v: number) => {
     const { boot, grid } = joined(own);
     const found = depths.map((_, s) =>
@@ -143,13 +142,28 @@ export function variantsFigure(
     own.length === 0 ? [] : (["uniqueX", "uniqueY"] as const).map((atom) => curve(own, atom, v)),
   );
   return lines(all, {
-    title: "Unique shares by depth, both variants",
-    subtitle: "95% bootstrap over questions",
+    title: variantsTitle(found),
+    subtitle: "vision-unique and language-unique shares, 95% bootstrap over questions",
     x: "depth of the state",
     y: "share of the information",
     xFormat: ".0%",
     yFormat: ".0%",
   });
+}
+
+function variantsTitle(found: Decomposition): string {
+  if (found.tasks.length === 0 || found.variant.length === 0) return "Unique shares by depth";
+  const { variants, seeds, permuted } = variantCorrelations(found);
+  const others = [
+    ...(seeds.length > 0 ? [`two seeds of one at ${spanOf(seeds)}`] : []),
+    ...(permuted.length > 0 ? [`steps in other orders at ${spanOf(permuted)}`] : []),
+  ];
+  return [`Layer curves of both variants correlate at ${variants.toFixed(2)}`, ...others].join(", ");
+}
+
+function spanOf(values: readonly number[]): string {
+  const [low, high] = [Math.min(...values), Math.max(...values)].map((x) => x.toFixed(2));
+  return low === high ? low : `${low} to ${high}`;
 }
 
 /** Changes of vision-unique, synergistic and total information under the knockout, less those under its control, by task. */

@@ -33,6 +33,8 @@ export interface Measurements {
   readonly variant?: readonly TaskMeasurement[];
   /** The model trained from other seeds, clean. */
   readonly twins?: readonly (readonly TaskMeasurement[])[];
+  /** The other variant trained from other seeds, clean. */
+  readonly variantTwins?: readonly (readonly TaskMeasurement[])[];
 }
 
 /** Samples of one state: the prediction as the target, the image as the first source, the question as the second. */

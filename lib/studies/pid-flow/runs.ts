@@ -28,6 +28,8 @@ export interface PidFlowOptions extends TaskOptions {
   readonly variant?: Model;
   /** The model trained from other seeds. */
   readonly twins?: readonly Model[];
+  /** The other variant trained from other seeds. */
+  readonly variantTwins?: readonly Model[];
   readonly questions: (seed: number) => Questions;
   readonly measure?: MeasureOptions;
   readonly decompose?: DecomposeOptions;
@@ -39,6 +41,7 @@ const PID_FLOW_OPTIONS: OptionChecks<PidFlowOptions> = {
   model: MODEL,
   variant: record,
   twins: listOf(record),
+  variantTwins: listOf(record),
   questions: required(callback, "questions by seed, as questionSource gives them"),
   measure: record,
   decompose: record,
@@ -108,23 +111,30 @@ export class PidFlow {
   }
 
   private async ofModel(seed: number): Promise<Measurements> {
-    const { model, variant, twins = [], measure = {} } = this.options;
+    const { model, variant, twins = [], variantTwins = [], measure = {} } = this.options;
     const asked = this.questions(seed);
     const clean = { ...measure, knockouts: false };
     const measured = await measureTasks(model, asked, measure);
     this.first ??= { questions: asked, measured };
-    const others = [];
-    for (const twin of twins) others.push((await measureTasks(twin, asked, clean)).tasks);
+    const each = async (all: readonly Model[]) => {
+      const out: (readonly TaskMeasurement[])[] = [];
+      for (const one of all) out.push((await measureTasks(one, asked, clean)).tasks);
+      return out;
+    };
     return {
       ...measured,
       ...(variant && { variant: (await measureTasks(variant, asked, clean)).tasks }),
-      twins: others,
+      twins: await each(twins),
+      variantTwins: await each(variantTwins),
     };
   }
 }
 
 /** The tasks that the model does; all where it does none, whose verdicts the gate stops. */
-function withTasks({ tasks, variant, twins, depths }: Measurements, { passed }: Gate): Measurements {
+function withTasks(
+  { tasks, variant, twins, variantTwins, depths }: Measurements,
+  { passed }: Gate,
+): Measurements {
   const done = (all: readonly TaskMeasurement[]): TaskMeasurement[] =>
     passed.size === 0 ? [...all] : all.filter(({ task }) => passed.has(task));
   return {
@@ -132,5 +142,6 @@ function withTasks({ tasks, variant, twins, depths }: Measurements, { passed }: 
     tasks: done(tasks),
     ...(variant && { variant: done(variant) }),
     ...(twins && { twins: twins.map(done) }),
+    ...(variantTwins && { variantTwins: variantTwins.map(done) }),
   };
 }

@@ -1,28 +1,48 @@
-import { seeded } from "../../random.js";
-import { curveCorrelation } from "./curves.js";
+/** How alike the layer curves of two variants are, beside what curves share by trend, architecture and data. */
+import { type Random, seeded } from "../../random.js";
+import { curveCorrelation, joined, shareCurves } from "./curves.js";
+import type { Decomposition, TaskDecomposition } from "./decompose.js";
 
 type Curves = readonly (readonly number[])[];
 
 /** Permutations of the steps. */
 const PERMUTATIONS = 60;
 
-/**
- * Correlations of a model's curves with curves that share no more than a trend with them: the other variant's with its steps
- * in another order, and those of the model trained from other seeds. Short curves that rise or fall correlate by that alone.
- */
-export function curveNulls(own: Curves, other: Curves, twins: readonly Curves[], seed = 0): number[] {
-  const random = seeded(seed);
-  const permuted = Array.from({ length: PERMUTATIONS }, () => {
-    const order = random.shuffle(other[0].slice(1).map((_, i) => i));
-    return curveCorrelation(
-      own,
-      other.map((curve) => withSteps(curve, order)),
-    );
-  });
-  return [...permuted, ...twins.map((twin) => curveCorrelation(own, twin))].filter((r) => !Number.isNaN(r));
+/** Correlations of layer curves; a curve that is constant correlates with nothing and is left out. */
+export interface VariantCorrelations {
+  /** The two variants; NaN where one is constant. */
+  readonly variants: number;
+  /** One variant with itself trained from another seed, by twin. */
+  readonly seeds: readonly number[];
+  /** The two variants, the other's steps in other orders: short curves that rise or fall correlate by that alone. */
+  readonly permuted: readonly number[];
 }
 
-/** The curve from the same start to the same end, its steps in another order; the same for every atom. */
+export function variantCorrelations(found: Decomposition, seed = 0): VariantCorrelations {
+  const [own, other] = [found.tasks, found.variant].map(curvesOf);
+  const twins = (all: readonly (readonly TaskDecomposition[])[], curves: Curves): number[] =>
+    all.filter((twin) => twin.length > 0).map((twin) => curveCorrelation(curves, curvesOf(twin)));
+  const defined = (all: readonly number[]): number[] => all.filter((r) => !Number.isNaN(r));
+  return {
+    variants: curveCorrelation(own, other),
+    seeds: defined([...twins(found.twins, own), ...twins(found.variantTwins, other)]),
+    permuted: defined(permutedSteps(other, seeded(seed)).map((permuted) => curveCorrelation(own, permuted))),
+  };
+}
+
+function curvesOf(tasks: readonly TaskDecomposition[]): Curves {
+  const { boot, grid } = joined(tasks);
+  return shareCurves(grid(boot.observed));
+}
+
+/** The curves with their steps in other orders, the same for every atom: from the same start to the same end. */
+function permutedSteps(curves: Curves, random: Random): Curves[] {
+  return Array.from({ length: PERMUTATIONS }, () => {
+    const order = random.shuffle(curves[0].slice(1).map((_, i) => i));
+    return curves.map((curve) => withSteps(curve, order));
+  });
+}
+
 function withSteps(curve: readonly number[], order: readonly number[]): number[] {
   const out = [curve[0]];
   for (const i of order) out.push(out[out.length - 1] + curve[i + 1] - curve[i]);
