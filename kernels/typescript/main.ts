@@ -1,7 +1,7 @@
 /** The kernel's process: a Jupyter client starts it with the path of a connection file. */
 import "./compile-cache.js";
 import { dirname, isAbsolute } from "node:path";
-import { Publisher, Reply, Router } from "zeromq";
+import { Reply, Router, XPublisher } from "zeromq";
 import {
   address,
   type Connection,
@@ -20,6 +20,9 @@ const queuedMessages = 200;
 /** Replies that may wait for a client to read them before the next ones are dropped. */
 const queuedReplies = 100_000;
 
+/** First byte of the frame that an XPUB socket receives for a new subscription. */
+const subscribed = 1;
+
 const parentPollMs = 1000;
 
 const connectionFile = process.argv[2];
@@ -36,7 +39,8 @@ async function startKernel(connection: Connection): Promise<void> {
   const control = new Router({ sendHighWaterMark: queuedReplies });
   const stdin = new Router();
   const heartbeat = new Reply();
-  const publisher = new Publisher({ sendHighWaterMark: queuedMessages, noDrop: true, linger: 1000 });
+  const publisher = new XPublisher({ sendHighWaterMark: queuedMessages, noDrop: true, linger: 1000 });
+  publisher.verbosity = "allSubs";
   await Promise.all([
     shell.bind(address(connection, "shell")),
     control.bind(address(connection, "control")),
@@ -92,6 +96,18 @@ async function startKernel(connection: Connection): Promise<void> {
     for await (const frames of heartbeat) await heartbeat.send(frames);
   }
 
+  /**
+   * A client that subscribes has missed what was published before, "starting" too, and JupyterLab shows
+   * the kernel as "unknown" until it runs a cell. So it is told where the kernel stands.
+   */
+  async function welcome(): Promise<void> {
+    for await (const [event] of publisher) {
+      if (event[0] !== subscribed) continue;
+      const running = kernel.executing();
+      await iopub.status(running === undefined ? "idle" : "busy", running?.header ?? {});
+    }
+  }
+
   // A client that says who it is, and ends without a shutdown, leaves no kernel behind.
   if (process.env.JPY_PARENT_PID !== undefined) {
     const parent = process.ppid;
@@ -100,7 +116,8 @@ async function startKernel(connection: Connection): Promise<void> {
   process.on("SIGINT", () => session.interrupt());
   process.on("SIGTERM", () => void shutDown());
   void iopub.status("starting", {});
-  for (const loop of [serve(shell), serve(control), inputRequester.serve(), beat()]) loop.catch(fail);
+  for (const loop of [serve(shell), serve(control), inputRequester.serve(), beat(), welcome()])
+    loop.catch(fail);
 }
 
 /** Folder from which the notebook's imports resolve: its own, if the client gives it, else the working folder. */

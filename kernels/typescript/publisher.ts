@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Publisher } from "zeromq";
+import type { XPublisher } from "zeromq";
 import { encodeMessage, type Header, newHeader, type Output } from "../protocol/index.js";
 
 /** Publishes what the kernel does and shows. Everything goes out in the order in which it was asked for. */
@@ -18,7 +18,12 @@ const gatherMs = 15;
 /** No message gathers more text than this. */
 const gatherChars = 1 << 16;
 
-export function ioPub(socket: Publisher, key: string, session: string, log: (error: unknown) => void): IoPub {
+export function ioPub(
+  socket: XPublisher,
+  key: string,
+  session: string,
+  log: (error: unknown) => void,
+): IoPub {
   let gathered: { name: string; text: string; parent: Partial<Header> } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -76,7 +81,7 @@ export function ioPub(socket: Publisher, key: string, session: string, log: (err
 }
 
 /** A publisher whose queue to a slow client is full says so (EAGAIN) and does not tell when it has room again. */
-async function sendPatiently(socket: Publisher, frames: Buffer[]): Promise<void> {
+async function sendPatiently(socket: XPublisher, frames: Buffer[]): Promise<void> {
   for (let waitMs = 1; ; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
     try {
       await socket.send(frames);

@@ -186,6 +186,10 @@ class InLab(unittest.TestCase):
         lab.wait("the loss", lambda: self.outputs(2)[0].get("ename") == "TypeScriptError")
         self.assertIn("Cannot find name 'kept'", self.outputs(2)[0]["evalue"])
 
+        # Without a question and without a cell after it, as extensions restart kernels.
+        lab.js("await panel.sessionContext.session.kernel.restart()")
+        lab.idle()
+
     def test_4_every_line_is_printed(self):
         lab = self.lab
         lab.open("lines.ipynb")

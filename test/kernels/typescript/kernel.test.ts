@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Subscriber } from "zeromq";
+import { address, type Connection, decodeMessage, type Message } from "../../../kernels/protocol/index.js";
 import type { Output } from "../../../kernels/protocol/outputs.js";
 import { type JupyterClient, startJupyterKernel } from "../../../kernels/runner/kernels/jupyter-kernel.js";
 import { temporaryFolder } from "../temporary.js";
+import { within } from "./within.js";
 
 const main = fileURLToPath(new URL("../../../kernels/typescript/main.js", import.meta.url));
 const folder = temporaryFolder();
@@ -168,6 +172,48 @@ test("requests are answered while a cell computes, and an interrupt reaches it",
   const [result] = (await run("kept")).outputs;
   assert.ok(result.type === "execute_result");
   assert.deepEqual(result.content.data, { "text/plain": "8" });
+});
+
+describe("a client that comes later", () => {
+  /** The first status for which it holds that a new subscriber receives. */
+  async function firstStatus(holds: (status: Message) => boolean): Promise<Message> {
+    const file = kernel.process.spawnargs.at(-1) as string;
+    const connection = JSON.parse(readFileSync(file, "utf8")) as Connection;
+    const late = new Subscriber();
+    late.connect(address(connection, "iopub"));
+    late.subscribe();
+    try {
+      for await (const frames of late) {
+        const message = decodeMessage(frames, connection.key);
+        if (message?.header.msg_type === "status" && holds(message)) return message;
+      }
+      throw new Error("The socket was closed.");
+    } finally {
+      late.close();
+    }
+  }
+
+  test("is told that the kernel is idle, each one, though nothing is asked", async () => {
+    for (const client of ["first", "second"]) {
+      const { content } = await within(
+        firstStatus(({ parent }) => parent.msg_id === undefined),
+        `the status at the ${client} client`,
+      );
+      assert.deepEqual(content, { execution_state: "idle" });
+    }
+  });
+
+  test("is told of the cell that runs", async () => {
+    let told: Promise<Message> | undefined;
+    const { error } = await kernel.execute("console.log('begun'); for (;;);", () => {
+      told ??= within(
+        firstStatus(({ parent }) => parent.msg_type === "execute_request"),
+        "the status while a cell runs",
+      ).finally(() => kernel.interrupt());
+    });
+    assert.equal(error?.ename, "KeyboardInterrupt");
+    assert.deepEqual((await told)?.content, { execution_state: "busy" });
+  });
 });
 
 test("input is asked for where the client allows it, and refused at once elsewhere", async () => {
