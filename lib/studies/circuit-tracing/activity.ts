@@ -71,15 +71,21 @@ export function sumsOver(
   return { count: counts.filter(Boolean).length, layers: found };
 }
 
-/** Sums over the prompts of both. */
-export function addedUp(one: ActivitySums, other: ActivitySums): ActivitySums {
-  const added = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, f) => value + b[f]);
+/** Sums over the prompts of all of these, of one at least. */
+export function addedUp(all: readonly ActivitySums[]): ActivitySums {
+  const added = (layer: number, part: keyof FeatureSums): Float64Array => {
+    const total = all[0].layers[layer]![part].slice();
+    for (const { layers } of all.slice(1)) {
+      const more = layers[layer]![part];
+      for (let f = 0; f < total.length; f++) total[f] += more[f];
+    }
+    return total;
+  };
   return {
-    count: one.count + other.count,
-    layers: one.layers.map((own, layer) => {
-      const more = other.layers[layer];
-      return own && more && { sum: added(own.sum, more.sum), squares: added(own.squares, more.squares) };
-    }),
+    count: all.reduce((count, own) => count + own.count, 0),
+    layers: all[0].layers.map(
+      (own, layer) => own && { sum: added(layer, "sum"), squares: added(layer, "squares") },
+    ),
   };
 }
 
@@ -114,8 +120,11 @@ function moments(
   { sum, squares }: FeatureSums,
   count: number,
 ): { readonly mean: Float64Array; readonly variance: Float64Array } {
-  const mean = sum.map((total) => total / count);
-  const variance = squares.map((total, f) => Math.max(0, total / count - mean[f] * mean[f]));
+  const [mean, variance] = [new Float64Array(sum.length), new Float64Array(sum.length)];
+  for (let f = 0; f < sum.length; f++) {
+    mean[f] = sum[f] / count;
+    variance[f] = Math.max(0, squares[f] / count - mean[f] * mean[f]);
+  }
   return { mean, variance };
 }
 

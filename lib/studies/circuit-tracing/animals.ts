@@ -40,7 +40,7 @@ export async function measureNeighbours(subject: Subject): Promise<Neighbours> {
     const before = known.get(key);
     if (before) return before;
     const rest = names.filter((name) => name !== animal && name !== without);
-    const outside = rest.map((name) => sums.get(name)!).reduce(addedUp, none);
+    const outside = addedUp([none, ...rest.map((name) => sums.get(name)!)]);
     const features = tellingFeatures(sums.get(animal)!, outside, {
       layers: model.layers,
       count: settings.features,
