@@ -23,6 +23,8 @@ export function progressReporter(show: ProgressOptions): OnEvent {
       write(`${event.error === undefined ? "" : `${event.error.ename} after `}${seconds(event.seconds)}\n`);
     } else if (event.type === "output" && show.outputs && event.output.type === "stream") {
       write(event.output.content.text);
+    } else if (event.type === "warning") {
+      write(`Warning: ${event.message}\n`);
     } else if (event.type === "save-failed") {
       write(`\n${(event.error as Error).message} It is tried again.\n`);
     }

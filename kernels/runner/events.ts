@@ -16,6 +16,8 @@ export type RunEvent =
       name: string;
       reason: "skip-execution" | "cached";
     }
+  /** What the given parameters do not reach; it comes before the first cell. */
+  | { type: "warning"; message: string }
   /** A save failed; the next one is tried all the same. */
   | { type: "save-failed"; error: unknown };
 

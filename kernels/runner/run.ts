@@ -156,7 +156,8 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
   checkOptions("runNotebook", options, RUN_OPTIONS);
   const { output } = options;
   const plan = await planRun(options);
-  const { notebook, kernel, earlier, resumption } = plan;
+  const { notebook, kernel, earlier, resumption, warnings } = plan;
+  for (const message of warnings) options.onEvent?.({ type: "warning", message });
   if (earlier !== undefined && resumption.complete) {
     return { status: "completed", notebook: earlier, output, seconds: 0 };
   }
@@ -189,6 +190,8 @@ interface RunPlan {
   kernel: FoundKernel | undefined;
   earlier: Notebook | undefined;
   resumption: Resumption;
+  /** What the parameters do not reach. */
+  warnings: string[];
 }
 
 /** All that can be known, and go wrong, before anything is run or written. */
@@ -201,7 +204,7 @@ async function planRun(options: RunOptions, source?: Notebook): Promise<RunPlan>
     throw new ModalscopeError(`The cells cannot work in ${options.cwd}.`, "There is no such folder.");
   }
   const earlier = options.resume ? await readEarlier(output) : undefined;
-  await setParameters(notebook, parameters, { folder, language: kernel?.language, earlier });
+  const warnings = await setParameters(notebook, parameters, { folder, language: kernel?.language, earlier });
   describeRun(notebook, {
     input_path: shownPath(input),
     output_path: shownPath(output),
@@ -210,7 +213,7 @@ async function planRun(options: RunOptions, source?: Notebook): Promise<RunPlan>
   });
   if (options.reportMode) hideInputs(notebook);
   const resumption = earlier === undefined ? NO_RESUME : planResume(notebook, earlier);
-  return { notebook, folder, kernel, earlier, resumption };
+  return { notebook, folder, kernel, earlier, resumption, warnings };
 }
 
 /** @throws ModalscopeError where there is nothing that could be resumed. */
@@ -227,13 +230,15 @@ async function setParameters(
   notebook: Notebook,
   values: Parameters,
   { folder, language, earlier }: { folder: string; language?: string; earlier?: Notebook },
-): Promise<void> {
+): Promise<string[]> {
   if (Object.keys(values).length > 0) {
     // Loaded only here: it brings a compiler with it.
     const { injectParameters } = await import("./parameters/inject.js");
-    injectParameters(notebook, values, { folder, language });
-  } else if (earlier !== undefined) restoreParameters(notebook, earlier);
+    return injectParameters(notebook, values, { folder, language });
+  }
+  if (earlier !== undefined) restoreParameters(notebook, earlier);
   else forgetInjected(notebook);
+  return [];
 }
 
 /** The record of the parameters that a run without any takes over from the one that it resumes. */

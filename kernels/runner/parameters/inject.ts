@@ -1,5 +1,6 @@
 import { didYouMean, ModalscopeError } from "../../../lib/errors.js";
 import { type Cell, hasTag, joined, type Notebook, newCell } from "../../../lib/notebook/index.js";
+import { followersOf } from "./follow.js";
 import { forgetInjected, injectedTag } from "./injected.js";
 import { pythonTranslator } from "./python.js";
 import type { DeclaredParameter, Translator, WrongParameter } from "./translator.js";
@@ -16,18 +17,19 @@ export interface InjectOptions {
 }
 
 /**
- * Puts the values into the notebook, in a cell after the one tagged `parameters`, which declares them anew. A
- * cell that an earlier run had injected goes.
+ * Puts the values into the notebook, in a cell after the one tagged `parameters`, which declares them anew, and
+ * after them the defaults that are computed from them. A cell that an earlier run had injected goes.
+ * @returns warnings: what the values do not reach
  * @throws ModalscopeError when a name is not declared there, or a value is not of its type.
  */
 export function injectParameters(
   notebook: Notebook,
   values: Parameters,
   { folder = process.cwd(), language = languageOf(notebook) }: InjectOptions = {},
-): void {
+): string[] {
   forgetInjected(notebook);
   const names = Object.keys(values);
-  if (names.length === 0) return;
+  if (names.length === 0) return [];
   const translator = translatorOf(language);
   if (translator === undefined) {
     throw new ModalscopeError(
@@ -46,12 +48,47 @@ export function injectParameters(
   }
   const source = joined(notebook.cells[at].source);
   const declared = translator.declared(source);
+  const others = notebook.cells.slice(at + 1).filter(isParametersCell);
+  refuseLaterCells(names, others, translator);
   const given = names.map((name) => ({ declared: findDeclared(name, declared), value: values[name] }));
   const [wrong] = translator.check(source, given, folder);
   if (wrong !== undefined) throw wrongType(wrong);
+  const { again, kept } = followersOf(translator.statements(source), names);
   const lines = [`${translator.comment} Parameters`, ...given.map(translator.assign)];
+  if (again.length > 0) lines.push(`${translator.comment} Computed from them`, ...again);
   notebook.cells.splice(at + 1, 0, newCell("code", lines.join("\n"), [injectedTag]));
+  return [
+    ...kept.map(({ reads, code }) => keepsDefault(reads, code)),
+    ...(others.length === 0 ? [] : [severalCells(others.length + 1)]),
+  ];
 }
+
+/** A value that a later cell sets back to its default would have no effect. */
+function refuseLaterCells(names: readonly string[], cells: readonly Cell[], translator: Translator): void {
+  const later = cells.flatMap((cell) => translator.declared(joined(cell.source)).map(({ name }) => name));
+  const lost = names.find((name) => later.includes(name));
+  if (lost === undefined) return;
+  throw new ModalscopeError(
+    `The parameter "${lost}" cannot be set.`,
+    `It is declared in a second cell tagged "${parametersTag}"; values are given to the first one, and come before it.`,
+    "Declare all parameters in one cell, and tag no other one.",
+  );
+}
+
+function severalCells(count: number): string {
+  return `${count} cells are tagged "${parametersTag}"; only the first one takes values.`;
+}
+
+function keepsDefault(names: readonly string[], code: string): string {
+  const [line] = code.trim().split("\n", 1);
+  const shown = line.length > longestLine ? `${line.slice(0, longestLine)}…` : line;
+  return (
+    `\`${shown}\` in the cell tagged "${parametersTag}" has used the default of ${names.join(", ")}, and is not run ` +
+    "again with the value that is given. Compute it in a later cell."
+  );
+}
+
+const longestLine = 80;
 
 /**
  * The parameters that a notebook takes, in order; none when no cell of it is tagged `parameters`, or its language

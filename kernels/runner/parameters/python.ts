@@ -1,17 +1,25 @@
 import { own } from "../../../lib/own.js";
+import type { CellStatement } from "./follow.js";
 import type { DeclaredParameter, GivenParameter, Translator, WrongParameter } from "./translator.js";
 import type { ParameterValue } from "./values.js";
 
 export const pythonTranslator: Translator = {
   comment: "#",
   declared: declaredParameters,
+  statements: cellStatements,
   check: (_, given) => given.flatMap(wrong),
   assign: ({ declared, value }) => `${declared.name} = ${literal(value)}`,
 };
 
+const anyString = String.raw`"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'`;
+const prefixedString = new RegExp(String.raw`(?:\b[rbuf]{1,2})?(?:${anyString})`, "gi");
+
+/** A name, its type, its value. */
+const assignment = /^([\p{L}_][\p{L}\p{N}_]*)\s*(?::\s*([^=]+?))?\s*=(?!=)\s*([\s\S]+)$/u;
+
 function declaredParameters(source: string): DeclaredParameter[] {
   return statements(source).flatMap(({ code, help }) => {
-    const match = /^([\p{L}_][\p{L}\p{N}_]*)\s*(?::\s*([^=]+?))?\s*=(?!=)\s*([\s\S]+)$/u.exec(code);
+    const match = assignment.exec(code);
     if (match === null) return [];
     const [, name, type, initialiser] = match;
     return [
@@ -39,8 +47,7 @@ function statements(source: string): Statement[] {
   let help = "";
   let depth = 0;
   // A string, a comment, a bracket, the end of a line, or anything else.
-  const token =
-    /("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(#.*)|([([{])|([)\]}])|(\n)|[\s\S]/g;
+  const token = new RegExp(String.raw`(${anyString})|(#.*)|([([{])|([)\]}])|(\n)|[\s\S]`, "g");
   for (const [text, , comment, open, close, newline] of `${source}\n`.matchAll(token)) {
     if (comment !== undefined) {
       help = comment.replace(/^#+\s*(type:\s*\S+\s*)?/, "").trim();
@@ -57,6 +64,32 @@ function statements(source: string): Statement[] {
     code = "";
   }
   return found;
+}
+
+/** Bodies of functions and classes read names when they are called; printing computes nothing. */
+function cellStatements(source: string): CellStatement[] {
+  let inBody = false;
+  return statements(source).flatMap(({ code }) => {
+    if (!/^\s/.test(code)) inBody = /^(async\s+def|def|class|@)\b/.test(code);
+    if (inBody || /^\s*(import|from|print|pass)\b/.test(code)) return [];
+    const match = assignment.exec(code);
+    const reads = namesRead(match?.[3] ?? code);
+    return [
+      {
+        declares: match === null ? [] : [match[1]],
+        reads: /^lambda\b/.test(match?.[3] ?? "") ? new Set() : reads,
+        code,
+      },
+    ];
+  });
+}
+
+/** Names outside strings, but for those between the braces of f-strings; no attributes. */
+function namesRead(code: string): Set<string> {
+  const bare = code.replace(prefixedString, (text) =>
+    /^[rbu]*f/i.test(text) ? (text.match(/\{[^{}]+\}/g) ?? []).join(" ") : " ",
+  );
+  return new Set(bare.match(/(?<![.\p{L}\p{N}_])[\p{L}_][\p{L}\p{N}_]*/gu));
 }
 
 function typeOf(initialiser: string): string | undefined {

@@ -1,3 +1,4 @@
+import type { CellStatement } from "./follow.js";
 import type { ParameterValue } from "./values.js";
 
 /** A parameter as the notebook's `parameters` cell declares it. */
@@ -26,6 +27,8 @@ export interface Translator {
   readonly comment: string;
   /** The parameters that a cell's source declares, in order. */
   declared(source: string): DeclaredParameter[];
+  /** What runs when a cell does, in order. */
+  statements(source: string): CellStatement[];
   /**
    * Values of the wrong type, by the types in the cell.
    * @param source the `parameters` cell

@@ -2,11 +2,13 @@ import type ts from "typescript";
 import { loadTypeScript } from "../../typescript/index.js";
 import type { DeclaredParameter, GivenParameter, Translator, WrongParameter } from "./translator.js";
 import { checkTypes, type TypeCheck } from "./typescript-check.js";
+import { typescriptStatements } from "./typescript-statements.js";
 import type { ParameterValue } from "./values.js";
 
 export const typescriptTranslator: Translator = {
   comment: "//",
   declared: declaredParameters,
+  statements: typescriptStatements,
   check,
   assign({ declared, value }) {
     const { keyword, name, type, inferred } = declared;

@@ -278,6 +278,100 @@ describe("what a notebook takes", () => {
   });
 });
 
+describe("defaults that are computed from other parameters", () => {
+  const source = [
+    "const layers: number = 12;",
+    "const half = layers / 2, other = 3;",
+    "const name: string = `at $" + "{half}`;",
+    "const sizes = { layers: 5 }, [first, second] = [half, other];",
+    "const later = () => layers + 1;",
+    "console.log(layers);",
+  ].join("\n");
+
+  test("follow the value that is given, in TypeScript and in Python", () => {
+    assert.equal(
+      injected(source, { layers: 4 }),
+      [
+        "// Parameters",
+        "const layers: number = 4;",
+        "// Computed from them",
+        "const half = layers / 2;",
+        "const name: string = `at $" + "{half}`;",
+        "const [first, second] = [half, other];",
+      ].join("\n"),
+    );
+    assert.equal(injected(source, { layers: 4, half: 1, name: "x" }).includes("layers / 2"), false);
+    assert.equal(
+      injected(
+        "layers = 12\nhalf = layers / 2\nname = f'at {half}'\ntext = 'layers'\nother = m.layers\nprint(layers)",
+        { layers: 4 },
+        "python3",
+      ),
+      "# Parameters\nlayers = 4\n# Computed from them\nhalf = layers / 2\nname = f'at {half}'",
+    );
+  });
+
+  test("have the right values in later cells", async () => {
+    const path = writeNotebook(join(folder, "computed.ipynb"), [
+      { source, tags: ["parameters"] },
+      "console.log(half, name, first, second, later())",
+    ]);
+    const { notebook } = await runNotebook({
+      input: path,
+      output: out("c.ipynb"),
+      parameters: { layers: 4 },
+    });
+    assert.equal(textOf(notebook.cells[2]), "2 at 2 2 3 5\n");
+    const plain = await runNotebook({ input: path, output: out("c.ipynb") });
+    assert.equal(textOf(plain.notebook.cells[1]), "6 at 6 6 3 13\n");
+  });
+
+  test("are named where they cannot follow", () => {
+    const warnings = (source: string, kernel?: string): string[] =>
+      injectParameters(declaring(source, kernel), { quick: true }, { folder });
+    const typescript = "const quick = false;\nlet rounds = quick ? 10 : 100;\nif (quick) rounds = 1;";
+    const [first, second, ...more] = warnings(typescript);
+    assert.match(first, /`let rounds = quick \? 10 : 100;`.* the default of quick/);
+    assert.match(second, /`if \(quick\) rounds = 1;`.* the default of quick/);
+    assert.deepEqual(more, []);
+    assert.match(
+      warnings("quick = False\nrounds = 100\nif quick:\n  rounds = 1", "python3").join(),
+      /`if quick:`/,
+    );
+    assert.deepEqual(warnings("quick = False\ndef f():\n  return quick\nother = 1", "python3"), []);
+  });
+});
+
+describe("a second cell that is tagged parameters", () => {
+  const twice = (second: string): string =>
+    writeNotebook(join(folder, "twice.ipynb"), [
+      { source: "const a: number = 1;", tags: ["parameters"] },
+      { source: second, tags: ["parameters"] },
+      "console.log(a)",
+    ]);
+
+  test("is told of", async () => {
+    const { code, stderr } = await command(["run", twice("const b = 2;"), "-", "-p", "a", "5"], {
+      cwd: folder,
+    });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Warning: 2 cells are tagged "parameters"; only the first one takes values\./);
+  });
+
+  test("cannot take a value, nor set one back", async () => {
+    const run = (second: string, parameters: Parameters): Promise<unknown> =>
+      runNotebook({ input: twice(second), output: out("twice.ipynb"), parameters });
+    await assert.rejects(
+      run("const a = 2;", { a: 5 }),
+      /"a" cannot be set.*a second cell tagged "parameters"/,
+    );
+    await assert.rejects(
+      run("const b = 2;", { b: 5 }),
+      /"b" cannot be set.*a second cell tagged "parameters"/,
+    );
+  });
+});
+
 test("paths are filled from the parameters", () => {
   const values = { name: "a", size: { rows: [3, 4] }, n: 10n };
   assert.equal(fillPath("out/{name}-{size[rows][1]}-{n}.ipynb", values), "out/a-4-10.ipynb");

@@ -79,7 +79,7 @@ test("a notebook with only a language finds its kernel", async () => {
 
 test("a value that -p cannot express is refused with the way to write it", async () => {
   const cell = { source: "let ks: number[] = [1];\nlet a = 0;\nlet o = { k: 1 };", tags: ["parameters"] };
-  const inject = (values: Parameters): void => injectParameters(notebookOf([cell]), values, { folder });
+  const inject = (values: Parameters): unknown => injectParameters(notebookOf([cell]), values, { folder });
   let yaml = "";
   const given: [string, string, RegExp][] = [
     ["ks", "[13, 5]", /-y '\{ks: \[13, 5\]\}'/],
