@@ -36,13 +36,15 @@ export function ruleText(rule: Rule): string {
     .join(", ");
 }
 
+const signed = (limit: number): string => String(limit).replace("-", "−");
+
 function limitText(rule: Rule): string {
   switch (rule.kind) {
     case "above":
     case "below":
-      return `${rule.kind} ${rule.threshold}`;
+      return `${rule.kind} ${signed(rule.threshold)}`;
     case "between":
-      return `between ${rule.low} and ${rule.high}`;
+      return `between ${signed(rule.low)} and ${signed(rule.high)}`;
     case "equivalent":
       return `within ±${rule.margin}`;
     case "monotone":

@@ -1,5 +1,6 @@
 /** A study's verdicts as a table and as a figure. Both take the whole matrix. */
 
+import { didYouMean, ModalscopeError } from "../errors.js";
 import { checkOptions, text } from "../options.js";
 import {
   type Category,
@@ -7,13 +8,13 @@ import {
   type ForestRow,
   forest,
   formatInterval,
+  type Rows,
   type Table,
   table,
   tiles,
 } from "../plot/index.js";
 import type { Claim, Verdict } from "./claims.js";
 import type { Gate, GateRow } from "./gate.js";
-import type { TestResult } from "./judge.js";
 import { type Cell, type ClaimsMatrix, modelCells } from "./matrix.js";
 import { ruleText } from "./rules.js";
 
@@ -29,22 +30,26 @@ export const verdictStyles: Readonly<Record<Verdict, Omit<Category, "name">>> = 
 const FLAG = "!";
 
 /**
- * Claims, what was measured for them on the model, and the verdicts; six columns. "done" says that everything was measured,
- * which is no verdict.
+ * Claims, what was measured for them on the model, and the verdicts: a row for each test. "done" says that everything was
+ * measured, which is no verdict.
  */
 export function claimTable(matrix: ClaimsMatrix, options: { readonly caption?: string } = {}): Table {
   checkOptions("claimTable", options, { caption: text });
   const { caption } = options;
   const cells = modelCells(matrix);
-  const rows = matrix.claims.map((claim, i) => ({
-    claim: claim.says,
-    where: claim.where,
-    done: cells[i].done ? "yes" : "no",
-    measured: measuredText(claim, cells[i]),
-    verdict: verdictText(cells[i]),
-    because: cells[i].because,
-  }));
-  return table(rows, { caption: caption ?? `${matrix.title}: ${tallyText(cells)}`, limit: rows.length });
+  const rows = matrix.claims.flatMap((claim, i) =>
+    perTest(claim, cells[i], {
+      claim: `${claim.says} (${claim.where})`,
+      done: cells[i].done ? "yes" : "no",
+      verdict: [verdictText(cells[i]), cells[i].because].filter(Boolean).join(": "),
+    }),
+  );
+  return table(rows, {
+    caption: caption ?? `${matrix.title}: ${tallyText(cells)}`,
+    columns: ["claim", "measured", "found", "rule", "done", "verdict"],
+    spanning: ["claim", "done", "verdict"],
+    limit: rows.length,
+  });
 }
 
 /** Verdicts of all claims on all checkpoints as tiles; a mark shows which are not what the checkpoint was made for. */
@@ -71,29 +76,42 @@ export function matrixFigure(matrix: ClaimsMatrix, options: { readonly title?: s
   );
 }
 
-/** The tests of some claims on the model: what was measured, and what follows. */
+/**
+ * The tests of some claims on the model: what was measured, and what follows.
+ * @throws ModalscopeError on a claim that the study does not have
+ */
 export function claimRows(matrix: ClaimsMatrix, ids: readonly string[]): Table {
+  const known = matrix.claims.map(({ id }) => id);
+  for (const id of ids)
+    if (!known.includes(id))
+      throw new ModalscopeError(`The study has no claim "${id}".`, "", didYouMean(id, known));
   const cells = modelCells(matrix);
   const rows = matrix.claims.flatMap((claim, i) =>
     ids.includes(claim.id)
-      ? cells[i].tests.length === 0
-        ? [
-            {
-              claim: claim.says,
-              where: claim.where,
-              measured: "not measured",
-              verdict: verdictText(cells[i]),
-            },
-          ]
-        : cells[i].tests.map(({ test, evidence }, t) => ({
-            claim: t === 0 ? claim.says : "",
-            where: t === 0 ? claim.where : "",
-            measured: `${claim.tests.get(test)!.measures}: ${evidence ? formatInterval(evidence.contrast) : "not measured"}`,
-            verdict: t === 0 ? verdictText(cells[i]) : "",
-          }))
+      ? perTest(claim, cells[i], {
+          claim: `${claim.says} (${claim.where})`,
+          verdict: verdictText(cells[i]),
+        })
       : [],
   );
-  return table(rows, { caption: "What the document says, what this run measured", limit: rows.length });
+  return table(rows, {
+    caption: "What the document says, what this run measured",
+    columns: ["claim", "measured", "found", "rule", "verdict"],
+    spanning: ["claim", "verdict"],
+    limit: rows.length,
+  });
+}
+
+/** A row for each test of a claim; what is said of the claim stands in the first. */
+function perTest(claim: Claim, { tests }: Cell, ofClaim: Readonly<Record<string, string>>): Rows {
+  const measured = tests.flatMap(({ test, evidence }) => {
+    const own = claim.tests.get(test);
+    if (!own) return [];
+    const found = evidence ? formatInterval(evidence.contrast) : "not measured";
+    return [{ measured: own.measures, found, rule: ruleText(own.rule) }];
+  });
+  const [first = { measured: "", found: "not measured", rule: "" }, ...rest] = measured;
+  return [{ ...ofClaim, ...first }, ...rest];
 }
 
 /**
@@ -182,13 +200,4 @@ export function verdictText({ verdict, seeds, configurations, downgraded }: Cell
   ].filter(Boolean);
   const agreed = counts.length > 0 && !downgraded ? ` (${counts.join(", ")})` : "";
   return `${verdictStyles[verdict].mark}${downgraded ? FLAG : ""} ${verdict}${agreed}`;
-}
-
-function measuredText(claim: Claim, { tests }: Cell): string {
-  const text = ({ test, evidence }: TestResult): string => {
-    const own = claim.tests.get(test);
-    if (!own) return "";
-    return `${own.measures}: ${evidence ? formatInterval(evidence.contrast) : "not measured"} (${ruleText(own.rule)})`;
-  };
-  return tests.map(text).join("; ");
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { toSvg } from "../../lib/plot/index.js";
 import { type ClaimsMatrix, claimsMatrix } from "../../lib/studies/matrix.js";
-import { claimTable, matrixFigure, verdictStyles } from "../../lib/studies/show.js";
+import { claimRows, claimTable, matrixFigure, verdictStyles } from "../../lib/studies/show.js";
 import { claimJson, studyOf } from "./studies.js";
 
 const hostile = "<img src=x onerror=alert(1)> %{z}";
@@ -34,14 +34,14 @@ describe("what is shown of a study", () => {
     });
   });
 
-  it("is a table of six columns, one line per claim, in which done is not a verdict", () => {
+  it("is a table of six columns, a row for each test, in which done is not a verdict", () => {
     const { columns, cells, caption } = claimTable(matrix);
     assert.deepEqual(
       columns.map(({ name }) => name),
-      ["claim", "where", "done", "measured", "verdict", "because"],
+      ["claim", "measured", "found", "rule", "done", "verdict"],
     );
     assert.deepEqual(
-      cells.map((row) => [row[2], row[4]]),
+      cells.map((row) => [row[4], row[5].split(":")[0]]),
       [
         ["yes", "✓ supported (3 of 3 seeds)"],
         ["yes", "–! not testable"],
@@ -49,9 +49,24 @@ describe("what is shown of a study", () => {
         ["no", "– not testable (3 of 3 seeds)"],
       ],
     );
-    assert.equal(cells[0][3], "change of the answer's log-probability (nats): 2 [1, 3] (above 0)");
-    assert.match(cells[1][5], /^the rule is met as well by random weights/);
+    const measures = "change of the answer's log-probability (nats)";
+    assert.deepEqual(cells[0].slice(1, 4), [measures, "2 [1, 3]", "above 0"]);
+    assert.match(cells[1][5], /: the rule is met as well by random weights/);
     assert.equal(caption, "A made-up study: 1 supported, 0 contradicted, 1 undecided, 2 not testable");
+  });
+
+  it("is a table of some claims, and names one that there is not", () => {
+    assert.deepEqual(claimRows(matrix, ["closed", "open"]).cells, [
+      [
+        "The edit moves the answer (2.1)",
+        "change of the answer's log-probability (nats)",
+        "0 [−1, 1]",
+        "above 0",
+        "? undecided (3 of 3 seeds)",
+      ],
+      ["The edit moves the answer (2.1)", "", "not measured", "", "– not testable (3 of 3 seeds)"],
+    ]);
+    assert.throws(() => claimRows(matrix, ["opne"]), /no claim "opne".*Did you mean "open"/);
   });
 
   it("is a figure in which every verdict has its colour and mark, and flags stand out", () => {

@@ -33,13 +33,20 @@ export interface TableOptions {
   readonly digits?: number;
   /** Formatters of columns' values, by the columns' names. */
   readonly format?: Readonly<Record<string, (value: unknown) => string>>;
+  /** Columns in which an empty cell belongs to the one above it. */
+  readonly spanning?: readonly string[];
 }
 
 /** A table that is ready to show: its cells are text. */
 export interface Table {
   readonly kind: "table";
   readonly caption: string;
-  readonly columns: readonly { readonly name: string; readonly numeric: boolean }[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly numeric: boolean;
+    /** An empty cell belongs to the one above it. */
+    readonly spanning?: boolean;
+  }[];
   readonly cells: readonly (readonly string[])[];
   /** Rows there are, of which `cells` may be the first. */
   readonly total: number;
@@ -54,6 +61,7 @@ const TABLE_OPTIONS: OptionChecks<TableOptions> = {
   ),
   digits: integer(1),
   format: record,
+  spanning: texts,
 };
 
 /**
@@ -65,7 +73,8 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
   const rows = isRows(input) ? input : frameRows(input);
   const names = isRows(input) ? [...new Set(rows.flatMap(Object.keys))] : input.columns;
   const columns = options.columns ?? names;
-  for (const name of [...columns, ...Object.keys(options.format ?? {})])
+  const spanning = options.spanning ?? [];
+  for (const name of [...columns, ...Object.keys(options.format ?? {}), ...spanning])
     if (!names.includes(name))
       throw new ModalscopeError(
         `The table has no column "${name}".`,
@@ -78,27 +87,37 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
   return {
     kind: "table",
     caption: options.caption ?? "",
-    columns: columns.map((name) => ({ name, numeric: isNumeric(shown.map((row) => row[name])) })),
+    columns: columns.map((name) => ({
+      name,
+      numeric: isNumeric(shown.map((row) => row[name])),
+      ...(spanning.includes(name) && { spanning: true }),
+    })),
     cells: shown.map((row) => columns.map((name) => write(name)(row[name]))),
     total: rows.length,
   };
 }
 
-/** Characters from which on a cell's text needs several lines. */
+/** Characters from which on a cell's text needs several lines, and up to which it is kept in one. */
 const LONG_TEXT = 80;
+const SHORT_TEXT = 24;
 
 /** A table as escaped HTML. */
 export function tableHtml(table: Table): string {
-  const align = (numeric: boolean) => `text-align:${numeric ? "right" : "left"}`;
-  const head = table.columns.map(({ name, numeric }, i) => {
-    // On a narrow page a column of sentences would be a word wide.
-    const long = table.cells.some((row) => row[i].length > LONG_TEXT);
-    return `<th style="${align(numeric)}${long ? ";min-width:15em" : ""}">${escapeHtml(name)}</th>`;
+  const styles = table.columns.map(({ numeric }, i) => {
+    const longest = table.cells.reduce((most, row) => Math.max(most, row[i].length), 0);
+    // On a narrow page a column of sentences would be a word wide, and figures would leave their intervals.
+    const width =
+      longest > LONG_TEXT ? ";min-width:12em" : longest <= SHORT_TEXT ? ";white-space:nowrap" : "";
+    return `text-align:${numeric ? "right" : "left"}${width}`;
   });
-  const body = table.cells.map((row) => {
-    const cells = row.map(
-      (text, i) => `<td style="${align(table.columns[i].numeric)}">${escapeHtml(text)}</td>`,
-    );
+  const head = table.columns.map(({ name }, i) => `<th style="${styles[i]}">${escapeHtml(name)}</th>`);
+  const top = table.columns.some(({ spanning }) => spanning) ? ";vertical-align:top" : "";
+  const body = table.cells.map((row, r) => {
+    const cells = row.map((text, i) => {
+      if (continues(table, r, i)) return "";
+      const span = table.columns[i].spanning ? ` rowspan="${rowsBelow(table, r, i)}"` : "";
+      return `<td${span} style="${styles[i]}${top}">${escapeHtml(text)}</td>`;
+    });
     return `<tr>${cells.join("")}</tr>`;
   });
   const caption = table.caption
@@ -112,21 +131,52 @@ export function tableHtml(table: Table): string {
   );
 }
 
+/** Whether a cell belongs to the one above it: in the first row none does. */
+const continues = ({ cells, columns }: Table, row: number, column: number): boolean =>
+  row > 0 && columns[column].spanning === true && cells[row][column] === "";
+
+/** Rows of a cell: its own, and those below that belong to it. */
+function rowsBelow(table: Table, row: number, column: number): number {
+  let end = row + 1;
+  while (end < table.cells.length && continues(table, end, column)) end++;
+  return end - row;
+}
+
+/** Columns of text from which on a cell is broken between words. */
+const WRAPPED = 60;
+
 /** A table as aligned text, for clients without HTML. */
 export function tableText(table: Table): string {
-  const rows = [table.columns.map(({ name }) => name), ...table.cells].map((row) => row.map(oneLine));
-  const widths = table.columns.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i]))));
+  const rows = [table.columns.map(({ name }) => name), ...table.cells].map((row) =>
+    row.map((text) => wrapped(oneLine(text))),
+  );
+  const widths = table.columns.map((_, i) => Math.max(...rows.flatMap((row) => row[i].map(columnsOf))));
   const lines = rows.map((row) =>
-    row
-      .map((text, i) => {
-        const space = " ".repeat(widths[i] - columnsOf(text));
-        return table.columns[i].numeric ? space + text : text + space;
-      })
-      .join("  ")
-      .trimEnd(),
+    Array.from({ length: Math.max(...row.map((cell) => cell.length)) }, (_, l) =>
+      row
+        .map((cell, i) => {
+          const text = cell[l] ?? "";
+          const space = " ".repeat(widths[i] - columnsOf(text));
+          return table.columns[i].numeric ? space + text : text + space;
+        })
+        .join("  ")
+        .trimEnd(),
+    ).join("\n"),
   );
   const rule = widths.map((width) => "─".repeat(width)).join("  ");
   return [table.caption, lines[0], rule, ...lines.slice(1), left(table)].filter(Boolean).join("\n");
+}
+
+/** Lines of a cell's text; a word is never broken. */
+function wrapped(text: string): string[] {
+  if (columnsOf(text) <= WRAPPED) return [text];
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length > 0 ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length > 0 && columnsOf(longer) <= WRAPPED) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** A cell's value as text; numbers with `digits` significant digits. */

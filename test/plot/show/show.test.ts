@@ -152,7 +152,7 @@ test("a table escapes its cells and counts the rows it leaves out", () => {
   assert.deepEqual(texts("td"), ["<s>", "−0.1235", "12", "", "数字", "1.500e-7", "1234567", ""]);
   assert.deepEqual(texts("caption"), ["Tokens & <more>"]);
   assert.deepEqual(texts("p"), ["… and 1 more rows of 3"]);
-  assert.match(tableHtml(made), /<td style="text-align:right">−0\.1235/);
+  assert.match(tableHtml(made), /<td style="text-align:right;white-space:nowrap">−0\.1235/);
 });
 
 test("a table as text lines up, East Asian letters counted as two columns", () => {
@@ -162,6 +162,42 @@ test("a table as text lines up, East Asian letters counted as two columns", () =
       "\n",
     ),
   );
+});
+
+test("an empty cell of a spanning column belongs to the one above it", () => {
+  const made = table(
+    [
+      { claim: "first", test: "a" },
+      { claim: "", test: "b" },
+      { claim: "", test: "" },
+      { claim: "second", test: "c" },
+    ],
+    { spanning: ["claim"] },
+  );
+  const cells = [...parsed(tableHtml(made)).querySelectorAll("td")];
+  assert.deepEqual(
+    cells.map((cell) => [cell.textContent, cell.getAttribute("rowspan")]),
+    [
+      ["first", "3"],
+      ["a", null],
+      ["b", null],
+      ["", null],
+      ["second", "1"],
+      ["c", null],
+    ],
+  );
+  assert.throws(
+    () => table([{ claim: "x" }], { spanning: ["clam"] }),
+    /no column "clam".*Did you mean "claim"/,
+  );
+});
+
+test("a table as text breaks long cells between words", () => {
+  const long = `${"word ".repeat(13)}end`;
+  const text = tableText(table([{ a: long, n: 1 }], { columns: ["a", "n"] }));
+  const [, , first, second] = text.split("\n");
+  assert.equal(first, `${"word ".repeat(12).trimEnd()}  1`);
+  assert.equal(second, "word end");
 });
 
 test("tables take formats, data frames, and name wrong columns", () => {
@@ -180,7 +216,10 @@ test("tables take formats, data frames, and name wrong columns", () => {
     ["0", "0.5000"],
     ["1", "0.7500"],
   ]);
-  assert.match(String(bundleOf(frame)["text/html"]), /<td style="text-align:right">0\.7500/);
+  assert.match(
+    String(bundleOf(frame)["text/html"]),
+    /<td style="text-align:right;white-space:nowrap">0\.7500/,
+  );
   assert.throws(() => table([{ layer: 1 }], { columns: ["layr"] }), /no column "layr".*Did you mean "layer"/);
   assert.throws(() => table([{ layer: 1 }], { format: { x: String } }), /no column "x"/);
   assert.throws(() => table({ columns: ["a"], values: 3 }), /neither rows nor a data frame/);
