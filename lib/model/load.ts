@@ -54,8 +54,9 @@ export interface LoadOptions extends TaskOptions {
   /**
    * `"quantised"` keeps the matrices of a GGUF file as they are quantised, in a fifth (4 bits) to two fifths (8 bits) of a
    * float32 matrix and without a copy on disk, and computes with them exactly: results differ from those of `"float32"` (the default) by rounding
-   * alone. A token takes about as long to generate, a run of many tokens at once up to twice as long. CPU and float32 only; types without
-   * such a form, and experts, are read as float32.
+   * alone. A token takes about as long to generate, a run of many tokens at once up to twice as long. So do experts of a mixture, of which
+   * a token's own alone are computed. CPU and float32 only; types without such a form are read as float32, and so are experts where
+   * not all fit into memory.
    */
   readonly weights?: "float32" | "quantised";
   /**
@@ -76,8 +77,6 @@ const LOAD_OPTIONS: OptionChecks<LoadOptions> = {
   arithmetic: oneOf("float32", "int8"),
 };
 
-/** Share of the memory for captures. */
-const CAPTURE_SHARE = 0.25;
 /** Of the share for sessions: for experts that were just used, where not all fit. */
 const EXPERT_SHARE = 0.5;
 /** A block works no faster on more at once. */
@@ -122,7 +121,7 @@ async function assemble(
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const quantised = options.weights === "quantised";
   const plan = planLoad(stored, { float, memory, cache: options.cache !== false, quantised });
-  const { family, config, bytes, budget, resident, mapped, keepAsStored } = plan;
+  const { family, config, bytes, budget, captureBytes, resident, mapped, keepAsStored } = plan;
   const wide = ELEMENT_BYTES[float] / ELEMENT_BYTES.float32;
   const checkpoint = mapped
     ? await float32Checkpoint(stored, options.cache || undefined, { ...options, keepAsStored })
@@ -149,7 +148,7 @@ async function assemble(
     float,
     resident,
     memory,
-    captureBytes: memory * CAPTURE_SHARE,
+    captureBytes,
     workBytes: Math.min(MAX_WORK_BYTES, memory * WORK_SHARE),
     chunkTokens: device === "cpu" ? tokensInCache(config, ELEMENT_BYTES[float]) : Number.POSITIVE_INFINITY,
     fused: device === "cpu" && float === "float32",

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { openFile } from "../../lib/model/checkpoint/files.js";
 import { readGgufHeader } from "../../lib/model/checkpoint/gguf/header.js";
+import { openCheckpoint } from "../../lib/model/checkpoint/index.js";
 import { layouts, type WeightDtype } from "../../lib/model/checkpoint/numbers/dtypes.js";
 import * as edit from "../../lib/model/edits/edit.js";
+import { type LoadPlan, planLoad } from "../../lib/model/engine/load-plan.js";
 import { loadCost, loadModel } from "../../lib/model/load.js";
 import { gradients, logit } from "../../lib/model/methods/index.js";
 import type { Model } from "../../lib/model/model.js";
@@ -13,6 +15,7 @@ import { seeded } from "../../lib/random.js";
 import { sizeOf, type Tensor } from "../../lib/tensor.js";
 import { says } from "../refusals.js";
 import { fixture, temporaryFolder } from "./checkpoint/fixtures.js";
+import { type MatrixType, TINY_MIXTURE, writeRandomMixture } from "./checkpoint/random-mixture.js";
 import { deviation } from "./goldens.js";
 
 const folder = temporaryFolder();
@@ -70,12 +73,26 @@ function near(found: Tensor, expected: Tensor, most: number, what: string): void
   assert.ok(drift <= most, `${what}: ${drift}`);
 }
 
+/** A mixture of experts whose matrices take turns in their type; of the last one experts have no quantised form. */
+function mixture(name: string): string {
+  const path = join(folder, `${name}.gguf`);
+  const turns: MatrixType[] = ["Q4_0", "Q4_1", "Q8_0", "Q5_1"];
+  let turn = 0;
+  writeRandomMixture(path, TINY_MIXTURE, () => turns[turn++ % turns.length]);
+  return path;
+}
+
 // qwen2: biases. llama3: rows of queries and keys that llama.cpp has reordered. gemma3: norms stored as 1 + w.
-for (const name of ["qwen2", "llama3", "gemma3"]) {
+for (const [name, write] of [
+  ["qwen2", requantised],
+  ["llama3", requantised],
+  ["gemma3", requantised],
+  ["qwen3moe", mixture],
+] as const) {
   describe(`quantised weights of ${name}`, () => {
     let [float, quantised, int8] = [] as unknown as [Model, Model, Model];
     before(async () => {
-      const path = requantised(name);
+      const path = write(name);
       const options = { threads: 1, cache: join(folder, "cache") };
       float = await loadModel(path, options);
       quantised = await loadModel(path, { ...options, weights: "quantised" });
@@ -148,6 +165,54 @@ for (const name of ["qwen2", "llama3", "gemma3"]) {
     });
   });
 }
+
+describe("a mixture in 4 bits", () => {
+  const path = join(folder, "q4.gguf");
+  const options = { threads: 1, cache: false } as const;
+  const ids = [[3, 17, 9, 40, 22, 8, 31, 12, 5, 27]];
+  before(() => writeRandomMixture(path, { ...TINY_MIXTURE, num_experts: 64, moe_intermediate_size: 128 }));
+
+  it("stays in memory where it has no room in float32, and computes the same as streamed", async () => {
+    const quantised = { ...options, weights: "quantised" } as const;
+    // 64 experts of 3 · 64 · 128 numbers in 3 blocks: 19 MB in float32, 2.9 MB in blocks of 32 numbers of 4 bits and a scale.
+    const memory = "6MB";
+    assert.equal(loadCost(path, { ...options, memory }).resident, false);
+    assert.equal(loadCost(path, { ...quantised, memory }).resident, true);
+    assert.equal(loadCost(path, { ...quantised, memory: "3MB" }).resident, false);
+    const models = await Promise.all([
+      loadModel(path, { ...options, memory: "1GB" }),
+      loadModel(path, quantised),
+      loadModel(path, { ...quantised, memory: "3MB" }),
+    ]);
+    assert.deepEqual(
+      models.map(({ resident }) => resident),
+      [true, true, false],
+    );
+    const [expected, ...found] = await Promise.all(models.map((model) => model.run(model.batch(ids))));
+    for (const { logits } of found) near(logits!, expected.logits!, 5e-6, "logits");
+    for (const model of models) await model.close();
+  });
+
+  it("may take most of the memory, and leaves captures less", async () => {
+    const stored = openCheckpoint(path);
+    const plan = (memory: number): LoadPlan =>
+      planLoad(stored, { float: "float32", memory, cache: false, quantised: true });
+    const { bytes } = plan(1e9);
+    const whole = bytes.blocks + bytes.head + bytes.experts;
+    for (const [memory, resident, captures] of [
+      [whole / 0.6, true, 0.25],
+      [whole / 0.8, true, 0.07],
+      [whole / 0.9, false, 0.25],
+    ] as const) {
+      const found = plan(memory);
+      assert.equal(found.resident, resident);
+      assert.equal(found.captureBytes, memory * captures);
+      assert.ok(found.budget + found.captureBytes <= 0.95 * memory + 1);
+      if (resident) assert.ok(whole <= found.budget);
+    }
+    stored.close();
+  });
+});
 
 it("what quantised weights do not go with is said at once", async () => {
   const refused = (path: string, options: Parameters<typeof loadModel>[1], pattern: RegExp): Promise<void> =>

@@ -110,8 +110,10 @@ function quantisedLinear(to: OnnxWriter, x: string, w: Node, form: QuantisedForm
     to.emit("MatMulNBits", [x, `${name}.${p}`, `${name}.${p}.scales`], { ...attributes, bits: n }),
   );
   if (hasConstants) {
-    const blocks = to.emit("Reshape", [x, to.integers([-1, K / block, block])]);
-    const sums = to.emit("ReduceSum", [blocks, to.integers([-1])], { keepdims: 0 });
+    // Without any rows, as an expert has that no token goes to, the runtime's sums lose an axis unless it is kept.
+    const blocks = to.emit("Reshape", [x, to.integers([0, K / block, block])]);
+    const totals = to.emit("ReduceSum", [blocks, to.integers([-1])], { keepdims: 1 });
+    const sums = to.emit("Reshape", [totals, to.integers([0, K / block])]);
     terms.push(to.emit("Gemm", [sums, `${name}.constants`], { transB: 1 }));
   }
   return terms.reduce((a, b) => to.emit("Add", [a, b]));

@@ -16,6 +16,10 @@ const perModel = {
   qwen2: ["hidden_act", "layer_types", "use_sliding_window", "sliding_window"],
   llama3: ["hidden_act", "head_dim", "attention_bias", "mlp_bias"],
   llama2: ["hidden_act", "head_dim", "attention_bias", "mlp_bias"],
+  qwen3moe: [
+    ...["hidden_act", "head_dim", "attention_bias", "moe_intermediate_size", "norm_topk_prob"],
+    ...["num_experts_per_tok", "num_local_experts"],
+  ],
   gemma3: [
     ...["hidden_activation", "head_dim", "layer_types", "sliding_window", "query_pre_attn_scalar"],
     ...["attn_logit_softcapping", "final_logit_softcapping", "attention_bias", "use_bidirectional_attention"],
@@ -41,9 +45,11 @@ for (const [name, fields] of Object.entries(perModel)) {
 
   test(`${name}.gguf gives back the configuration it was made from`, () => {
     const { config } = JSON.parse(readFileSync(fixture(`${name}.golden.json`), "utf8"));
-    config.architectures ??= { qwen2: ["Qwen2ForCausalLM"], gemma3: ["Gemma3ForCausalLM"] }[name] ?? [
-      "LlamaForCausalLM",
-    ];
+    config.architectures ??= {
+      qwen2: ["Qwen2ForCausalLM"],
+      gemma3: ["Gemma3ForCausalLM"],
+      qwen3moe: ["Qwen3MoeForCausalLM"],
+    }[name] ?? ["LlamaForCausalLM"];
     const checkpoint = openCheckpoint(fixture(`${name}.gguf`));
     checkpoint.close();
     assert.equal(checkpoint.modelType, config.model_type);

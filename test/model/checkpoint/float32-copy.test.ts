@@ -32,7 +32,7 @@ const freshFolder = (): string => join(folder, `cache${count++}`);
 const filesIn = (cache: string): string[] => readdirSync(join(cache, "float32"));
 const fileOf = (checkpoint: Checkpoint): string => [...checkpoint.weights.values()][0].file;
 
-for (const name of ["qwen2.gguf", "llama3.gguf", "llama2.gguf", "gemma3.gguf", "hf-bf16"]) {
+for (const name of ["qwen2.gguf", "qwen3moe.gguf", "llama3.gguf", "llama2.gguf", "gemma3.gguf", "hf-bf16"]) {
   test(`${name}: a float32 copy has the same weights, aligned, in one file`, async () => {
     const cache = freshFolder();
     const steps: [number, number][] = [];

@@ -32,6 +32,7 @@ async function tokenizerOf(path: string): Promise<Tokenizer> {
 // qwen2 and llama3 are byte-level, llama2 and gemma3 are SentencePiece with merges recovered from the vocabulary.
 for (const [path, name] of [
   ["qwen2.gguf", "qwen2"],
+  ["qwen3moe.gguf", "qwen3moe"],
   ["llama3.gguf", "llama3"],
   ["llama2.gguf", "llama2"],
   ["gemma3.gguf", "gemma3"],

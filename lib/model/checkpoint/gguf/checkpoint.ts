@@ -57,9 +57,31 @@ function weightsOf(
         "Download or convert it again.",
       );
     }
-    weights.set(name, { name, ...entry, file: file.path, source: file, ...(inverse && { inverse }) });
+    const whole = { name, ...entry, file: file.path, source: file, ...(inverse && { inverse }) };
+    for (const weight of name.includes("*") ? byExpert(whole, config) : [whole])
+      weights.set(weight.name, weight);
   }
   return weights;
+}
+
+/** Each expert's part of a tensor (experts, out, in), as a weight of its own. */
+function byExpert(whole: StoredWeight, config: Record<string, unknown>): StoredWeight[] {
+  const [count, ...shape] = whole.shape;
+  if (count !== config.num_local_experts || shape.length !== 2) {
+    throw new ModalscopeError(
+      `${whole.file}: the tensor of ${whole.name} has the shape (${whole.shape.join(", ")}).`,
+      `It should hold a matrix for each of ${config.num_local_experts} experts.`,
+      "Download or convert it again.",
+    );
+  }
+  const byteLength = whole.byteLength / count;
+  return Array.from({ length: count }, (_, e) => ({
+    ...whole,
+    name: whole.name.replace("*", String(e)),
+    shape,
+    offset: whole.offset + e * byteLength,
+    byteLength,
+  }));
 }
 
 /** Llama 3's frequency factors: a tensor that is configuration. */

@@ -6,7 +6,7 @@ import { ropeParameters } from "./rope.js";
 
 type Config = Record<string, unknown>;
 
-const supported: readonly Architecture[] = ["llama", "qwen2", "gemma3"];
+const supported: readonly Architecture[] = ["llama", "qwen2", "gemma3", "qwen3moe", "qwen3vlmoe"];
 
 /** A GGUF file's architecture. @throws ModalscopeError when it is not one of those that can be read. */
 export function architectureOf(path: string, header: GgufHeader): Architecture {
@@ -124,9 +124,36 @@ const builders: Record<Architecture, (f: Fields, header: GgufHeader, ropeFactors
         use_bidirectional_attention: false,
       };
     },
+    qwen3moe: (f, header) => qwen3MoeConfig(f, header, "qwen3moe"),
+    qwen3vlmoe: (f, header) => qwen3MoeConfig(f, header, "qwen3vlmoe"),
   };
 
-/** The fields that all three have. */
+/** Every block is sparse, and the router's weights of a token add up to 1: llama.cpp's graph has no other way. */
+function qwen3MoeConfig(f: Fields, header: GgufHeader, architecture: "qwen3moe" | "qwen3vlmoe"): Config {
+  const common = commonConfig(f, header, architecture);
+  const headDim =
+    f.optionalCount(`${architecture}.attention.key_length`) ??
+    (common.hidden_size as number) / (common.num_attention_heads as number);
+  return {
+    architectures: ["Qwen3MoeForCausalLM"],
+    model_type: "qwen3_moe",
+    ...common,
+    head_dim: headDim,
+    hidden_act: "silu",
+    attention_bias: false,
+    decoder_sparse_step: 1,
+    mlp_only_layers: [],
+    moe_intermediate_size: f.count(`${architecture}.expert_feed_forward_length`),
+    norm_topk_prob: true,
+    num_experts_per_tok: f.count(`${architecture}.expert_used_count`),
+    num_local_experts: f.count(`${architecture}.expert_count`),
+    rope_parameters: ropeParameters(f, architecture, headDim),
+    sliding_window: null,
+    use_sliding_window: false,
+  };
+}
+
+/** The fields that all architectures have. */
 function commonConfig(f: Fields, header: GgufHeader, architecture: Architecture): Config {
   const layers = f.count(`${architecture}.block_count`);
   if (layers > header.tensors.size) {
@@ -136,7 +163,7 @@ function commonConfig(f: Fields, header: GgufHeader, architecture: Architecture)
       "Download or convert it again.",
     );
   }
-  if (f.optionalNumber(`${architecture}.expert_count`)) {
+  if (!architecture.endsWith("moe") && f.optionalNumber(`${architecture}.expert_count`)) {
     throw new ModalscopeError(
       `${f.path} is a mixture of experts,`,
       `which is not supported in GGUF for ${architecture}.`,

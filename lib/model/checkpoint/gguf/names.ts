@@ -3,16 +3,23 @@ import { ModalscopeError } from "../../../errors.js";
 import type { WeightInfo } from "../checkpoint.js";
 
 /** GGUF architectures that `openCheckpoint` reads. */
-export type Architecture = "llama" | "qwen2" | "gemma3";
+export type Architecture = "llama" | "qwen2" | "gemma3" | "qwen3moe" | "qwen3vlmoe";
 
-/** Names of a layer's modules: after `blk.N.` in GGUF, after `model.layers.N.` in Hugging Face. */
+/**
+ * Names of a layer's modules: after `blk.N.` in GGUF, after `model.layers.N.` in Hugging Face. With a `*` in it, the name is
+ * that of one expert's module, and the tensor has those of all experts along its first axis.
+ */
 type LayerNames = Readonly<Record<string, string>>;
 
-const projections: LayerNames = {
+const attention: LayerNames = {
   attn_q: "self_attn.q_proj",
   attn_k: "self_attn.k_proj",
   attn_v: "self_attn.v_proj",
   attn_output: "self_attn.o_proj",
+};
+
+const projections: LayerNames = {
+  ...attention,
   ffn_gate: "mlp.gate_proj",
   ffn_up: "mlp.up_proj",
   ffn_down: "mlp.down_proj",
@@ -20,18 +27,32 @@ const projections: LayerNames = {
 
 const preNorms: LayerNames = { attn_norm: "input_layernorm", ffn_norm: "post_attention_layernorm" };
 
+const queryKeyNorms: LayerNames = { attn_q_norm: "self_attn.q_norm", attn_k_norm: "self_attn.k_norm" };
+
+const qwen3moe: LayerNames = {
+  ...attention,
+  ...preNorms,
+  ...queryKeyNorms,
+  ffn_gate_inp: "mlp.gate",
+  ffn_gate_exps: "mlp.experts.*.gate_proj",
+  ffn_up_exps: "mlp.experts.*.up_proj",
+  ffn_down_exps: "mlp.experts.*.down_proj",
+};
+
 const layerNames: Readonly<Record<Architecture, LayerNames>> = {
   llama: { ...projections, ...preNorms },
   qwen2: { ...projections, ...preNorms },
   gemma3: {
     ...projections,
+    ...queryKeyNorms,
     attn_norm: "input_layernorm",
     post_attention_norm: "post_attention_layernorm",
     ffn_norm: "pre_feedforward_layernorm",
     post_ffw_norm: "post_feedforward_layernorm",
-    attn_q_norm: "self_attn.q_norm",
-    attn_k_norm: "self_attn.k_norm",
   },
+  qwen3moe,
+  // Its language model alone; where every token is text, its rotary embedding is Qwen3's.
+  qwen3vlmoe: qwen3moe,
 };
 
 const modelNames: Readonly<Record<string, string>> = {
@@ -48,10 +69,12 @@ const biased: Readonly<Record<Architecture, readonly string[]>> = {
   llama: [],
   qwen2: ["attn_q", "attn_k", "attn_v"],
   gemma3: [],
+  qwen3moe: [],
+  qwen3vlmoe: [],
 };
 
 /**
- * Hugging Face's name of each tensor that holds a weight.
+ * Hugging Face's name of each tensor that holds a weight; with a `*` for the expert's number, of each that stacks experts.
  * @throws ModalscopeError for a tensor that the architecture does not have, or lacks.
  */
 export function huggingFaceNames(
@@ -68,7 +91,7 @@ export function huggingFaceNames(
       throw new ModalscopeError(
         `${path} holds the tensor "${tensor}",`,
         `which a ${architecture} model of ${layers} layers does not have: it may be a mixture of experts, or carry an adapter.`,
-        "Use a dense model of this architecture.",
+        "Use the Hugging Face folder of this model.",
       );
     }
     names.set(tensor, name);

@@ -19,18 +19,24 @@ export interface QuantisedMatrix {
   readonly zeros?: Float32Array;
 }
 
-/** One of ggml's blocks, taken apart: numbers, and scales and zeros of its groups. */
-interface Parts {
-  readonly q: Uint8Array;
+/** Where the next of ggml's blocks goes to. */
+interface Target {
+  /** Numbers as `QuantisedMatrix.data` has them. */
+  readonly data: Uint8Array;
   readonly scales: Float32Array;
   readonly zeros: Float32Array;
+  /** First byte of the block's numbers in `data`. */
+  dataAt: number;
+  /** Its first group, of those that have a scale. */
+  groupAt: number;
 }
 
 interface Form {
   readonly bits: 4 | 8;
   readonly block: 16 | 32;
   readonly hasZeros: boolean;
-  readonly read: (bytes: Uint8Array, at: number, into: Parts) => void;
+  /** One of ggml's blocks, from byte `at` on. */
+  readonly read: (bytes: Uint8Array, at: number, to: Target) => void;
 }
 
 /** The form of each type that has one. */
@@ -67,113 +73,113 @@ export function quantisedMatrix(
   const size = rows * columns;
   const data = new Uint8Array((size * bits) / 8);
   const scales = new Float32Array(size / block);
-  const zeros = hasZeros ? new Float32Array(size / block) : undefined;
-  const groups = elements / block;
-  const parts: Parts = {
-    q: new Uint8Array(elements),
-    scales: new Float32Array(groups),
-    zeros: new Float32Array(groups),
-  };
+  const zeros = new Float32Array(hasZeros ? size / block : 0);
+  const to: Target = { data, scales, zeros, dataAt: 0, groupAt: 0 };
   return {
-    matrix: { bits, block, data, scales, ...(zeros && { zeros }) },
+    matrix: { bits, block, data, scales, ...(hasZeros && { zeros }) },
     /** Whole rows from `firstRow` on. */
     fill(bytes, firstRow) {
-      let at = (firstRow * columns) / elements;
-      for (let i = 0; i < bytes.length; i += stride, at++) {
-        read(bytes, i, parts);
-        scales.set(parts.scales, at * groups);
-        zeros?.set(parts.zeros, at * groups);
-        if (bits === 8) data.set(parts.q, at * elements);
-        else pack(parts.q, data, (at * elements) / 2);
+      const first = firstRow * columns;
+      to.dataAt = (first * bits) / 8;
+      to.groupAt = first / block;
+      for (let at = 0; at < bytes.length; at += stride) {
+        read(bytes, at, to);
+        to.dataAt += (elements * bits) / 8;
+        to.groupAt += elements / block;
       }
     },
   };
 }
 
-function pack(q: Uint8Array, into: Uint8Array, at: number): void {
-  for (let j = 0; j < q.length; j += 2) into[at + j / 2] = q[j] | (q[j + 1] << 4);
-}
-
-/** A group of the numbers scale · q − min. One without a scale is the constant −min, which is (0 − 1) · min. */
-function setGroup({ q, scales, zeros }: Parts, group: number, scale: number, min: number): void {
-  scales[group] = scale === 0 ? min : scale;
-  zeros[group] = scale === 0 ? 1 : min / scale;
-  const block = q.length / scales.length;
-  if (scale === 0) q.fill(0, group * block, (group + 1) * block);
+/**
+ * Scale and zero of a group of the numbers scale · q − min of 4 bits. One without a scale is the constant −min, which is
+ * (0 − 1) · min.
+ */
+function setGroup(to: Target, group: number, block: number, scale: number, min: number): void {
+  const { data, scales, zeros, dataAt, groupAt } = to;
+  scales[groupAt + group] = scale === 0 ? min : scale;
+  zeros[groupAt + group] = scale === 0 ? 1 : min / scale;
+  const bytes = block / 2;
+  if (scale === 0) data.fill(0, dataAt + group * bytes, dataAt + (group + 1) * bytes);
 }
 
 const halfAt = (bytes: Uint8Array, at: number): number => halfToFloat()[bytes[at] | (bytes[at + 1] << 8)];
 
-function readNibbles(bytes: Uint8Array, at: number, q: Uint8Array): void {
-  for (let j = 0; j < 16; j++) {
-    q[j] = bytes[at + j] & 15;
-    q[j + 16] = bytes[at + j] >>> 4;
+/** 2 · `half` numbers of 4 bits, the first half in the low bits of `half` bytes, the second in the high. */
+function packHalves(bytes: Uint8Array, at: number, half: number, data: Uint8Array, to: number): void {
+  for (let j = 0; j < half; j += 2) {
+    const a = bytes[at + j];
+    const b = bytes[at + j + 1];
+    data[to + (j >>> 1)] = (a & 15) | ((b & 15) << 4);
+    data[to + ((half + j) >>> 1)] = (a >>> 4) | (b & 240);
   }
 }
 
-function readQ40(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
-  scales[0] = halfAt(bytes, at);
-  readNibbles(bytes, at + 2, q);
+function readQ40(bytes: Uint8Array, at: number, { data, scales, dataAt, groupAt }: Target): void {
+  scales[groupAt] = halfAt(bytes, at);
+  packHalves(bytes, at + 2, 16, data, dataAt);
 }
 
-function readQ41(bytes: Uint8Array, at: number, into: Parts): void {
-  readNibbles(bytes, at + 4, into.q);
-  setGroup(into, 0, halfAt(bytes, at), -halfAt(bytes, at + 2));
+function readQ41(bytes: Uint8Array, at: number, to: Target): void {
+  packHalves(bytes, at + 4, 16, to.data, to.dataAt);
+  setGroup(to, 0, 32, halfAt(bytes, at), -halfAt(bytes, at + 2));
 }
 
-function readQ50(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
-  scales[0] = halfAt(bytes, at);
-  readNibbles(bytes, at + 6, q);
+function readQ50(bytes: Uint8Array, at: number, { data, scales, dataAt, groupAt }: Target): void {
+  scales[groupAt] = halfAt(bytes, at);
   // The fifth bits; offset by 16 there and by 128 here.
-  for (let j = 0; j < 32; j++) q[j] += (((bytes[at + 2 + (j >>> 3)] >>> (j & 7)) & 1) << 4) + 112;
+  for (let j = 0; j < 32; j++) {
+    const low = (bytes[at + 6 + (j & 15)] >>> ((j >>> 4) * 4)) & 15;
+    data[dataAt + j] = low + (((bytes[at + 2 + (j >>> 3)] >>> (j & 7)) & 1) << 4) + 112;
+  }
 }
 
-function readQ80(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
-  scales[0] = halfAt(bytes, at);
-  for (let j = 0; j < 32; j++) q[j] = bytes[at + 2 + j] ^ 128;
+function readQ80(bytes: Uint8Array, at: number, { data, scales, dataAt, groupAt }: Target): void {
+  scales[groupAt] = halfAt(bytes, at);
+  for (let j = 0; j < 32; j++) data[dataAt + j] = bytes[at + 2 + j] ^ 128;
 }
 
-function readQ2K(bytes: Uint8Array, at: number, into: Parts): void {
+function readQ2K(bytes: Uint8Array, at: number, to: Target): void {
   const [d, dmin] = [halfAt(bytes, at + 80), halfAt(bytes, at + 82)];
   for (let group = 0; group < 16; group++) {
     const from = at + 16 + (group >>> 3) * 32 + (group & 1) * 16;
     const shift = ((group >>> 1) & 3) * 2;
-    for (let j = 0; j < 16; j++) into.q[group * 16 + j] = (bytes[from + j] >>> shift) & 3;
-    setGroup(into, group, d * (bytes[at + group] & 15), dmin * (bytes[at + group] >>> 4));
+    for (let j = 0; j < 16; j += 2) {
+      const [a, b] = [(bytes[from + j] >>> shift) & 3, (bytes[from + j + 1] >>> shift) & 3];
+      to.data[to.dataAt + group * 8 + j / 2] = a | (b << 4);
+    }
+    setGroup(to, group, 16, d * (bytes[at + group] & 15), dmin * (bytes[at + group] >>> 4));
   }
 }
 
-function readQ3K(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
+function readQ3K(bytes: Uint8Array, at: number, { data, scales, dataAt, groupAt }: Target): void {
   const d = halfAt(bytes, at + 108);
   for (let group = 0; group < 16; group++) {
     const low = (bytes[at + 96 + (group & 7)] >>> (group < 8 ? 0 : 4)) & 15;
     const high = (bytes[at + 104 + (group & 3)] >>> ((group >>> 2) * 2)) & 3;
-    scales[group] = d * ((low | (high << 4)) - 32);
+    scales[groupAt + group] = d * ((low | (high << 4)) - 32);
     const from = at + 32 + (group >>> 3) * 32 + (group & 1) * 16;
     const shift = ((group >>> 1) & 3) * 2;
     const mask = at + (group & 1) * 16;
-    for (let j = 0; j < 16; j++) {
-      // Offset by 4 there where the mask's bit is not set, and by 8 here.
-      const third = ((bytes[mask + j] >>> (group >>> 1)) & 1) << 2;
-      q[group * 16 + j] = ((bytes[from + j] >>> shift) & 3) + third + 4;
-    }
+    // Offset by 4 there where the mask's bit is not set, and by 8 here.
+    const numberAt = (j: number): number =>
+      ((bytes[from + j] >>> shift) & 3) + (((bytes[mask + j] >>> (group >>> 1)) & 1) << 2) + 4;
+    for (let j = 0; j < 16; j += 2) data[dataAt + group * 8 + j / 2] = numberAt(j) | (numberAt(j + 1) << 4);
   }
 }
 
-function readQ4K(bytes: Uint8Array, at: number, into: Parts): void {
+function readQ4K(bytes: Uint8Array, at: number, to: Target): void {
   const [d, dmin] = [halfAt(bytes, at), halfAt(bytes, at + 2)];
-  for (let group = 0; group < 8; group++) {
-    const from = at + 16 + (group >>> 1) * 32;
-    const shift = (group & 1) * 4;
-    for (let j = 0; j < 32; j++) into.q[group * 32 + j] = (bytes[from + j] >>> shift) & 15;
-    setGroup(into, group, d * sixBitScale(bytes, at + 4, group), dmin * sixBitMin(bytes, at + 4, group));
-  }
+  for (let pair = 0; pair < 4; pair++)
+    packHalves(bytes, at + 16 + pair * 32, 32, to.data, to.dataAt + pair * 32);
+  for (let group = 0; group < 8; group++)
+    setGroup(to, group, 32, d * sixBitScale(bytes, at + 4, group), dmin * sixBitMin(bytes, at + 4, group));
 }
 
-function readQ6K(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
+function readQ6K(bytes: Uint8Array, at: number, { data, scales, dataAt, groupAt }: Target): void {
   const d = halfAt(bytes, at + 208);
   for (let group = 0; group < 16; group++) {
-    scales[group] = d * ((bytes[at + 192 + group] << 24) >> 24);
+    scales[groupAt + group] = d * ((bytes[at + 192 + group] << 24) >> 24);
     const quarter = (group >>> 1) & 3;
     const within = (group & 1) * 16;
     const from = at + (group >>> 3) * 64 + (quarter & 1) * 32 + within;
@@ -182,7 +188,7 @@ function readQ6K(bytes: Uint8Array, at: number, { q, scales }: Parts): void {
     for (let j = 0; j < 16; j++) {
       const high = ((bytes[highFrom + j] >>> (quarter * 2)) & 3) << 4;
       // Offset by 32 there and by 128 here.
-      q[group * 16 + j] = (((bytes[from + j] >>> shift) & 15) | high) + 96;
+      data[dataAt + group * 16 + j] = (((bytes[from + j] >>> shift) & 15) | high) + 96;
     }
   }
 }

@@ -10,6 +10,7 @@ import { openCheckpoint } from "../../../../lib/model/checkpoint/index.js";
 import { says } from "../../../refusals.js";
 import { Bytes, type GgufParts, ggufBytes } from "../build-files.js";
 import { fixture, temporaryFolder } from "../fixtures.js";
+import { TINY_MIXTURE, writeRandomMixture } from "../random-mixture.js";
 
 const folder = temporaryFolder();
 
@@ -277,6 +278,23 @@ test("missing and unknown tensors are named", () => {
       says(new RegExp(`holds the tensor "${name}"`)),
     );
   }
+});
+
+test("the language model of qwen3vlmoe is qwen3moe's", () => {
+  const path = join(folder, "mixture.gguf");
+  const configOf = (architecture: string): unknown => {
+    writeRandomMixture(path, { ...TINY_MIXTURE, architecture });
+    const checkpoint = openCheckpoint(path);
+    checkpoint.close();
+    return [checkpoint.config, [...checkpoint.weights.keys()]];
+  };
+  assert.deepEqual(configOf("qwen3vlmoe"), configOf("qwen3moe"));
+});
+
+test("a mixture whose tensors hold another number of experts is refused", () => {
+  const path = join(folder, "mixture.gguf");
+  writeRandomMixture(path, { ...TINY_MIXTURE, said_experts: 5 });
+  assert.throws(() => openCheckpoint(path), says(/has the shape \(6, 32, 64\).*each of 5 experts/));
 });
 
 test("without strings a header is the same but for them", () => {
