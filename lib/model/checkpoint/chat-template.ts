@@ -11,9 +11,16 @@ const MOST_CHARACTERS = 2 ** 24;
 
 class LimitError extends Error {}
 
+interface ForStatement {
+  readonly body: readonly unknown[];
+}
+
 interface JinjaInterpreter {
   run(program: unknown): { readonly value: unknown };
   evaluate(statement: unknown, environment: unknown): { readonly value: unknown };
+  /** Text that statements write. */
+  evaluateBlock(statements: readonly unknown[], environment: unknown): { value: unknown };
+  evaluateFor(statement: ForStatement, environment: unknown): { readonly value: unknown };
 }
 
 /** The package's classes, whose own declarations do not resolve under Node's rules for modules. */
@@ -51,19 +58,70 @@ export class BoundedTemplate {
     try {
       return String(new BoundedInterpreter(environment).run(this.program).value);
     } catch (error) {
-      if (!(error instanceof LimitError || error instanceof RangeError)) throw error;
-      throw new ModalscopeError(
-        `The chat template of ${this.file} was stopped:`,
-        `${error.message}.`,
-        "The file may be damaged or hostile. Give prompts as text, or another chat_template.",
-        { cause: error },
-      );
+      throw this.explained(error);
     }
+  }
+
+  private explained(error: unknown): ModalscopeError {
+    const reason = `${(error as Error).message}.`;
+    const [what, hint] =
+      error instanceof LimitError || error instanceof RangeError
+        ? [
+            "was stopped",
+            "The file may be damaged or hostile. Give prompts as text, or another chat_template.",
+          ]
+        : error instanceof Refusal
+          ? ["refuses these messages", "Change their roles or order as it asks, or give the prompt as text."]
+          : ["failed on these messages", "Give prompts as text, or another chat_template."];
+    return new ModalscopeError(`The chat template of ${this.file} ${what}:`, reason, hint, { cause: error });
   }
 }
 
+/** A template's own `raise_exception`. */
+class Refusal extends Error {}
+
+/** The errors by which the package leaves a loop or a round of it. */
+const [Break, Continue] = ["Break", "Continue"].map((type) => {
+  try {
+    new Interpreter(new Environment()).evaluate({ type }, new Environment());
+  } catch (error) {
+    return (error as Error).constructor as new () => Error;
+  }
+  throw new Error(`@huggingface/jinja does not know ${type}.`);
+});
+
 class BoundedInterpreter extends Interpreter {
   private steps = 0;
+  private readonly loops: { readonly body: readonly unknown[]; left: boolean }[] = [];
+  /** Text that was written before a loop was left, which the package would drop. */
+  private readonly written = new WeakMap<Error, string>();
+
+  override evaluateFor(statement: ForStatement, environment: unknown): { readonly value: unknown } {
+    this.loops.push({ body: statement.body, left: false });
+    try {
+      return super.evaluateFor(statement, environment);
+    } finally {
+      this.loops.pop();
+    }
+  }
+
+  override evaluateBlock(statements: readonly unknown[], environment: unknown): { value: unknown } {
+    const inner = this.loops.at(-1);
+    const loop = inner?.body === statements ? inner : undefined;
+    let text = "";
+    const block = super.evaluateBlock([], environment);
+    try {
+      if (!loop?.left) for (const one of statements) text += super.evaluateBlock([one], environment).value;
+    } catch (error) {
+      if (!(error instanceof Break || error instanceof Continue)) throw error;
+      text += this.written.get(error) ?? "";
+      this.written.set(error, text);
+      if (loop === undefined) throw error;
+      loop.left = error instanceof Break;
+    }
+    block.value = text;
+    return block;
+  }
 
   override evaluate(statement: unknown, environment: unknown): { readonly value: unknown } {
     const result = super.evaluate(statement, environment);
@@ -93,7 +151,7 @@ const globals: Readonly<Record<string, unknown>> = {
   True: true,
   None: null,
   raise_exception(message: string) {
-    throw new Error(message);
+    throw new Refusal(message);
   },
   range,
   strftime_now: (format: string) => strftime(new Date(), format),

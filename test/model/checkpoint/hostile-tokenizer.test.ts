@@ -56,6 +56,39 @@ it("a chat template that is no Jinja is refused with the file's name", async () 
   }
 });
 
+describe("a chat template that fails is named", () => {
+  for (const [template, why] of [
+    ["{{ nonsense() }}", /failed on these messages: .*not a function/],
+    ["{{ messages | nonsense }}", /failed on these messages: .*nonsense/],
+    ["{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}", /failed on these messages|was stopped/],
+    ["{{ messages.constructor.constructor('return process')() }}", /failed on these messages/],
+    [
+      "{{ raise_exception('Only user and assistant roles!') }}",
+      /refuses these messages: Only user and assistant/,
+    ],
+  ] as const)
+    it(template, async () => {
+      const tokenizer = await tokenizerWith(template);
+      assert.throws(() => ask(tokenizer), says(new RegExp(`The chat template of .*model ${why.source}`)));
+    });
+});
+
+it("a chat template writes what stands before break and continue, as in Jinja2", async () => {
+  for (const [template, text] of [
+    ["{% for m in [1, 2] %}{{ m }}{% break %}{% endfor %}!", "1!"],
+    ["{% for m in [1, 2, 3] %}{{ m }}{% if m == 2 %}b{% continue %}{% endif %}x{% endfor %}", "1x2b3x"],
+    [
+      "{% for a in [1, 2] %}{% for b in [1, 2] %}{{ a }}{{ b }}{% break %}{% endfor %},{% endfor %}",
+      "11,21,",
+    ],
+    [
+      "{% macro f(n) %}{% for m in [1, 2] %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% break %}{% endfor %}{% endmacro %}{{ f(2) }}",
+      "210",
+    ],
+  ] as const)
+    assert.equal(ask(await tokenizerWith(template)), text, template);
+});
+
 it("a chat template has the names that transformers.js gives it", async () => {
   const text =
     "{{ range(1, 7, 2) | join(',') }} {{ range(3, 0, -1) | join(',') }} {{ strftime_now('%Y') }} {{ None }}";
