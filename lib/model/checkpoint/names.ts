@@ -1,5 +1,7 @@
 /** Checkpoints of one model came out under several names of weights; the architectures read one. */
 const renamings: readonly (readonly [RegExp, string])[] = [
+  // Saved from inside a wrapper: data parallelism, torch.compile, PEFT.
+  [/^(?:(?:module|_orig_mod|base_model\.model)\.)+/, ""],
   [/^model\.(?=language_model\.|vision_tower\.|visual\.|multi_modal_projector\.|image_newline$)/, ""],
   [/^language_model\.(?=model\.|lm_head\.)/, ""],
   [/^language_model\./, "model."],

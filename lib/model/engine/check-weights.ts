@@ -47,6 +47,14 @@ export function checkBlocks({ names }: Family, { path, config: raw, weights }: C
   // GPT-2 calls it n_layer.
   const field = config.n_layer === undefined ? "num_hidden_layers" : "n_layer";
   if (config[field] === blocks) return;
+  const [first] = weights.keys();
+  if (blocks === 0 && first !== undefined) {
+    throw new ModalscopeError(
+      `${path} holds no block of a ${String(config.model_type)} model.`,
+      `Its weights have other names: "${first}", not "${prefix}0.…".`,
+      "Save it with transformers (save_pretrained), or correct model_type in config.json.",
+    );
+  }
   throw new ModalscopeError(
     `config.json has "${field}": ${JSON.stringify(config[field])}.`,
     `${path} holds the weights of ${blocks} blocks.`,

@@ -1,9 +1,9 @@
-import { basename, dirname } from "node:path";
 import { createSession, type Device, type Session, type Value } from "../../runtime/index.js";
 import { sizeOf } from "../../tensor.js";
 import { type Checkpoint, quantisedBytes, type WeightInfo } from "../checkpoint/index.js";
 import { weightsOf } from "../families/index.js";
 import { emitOnnx, type Node, nameOf, sorted, type WeightBinding } from "../graph/index.js";
+import { type MappedFiles, mappedFiles } from "./mapped-files.js";
 
 export type FloatType = "float32" | "float64";
 export const ELEMENT_BYTES: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8 };
@@ -67,8 +67,11 @@ export class SessionPool {
   private closed = false;
   /** Weights of the session released last: the next one, such as the next block, is read into their memory. */
   private freeBuffers: Value[] = [];
+  private readonly files: MappedFiles;
 
-  constructor(private readonly options: PoolOptions) {}
+  constructor(private readonly options: PoolOptions) {
+    this.files = mappedFiles(Array.from(options.checkpoint.weights.values(), ({ file }) => file));
+  }
 
   /** Bytes of anonymous memory that the open sessions are counted with. */
   get bytes(): number {
@@ -127,7 +130,7 @@ export class SessionPool {
   }
 
   private async open(outputs: Readonly<Record<string, Node>>, prepack: boolean): Promise<OpenSession> {
-    const { checkpoint, device, float, threads, quantised } = this.options;
+    const { device, float, threads, quantised } = this.options;
     const held: Record<string, Value> = {};
     const inProducts = quantised === undefined ? new Set<string>() : readByLinearOnly(Object.values(outputs));
     const bind = (name: string): WeightBinding =>
@@ -135,7 +138,7 @@ export class SessionPool {
     const external = quantised && new Map<string, Uint8Array>();
     const model = emitOnnx(outputs, { float, bind, external });
     this.freeBuffers = [];
-    const weightsFolder = dirname(checkpoint.weights.values().next().value!.file);
+    const weightsFolder = this.files.folder;
     const fuse = float === "float32";
     const session = await createSession(model, { device, threads, prepack, weightsFolder, fuse, external });
     return {
@@ -159,7 +162,7 @@ export class SessionPool {
     if (this.isMapped(info)) {
       return {
         kind: "file",
-        location: basename(info.file),
+        location: this.files.locationOf(info.file),
         offset: info.offset,
         byteLength: info.byteLength,
       };

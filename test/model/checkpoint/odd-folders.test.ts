@@ -1,6 +1,15 @@
 /** Folders as they are in the wild: other names of weights, a head that the config denies, a weight in two shards. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -69,6 +78,39 @@ describe("the same logits come of a checkpoint", () => {
       assert.deepEqual(await logitsOf(folder), await silent(variant));
     });
 
+  for (const prefix of ["module.", "_orig_mod.", "base_model.model.", "module._orig_mod."])
+    it(`saved from inside a wrapper, ${prefix}`, async () => {
+      const folder = copyOf(
+        "qwen2-untied",
+        renamed((name) => prefix + name),
+      );
+      assert.deepEqual(await logitsOf(folder), await silent("qwen2-untied"));
+    });
+
+  for (const variant of ["qwen2-untied", "qwen2-sharded"])
+    it(`in Hugging Face's cache, where each file is a link out of the folder: ${variant}`, async () => {
+      const folder = join(temporaryFolder(), "snapshots", "0a1b");
+      const blobs = join(folder, "../../blobs");
+      for (const made of [folder, blobs]) mkdirSync(made, { recursive: true });
+      for (const file of readdirSync(fixture(variant))) {
+        cpSync(join(fixture(variant), file), join(blobs, `blob-${file}`));
+        symlinkSync(`../../blobs/blob-${file}`, join(folder, file));
+      }
+      assert.deepEqual(await logitsOf(folder), await silent(variant));
+    });
+
+  it("whose shards are links into several folders", async () => {
+    const folder = join(temporaryFolder(), "model");
+    cpSync(fixture("qwen2-sharded"), folder, { recursive: true });
+    const shards = readdirSync(folder).filter((file) => /^model-.*\.safetensors$/.test(file));
+    for (const shard of shards) {
+      const elsewhere = join(temporaryFolder(), "shard.safetensors");
+      renameSync(join(folder, shard), elsewhere);
+      symlinkSync(elsewhere, join(folder, shard));
+    }
+    assert.deepEqual(await logitsOf(folder), await silent("qwen2-sharded"));
+  });
+
   it("whose tied embedding is saved as the language head", async () => {
     const head = renamed((name) => (name === "model.embed_tokens.weight" ? "lm_head.weight" : name));
     assert.deepEqual(await logitsOf(copyOf("qwen2-tied", head)), await silent("qwen2-tied"));
@@ -88,6 +130,17 @@ describe("the same logits come of a checkpoint", () => {
     assert.equal(warnings.length, 1);
     assert.match(warnings[0], /tie_word_embeddings.*lm_head\.weight.*as in transformers/);
   });
+});
+
+it("a checkpoint whose weights have names of another library is refused with one of them", async () => {
+  const folder = copyOf(
+    "qwen2-untied",
+    renamed((name) => name.replace("model.layers", "decoder.blocks")),
+  );
+  await assert.rejects(
+    loadModel(folder, { cache: false }),
+    says(/no block of a qwen2 model.*other names: ".+", not "model\.layers\.0\.…"/),
+  );
 });
 
 it("a checkpoint without a language head, which its config does not tie, is refused with the ways out", async () => {
