@@ -1,12 +1,21 @@
 /** Formats of image files, told by their first bytes before a decoder sees them. */
 import { ModalscopeError } from "../../errors.js";
 
+/**
+ * Text that names the element `svg` near its start, in UTF-8 or UTF-16, as libvips looks for it: it would draw it.
+ * Files of bytes that are no text have their own beginning.
+ */
+const hiddenSvg = /^(?!\xff\xd8|\x89PNG|GIF8|RIFF|II\*|MM\0\*|.{4}ftyp).*<\0?s\0?v\0?g/is;
+
 /** Formats that are not read, with how their files begin. */
 const UNREAD: readonly (readonly [name: string, ...begins: (string | RegExp)[]])[] = [
   ["BMP", "BM"],
   ["PBM, PGM, PPM or PAM", /^P[1-7]\s/],
-  ["SVG", /^(\xef\xbb\xbf)?\s*(<\?xml|<!--|<!doctype svg|<svg)/i],
-  ["Windows icon", "\0\0\x01\0", "\0\0\x02\0"],
+  ["SVG", /^(\xef\xbb\xbf)?\s*(<\?xml|<!--|<!doctype\s+svg|<svg)/i, hiddenSvg],
+  ["gzip", "\x1f\x8b"],
+  // A number of images follows, which tells it from a TGA.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: bytes of a file
+  ["Windows icon", /^\0\0[\x01\x02]\0[^\0]/],
   ["Photoshop", "8BPS"],
   ["JPEG 2000", "\0\0\0\x0cjP  ", "\xff\x4f\xff\x51"],
   ["JPEG XL", "\xff\x0a", "\0\0\0\x0cJXL "],
@@ -21,11 +30,11 @@ const UNREAD: readonly (readonly [name: string, ...begins: (string | RegExp)[]])
  * @throws ModalscopeError naming the format
  */
 export function checkFormat(name: string, bytes: Uint8Array, readable: readonly string[]): void {
-  const start = Buffer.from(bytes.subarray(0, 256)).toString("latin1");
+  const start = Buffer.from(bytes.subarray(0, 1000)).toString("latin1");
   const matches = (begins: string | RegExp): boolean =>
     typeof begins === "string" ? start.startsWith(begins) : begins.test(start);
   const unread = UNREAD.find(([, ...begins]) => begins.some(matches));
-  const format = unread?.[0] ?? (isTarga(name) ? "TGA" : undefined);
+  const format = unread?.[0] ?? (isTarga(name, bytes) ? "TGA" : undefined);
   if (format !== undefined) {
     throw new ModalscopeError(
       `${name} is of the format ${format}, which is not read.`,
@@ -42,8 +51,9 @@ export function checkFormat(name: string, bytes: Uint8Array, readable: readonly 
   }
 }
 
-/** Its files begin with nothing of their own. */
-const isTarga = (name: string): boolean => /\.tga$/i.test(name);
+/** Its files begin with nothing of their own; newer ones end with their name. */
+const isTarga = (name: string, bytes: Uint8Array): boolean =>
+  /\.tga$/i.test(name) || Buffer.from(bytes.subarray(-18)).toString("latin1") === "TRUEVISION-XFILE.\0";
 
 const PHOTOMETRIC = 262;
 const YCBCR = 6;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { decodeImage } from "../../../lib/model/images/index.js";
 import { says } from "../../refusals.js";
@@ -12,6 +13,10 @@ describe("a format that is not read is named, with those that are", () => {
     ["PPM", Buffer.from("P6\n1 1\n255\nabc")],
     ["SVG", Buffer.from(svg)],
     ["SVG", Buffer.from(`\ufeff<?xml version="1.0"?>\n${svg}`)],
+    ["SVG", Buffer.from("\ufeff<!DOCTYPE\nsvg><svg/>", "utf16le")],
+    ["SVG", Buffer.from(`no markup yet ${" ".repeat(800)}<svg/>`)],
+    ["gzip", gzipSync("<svg/>")],
+    ["TGA", Buffer.concat([Buffer.from([0, 0, 2, 0]), Buffer.alloc(60), Buffer.from("TRUEVISION-XFILE.\0")])],
     ["Windows icon", Buffer.from([0, 0, 1, 0, 1, 0, 0, 0])],
     ["Photoshop", Buffer.from("8BPS\0\x01")],
     ["JPEG XL", Buffer.from([0xff, 0x0a, 0, 0])],
