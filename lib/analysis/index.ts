@@ -101,6 +101,7 @@ export {
   type Bridge,
   type BridgeNull,
   type BridgeOptions,
+  bridgeOrthogonality,
   bridgePermutationTest,
   fitBridge,
 } from "./language-subspace/bridge.js";

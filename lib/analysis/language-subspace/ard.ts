@@ -1,4 +1,4 @@
-import type * as Tf from "@tensorflow/tfjs-core";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { ModalscopeError } from "../../errors.js";
 import {
   abortSignal,
@@ -13,9 +13,9 @@ import {
 import type { TaskOptions } from "../../progress.js";
 import type { SamplePair } from "../distance/mmd.js";
 import type { BackendName, LearningBackend } from "../learn/tfjs.js";
-import { learningBackend } from "../learn/tfjs.js";
 import type { MatrixLike } from "../linalg/matrix.js";
 import { type ComparisonOptions, type Comparisons, gatherComparisons } from "./ard-data.js";
+import { type Objective, objectiveOf } from "./ard-objective.js";
 import { axisEnergy } from "./z-mask.js";
 
 /** One fit: its penalty and where its lengthscales start. */
@@ -48,7 +48,7 @@ export interface ArdOptions extends TaskOptions, ComparisonOptions {
    * ℓ→∞ makes both terms vanish and is the least the objective can be; held, only the choice of dimensions is left.
    */
   readonly holdBandwidth?: boolean;
-  /** Force one back end; the fastest that loads otherwise. */
+  /** Force one back end of tfjs. Default: plain loops for a small fit, the fastest back end that loads for a large one. */
   readonly backend?: BackendName;
 }
 
@@ -99,7 +99,8 @@ export interface ArdFit {
   readonly trivial: "alike" | "unrelated" | undefined;
   /** Comparisons used, and how many there were. */
   readonly comparisons: { readonly used: number; readonly available: number };
-  readonly backend: LearningBackend;
+  /** The back end of tfjs; undefined for plain loops. */
+  readonly backend: LearningBackend | undefined;
 }
 
 /** Steps between two looks at the plateau, history entries, and returns to the event loop. */
@@ -123,21 +124,25 @@ export async function fitLengthscales(
   checkOptions("fitLengthscales", options, ARD_OPTIONS);
   const comparisons = gatherComparisons(pairs, options);
   checkTasks(tasks, comparisons.d);
-  const backend = await learningBackend(options.backend);
   const starts = tasks.map(({ start }) => logStart(comparisons, start, options.matchBandwidth ?? true));
-  const runs = await descend(backend.tf, comparisons, tasks, starts, options);
-  return runs.map((run, f) => ({
-    lambda: tasks[f].lambda,
-    lengthscales: Float64Array.from(run.log, Math.exp),
-    start: starts[f].map(Math.exp),
-    scales: comparisons.scales,
-    history: run.history,
-    steps: run.history[run.history.length - 1].step,
-    stopped: run.stopped,
-    trivial: trivialMinimum(run.history[run.history.length - 1].meanKernel),
-    comparisons: { used: comparisons.count, available: comparisons.available },
-    backend,
-  }));
+  const objective = await objectiveOf(comparisons, tasks.length, options.backend);
+  try {
+    const runs = await descend(objective, tasks, starts, options);
+    return runs.map((run, f) => ({
+      lambda: tasks[f].lambda,
+      lengthscales: run.log.map(Math.exp),
+      start: starts[f].map(Math.exp),
+      scales: comparisons.scales,
+      history: run.history,
+      steps: run.history[run.history.length - 1].step,
+      stopped: run.stopped,
+      trivial: trivialMinimum(run.history[run.history.length - 1].meanKernel),
+      comparisons: { used: comparisons.count, available: comparisons.available },
+      backend: objective.backend,
+    }));
+  } finally {
+    objective.dispose();
+  }
 }
 
 /**
@@ -197,21 +202,16 @@ function logStart(
 }
 
 interface Run {
-  log: Float32Array;
+  log: Float64Array;
   history: ArdPoint[];
   stopped: "plateau" | "limit";
 }
 
-/** One value per task. */
-interface StepValues {
-  readonly mmd: Float32Array;
-  readonly penalty: Float32Array;
-  readonly meanKernel: Float32Array;
-}
+/** Adam's decay of the two moments, and what keeps its division finite: the defaults of Kingma and Ba, as tfjs has them. */
+const [FIRST, SECOND, EPSILON] = [0.9, 0.999, 1e-7];
 
 async function descend(
-  tf: typeof Tf,
-  { squares, coefficients, count, d }: Comparisons,
+  objective: Objective,
   tasks: readonly ArdTask[],
   starts: readonly Float64Array[],
   {
@@ -224,94 +224,71 @@ async function descend(
   }: ArdOptions,
 ): Promise<Run[]> {
   const fits = tasks.length;
-  const differences = tf.tensor2d(squares, [count, d]);
-  const weights = tf.tensor2d(coefficients, [count, 1]);
-  const lambdas = tf.tensor1d(tasks.map(({ lambda }) => lambda));
-  const initial = tf.tensor2d(Float32Array.from(starts.flatMap((start) => Array.from(start))), [fits, d]);
-  const logs = tf.variable(initial);
-  const optimiser = tf.train.adam(learningRate);
-  /** Weighted squared distances `(comparisons, fits)`. */
-  const distancesAt = (inverse: Tf.Tensor): Tf.Tensor =>
-    tf.matMul(differences, tf.transpose(tf.square(inverse)) as Tf.Tensor2D);
-  const runs: Run[] = tasks.map(() => ({ log: new Float32Array(0), history: [], stopped: "limit" }));
+  const d = starts[0].length;
+  const logs = starts.map((start) => start.slice());
+  const moments = starts.map(() => ({ first: new Float64Array(d), second: new Float64Array(d) }));
+  const held: number[] = [];
+  const runs: Run[] = tasks.map(() => ({ log: new Float64Array(0), history: [], stopped: "limit" }));
   const objectives: number[][] = tasks.map(() => []);
-  const open = new Set(runs.keys());
-  let held: Tf.Tensor | undefined;
-
-  /** Values at the present lengthscales; with `learn`, one step on from there. */
-  const step = async (learn: boolean): Promise<StepValues> => {
-    const values: Tf.Tensor[] = [];
-    tf.tidy(() => {
-      const inverse = tf.exp(tf.neg(logs));
-      const distances = distancesAt(inverse);
-      const kernel = tf.exp(tf.mul(distances, -0.5)) as Tf.Tensor2D;
-      const weighted = tf.mul(kernel, weights) as Tf.Tensor2D;
-      const mmd = tf.sum(weighted, 0);
-      const penalty = tf.mul(lambdas, tf.sum(inverse, 1));
-      values.push(tf.keep(mmd), tf.keep(penalty), tf.keep(tf.mean(kernel, 0)));
-      if (holdBandwidth) held ??= tf.keep(tf.mean(distances, 0));
-      if (!learn) return;
-      // By log ℓ: that of MMD² is ℓ⁻² Σ_c weight · kernel · square, that of the penalty −λ/ℓ.
-      const ofMmd = tf.mul(tf.square(inverse), tf.matMul(tf.transpose(weighted), differences));
-      const gradient = tf.sub(ofMmd, tf.mul(tf.expandDims(lambdas, 1), inverse));
-      optimiser.applyGradients([{ name: logs.name, tensor: gradient }]);
-      if (held !== undefined) {
-        const drift = tf.div(tf.mean(distancesAt(tf.exp(tf.neg(logs))), 0), held);
-        logs.assign(tf.add(logs, tf.mul(tf.expandDims(tf.log(drift), 1), 0.5)) as Tf.Tensor2D);
-      }
-    });
-    const [mmd, penalty, meanKernel] = await Promise.all(values.map((v) => v.data<"float32">()));
-    tf.dispose(values);
-    return { mmd, penalty, meanKernel };
-  };
-  const close = async (stopped: Run["stopped"], closing: readonly number[]): Promise<void> => {
-    const all = await logs.data();
-    for (const f of closing) {
-      runs[f].log = Float32Array.from(all.subarray(f * d, (f + 1) * d));
-      runs[f].stopped = stopped;
-      open.delete(f);
+  let open = [...runs.keys()];
+  for (let t = 0; open.length > 0; t++) {
+    const last = t === maxSteps;
+    const look = last || t % stride === 0;
+    if (look) {
+      signal?.throwIfAborted();
+      onProgress?.(t, maxSteps, `lengthscales, ${open.length} of ${fits} fits open`);
+      await nextTurn();
     }
-  };
-
-  try {
-    for (let t = 0; open.size > 0; t++) {
-      const last = t === maxSteps;
-      const look = last || t % stride === 0;
-      if (look) {
-        signal?.throwIfAborted();
-        onProgress?.(t, maxSteps, `lengthscales, ${open.size} of ${fits} fits open`);
-        await new Promise((resolve) => setImmediate(resolve));
+    const values = await objective.at(
+      open.map((f) => logs[f].map((log) => Math.exp(-2 * log))),
+      holdBandwidth && t > 0 ? open.map((f) => held[f]) : undefined,
+    );
+    const closing: number[] = [];
+    for (const [i, f] of open.entries()) {
+      const { mmd, meanKernel, meanDistance, factor, gradient } = values[i];
+      const log = logs[f];
+      if (t === 0) held[f] = meanDistance;
+      // What held the bandwidth becomes part of the lengthscales.
+      if (factor !== 1) for (let j = 0; j < d; j++) log[j] -= 0.5 * Math.log(factor);
+      const inverse = log.map((own) => Math.exp(-own));
+      const { lambda } = tasks[f];
+      const penalty = lambda * inverse.reduce((sum, own) => sum + own, 0);
+      if (!Number.isFinite(mmd + penalty)) {
+        throw new ModalscopeError(
+          `The fit with λ=${lambda} came to ${mmd + penalty} at step ${t}.`,
+          "Its lengthscales ran out of range.",
+          "Lower the learning rate.",
+        );
       }
-      const flat = look && !last ? [...open].filter((f) => isFlat(objectives[f], plateau)) : [];
-      if (flat.length > 0) await close("plateau", flat);
-      // A fit that has just closed still gets the values at its end, and those of one at its limit take no step.
-      const closing = last ? [...open] : flat;
-      if (last) await close("limit", closing);
-      const values = await step(!last);
-      for (const f of [...open, ...closing]) {
-        const point = {
-          step: t,
-          mmd: values.mmd[f],
-          penalty: values.penalty[f],
-          meanKernel: values.meanKernel[f],
-        };
-        if (!Number.isFinite(point.mmd + point.penalty)) {
-          throw new ModalscopeError(
-            `The fit with λ=${tasks[f].lambda} came to ${point.mmd} at step ${t}.`,
-            "Its lengthscales ran out of float32's range.",
-            "Lower the learning rate.",
-          );
-        }
-        objectives[f].push(point.mmd + point.penalty);
-        if (look) runs[f].history.push(point);
+      if (look) runs[f].history.push({ step: t, mmd, penalty, meanKernel });
+      if (last || (look && isFlat(objectives[f], plateau))) {
+        runs[f].log = log;
+        runs[f].stopped = last ? "limit" : "plateau";
+        closing.push(f);
+        continue;
       }
+      objectives[f].push(mmd + penalty);
+      for (let j = 0; j < d; j++) gradient[j] -= lambda * inverse[j];
+      adam(log, gradient, moments[f], { learningRate, step: t + 1 });
     }
-  } finally {
-    tf.dispose([differences, weights, lambdas, initial, logs]);
-    if (held !== undefined) tf.dispose(held);
-    optimiser.dispose();
+    open = open.filter((f) => !closing.includes(f));
   }
   return runs;
+}
+
+/** One step down a gradient, in place (Kingma and Ba 2015, algorithm 1). */
+function adam(
+  at: Float64Array,
+  gradient: Float64Array,
+  { first, second }: { readonly first: Float64Array; readonly second: Float64Array },
+  { learningRate, step }: { readonly learningRate: number; readonly step: number },
+): void {
+  const [unbias, unbiasSquares] = [1 - FIRST ** step, 1 - SECOND ** step];
+  for (let j = 0; j < at.length; j++) {
+    first[j] = FIRST * first[j] + (1 - FIRST) * gradient[j];
+    second[j] = SECOND * second[j] + (1 - SECOND) * gradient[j] ** 2;
+    at[j] -= (learningRate * (first[j] / unbias)) / (Math.sqrt(second[j] / unbiasSquares) + EPSILON);
+  }
 }
 
 /** True when the mean over the last stride has fallen by less than `share` of the start since the stride before. */

@@ -1,5 +1,14 @@
 import { ModalscopeError } from "../../errors.js";
-import { checkOptions, either, flag, integer, number, type OptionChecks, oneOf } from "../../options.js";
+import {
+  checkOptions,
+  either,
+  flag,
+  integer,
+  number,
+  type OptionChecks,
+  oneOf,
+  required,
+} from "../../options.js";
 import { seeded } from "../../random.js";
 import {
   asMatrix,
@@ -69,7 +78,6 @@ export function fitBridge(x: MatrixLike, y: MatrixLike, options: BridgeOptions =
   const problem = prepare(source, target, intercept);
   const ridge = wanted === "loo" ? bestRidge(problem) : checkedRidge(wanted);
   const map = solve(problem, ridge);
-  const { spectrum, orthogonalityError } = describeMap(map);
   const errors = looErrors(problem, ridge);
   const looRSquared = 1 - sum(errors) / problem.spread;
   return {
@@ -79,10 +87,21 @@ export function fitBridge(x: MatrixLike, y: MatrixLike, options: BridgeOptions =
     looRSquared,
     looErrors: errors,
     nestedLooRSquared: wanted === "loo" ? nestedLoo(source, target, intercept, problem.spread) : looRSquared,
-    orthogonalityError,
-    spectrum,
+    orthogonalityError: orthogonalityOf(map),
+    spectrum: thinSvd(map).singularValues,
     saturated: problem.saturated,
   };
+}
+
+/** `‖WᵀW − I‖_F / m` of the map of {@link fitBridge} without the rest of its fit: for resamples. */
+export function bridgeOrthogonality(
+  x: MatrixLike,
+  y: MatrixLike,
+  options: { readonly ridge: number },
+): number {
+  checkOptions("bridgeOrthogonality", options, { ridge: required(number(0), "a penalty") });
+  const problem = prepare(asMatrix(x, "The source"), asMatrix(y, "The target"), false);
+  return orthogonalityOf(solve(problem, checkedRidge(options.ridge)));
 }
 
 /** Result of {@link bridgePermutationTest}. */
@@ -249,14 +268,10 @@ function nestedLoo(source: Matrix, target: Matrix, intercept: boolean, spread: n
   return 1 - error / spread;
 }
 
-function describeMap(map: Matrix): { spectrum: Float64Array; orthogonalityError: number } {
+function orthogonalityOf(map: Matrix): number {
   const m = map.shape[1];
-  const product = multiply(transpose(map), map);
-  const off = difference(product, identity(m));
-  return {
-    spectrum: thinSvd(map).singularValues,
-    orthogonalityError: Math.sqrt(squaredNorm(off.data)) / m,
-  };
+  const off = difference(multiply(transpose(map), map), identity(m));
+  return Math.sqrt(squaredNorm(off.data)) / m;
 }
 
 function difference(a: Matrix, b: Matrix): Matrix {

@@ -102,25 +102,28 @@ function project(
 ): void {
   checkBasis(edit.basis, width);
   const plus = edit.plus === undefined ? undefined : valueAdder(edit.plus, valueRow, width);
+  const basis = Float64Array.from(edit.basis.data);
+  const vector = new Float64Array(width);
+  const within = new Float64Array(width);
+  const keeps = edit.kind === "projectOnto";
   for (const cell of cells) {
-    const vector = data.subarray(cell.offset, cell.offset + width);
-    const within = projection(vector, edit.basis);
-    for (let i = 0; i < width; i++)
-      vector[i] = edit.kind === "projectOnto" ? within[i] : vector[i] - within[i];
+    const { offset } = cell;
+    for (let i = 0; i < width; i++) vector[i] = data[offset + i];
+    projection(vector, basis, within);
+    for (let i = 0; i < width; i++) data[offset + i] = keeps ? within[i] : vector[i] - within[i];
     plus?.(cell, data);
   }
 }
 
-/** basisᵀ(basis · v) in double precision. */
-function projection(v: Float32Array, basis: Tensor): Float64Array {
-  const [k, width] = basis.shape;
-  const out = new Float64Array(width);
-  for (let r = 0; r < k; r++) {
+/** basisᵀ(basis · v), with the rows of the basis one after the other. */
+function projection(v: Float64Array, basis: Float64Array, out: Float64Array): void {
+  const width = v.length;
+  out.fill(0);
+  for (let start = 0; start < basis.length; start += width) {
     let dot = 0;
-    for (let i = 0; i < width; i++) dot += basis.data[r * width + i] * v[i];
-    for (let i = 0; i < width; i++) out[i] += dot * basis.data[r * width + i];
+    for (let i = 0; i < width; i++) dot += basis[start + i] * v[i];
+    for (let i = 0; i < width; i++) out[i] += dot * basis[start + i];
   }
-  return out;
 }
 
 function checkBasis(basis: Tensor, width: number): void {

@@ -10,7 +10,6 @@ export interface Decoder {
   readonly tokenizer: Tokenizer | undefined;
   /** Tokens that end a row unless others are given. */
   readonly eosTokenIds: readonly number[];
-  decode(ids: readonly number[]): string;
 }
 
 /** The tokens and the text that one row has got so far. */
@@ -25,7 +24,7 @@ export class Continuation {
   private readonly stopIds: ReadonlySet<number>;
 
   constructor(
-    private readonly decoder: Decoder,
+    decoder: Decoder,
     private readonly row: number,
     private readonly options: GenerateOptions,
   ) {
@@ -40,30 +39,26 @@ export class Continuation {
     const id = sampleToken(logits.data, this.options, this.random);
     this.ids.push(id);
     if (this.stopIds.has(id)) this.finishReason = "token";
-    else if (this.readsAlong) this.readText();
     return id;
   }
 
-  /** Reads the text, where nobody asked for it on the way, and gives `onText` what was held back. */
-  flush(): void {
-    if (this.decoder.tokenizer && !this.readsAlong)
-      this.text = this.decoder.decode(this.finishReason === "token" ? this.ids.slice(0, -1) : this.ids);
-    this.stream(this.text.length);
+  /** Tokens without the one that ended the row: its text. */
+  get written(): readonly number[] {
+    return this.finishReason === "token" ? this.ids.slice(0, -1) : this.ids;
   }
 
-  /** Somebody waits for the text as it grows. */
-  private get readsAlong(): boolean {
-    const { stopStrings = [], onText } = this.options;
-    return this.decoder.tokenizer !== undefined && (stopStrings.length > 0 || onText !== undefined);
-  }
-
-  private readText(): void {
+  /** Takes the text of what is written so far, which may end the row. */
+  read(text: string): void {
     const { stopStrings = [] } = this.options;
-    const text = this.decoder.decode(this.ids);
     const stops = stopStrings.map((s) => text.indexOf(s)).filter((i) => i >= 0);
     this.text = stops.length > 0 ? text.slice(0, Math.min(...stops)) : text;
     if (stops.length > 0) this.finishReason = "stop";
     this.stream(this.text.length - (this.finishReason ? 0 : heldBackChars(this.text, stopStrings)));
+  }
+
+  /** Gives `onText` what was held back. */
+  flush(): void {
+    this.stream(this.text.length);
   }
 
   private stream(end: number): void {
@@ -71,6 +66,16 @@ export class Continuation {
     this.options.onText?.(this.text.slice(this.streamed, end), this.row);
     this.streamed = end;
   }
+}
+
+/** Reads the texts of rows, all at once: the limit of time on a tokenizer costs more than its work on a row. */
+export function readTexts({ tokenizer }: Decoder, rows: readonly Continuation[]): void {
+  if (!tokenizer || rows.length === 0) return;
+  const texts = tokenizer.decodeBatch(
+    rows.map(({ written }) => written),
+    { skip_special_tokens: true },
+  );
+  for (const [i, row] of rows.entries()) row.read(texts[i]);
 }
 
 /** Last characters that may still change: one that is not complete yet (U+FFFD), or the start of a stop string. */

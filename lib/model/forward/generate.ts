@@ -20,7 +20,7 @@ import {
 } from "../engine/index.js";
 import { runAlikeRows } from "./alike-rows.js";
 import { type BlocksOptions, type BlocksResult, runBlocks } from "./blocks.js";
-import { Continuation, type Decoder } from "./continuation.js";
+import { Continuation, type Decoder, readTexts } from "./continuation.js";
 import { embedBatch, embedTokens } from "./embed.js";
 import type { Generated, GenerateOptions } from "./generate-options.js";
 import { logitsAt } from "./head.js";
@@ -56,6 +56,8 @@ export async function generate(
   const decodingPlan = new Map(
     [...run.plan].filter(([, own]) => own.some(({ edit }) => edit.phase !== "prompt")),
   );
+  /** Somebody waits for the texts as they grow. */
+  const readsAlong = (options.stopStrings?.length ?? 0) > 0 || options.onText !== undefined;
   const drops = capture === undefined && decodingPlan.size === 0;
   let { pass } = run;
   let keys: KeyCache | undefined;
@@ -76,7 +78,13 @@ export async function generate(
         : await runBlocks(context, pass, embedTokens(context, ids, pass), blocks);
     const { logits } = await logitsAt(context, ran.pass, ran.x, at);
     if (capture) steps.push(recorder.finish());
+    const growing = present.map((row) => rows[row]).filter(({ finishReason }) => !finishReason);
     ids = Int32Array.from(present, (row, b) => rows[row].extend(vectorAt(logits, b)));
+    if (readsAlong)
+      readTexts(
+        model,
+        growing.filter(({ finishReason }) => !finishReason),
+      );
     onProgress?.(step + 1, maxNewTokens, "tokens");
     const open = [...present.keys()].filter((b) => !rows[present[b]].finishReason);
     if (open.length === 0) break;
@@ -92,6 +100,7 @@ export async function generate(
     }
     pass = { ...pass, past: keys.past };
   }
+  if (!readsAlong) readTexts(model, rows);
   for (const row of rows) row.flush();
   return rows.map(({ ids, logits, text, finishReason = "length" }) => ({
     ids,

@@ -94,6 +94,8 @@ export interface ReadPlan {
   readonly generate?: boolean;
   /** Fit the lengthscales as the document writes it, too. */
   readonly asWritten?: boolean;
+  /** Measure what is drawn and no claim rests on, too. */
+  readonly drawn?: boolean;
 }
 
 /** Everything that the study measures of a checkpoint. */
@@ -138,8 +140,13 @@ export function subspaces({ model, plan }: Asked): {
   readonly random: (k: number, draw: number) => Matrix;
 } {
   const width = model.config.hidden_size;
+  const known = new Map<string, Matrix>();
   return {
-    basis: (layer, k) => zMask(attentionOf(model, layer, plan.foldGain), k).basis,
+    basis: (layer, k) => {
+      const found = known.get(`${layer} ${k}`) ?? zMask(attentionOf(model, layer, plan.foldGain), k).basis;
+      known.set(`${layer} ${k}`, found);
+      return found;
+    },
     random: (k, draw) => randomSubspace(k, width, 7919 * (plan.seed + 1) + draw),
   };
 }
@@ -150,6 +157,7 @@ export async function patchesOf(asked: Asked, plan: PatchPlan, { among }: ReadPl
   return readPatches(await subjectAmong(asked, own), plan, {
     ...asked.plan,
     problems: own.map((i) => asked.problems[i].id),
+    clean: own.map((i) => asked.clean.en[i]),
   });
 }
 
@@ -157,22 +165,23 @@ export async function patchesOf(asked: Asked, plan: PatchPlan, { among }: ReadPl
 export async function shiftsOf(
   asked: Asked,
   plan: PatchPlan,
-  { among }: ReadPlan,
+  { among, drawn = false }: ReadPlan,
 ): Promise<Measurements["shifts"]> {
   const { model, problems, generated } = asked;
-  const candidates = among ?? [...problems.keys()];
-  const words = new Map(
-    candidates.flatMap((i) => {
-      const own = wordsBefore(model, generated[i], problems[i].answer);
-      return own ? [[i, own] as const] : [];
-    }),
-  );
-  const distinct = [...words.keys()].filter(
-    (i, at, all) => all.findIndex((j) => problems[j].id === problems[i].id) === at,
-  );
-  const own = distinct.slice(0, asked.plan.shiftCount);
+  const words = new Map<number, readonly number[]>();
+  const taken = new Set<string>();
+  for (const i of among ?? problems.keys()) {
+    if (words.size === asked.plan.shiftCount) break;
+    if (taken.has(problems[i].id)) continue;
+    const before = wordsBefore(model, generated[i], problems[i].answer);
+    if (!before) continue;
+    words.set(i, before);
+    taken.add(problems[i].id);
+  }
+  const own = [...words.keys()];
   const { rowsPerCall, onProgress, signal } = asked.plan;
   return readShifts(await subjectAmong(asked, own), plan, {
+    drawn,
     rowsPerCall,
     onProgress,
     signal,

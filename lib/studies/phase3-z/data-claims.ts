@@ -2,6 +2,7 @@
 import { mean } from "simple-statistics";
 import {
   bootstrap,
+  bridgeOrthogonality,
   bridgePermutationTest,
   type Estimate,
   fitBridge,
@@ -103,10 +104,8 @@ export const bridgeClaims: ClaimRules<BridgePart> = {
     const { english, chinese } = part;
     const [n, k] = english.shape;
     // W = 0 has the error 1/√k.
-    const error = (rows: Int32Array): number => {
-      const map = fitBridge(takeRows(english, rows), takeRows(chinese, rows), { ridge: 0 });
-      return map.orthogonalityError * Math.sqrt(k);
-    };
+    const error = (rows: Int32Array): number =>
+      bridgeOrthogonality(takeRows(english, rows), takeRows(chinese, rows), { ridge: 0 }) * Math.sqrt(k);
     const whole = error(Int32Array.from({ length: n }, (_, i) => i));
     const drawn = bootstrap(n, error, { draws: RESAMPLES });
     return {

@@ -91,7 +91,7 @@ export function shiftFigure({ z, complement, full, random, problems }: ShiftsPar
   const chance = random.map((own) => mean([...own]));
   const rows = [
     row("Z", z, concepts.Z),
-    row("Z⊥", complement, concepts["Z⊥"]),
+    ...(complement ? [row("Z⊥", complement, concepts["Z⊥"])] : []),
     row("full", full, concepts.full),
   ];
   const share = mean([...z]) / mean([...full]);

@@ -68,7 +68,8 @@ export interface PatchedSides<T> {
 /** Directed shifts towards the donor's answer, nats: all donors of each problem. */
 export interface ShiftsPart {
   readonly z: readonly number[];
-  readonly complement: readonly number[];
+  /** Of Z⊥, where it is drawn: no claim rests on it. */
+  readonly complement?: readonly number[];
   readonly full: readonly number[];
   readonly random: readonly (readonly number[])[];
   readonly problems: readonly string[];

@@ -1,6 +1,6 @@
 /** Generates under every arm, and says what each patch did. */
 import type { Generated } from "../../model/index.js";
-import { checkOptions, integer, type OptionChecks, TASK_OPTIONS } from "../../options.js";
+import { checkOptions, integer, listOf, type OptionChecks, TASK_OPTIONS, text } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Grading, grade } from "../../tasks/index.js";
 import { type Arm, armEdits } from "./arms.js";
@@ -11,6 +11,8 @@ export interface PatchOptions extends TaskOptions {
   readonly maxNewTokens?: number;
   /** Rows (an arm's problems) generated at once. Default 160. */
   readonly rowsPerCall?: number;
+  /** Texts that end an answer. */
+  readonly stopStrings?: readonly string[];
 }
 
 /** Answers under one arm, by problem. */
@@ -24,6 +26,7 @@ const PATCH_OPTIONS: OptionChecks<PatchOptions> = {
   ...TASK_OPTIONS,
   maxNewTokens: integer(1),
   rowsPerCall: integer(1),
+  stopStrings: listOf(text),
 };
 
 /** The answers of every problem under every arm: a call holds all arms of problems that are about equally long. */
@@ -33,7 +36,7 @@ export async function patchArms(
   options: PatchOptions = {},
 ): Promise<PatchedArm[]> {
   checkOptions("patchArms", options, PATCH_OPTIONS);
-  const { maxNewTokens = 24, rowsPerCall = 160, onProgress, signal } = options;
+  const { maxNewTokens = 24, rowsPerCall = 160, stopStrings, onProgress, signal } = options;
   const { model, ids, answers } = subject;
   const order = byLength(ids.en);
   const atOnce = Math.max(1, Math.floor(rowsPerCall / arms.length));
@@ -42,7 +45,7 @@ export async function patchArms(
     const some = order.slice(start, start + atOnce);
     const batch = model.batch(arms.flatMap(() => some.map((i) => ids.en[i])));
     const edits = await armEdits(subject, arms, batch, some);
-    const rows = await model.generate(batch, { maxNewTokens, edits, signal });
+    const rows = await model.generate(batch, { maxNewTokens, stopStrings, edits, signal });
     rows.forEach((row, r) => {
       found[Math.floor(r / some.length)].set(some[r % some.length], row);
     });

@@ -93,7 +93,7 @@ export async function ask(
 }
 
 /** A base model goes on with the next question. */
-const STOPS = ["\nQuestion:", "\n问题"];
+export const STOPS: readonly string[] = ["\nQuestion:", "\n问题"];
 
 /** The problem was solved in the language in which it was asked. */
 export function solvedIn(language: Language, { correct, language: own }: Grading): boolean {

@@ -15,6 +15,7 @@ import {
   warmStart,
 } from "../../analysis/index.js";
 import type { TaskOptions } from "../../progress.js";
+import type { Grading } from "../../tasks/index.js";
 import type { Untestable } from "../evidence.js";
 import type { Arm, Part } from "./arms.js";
 import type {
@@ -26,6 +27,7 @@ import type {
   UpdatesPart,
 } from "./parts.js";
 import { type PatchOutcome, patchArms, patchOutcomes } from "./patch.js";
+import { STOPS } from "./problems.js";
 import { phase3Document } from "./rules.js";
 import { allDonorShifts, type ShiftOptions, shiftValues } from "./shift.js";
 import type { PooledStates, States } from "./states.js";
@@ -63,44 +65,44 @@ function sidesOf<T>(readings: readonly (readonly T[])[], problems: readonly stri
   };
 }
 
+export interface PatchReading extends TaskOptions {
+  readonly problems: readonly string[];
+  /** The unpatched answers. */
+  readonly clean: readonly Grading[];
+  readonly maxNewTokens: number;
+  readonly rowsPerCall?: number;
+}
+
 /** Generates under every arm, patched from the same problem in Chinese. */
 export async function readPatches(
   subject: Subject,
   plan: PatchPlan,
-  {
-    problems,
-    maxNewTokens,
-    rowsPerCall,
-    onProgress,
-    signal,
-  }: TaskOptions & {
-    readonly problems: readonly string[];
-    readonly maxNewTokens: number;
-    readonly rowsPerCall?: number;
-  },
+  { problems, clean, maxNewTokens, rowsPerCall, onProgress, signal }: PatchReading,
 ): Promise<PatchesPart> {
-  const none: Arm = { layer: plan.layer, k: plan.k, part: "none", align: "mean" };
-  const options = { maxNewTokens, rowsPerCall, onProgress, signal };
-  const [clean, ...patched] = await patchArms(subject, [none, ...matchedArms(plan)], options);
-  const outcomes = patched.map(({ graded }): PatchOutcome[] => patchOutcomes(clean.graded, graded));
+  const options = { maxNewTokens, rowsPerCall, stopStrings: STOPS, onProgress, signal };
+  const patched = await patchArms(subject, matchedArms(plan), options);
+  const outcomes = patched.map(({ graded }): PatchOutcome[] => patchOutcomes(clean, graded));
   const [set, complement, full] = patched.map(({ graded }) => graded);
-  return { ...sidesOf(outcomes, problems), clean: clean.graded, patched: { set, complement, full } };
+  return { ...sidesOf(outcomes, problems), clean, patched: { set, complement, full } };
 }
 
-/** Shifts from all donors, under every arm. */
+/** Shifts from all donors, under every arm; under Z⊥ where it is drawn. */
 export async function readShifts(
   subject: Subject,
   plan: PatchPlan,
-  options: ShiftOptions,
+  { drawn, ...options }: ShiftOptions & { readonly drawn: boolean },
 ): Promise<ShiftsPart | Untestable> {
   const known = options.words.filter((own) => own !== undefined).length;
   if (known < 2 || new Set(options.firstTokens).size < 3)
     return { untestable: `${known} problems are answered with their number in words that can be read again` };
   // A random complement holds nearly everything, and a shift asks only what the small subspaces hold.
-  const arms = matchedArms(plan).filter(({ part }) => part !== "R⊥");
+  const arms = matchedArms(plan).filter(({ part }) => part !== "R⊥" && (drawn || part !== "Z⊥"));
   const shifted = await allDonorShifts(subject, arms, options);
-  const [z, complement, full, ...random] = shifted.map((own) => shiftValues(own).values);
-  return { z, complement, full, random, problems: shiftValues(shifted[0]).clusters.map(String) };
+  const under = (part: Part): number[][] =>
+    shifted.filter(({ arm }) => arm.part === part).map((own) => shiftValues(own).values);
+  const [[z], [complement], [full], random] = [under("Z"), under("Z⊥"), under("full"), under("R")];
+  const problems = shiftValues(shifted[0]).clusters.map(String);
+  return { z, ...(complement ? { complement } : {}), full, random, problems };
 }
 
 /** R(k) of all prompts in both languages. */

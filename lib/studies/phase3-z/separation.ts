@@ -81,11 +81,16 @@ function distancesIn(whole: Matrix, a: Matrix, b: Matrix, basis: Matrix): Distan
 
 /** Mean distance of translations over that of different problems; with how often each problem was drawn. */
 function ratioOf({ data, shape: [n] }: Matrix, drawn: Float64Array = new Float64Array(n).fill(1)): number {
-  let [paired, unpaired, pairs] = [0, 0, 0];
+  let paired = 0;
+  let unpaired = 0;
+  let pairs = 0;
   for (let i = 0; i < n; i++) {
+    // A third of the problems is not in a resample.
+    if (drawn[i] === 0) continue;
+    let others = 0;
+    for (let j = 0; j < n; j++) others += drawn[j] * data[i * n + j];
     paired += drawn[i] * data[i * n + i];
-    for (let j = 0; j < n; j++) unpaired += drawn[i] * drawn[j] * data[i * n + j];
-    unpaired -= drawn[i] * drawn[i] * data[i * n + i];
+    unpaired += drawn[i] * (others - drawn[i] * data[i * n + i]);
     pairs += drawn[i] * (n - drawn[i]);
   }
   return paired / n / (unpaired / pairs);

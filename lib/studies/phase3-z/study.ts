@@ -141,7 +141,7 @@ export class Phase3Study {
       (i) => passed.passed.size === 0 || passed.passed.has(asked.problems[i].category),
     );
     const read = { among, asWritten: first && this.settings.asWritten !== false };
-    const found = this.keep("model", asked, await readAll(asked, read), passed);
+    const found = this.keep("model", asked, await readAll(asked, { ...read, drawn: first }), passed);
     if (!first || this.settings.otherConfigurations === false) return found;
     return { ...found, configurations: await this.configurations(asked, read) };
   }

@@ -139,8 +139,8 @@ describe("comparisons", () => {
 });
 
 describe("learning lengthscales", () => {
-  for (const backend of ["wasm", "cpu"] as const) {
-    it(`follows Adam on the exact gradient, as numpy does in float64 (${backend})`, async () => {
+  for (const backend of ["wasm", "cpu", undefined] as const) {
+    it(`follows Adam on the exact gradient, as numpy does in float64 (${backend ?? "plain loops"})`, async () => {
       const task = { lambda: ard.lambda, start: ard.start };
       // Two more fits beside it must not disturb it.
       const [, fit] = await fitLengthscales(ard.pairs, [{ lambda: 1 }, task, { lambda: 0 }], {
@@ -159,10 +159,26 @@ describe("learning lengthscales", () => {
         fit.history.map(({ step }) => step),
         [0, 25, 50, 60],
       );
-      assert.equal(fit.backend.name, backend);
+      assert.equal(fit.backend?.name, backend);
       assert.equal(fit.stopped, "limit");
     });
   }
+
+  it("holds the bandwidth alike on plain loops and on tfjs", async () => {
+    // 90 comparisons a pair and 7 dimensions: neither is a multiple of the four that the loops take at once.
+    const pairs = clouds(5, 11, 7, 3, 1, 8);
+    const tasks = [{ lambda: 0.05 }, { lambda: 0.2, start: [0, 1, 0, 1, 0, 1, 0] }];
+    const options = { holdBandwidth: true, maxSteps: 120, plateau: -1, comparisons: 91 };
+    const [plain, tfjs] = [
+      await fitLengthscales(pairs, tasks, options),
+      await fitLengthscales(pairs, tasks, { ...options, backend: "wasm" }),
+    ];
+    for (const [i, { lengthscales, history }] of plain.entries()) {
+      assertClose(lengthscales, tfjs[i].lengthscales, 1e-4, `lengthscales of fit ${i}`);
+      const at = (points: typeof history) => points.map(({ mmd, penalty }) => mmd + penalty);
+      assertClose(at(history), at(tfjs[i].history), 1e-5, `objective of fit ${i}`);
+    }
+  });
 
   it("finds the dimensions in which the samples agree, and from a start on the others none", async () => {
     const d = 24;
@@ -235,9 +251,10 @@ describe("learning lengthscales", () => {
   });
 
   it("leaves no tensors behind", async () => {
-    const { tf } = await learningBackend();
+    const { tf } = await learningBackend("wasm");
     const before = tf.memory().numTensors;
-    await fitLengthscales(clouds(2, 6, 3, 3, 0, 7), [{ lambda: 0.1 }], { maxSteps: 5, holdBandwidth: true });
+    const options = { maxSteps: 5, holdBandwidth: true, backend: "wasm" } as const;
+    await fitLengthscales(clouds(2, 6, 3, 3, 0, 7), [{ lambda: 0.1 }], options);
     assert.equal(tf.memory().numTensors, before);
   });
 

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bridgePermutationTest, fitBridge } from "../../../lib/analysis/language-subspace/bridge.js";
+import {
+  bridgeOrthogonality,
+  bridgePermutationTest,
+  fitBridge,
+} from "../../../lib/analysis/language-subspace/bridge.js";
 import { asMatrix, zeros } from "../../../lib/analysis/linalg/matrix.js";
 import { multiply } from "../../../lib/analysis/linalg/products.js";
 import { randomSubspace } from "../../../lib/analysis/linalg/subspace.js";
@@ -23,6 +27,8 @@ describe("the linear bridge", () => {
       assertClose([bridge.rSquared], [expected.rSquared], 1e-9, "R²");
       assertClose([bridge.looRSquared], [expected.looRSquared], 1e-8, "leave-one-out R²");
       assertClose([bridge.orthogonalityError], [expected.orthogonalityError], 1e-8, "orthogonality error");
+      if (!intercept)
+        assertClose([bridgeOrthogonality(x, y, { ridge })], [expected.orthogonalityError], 1e-8, "alone");
       assertClose(bridge.spectrum, expected.spectrum, 1e-8, "spectrum");
       assert.equal(bridge.saturated, x[0].length >= 20);
       assert.equal(bridge.nestedLooRSquared, bridge.looRSquared);
