@@ -92,5 +92,7 @@ function storedType(dtype: unknown): "F32" | "BF16" {
 /** The upper halves of float32 numbers, rounded to the nearest and to even between two, as PyTorch rounds. */
 function toBfloat16(data: Float32Array): Uint16Array {
   const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  return Uint16Array.from(bits, (x) => (x + 0x7fff + ((x >>> 16) & 1)) >>> 16);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
+  return out;
 }
