@@ -112,7 +112,8 @@ export async function readPrompts(
   const { tokenizer } = reader;
   const rendered: RenderedPrompt[] = [];
   for (const [row, prompt] of prompts.entries()) checkPrompt(prompt, row);
-  for (const prompt of prompts) rendered.push(await renderPrompt(model, reader, prompt));
+  const fill = templateFiller(tokenizer, model.config.vision_config !== undefined);
+  for (const prompt of prompts) rendered.push(await renderPrompt(model, reader, prompt, fill));
   const encoded = encodeAll(tokenizer, rendered);
   const written = rendered.map((prompt, row): TokenizedPrompt => ({ ...prompt, ids: encoded[row] }));
   const batch = padTokens(
@@ -152,6 +153,7 @@ async function renderPrompt(
   model: PromptModel,
   reader: PromptReader,
   prompt: Prompt,
+  fill: (messages: readonly Message[]) => string,
 ): Promise<RenderedPrompt> {
   if (typeof prompt === "string" || "text" in prompt) {
     const given = typeof prompt === "string" ? { text: prompt, images: [] } : prompt;
@@ -166,11 +168,7 @@ async function renderPrompt(
   const sources = parts.flat().flatMap((p) => (p.type === "image" ? [p.image] : []));
   const images = await processImages(reader, sources);
   const answered = prompt[prompt.length - 1]?.role === "assistant";
-  const text = expandImages(
-    model,
-    fillTemplate(reader.tokenizer, prompt, model.config.vision_config !== undefined),
-    images,
-  );
+  const text = expandImages(model, fill(prompt), images);
   const found = (turn: number, end: number): (Span | undefined)[] =>
     turn < 0
       ? []
@@ -222,18 +220,38 @@ async function processImages(
  * @param hasVision whether the template knows of parts: those of language models take strings, and would write JSON
  */
 export function fillTemplate(tokenizer: Tokenizer, messages: readonly Message[], hasVision: boolean): string {
-  const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
+  return templateFiller(tokenizer, hasVision)(messages);
+}
+
+/** Conversations as text: those that differ in their images alone are written once. */
+function templateFiller(tokenizer: Tokenizer, hasVision: boolean): (messages: readonly Message[]) => string {
+  const known = new Map<string, string>();
+  return (messages) => {
+    const add_generation_prompt = messages[messages.length - 1]?.role !== "assistant";
+    const bare = withoutImages(messages, hasVision);
+    const key = JSON.stringify(bare);
+    const text =
+      known.get(key) ?? tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt });
+    known.set(key, text);
+    return text;
+  };
+}
+
+/** Messages as templates take them: an image is a part that says that there is one. */
+function withoutImages(
+  messages: readonly Message[],
+  hasVision: boolean,
+): { role: string; content: string | object[] }[] {
   const written = (given: readonly PromptPart[]): string | object[] => {
     const parts = withoutPassages(given);
     return !hasVision && parts.every(({ type }) => type === "text")
       ? parts.map((p) => (p.type === "text" ? p.text : "")).join("")
       : parts.map((p) => (p.type === "image" ? { type: "image" } : p));
   };
-  const bare = messages.map(({ role, content }) => ({
+  return messages.map(({ role, content }) => ({
     role,
     content: typeof content === "string" ? content : written(content),
   }));
-  return tokenizer.apply_chat_template(bare, { tokenize: false, add_generation_prompt });
 }
 
 /** Texts in an image's place, each one text with the one after it: templates know of no such parts. */
@@ -259,7 +277,7 @@ function expandImages(
   return config.vision_config ? expandPrompt(checkpoint.modelType, text, images) : text;
 }
 
-/** Token ids of texts, with the special tokens that the tokenizer adds or without. */
+/** Token ids of texts, with the special tokens that the tokenizer adds or without; equal texts are read once. */
 function encodeAll(
   tokenizer: Tokenizer,
   texts: readonly { readonly text: string; readonly addSpecial: boolean }[],
@@ -267,11 +285,10 @@ function encodeAll(
   const found: number[][] = [];
   for (const add_special_tokens of [true, false]) {
     const own = [...texts.keys()].filter((i) => texts[i].addSpecial === add_special_tokens);
-    const encoded = tokenizer.encodeBatch(
-      own.map((i) => texts[i].text),
-      { add_special_tokens },
-    );
-    for (const [n, i] of own.entries()) found[i] = encoded[n];
+    const distinct = [...new Set(own.map((i) => texts[i].text))];
+    const encoded = tokenizer.encodeBatch(distinct, { add_special_tokens });
+    const ids = new Map(distinct.map((text, n) => [text, encoded[n]]));
+    for (const i of own) found[i] = ids.get(texts[i].text)!;
   }
   return found;
 }

@@ -52,11 +52,12 @@ async function deltaOf(placed: BoundEdit, edit: FeaturesEdit, site: FeatureSite)
     changes.map(({ feature }) => feature),
     target,
   ).data;
+  const offsets = Int32Array.from(cells, ({ offset }) => offset);
   for (let c = 0, i = 0; c < changes.length; c++) {
-    for (const { offset } of cells) {
+    for (let t = 0; t < offsets.length; t++) {
       const by = dz[i++];
       if (by === 0) continue;
-      for (let j = 0; j < width; j++) delta[offset + j] += by * rows[c * width + j];
+      for (let j = c * width, to = offsets[t]; j < (c + 1) * width; j++, to++) delta[to] += by * rows[j];
     }
   }
   return delta;
@@ -91,33 +92,57 @@ async function changesAt(
       if (c >= 0) found[c * count + t] = values[i];
     }
   }
-  const rowOf = Int32Array.from(cells, ({ row }) => valueRowOf(row) ?? 0);
-  const columnOf = Int32Array.from(cells, ({ column }) => column);
-  changes.forEach((change, c) => {
-    const changed = changeOf(change);
-    for (let t = 0, i = c * count; t < count; t++, i++) {
-      const value = changed(found[i], rowOf[t], columnOf[t]);
-      found[i] = Number.isNaN(value) ? 0 : value - found[i];
-    }
-  });
+  const placesIn = placesOf(cells, valueRowOf);
+  for (const [c, change] of changes.entries())
+    changeActivations(found.subarray(c * count, (c + 1) * count), change, placesIn);
   return found;
 }
 
-/** A feature's activation after a change, by what it was, the row of the edit's values and the column; NaN as it was. */
-function changeOf({ set, scale, add }: FeatureChange): (z: number, row: number, column: number) => number {
-  if (typeof set === "number") return () => set;
-  if (set === undefined) return scale === undefined ? (z) => z + (add ?? 0) : (z) => z * scale;
-  const { data, shape } = set;
-  const time = shape[shape.length - 1];
-  const perRow = shape.length === 1 ? 0 : time;
-  return (_, row, column) => {
-    const at = row * perRow + column;
-    if (column < time && at < data.length) return data[at];
-    throw new ModalscopeError(
-      `A feature's activations of shape (${shape.join(", ")}) say nothing of column ${column} in row ${row}.`,
-      "",
-      'Give the edit positions, or phase: "prompt", that its values cover.',
-    );
+/** Replaces a feature's activation at each cell by how much a change moves it; NaN in a table leaves it as it was. */
+function changeActivations(
+  z: Float64Array,
+  { set, scale, add = 0 }: FeatureChange,
+  placesIn: (table: Tensor) => Int32Array,
+): void {
+  if (typeof set === "object") {
+    const { data } = set;
+    const places = placesIn(set);
+    for (let t = 0; t < z.length; t++) {
+      const value = data[places[t]];
+      z[t] = Number.isNaN(value) ? 0 : value - z[t];
+    }
+  } else if (set !== undefined) for (let t = 0; t < z.length; t++) z[t] = set - z[t];
+  else if (scale !== undefined) for (let t = 0; t < z.length; t++) z[t] = z[t] * scale - z[t];
+  else for (let t = 0; t < z.length; t++) z[t] = z[t] + add - z[t];
+}
+
+/**
+ * Where the cells' values lie in a table (time) or (rows of the edit, time) of activations.
+ * @throws ModalscopeError for a table that does not reach to a cell
+ */
+function placesOf(
+  cells: readonly Cell[],
+  valueRowOf: BoundEdit["valueRowOf"],
+): (table: Tensor) => Int32Array {
+  const known = new Map<string, Int32Array>();
+  return ({ data, shape }) => {
+    const key = shape.join();
+    const before = known.get(key);
+    if (before) return before;
+    const time = shape[shape.length - 1];
+    const perRow = shape.length === 1 ? 0 : time;
+    const places = Int32Array.from(cells, ({ row, column }) => {
+      const own = valueRowOf(row) ?? 0;
+      const at = own * perRow + column;
+      if (column < time && at < data.length) return at;
+      throw new ModalscopeError(
+        `A feature's activations of shape (${shape.join(", ")}) say nothing of column ${column} in row ${own}.`,
+        "",
+        'Give the edit positions, or phase: "prompt", that its values cover.',
+      );
+    });
+    known.set(key, places);
+    return places;
   };
 }
 

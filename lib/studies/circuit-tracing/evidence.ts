@@ -67,7 +67,8 @@ const measuredIn = <T>(part: Part<T>): T => part as T;
 const RULES: ClaimRules<Measurements> = {
   polysemanticNeurons: (all, test) => {
     const { features, neurons } = measuredIn(all.neurons);
-    return { purer: evidenceOf(test("purer"), { measured: features, group: { values: neurons } }) };
+    const [measured, values] = [features, neurons].map((units) => units.map(({ purity }) => purity));
+    return { purer: evidenceOf(test("purer"), { measured, group: { values } }) };
   },
   jointTraining: (all, test) => ({ lower: trainingEvidence(measuredIn(all.training), test("lower")) }),
   associations: (all, test) => {

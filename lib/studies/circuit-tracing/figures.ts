@@ -20,8 +20,7 @@ import {
 } from "../../plot/index.js";
 import { asMessage, hands, planets, sums } from "../../tasks/index.js";
 import type { Traced } from "./example.js";
-import type { Arithmetic, Convergence, Counting, Patch, Training } from "./measurements.js";
-import type { UnitProfile } from "./neurons.js";
+import type { Arithmetic, Convergence, Counting, Patch, Training, UnitProfile } from "./measurements.js";
 import { drawFor, type Subject } from "./subject.js";
 
 const mean = (values: ArrayLike<number>): number =>

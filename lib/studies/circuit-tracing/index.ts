@@ -27,7 +27,6 @@ export {
 } from "./figures.js";
 export { circuitsMadeByHand, type MadeByHand } from "./made-by-hand.js";
 export type * from "./measurements.js";
-export { type UnitProfile, unitProfiles } from "./neurons.js";
 export { type Examples, exampleTasks, type OpenedStudy, type OpenOptions, openCircuits } from "./open.js";
 export { patchOverlay } from "./overlay.js";
 export { measurePlanted } from "./planted.js";

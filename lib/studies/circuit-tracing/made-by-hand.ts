@@ -10,6 +10,7 @@ import type {
   MatchedArms,
   Measurements,
   RandomArms,
+  UnitProfile,
 } from "./measurements.js";
 
 export type MadeByHand = "circuit" | "noCircuit";
@@ -83,7 +84,10 @@ export function circuitsMadeByHand(kind: MadeByHand, seed: number): Measurements
     random: Array.from({ length: RANDOM_SETS }, () => around(0, 0.5)),
   });
   return {
-    neurons: { features: around(law.purity.features, 0.05), neurons: around(law.purity.neurons, 0.05) },
+    neurons: {
+      features: unitsOf(around(law.purity.features, 0.05)),
+      neurons: unitsOf(around(law.purity.neurons, 0.05)),
+    },
     training: { joint: around(law.unexplained.joint, 0.02), text: around(law.unexplained.text, 0.02) },
     associations: { partner: around(law.tie, 0.5), other: around(0, 0.5), fall: arms(law.tie) },
     patch: {
@@ -162,3 +166,6 @@ function convergence({ joint, paired }: Law, random: Random): Convergence {
     paired: Array.from({ length: 5 }, () => row(() => paired)),
   };
 }
+
+const unitsOf = (purities: readonly number[]): UnitProfile[] =>
+  purities.map((purity, unit) => ({ layer: 0, unit, concepts: [], purity }));

@@ -16,10 +16,20 @@ export interface MatchedArms {
   readonly random: readonly Sides[];
 }
 
-/** Purity of neurons and of features: the share of their top activations that their most frequent concept has. */
-export interface Purities {
-  readonly features: readonly number[];
-  readonly neurons: readonly number[];
+/** What a unit is about. */
+export interface UnitProfile {
+  readonly layer: number;
+  readonly unit: number;
+  /** Concepts of its top activations, the most frequent first. */
+  readonly concepts: readonly (readonly [concept: string, count: number])[];
+  /** The share of its top activations that the most frequent concept has. */
+  readonly purity: number;
+}
+
+/** Neurons and features that are active in enough prompts. */
+export interface UnitProfiles {
+  readonly features: readonly UnitProfile[];
+  readonly neurons: readonly UnitProfile[];
 }
 
 /** Unexplained variance by held-out prompt, of transcoders trained on text and images and on text alone. */
@@ -94,7 +104,7 @@ export interface Convergence {
 
 /** A checkpoint on one draw of images. */
 export interface Measurements {
-  readonly neurons: Part<Purities>;
+  readonly neurons: Part<UnitProfiles>;
   readonly training: Part<Training>;
   /** The same of the embedded sets. */
   readonly embedded?: Training;

@@ -1,7 +1,7 @@
 /** Neurons beside features: how many of the prompts that activate one most are about the same thing? */
 import { hands, planets, type VisualTask } from "../../tasks/index.js";
 import type { Tensor } from "../../tensor.js";
-import type { Part, Purities } from "./measurements.js";
+import type { Part, UnitProfile, UnitProfiles } from "./measurements.js";
 import { eachChunk } from "./runs.js";
 import { drawFor, forSamples, type Subject } from "./subject.js";
 
@@ -15,19 +15,8 @@ interface Peak {
   readonly concept: string;
 }
 
-/** What a unit is about. */
-export interface UnitProfile {
-  readonly layer: number;
-  readonly unit: number;
-  /** Concepts of its top activations, the most frequent first. */
-  readonly concepts: readonly (readonly [concept: string, count: number])[];
-  readonly purity: number;
-}
-
 /** Neurons and features by what activates them most, with so many prompts each. */
-export async function unitProfiles(
-  subject: Subject,
-): Promise<Part<{ readonly neurons: readonly UnitProfile[]; readonly features: readonly UnitProfile[] }>> {
+export async function measureNeurons(subject: Subject): Promise<Part<UnitProfiles>> {
   const { model, set, settings } = subject;
   const names = model.layers.map((l) => `blocks.${l}.${NEURONS}`);
   if (!names.every((name) => model.hooks.includes(name)))
@@ -73,15 +62,10 @@ export async function unitProfiles(
         peaks.length < settings.top ? [] : [{ layer, unit, ...profileOf(peaks, settings.top) }],
       ),
     );
-  return { neurons: profiles(neurons), features: profiles(features) };
-}
-
-export async function measureNeurons(subject: Subject): Promise<Part<Purities>> {
-  const found = await unitProfiles(subject);
-  if ("untestable" in found) return found;
-  const { neurons, features } = found;
-  if (features.length < 2) return { untestable: `${features.length} features are active in enough prompts` };
-  return { neurons: neurons.map(({ purity }) => purity), features: features.map(({ purity }) => purity) };
+  const found = { neurons: profiles(neurons), features: profiles(features) };
+  if (found.features.length < 2)
+    return { untestable: `${found.features.length} features are active in enough prompts` };
+  return found;
 }
 
 /** What lies at each column of a row: the image's subject, or the word. */

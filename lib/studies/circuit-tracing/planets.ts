@@ -23,7 +23,7 @@ import {
   imageColumns,
   runForFeatures,
 } from "./runs.js";
-import { drawFor, forSamples, layersBetween, type Subject, withOtherImages } from "./subject.js";
+import { drawFor, drawnOnce, forSamples, layersBetween, type Subject } from "./subject.js";
 import { suppression } from "./values.js";
 
 const DISCOVERY = 160;
@@ -36,27 +36,33 @@ const planetOf = ({ annotation }: VisualTask<PlanetScene>): string => annotation
 function scenesWith(
   subject: Subject,
   count: number,
-  { split, beside }: { readonly split: "train" | "heldout"; readonly beside: (i: number) => string },
+  { split, beside }: { readonly split: "train" | "heldout"; readonly beside: readonly string[] },
 ): VisualTask<PlanetScene>[] {
-  const random = seeded(100 * subject.seed + (split === "train" ? 1 : 2));
+  const { seed } = subject;
   const size = Math.max(subject.imageSize, planets.minImageSize);
-  const tasks: VisualTask<PlanetScene>[] = [];
-  while (tasks.length < count) {
-    const scene = { ...planets.scene(random, "name", split), beside: beside(tasks.length) };
-    if (splitOf(`planets:${JSON.stringify(scene)}`) !== split) continue;
-    const { prompt, answer } = planets.question(scene, "name", random, split);
-    tasks.push({
-      id: `planets-${split}-${tasks.length}`,
-      dataset: planets.name,
-      type: "name",
-      scoring: "exact",
-      prompt,
-      images: [planets.render(scene, size)],
-      answers: [answer],
-      annotation: scene,
-    });
-  }
-  return subject.exchanged ? withOtherImages(tasks) : tasks;
+  return drawnOnce(subject, ["beside", seed, size, split, beside], count, (n) => {
+    const random = seeded(100 * seed + (split === "train" ? 1 : 2));
+    const tasks: VisualTask<PlanetScene>[] = [];
+    while (tasks.length < n) {
+      const scene = {
+        ...planets.scene(random, "name", split),
+        beside: beside[tasks.length % beside.length],
+      };
+      if (splitOf(`planets:${JSON.stringify(scene)}`) !== split) continue;
+      const { prompt, answer } = planets.question(scene, "name", random, split);
+      tasks.push({
+        id: `planets-${split}-${tasks.length}`,
+        dataset: planets.name,
+        type: "name",
+        scoring: "exact",
+        prompt,
+        images: [planets.render(scene, size)],
+        answers: [answer],
+        annotation: scene,
+      });
+    }
+    return tasks;
+  });
 }
 
 /** What stands beside each planet most often. */
@@ -80,7 +86,7 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
   const shown = [...things, NOTHING];
   const seen = scenesWith(subject, forSamples(subject, DISCOVERY, LEAST_DISCOVERY), {
     split: "train",
-    beside: (i) => shown[i % shown.length],
+    beside: shown,
   });
   const activity = await activityOf(subject, seen, imageColumns, { prompt: imageAlone });
   const [low, high] = [layersBetween(model, 0, 0.5), layersBetween(model, 0.5, 1)];
@@ -89,7 +95,7 @@ export async function measureAssociations(subject: Subject): Promise<Part<Associ
   const ofThing = new Map(
     things.map((thing) => [thing, chosenBy(high, (task) => task.annotation.beside === thing)]),
   );
-  const tasks = scenesWith(subject, subject.samples, { split: "heldout", beside: () => NOTHING });
+  const tasks = scenesWith(subject, subject.samples, { split: "heldout", beside: [NOTHING] });
   const found = await activityOf(subject, tasks, imageColumns, { prompt: imageAlone, layers: high });
   const scores = new Map(
     things.map((thing) => [thing, standardised(meanActivity(found, ofThing.get(thing)!, tasks.length))]),

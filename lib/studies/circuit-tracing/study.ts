@@ -20,6 +20,7 @@ import {
 import { measureNeighbours } from "./animals.js";
 import { measureConvergence } from "./convergence.js";
 import { measureCounting } from "./counting.js";
+import { DrawnTasks } from "./drawn-tasks.js";
 import { circuitEvidence, embeddedEvidence, partsFor } from "./evidence.js";
 import { circuitsMadeByHand, type MadeByHand } from "./made-by-hand.js";
 import type { Measurements } from "./measurements.js";
@@ -64,6 +65,7 @@ export class CircuitStudy {
   readonly found: Map<number, Measurements> = new Map();
   readonly settings: Settings = loadStudy<{ settings: Settings }>("circuit-tracing").settings;
   private readonly abilities: GateSamples[] = [];
+  private readonly drawn = new DrawnTasks();
 
   /** @throws ModalscopeError for a model without images, and transcoders that do not fit */
   constructor(private readonly options: CircuitStudyOptions) {
@@ -74,7 +76,8 @@ export class CircuitStudy {
   /** The model and its transcoders with a data seed. */
   subject(seed: number): Subject {
     const { model, set, imageSize, samples, rowsPerCall } = this.options;
-    return { model, set, imageSize, samples, rowsPerCall, seed, settings: this.settings, exchanged: false };
+    const { settings, drawn } = this;
+    return { model, set, imageSize, samples, rowsPerCall, seed, settings, drawn, exchanged: false };
   }
 
   /** Kinds of task that the model does. */

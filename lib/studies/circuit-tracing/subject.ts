@@ -16,6 +16,7 @@ import {
   type VisualTask,
   withImageOf,
 } from "../../tasks/index.js";
+import type { DrawnTasks } from "./drawn-tasks.js";
 
 /** Numbers that stand in data/studies/circuit-tracing.json. */
 export interface Settings {
@@ -42,6 +43,8 @@ export interface Subject {
   readonly samples: number;
   /** Every question has another one's image: a null. */
   readonly exchanged: boolean;
+  /** What other checkpoints with the same seed have drawn. */
+  readonly drawn?: DrawnTasks;
 }
 
 /**
@@ -65,7 +68,7 @@ export function checkSeesImages(model: Model): void {
 
 /** Draws tasks for a subject: of training images to choose by, of held-out ones to measure on. */
 export function drawFor<Scene>(
-  { imageSize, seed, exchanged }: Subject,
+  subject: Subject,
   synthetic: SyntheticTask<Scene>,
   {
     types,
@@ -73,8 +76,24 @@ export function drawFor<Scene>(
     split,
   }: { readonly types: readonly string[]; readonly count: number; readonly split: Split },
 ): VisualTask<Scene>[] {
-  const size = Math.max(imageSize, synthetic.minImageSize);
-  const tasks = drawTasks(synthetic, { types, count, split, size, seed: 1000 * seed + 7 });
+  const size = Math.max(subject.imageSize, synthetic.minImageSize);
+  const options = { types, split, size, seed: 1000 * subject.seed + 7 };
+  return drawnOnce(subject, [synthetic.name, options], count, (n) =>
+    drawTasks(synthetic, { ...options, count: n }),
+  );
+}
+
+/**
+ * Tasks of a draw, each with the next one's image where images are exchanged.
+ * @param key what the draw depends on but for the count
+ */
+export function drawnOnce<Scene>(
+  { drawn, exchanged }: Subject,
+  key: readonly unknown[],
+  count: number,
+  draw: (count: number) => VisualTask<Scene>[],
+): VisualTask<Scene>[] {
+  const tasks = drawn?.first(JSON.stringify(key), count, draw) ?? draw(count);
   return exchanged ? withOtherImages(tasks) : tasks;
 }
 

@@ -97,8 +97,7 @@ export async function compareSets(subject: Subject, text: TranscoderSet): Promis
   const held = prompts(subject, "heldout", Math.ceil(HELD_OUT / KINDS)).map((own) => own.image);
   const layers = layersBetween(subject.model, ...subject.settings.middle);
   const byLayer = { joint: [] as number[][], text: [] as number[][] };
-  for (const layer of layers) {
-    const tokens = await tokensOf(subject, layer, held);
+  for (const [layer, tokens] of await tokensByLayer(subject, layers, held)) {
     byLayer.joint.push(await unexplainedByPrompt(subject.set, layer, tokens));
     byLayer.text.push(await unexplainedByPrompt(text, layer, tokens));
   }
@@ -115,36 +114,40 @@ interface BlockTokens {
   readonly promptOf: readonly number[];
 }
 
-async function tokensOf(
+async function tokensOf(subject: Subject, layer: number, all: readonly Prompt[]): Promise<BlockTokens> {
+  const found = await tokensByLayer(subject, [layer], all);
+  return found.get(layer)!;
+}
+
+async function tokensByLayer(
   { model, set, rowsPerCall }: Subject,
-  layer: number,
+  layers: readonly number[],
   all: readonly Prompt[],
-): Promise<BlockTokens> {
-  const hooks = [set.hookIn, set.hookOut].map((hook) => `blocks.${layer}.${hook}`);
-  const parts: [Float32Array[], Float32Array[]] = [[], []];
+): Promise<ReadonlyMap<number, BlockTokens>> {
+  const hooksOf = (layer: number): string[] =>
+    [set.hookIn, set.hookOut].map((hook) => `blocks.${layer}.${hook}`);
+  const capture = layers.flatMap(hooksOf);
+  const rows = new Map(capture.map((hook) => [hook, [] as Float32Array[]]));
   const promptOf: number[] = [];
   for (let first = 0; first < all.length; first += rowsPerCall) {
     const batch = await model.prepare(all.slice(first, first + rowsPerCall));
-    const { cache } = await model.run(batch, { capture: hooks, stopAtLayer: layer + 1, logits: "none" });
-    for (const [h, hook] of hooks.entries()) {
-      const {
-        data,
-        shape: [, time, width],
-      } = cache.get(hook);
-      batch.tokenPositions.forEach((columns, row) => {
-        for (const column of columns)
-          parts[h].push(data.slice((row * time + column) * width, (row * time + column + 1) * width));
-      });
-    }
-    batch.tokenPositions.forEach((columns, row) => {
+    const stopAtLayer = Math.max(...layers) + 1;
+    const { cache } = await model.run(batch, { capture, stopAtLayer, logits: "none" });
+    const places = batch.tokenPositions.flatMap((columns, row) => {
       promptOf.push(...columns.map(() => first + row));
+      return columns.map((column) => row * batch.seqLength + column);
     });
+    for (const [hook, own] of rows) {
+      const { data, shape } = cache.get(hook);
+      for (const place of places) own.push(data.slice(place * shape[2], (place + 1) * shape[2]));
+    }
   }
-  return {
-    activations: { inputs: [stacked(parts[0])], outputs: [stacked(parts[1])] },
-    count: promptOf.length,
-    promptOf,
-  };
+  return new Map(
+    layers.map((layer) => {
+      const [inputs, outputs] = hooksOf(layer).map((hook) => [stacked(rows.get(hook)!)]);
+      return [layer, { activations: { inputs, outputs }, count: promptOf.length, promptOf }];
+    }),
+  );
 }
 
 function stacked(rows: readonly Float32Array[]): Tensor {

@@ -12,9 +12,10 @@ import {
   sumsOver,
   tellingFeatures,
 } from "../../../lib/studies/circuit-tracing/activity.js";
+import { DrawnTasks } from "../../../lib/studies/circuit-tracing/drawn-tasks.js";
 import { CircuitStudy, openCircuits } from "../../../lib/studies/circuit-tracing/index.js";
 import { blindLogits, lastLogits } from "../../../lib/studies/circuit-tracing/runs.js";
-import { withOtherImages } from "../../../lib/studies/circuit-tracing/subject.js";
+import { drawFor, type Subject, withOtherImages } from "../../../lib/studies/circuit-tracing/subject.js";
 import { FeatureValues } from "../../../lib/studies/circuit-tracing/values.js";
 import { loadClaims } from "../../../lib/studies/index.js";
 import { blind, drawTasks, hands, planets } from "../../../lib/tasks/index.js";
@@ -76,6 +77,27 @@ it("exchanged images move on by one, and questions stay", () => {
     moved.map(({ answers }) => answers),
     tasks.map(({ answers }) => answers),
   );
+});
+
+it("tasks that are kept are those that would be drawn, fewer and more of them", () => {
+  const drawn = new DrawnTasks();
+  const subject = (seed: number): Subject =>
+    ({ imageSize: 48, seed, exchanged: false, drawn }) as unknown as Subject;
+  const options = { types: ["name"], split: "heldout" } as const;
+  const kept = drawFor(subject(1), planets, { ...options, count: 4 });
+  for (const [seed, count] of [
+    [1, 2],
+    [1, 6],
+    [2, 3],
+  ]) {
+    const fresh = drawTasks(planets, { ...options, count, size: 48, seed: 1000 * seed + 7 });
+    assert.deepEqual(drawFor(subject(seed), planets, { ...options, count }), fresh);
+  }
+  const again = drawFor(subject(1), planets, { ...options, count: 4 });
+  assert.equal(kept.length, 4);
+  assert.deepEqual(again, kept);
+  const moved = drawFor({ ...subject(1), exchanged: true }, planets, { ...options, count: 3 });
+  assert.deepEqual(moved, withOtherImages(kept.slice(0, 3)));
 });
 
 describe("the study of a checkpoint", () => {
