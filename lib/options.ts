@@ -35,7 +35,7 @@ export function checkOptions<T extends object>(where: string, options: T, checks
     throw new ModalscopeError(
       isMissing(name)
         ? `${where} lacks the option ${name}.`
-        : `The option ${name} of ${where} is ${shown(values[name])}.`,
+        : `The option ${name} of ${where.replace(/^A /, "a ")} is ${shown(values[name])}.`,
       `It must be ${wanted}.`,
       typeof values[name] === "string" ? didYouMean(values[name], quoted(wanted)) : "",
     );

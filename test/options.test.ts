@@ -52,6 +52,40 @@ describe("options of any origin", async () => {
       /stopStrings .* list of strings/,
     ],
     [
+      "an empty stop string",
+      () => model.generate(batch, { stopStrings: ["x", ""] }),
+      /stopStrings .* that are not empty/,
+    ],
+    [
+      "a number to tokenize",
+      () => model.tokenize(given(5 as never)),
+      /Prompt 0 cannot be read: it is a number/,
+    ],
+    ["a token id that is no integer", () => model.decode([1.5]), /token id 1\.5/],
+    ["a token id as text", () => model.decode(given(["7"] as never)), /token id "7".*integers from 0 to/],
+    ["a negative token id", () => model.decode([-1]), /token id -1/],
+    ["a token id past the vocabulary", () => model.decode([727]), /token id 727.*integers from 0 to 726/],
+    [
+      "tool calls in a message",
+      () => model.tokenize(given([{ role: "user", content: "x", tool_calls: [] }] as never)),
+      /message 0 has "tool_calls", which no template would be given/,
+    ],
+    [
+      "a reduction of a misspelt name",
+      () => model.run(batch, { capture: [given({ hook: "hook_embed", reduce: { tops: 3 } })] }),
+      /reduce of a capture is an object.*\{ top: count \}/,
+    ],
+    [
+      "an unknown option inside a reduction",
+      () => model.run(batch, { capture: [given({ hook: "hook_embed", reduce: { top: 3, sort: true } })] }),
+      /reduce of a capture is an object/,
+    ],
+    [
+      "an edit of a sweep that gives nothing",
+      () => sweep(model, batch, { over: [1], metric, edit: () => given(undefined as never) }),
+      /edit of sweep gave undefined at 1.*into parentheses/,
+    ],
+    [
       "a string for captures",
       () => model.run(batch, given({ capture: "hook_embed" })),
       /capture .* must be a list/,

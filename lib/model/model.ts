@@ -3,6 +3,7 @@ import { checkOptions, flag, type OptionChecks, record } from "../options.js";
 import type { Tensor } from "../tensor.js";
 import {
   type Batch,
+  checkPrompt,
   encode,
   fillTemplate,
   PAD_OPTIONS,
@@ -146,6 +147,7 @@ export class Model {
   /** Token ids of a text or of a conversation, special tokens included. An image's place is left as the template writes it. */
   tokenize(prompt: Prompt): number[] {
     const tokenizer = this.needTokenizer();
+    checkPrompt(prompt, 0);
     if (typeof prompt === "string") return encode(tokenizer, prompt, true);
     if ("text" in prompt) return encode(tokenizer, prompt.text, true);
     const withVision = this.config.vision_config !== undefined;
@@ -154,11 +156,19 @@ export class Model {
 
   /**
    * Text of token ids, special tokens left out unless `skipSpecialTokens` is false.
-   * @throws ModalscopeError when there is no tokenizer
+   * @throws ModalscopeError when there is no tokenizer, or for an id that is none of the vocabulary
    */
   decode(ids: readonly number[] | Int32Array, options: { skipSpecialTokens?: boolean } = {}): string {
     checkOptions("model.decode", options, { skipSpecialTokens: flag });
     if (ids.length === 0) return "";
+    const { vocab_size } = this.config;
+    const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
+    if (bad !== undefined) {
+      throw new ModalscopeError(
+        `model.decode was given the token id ${JSON.stringify(bad)}.`,
+        `Ids are integers from 0 to ${vocab_size - 1}.`,
+      );
+    }
     return this.needTokenizer().decode(Array.from(ids), {
       skip_special_tokens: options.skipSpecialTokens ?? true,
     });

@@ -3,6 +3,9 @@
 /** "The containing function or module body is too large for control flow analysis." */
 const tooLarge = 2563;
 
+/** "Unable to resolve signature of … decorator when called as an expression." */
+const wrongDecorator = new Set([1238, 1239, 1240, 1241]);
+
 interface Habit {
   pattern: RegExp;
   advice(match: RegExpExecArray): string;
@@ -57,6 +60,8 @@ export function adviceOn(
 ): string | undefined {
   if (problem.code === tooLarge)
     return "Split the cell, or write // @ts-nocheck in its first line: then it runs without being checked.";
+  if (problem.code !== undefined && wrongDecorator.has(problem.code))
+    return "Cells take TypeScript's experimental decorators, as tslab's do: (target), of a class; (target, key, descriptor), of a member.";
   if (problem.code === cannotFindName && !/^\s*!/.test(line)) return undefined;
   for (const { pattern, advice } of habits) {
     const match = pattern.exec(line);

@@ -68,7 +68,13 @@ function readStatement(statement: ts.Statement, source: ts.SourceFile, syntax: C
     readImportEquals(statement, source, syntax);
     return;
   }
-  if (ts.isExportAssignment(statement) || ts.isExportDeclaration(statement)) {
+  const names = declaredNames(statement);
+  const byDefault = hasModifier(statement, ts.SyntaxKind.DefaultKeyword);
+  if (
+    ts.isExportAssignment(statement) ||
+    ts.isExportDeclaration(statement) ||
+    (byDefault && names === undefined)
+  ) {
     syntax.problems.push({
       start: statement.getStart(source),
       length: statement.getWidth(source),
@@ -78,9 +84,9 @@ function readStatement(statement: ts.Statement, source: ts.SourceFile, syntax: C
     });
     return;
   }
-  const names = declaredNames(statement);
   if (names === undefined) return;
-  const exported = hasExport(statement);
+  // `export default function f` gives later cells no `f`: it is exported by its name as well.
+  const exported = hasModifier(statement, ts.SyntaxKind.ExportKeyword) && !byDefault;
   for (const name of names) {
     const before = syntax.declared.get(name);
     const found = declarationOf(statement, exported);
@@ -91,7 +97,9 @@ function readStatement(statement: ts.Statement, source: ts.SourceFile, syntax: C
     });
   }
   const start = statement.getStart(source);
-  if (!exported && isKept(statement)) syntax.edits.push({ position: start, text: "export " });
+  if (byDefault && isKept(statement))
+    syntax.edits.push({ position: statement.getEnd(), text: `;export { ${names.join(", ")} };` });
+  else if (!exported && isKept(statement)) syntax.edits.push({ position: start, text: "export " });
   if (ts.isVariableStatement(statement)) addInitialisers(statement, syntax);
 }
 
@@ -143,8 +151,8 @@ function modifiers(statement: ts.Statement): readonly ts.Modifier[] {
   return (ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined) ?? [];
 }
 
-function hasExport(statement: ts.Statement): boolean {
-  return modifiers(statement).some((m) => m.kind === ts.SyntaxKind.ExportKeyword);
+function hasModifier(statement: ts.Statement, kind: ts.ModifierSyntaxKind): boolean {
+  return modifiers(statement).some((m) => m.kind === kind);
 }
 
 /** True where anything of the statement is left once its types are removed. */
@@ -185,7 +193,7 @@ function readImportEquals(
   syntax: CellSyntax,
 ): void {
   const name = statement.name.text;
-  const exported = hasExport(statement);
+  const exported = hasModifier(statement, ts.SyntaxKind.ExportKeyword);
   if (ts.isExternalModuleReference(statement.moduleReference) && !exported) {
     syntax.imported.set(name, statement.getText(source));
     return;

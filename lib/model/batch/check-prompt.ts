@@ -27,7 +27,10 @@ const MESSAGE =
 
 function messageProblem(message: unknown): string | undefined {
   if (!isObject(message)) return `is ${kind(message)}`;
-  const { role, content } = message;
+  const { role, content, ...others } = message;
+  const dropped = Object.keys(others).find((name) => others[name] !== undefined);
+  if (dropped !== undefined)
+    return `has ${JSON.stringify(dropped.slice(0, 60))}, which no template would be given`;
   if (typeof role !== "string") return `has as its role ${kind(role)}`;
   if (typeof content === "string") return undefined;
   if (!Array.isArray(content)) return `has as its content ${kind(content)}`;

@@ -10,6 +10,7 @@ export {
   padTokens,
   resolvePositions,
 } from "./batch.js";
+export { checkPrompt } from "./check-prompt.js";
 export { KeyCache } from "./key-cache.js";
 export {
   AttentionInputs,

@@ -5,7 +5,7 @@ import {
   flag,
   integers,
   type OptionChecks,
-  oneOf,
+  optional,
   positions,
   required,
   text,
@@ -25,9 +25,20 @@ const CAPTURE_OPTIONS: OptionChecks<CaptureSpec> = {
   positions,
   padRows: flag,
   heads: integers,
-  reduce: (value) => (typeof value === "object" && value !== null ? undefined : oneOf("mean", "norm")(value)),
+  reduce: optional(
+    '"mean", "norm", { top: count } or { keys: groups of columns by row }',
+    (value) => value === "mean" || value === "norm" || isReduction(value),
+  ),
   as: text,
 };
+
+/** One of the two reductions that have a value of their own, and nothing else beside it. */
+function isReduction(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const [[name, of] = [], ...more] = Object.entries(value);
+  if (more.length > 0) return false;
+  return name === "top" ? Number.isInteger(of) && of > 0 : name === "keys" && Array.isArray(of);
+}
 
 interface WantedCapture {
   readonly key: string;

@@ -7,6 +7,7 @@ import {
   list,
   number,
   type OptionChecks,
+  optional,
   record,
   TASK_OPTIONS,
   texts,
@@ -47,7 +48,11 @@ const GENERATE_OPTIONS: OptionChecks<GenerateOptions> = {
   topK: integer(1),
   topP: number(0, 1),
   seed: integer(),
-  stopStrings: texts,
+  // An empty one is in every text, and would end a row at once.
+  stopStrings: optional(
+    "a list of strings that are not empty",
+    (v) => texts(v) === undefined && !(v as string[]).includes(""),
+  ),
   eosTokenIds: integers,
   edits: record,
   skipLayers: integers,

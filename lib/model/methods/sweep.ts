@@ -1,3 +1,4 @@
+import { ModalscopeError } from "../../errors.js";
 import {
   callback,
   checkOptions,
@@ -85,6 +86,17 @@ export interface SweepResult {
   readonly part: Part;
 }
 
+/** @throws ModalscopeError where the callback returns no edits, as one whose braces are taken for a body */
+function editsAt<G extends Grid>(point: GridPoint<G>, { edit }: SweepOptions<G>): Edits {
+  const edits: unknown = edit(point);
+  if (typeof edits === "object" && edits !== null && !Array.isArray(edits)) return edits as Edits;
+  throw new ModalscopeError(
+    `The edit of sweep gave ${edits === null ? "null" : Array.isArray(edits) ? "a list" : typeof edits} at ${JSON.stringify(point)}.`,
+    "It must give an object from hooks to edits at each point; {} changes nothing there.",
+    "Put an object that an arrow function returns into parentheses: (layer) => ({ … }).",
+  );
+}
+
 /**
  * The metric under every point's edits. Nothing is computed twice: a point starts at the first block and the first
  * token that its edits touch, from the clean run's stream and keys; and the blocks are gone through once for all
@@ -104,7 +116,7 @@ export async function sweep<const G extends Grid>(
   const run = options.part ?? WHOLE;
   const all = combinations(options.over);
   const points = all.flatMap((point, index) =>
-    isIn(run, index) ? [planPoint(engine, batch, options.edit(point as GridPoint<G>), index)] : [],
+    isIn(run, index) ? [planPoint(engine, batch, editsAt(point as GridPoint<G>, options), index)] : [],
   );
   const timer = runTimer();
   const request = { ...cleanRequest(engine, batch, points), logits: options.positions ?? "last", signal };

@@ -53,6 +53,19 @@ before(() => {
 after(() => session.close());
 
 describe("values", () => {
+  test("exported by default keep their names for later cells", async () => {
+    assert.equal(await value("export default function named() { return 7 }\nnamed()"), "7");
+    assert.equal(await value("named()"), "7");
+    await value("export default class Kept { v = 3 }");
+    assert.equal(await value("new Kept().v + named()"), "10");
+    assert.equal(await value("function named() { return 8 }\nnamed()"), "8");
+    assert.equal(
+      await value("export default interface Shape { a: number }\nconst s: Shape = { a: 1 }; s.a"),
+      "1",
+    );
+    assert.equal(await value("const s2: Shape = { a: 2 }; s2.a"), "2");
+  });
+
   test("live on, are set anew, and are shared both ways", async () => {
     await value("let n = 1; const up = () => ++n; let empty: number;");
     assert.equal(await value("up(); n += 10; [n, up(), n]"), "[ 12, 13, 13 ]");

@@ -30,6 +30,10 @@ test("IPython's habits get a hint, once", () => {
     ["%%bash\nls", /execSync/],
     ["?compiler", /Shift\+Tab/],
     ["compiler?", /Shift\+Tab/],
+    [
+      "const two = (t: any, c: any) => t;\n@two class D {}",
+      /experimental decorators.*\(target\), of a class/,
+    ],
     ["compiler??", /Shift\+Tab/],
   ] as const) {
     assert.equal(

@@ -113,7 +113,13 @@ describe("what a cell compiles to", () => {
   });
 
   test("exports from other modules are refused with a reason", () => {
-    assert.match(problems('export * from "node:fs";')[0].message, /Nothing imports a notebook cell/);
+    for (const code of [
+      'export * from "node:fs";',
+      "export default 5;",
+      "export default class {}",
+      "export default function () {}",
+    ])
+      assert.match(problems(code)[0].message, /Nothing imports a notebook cell/, code);
     compiled("export const exported = 1;");
     compiled("exported + 1");
   });
