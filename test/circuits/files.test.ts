@@ -166,10 +166,11 @@ const half = (x: Tensor): Tensor => ({
   shape: [x.shape[0] / 2, ...x.shape.slice(1)],
 });
 
-const withNaN = ({ data, shape }: Tensor): Tensor => ({
-  data: data.map((value, i) => (i === 3 ? Number.NaN : value)),
-  shape,
-});
+/** A change that puts a value among the others. */
+const withOne =
+  (odd: number) =>
+  ({ data, shape }: Tensor): Tensor => ({ data: data.map((value, i) => (i === 3 ? odd : value)), shape });
+const withNaN = withOne(Number.NaN);
 
 describe("the k of TopK", () => {
   const activationOf = (change: (folder: string) => void): unknown => {
@@ -272,6 +273,12 @@ describe("transcoders that are refused", () => {
       /b_enc.*NaN/,
     ],
     [
+      "a bias that is infinite",
+      "relu",
+      replaceTensor("layer_2.safetensors", "b_dec", withOne(-Infinity)),
+      /b_dec has values that are no finite numbers \(-Infinity\)/,
+    ],
+    [
       "thresholds beside ReLU",
       "jumprelu-skip",
       config("model_kind", "activation: relu\nmodel_kind"),
@@ -290,6 +297,24 @@ describe("transcoders that are refused", () => {
       /layer_1.safetensors holds no sound.*W_enc has values.*NaN/s,
     );
     assert.throws(() => set.layers[1].encoderRows([0]), /W_enc has values/);
+    set.close();
+  });
+
+  it("a decoder with an infinite value, when it is first read", () => {
+    const change = replaceTensor("layer_1.safetensors", "W_dec", withOne(Infinity));
+    const set = readTranscoders(spoiled("relu", change));
+    assert.equal(set.layers[0].decoderRows([0]).data.length, set.layers[0].width);
+    assert.throws(() => set.layers[1].decoderRows([5]), /layer_1.*W_dec has values.*\(Infinity\)/s);
+    set.close();
+  });
+
+  it("not an infinite threshold: it switches a feature off", () => {
+    const name = "activation_function.threshold";
+    const set = readTranscoders(
+      spoiled("jumprelu-skip", replaceTensor("layer_1.safetensors", name, withOne(Infinity))),
+    );
+    const { activation } = set.layers[1];
+    assert.equal(activation.kind === "jumprelu" && activation.threshold[3], Infinity);
     set.close();
   });
 

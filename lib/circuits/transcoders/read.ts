@@ -30,7 +30,7 @@ const READ_OPTIONS: OptionChecks<ReadTranscodersOptions> = { model: record };
  * their files until they are asked for; Gemma Scope's encoders, which lie transposed, are read whole.
  * `layers[i].activation` says what activation was taken.
  * @throws ModalscopeError when files are missing, damaged or of shapes that do not fit each other or the
- *   model, and for NaN where it is read: of large matrices when features are first encoded or written
+ *   model, and for NaN and infinities where they are read: of large matrices when features are first encoded or written
  */
 export function readTranscoders(nameOrPath: string, options: ReadTranscodersOptions = {}): TranscoderSet {
   checkOptions("readTranscoders", options, READ_OPTIONS);
@@ -149,10 +149,19 @@ function npzSource(path: string): Source {
   };
 }
 
-/** @throws ModalscopeError where a value is NaN: such a feature would never be active, and nothing would say so */
+/**
+ * @throws ModalscopeError where a value is NaN or infinite: features would be silent, or write what is no number, and
+ *   nothing would say so. An infinite threshold is how a feature is switched off.
+ */
 function sound<T extends Pick<Tensor, "data">>(path: string, name: string, values: T): T {
-  if (values.data.includes(Number.NaN))
-    throw bad(path, `its ${name} has values that are no numbers (NaN).`, "Copy or train it again.");
+  const never = name.includes("threshold") ? [Number.NaN] : [Number.NaN, Infinity, -Infinity];
+  const found = never.find((value) => values.data.includes(value));
+  if (found !== undefined)
+    throw bad(
+      path,
+      `its ${name} has values that are no finite numbers (${found}).`,
+      "Copy or train it again.",
+    );
   return values;
 }
 
