@@ -20,6 +20,9 @@ export function packageRoot(): string {
   return folder;
 }
 
+/** Folder of the models that come with the package. */
+export const embeddedFolder = (): string => join(packageRoot(), "data", "models");
+
 /** Version of this package. */
 export function packageVersion(): string {
   return manifest().version;

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
-import { packageVersion } from "./package-root.js";
+import { basename, dirname } from "node:path";
+import { embeddedFolder, packageVersion } from "./package-root.js";
 
 /** Facts that only the run itself knows. */
 export interface RunFacts {
@@ -27,7 +28,7 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
   const rows: [string, string][] = [
     ...Object.entries(run.checkpoints).map(([part, { path, hash }]): [string, string] => [
       `checkpoint, ${part}`,
-      `${path}, ${hash}`,
+      `${checkpointName(path)}, ${hash}`,
     ]),
     ["seed", String(run.seed)],
     ["device", run.device],
@@ -43,6 +44,11 @@ export function provenance(run: RunFacts): ProvenanceRow[] {
     ["peak memory", `${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB resident`],
   ];
   return rows.map(([item, value]) => ({ item, value }));
+}
+
+/** An embedded checkpoint by its name: where the package lies says nothing of a run. */
+function checkpointName(path: string): string {
+  return dirname(path) === embeddedFolder() ? basename(path) : path;
 }
 
 /** The version in the package.json nearest above what the package's name resolves to. */

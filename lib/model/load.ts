@@ -14,6 +14,7 @@ import {
   TASK_OPTIONS,
   text,
 } from "../options.js";
+import { embeddedFolder } from "../package-root.js";
 import type { TaskOptions } from "../progress.js";
 import { checkDevice, createSession, type Device } from "../runtime/index.js";
 import { isRemote, shownPath } from "../storage/index.js";
@@ -216,7 +217,7 @@ async function tryDevice(device: Device): Promise<void> {
 }
 
 /** Folder of the models that come with the package. */
-export const EMBEDDED_MODELS: string = fileURLToPath(new URL("../../../data/models", import.meta.url));
+export const EMBEDDED_MODELS: string = embeddedFolder();
 
 /** Names of the models that come with the package. */
 export function embeddedModels(): string[] {

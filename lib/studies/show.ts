@@ -162,13 +162,15 @@ export function gateFigure({ rows }: Gate, options: { readonly title?: string } 
       low: row.accuracy.low,
       high: row.accuracy.high,
       null: blindOf(row),
+      group: row.passed ? "passed" : "left out",
       color: row.passed ? verdictStyles.supported.color : verdictStyles.contradicted.color,
     })),
     {
       title:
         title ??
         `The model does ${rows.filter(({ passed }) => passed).length} of ${rows.length} kinds of task`,
-      subtitle: "accuracy with its 95% interval; grey: without the image",
+      subtitle:
+        "accuracy with its 95% interval; grey: without the image; a kind passes by the difference, over all kinds",
       x: "accuracy",
       xRange: [0, 1],
       xFormat: ".0%",

@@ -124,6 +124,17 @@ test("rules and regions lie on the axis that they name", () => {
   assert.deepEqual([label.text, label.y], ["&lt;chance&gt;", 1]);
   assert.deepEqual([early.text, early.x], ["early", 0.75]);
   assert.equal(base.layout.shapes, undefined);
+  const ends = rules(base, [
+    { y: 1, label: "a", end: "left" },
+    { y: 2, label: "b" },
+  ]).layout.annotations as { x: number; xanchor: string }[];
+  assert.deepEqual(
+    ends.slice(-2).map(({ x, xanchor }) => [x, xanchor]),
+    [
+      [0, "left"],
+      [1, "right"],
+    ],
+  );
   assert.throws(() => rules(base, { label: "nowhere" }), /one place of one axis/);
   assert.throws(() => rules(base, { x: 1, y: 1 }), /one place of one axis/);
   assert.throws(() => rules(base, { y: Number.NaN }), /one place of one axis/);

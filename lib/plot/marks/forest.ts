@@ -86,6 +86,8 @@ function groupTrace(rows: readonly ForestRow[], group: string, index: number): T
     x: own.map(({ row }) => row.estimate),
     y: own.map(({ i }) => i),
     marker: { color: colors, size: 9 },
+    // A share of 1 lies on the edge.
+    cliponaxis: false,
     error_x: {
       type: "data",
       symmetric: false,

@@ -13,6 +13,8 @@ export interface Rule {
   readonly y?: number;
   /** Text at the line's end. */
   readonly label?: string;
+  /** End of a horizontal line at which its label stands; "right" when left out. */
+  readonly end?: "left" | "right";
   /** A CSS colour; grey when left out. */
   readonly color?: string;
   /** Stroke; "dash" when left out. */
@@ -37,6 +39,7 @@ const RULE: OptionChecks<Rule> = {
   x: anything,
   y: anything,
   label: text,
+  end: oneOf("left", "right"),
   color: text,
   dash: oneOf("solid", "dash", "dot"),
 };
@@ -72,7 +75,7 @@ export function rules(figure: Figure, list: Rule | readonly Rule[]): Figure {
     return [
       vertical
         ? note(rule.label, besideX(figure, at, 0), "left", "bottom")
-        : note(rule.label, besideY(figure, at), "right", "bottom"),
+        : note(rule.label, besideY(figure, at, rule.end), rule.end ?? "right", "bottom"),
     ];
   });
   return withLayout(figure, shapes, labels);
@@ -144,12 +147,12 @@ const besideX = (figure: Figure, at: number, y: 0 | 1): Placed => ({
   y,
 });
 
-/** A label's place at `at` of the vertical axis, at the right end of the figure. */
-const besideY = (figure: Figure, at: number): Placed => ({
+/** A label's place at `at` of the vertical axis, at an end of the figure. */
+const besideY = (figure: Figure, at: number, end: "left" | "right" = "right"): Placed => ({
   yref: "y",
   y: labelPlace(figure, "y", at),
   xref: "x domain",
-  x: 1,
+  x: end === "left" ? 0 : 1,
 });
 
 function note(text: string, place: Placed, xanchor: string, yanchor: string): Placed {

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { formatBytes } from "../../bytes.js";
 import { callback, checkOptions, number, type OptionChecks, optional } from "../../options.js";
 import type { Progress } from "../../progress.js";
-import { type Bundle, currentDisplay } from "./display.js";
+import { type Bundle, currentDisplay, currentRun } from "./display.js";
 
 /** Passed as `onProgress` to a long call. `done` writes the last line, if reaching the total has not done so. */
 export type ProgressBar = Progress & { done(): void };
@@ -32,6 +32,12 @@ export interface ProgressState {
 /** Shows one line at a place that it can be replaced at. */
 type Line = (text: string, last: boolean) => void;
 
+/** The line of a cell's run. */
+interface CellLine {
+  readonly run: object | undefined;
+  readonly line: Line;
+}
+
 const PROGRESS_OPTIONS: OptionChecks<ProgressOptions> = {
   every: number(0),
   stream: optional("a stream to write to", (v) => typeof (v as { write?: unknown })?.write === "function"),
@@ -40,12 +46,19 @@ const PROGRESS_OPTIONS: OptionChecks<ProgressOptions> = {
 
 /**
  * A bar for a long call: `sweep(model, batch, { …, onProgress: progressBar("sweep") })`. It can serve several
- * calls; each time the total is reached it writes its last line, and the next step starts a new one.
+ * calls; each time the total is reached it writes its last line. The next call's takes its place in the same run of a
+ * notebook's cell, and is a new line elsewhere.
  */
 export function progressBar(label: string, options: ProgressOptions = {}): ProgressBar {
   checkOptions("progressBar", options, PROGRESS_OPTIONS);
   const now = options.now ?? (() => performance.now());
-  const open = () => (currentDisplay() ? notebookLine() : streamLine(options.stream ?? process.stderr, now));
+  let ofCell: CellLine | undefined;
+  const open = (): Line => {
+    if (!currentDisplay()) return streamLine(options.stream ?? process.stderr, now);
+    const run = currentRun();
+    if (!run || ofCell?.run !== run) ofCell = { run, line: notebookLine() };
+    return ofCell.line;
+  };
   let running: { line: Line; start: number; shown: number; state: ProgressState } | undefined;
 
   const finish = () => {

@@ -99,7 +99,7 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
 
 /** Characters from which on a cell's text needs several lines, and up to which it is kept in one. */
 const LONG_TEXT = 80;
-const SHORT_TEXT = 24;
+const SHORT_TEXT = 28;
 
 /** A table as escaped HTML. */
 export function tableHtml(table: Table): string {

@@ -28,8 +28,9 @@ import {
 import { encodePng, type TaskImage } from "../../tasks/index.js";
 import { DOCUMENT_LAYERS } from "./depths.js";
 import { meanOfRows } from "./drawing.js";
+import { knockoutFinding } from "./findings.js";
 import { measureTracing, type TracingCorruption } from "./measure-answers.js";
-import type { Pruning, SampleGrade, Silencing, Tracing } from "./parts.js";
+import type { Pruning, Rows, SampleGrade, Silencing, Tracing } from "./parts.js";
 import { plantedQuestions } from "./questions.js";
 import { onPlanted } from "./study.js";
 import { ask, bySample, type Subject, someOf, tasksOf } from "./subject.js";
@@ -187,30 +188,32 @@ export async function windowedKnockoutFigure(subject: Subject, count: number): P
   const samples = someOf(subject.samples, count);
   const { batch, answers } = await ask(model, tasksOf(samples));
   const routes = ["Image→Last", "Question→Last"] as const;
-  const panel = async (window: number): Promise<Figure> => {
+  const knocked = async (window: number): Promise<Rows[]> => {
     const { delta, layers } = await attentionKnockouts(model, batch, {
       metric: logProb(answers),
       routes,
       window,
     });
     const size = layers.length * batch.size;
-    return lines(
-      routes.map((name, r) => {
-        const rows = bySample({
-          data: delta.data.subarray(r * size, (r + 1) * size),
-          shape: [layers.length, batch.size],
-        });
-        return {
-          name,
-          x: layers.map((l) => (l + 0.5) / layers.length),
-          y: layers.map((_, l) => rows.map((row) => row[l])),
-        };
+    return routes.map((_, r) =>
+      bySample({
+        data: delta.data.subarray(r * size, (r + 1) * size),
+        shape: [layers.length, batch.size],
       }),
-      { x: "depth of the window's centre", y: "Δ log p (nats)", band: "bootstrap", markers: false },
     );
   };
+  const panel = (byRoute: readonly Rows[]): Figure =>
+    lines(
+      byRoute.map((rows, r) => ({
+        name: routes[r],
+        x: rows[0].map((_, l) => (l + 0.5) / rows[0].length),
+        y: rows[0].map((_, l) => rows.map((row) => row[l])),
+      })),
+      { x: "depth of the window's centre", y: "Δ log p (nats)", band: "bootstrap", markers: false },
+    );
+  const [one, nine] = [await knocked(1), await knocked(9)];
   return facets(
-    { "one block": await panel(1), "nine blocks": await panel(9) },
-    { title: "Attention knockouts" },
+    { "one block": panel(one), "nine blocks": panel(nine) },
+    { title: knockoutFinding(routes, nine) },
   );
 }

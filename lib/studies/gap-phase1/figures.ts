@@ -1,9 +1,17 @@
 /** The study's figures, one for each experiment. */
 import { piecewiseLine, rateInterval } from "../../analysis/index.js";
-import { type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
+import { concepts, type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
 import type { TracingBeside } from "./beside.js";
 import { DOCUMENT_LAYERS, READOUT } from "./depths.js";
 import { meanOfRows } from "./drawing.js";
+import {
+  flowFinding,
+  geometryFinding,
+  probesFinding,
+  tracingFinding,
+  truncationFinding,
+  twinsFinding,
+} from "./findings.js";
 import type {
   Flow,
   Geometry,
@@ -18,15 +26,6 @@ import type {
   Twins,
 } from "./parts.js";
 import { harmOf } from "./tracing-claims.js";
-
-/** One colour for each thing, in all figures. */
-const COLOUR = {
-  easy: "#009e73",
-  hard: "#d55e00",
-  visual: "#0072b2",
-  text: "#cc79a7",
-  blind: "#808080",
-} as const;
 
 const DEPTH = "depth (share of the blocks)";
 const WINDOW = {
@@ -50,7 +49,7 @@ export function tracingFigure(main: Tracing, { corruptions, restored }: TracingB
     const { harm } = harmOf(main, grade);
     return harm.length < 2
       ? []
-      : [{ name: grade, color: COLOUR[grade], y: columns(harm), x: starts(blocks) }];
+      : [{ name: grade, color: concepts[grade], y: columns(harm), x: starts(blocks) }];
   };
   const { harm } = harmOf(main, "hard");
   const pieces: Series[] =
@@ -58,7 +57,7 @@ export function tracingFigure(main: Tracing, { corruptions, restored }: TracingB
       ? [
           {
             name: "hard, three straight pieces",
-            color: COLOUR.hard,
+            color: concepts.hard,
             dash: "dot",
             x: starts(blocks),
             y: Array.from(piecewiseLine(meanOfRows(harm), { segments: 3 }).fitted),
@@ -76,11 +75,11 @@ export function tracingFigure(main: Tracing, { corruptions, restored }: TracingB
   if (others.length > 0) panels["other corruptions"] = windowed(lines(others, options));
   if (restored) {
     const kept = restored.delta.map((row) => row.map((value) => -value));
-    const curve = { name: "restored", color: COLOUR.visual, y: columns(kept), x: starts(kept[0].length) };
+    const curve = { name: "restored", color: concepts.visual, y: columns(kept), x: starts(kept[0].length) };
     panels["corrupted up to here, then restored"] = windowed(lines([curve], options));
   }
   return facets(panels, {
-    title: "Causal tracing: what corrupted visual tokens cost",
+    title: tracingFinding(main),
     columns: 3,
     share: "x",
   });
@@ -102,7 +101,8 @@ function rateSeries(name: string, { layers, right }: Truncated, blocks: number, 
 const share = (flags: readonly number[]): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
 
 /** Accuracy by the depth from which visual tokens are truncated. */
-export function truncationFigure({ by, blocks, right, blind }: Truncation): Figure {
+export function truncationFigure(truncation: Truncation): Figure {
+  const { by, blocks, right, blind } = truncation;
   const named = { mean: "held-out mean", zero: "zero", hidden: "masked" } as const;
   const series = Object.entries(by).map(([kind, truncated]) =>
     rateSeries(named[kind as keyof typeof named], truncated, blocks),
@@ -110,51 +110,52 @@ export function truncationFigure({ by, blocks, right, blind }: Truncation): Figu
   const figure = lines(series, {
     x: `${DEPTH} from which they are truncated`,
     y: "accuracy",
-    title: "Truncation: from where on are visual tokens no longer needed?",
+    title: truncationFinding(truncation),
     subtitle: `Wilson's 95% intervals; one question in ${right.length} is ${(1 / right.length).toFixed(3)}`,
   });
   return windowed(
     rules(figure, [
-      { y: share(right), label: "with all" },
+      { y: share(right), label: "with all", end: "left" },
       { y: share(blind), label: "without the image" },
     ]),
   );
 }
 
 /** Geometry by depth, each measure with its floor. */
-export function geometryFigure({ icc, visualRank, textRank, cka }: Geometry): Figure {
+export function geometryFigure(geometry: Geometry): Figure {
+  const { icc, visualRank, textRank, cka } = geometry;
   const x = ends(icc.curve.length);
   const options = { x: DEPTH, band: "bootstrap", markers: false } as const;
   return facets(
     {
       "visual ICC(1)": lines(
         [
-          { name: "visual tokens", color: COLOUR.visual, y: columns(icc.draws), x },
-          { name: "shuffled among images", color: COLOUR.blind, y: columns(icc.shuffled), x },
+          { name: "visual tokens", color: concepts.visual, y: columns(icc.draws), x },
+          { name: "shuffled among images", color: concepts.null, y: columns(icc.shuffled), x },
         ],
         { ...options, band: "quartiles" },
       ),
       "effective rank, visual": lines(
-        [{ name: "visual tokens", color: COLOUR.visual, y: columns(visualRank), x }],
+        [{ name: "visual tokens", color: concepts.visual, y: columns(visualRank), x }],
         options,
       ),
       "effective rank, text": lines(
         [
-          { name: "text with the image", color: COLOUR.text, y: columns(textRank.withImage), x },
-          { name: "text alone", color: COLOUR.text, dash: "dot", y: columns(textRank.textOnly), x },
+          { name: "text with the image", color: concepts.text, y: columns(textRank.withImage), x },
+          { name: "text alone", color: concepts.text, dash: "dot", y: columns(textRank.textOnly), x },
         ],
         options,
       ),
       "cross-modal CKA (debiased)": lines(
         cka.sizes.flatMap((size, s): Series[] => [
           { name: `${size} samples`, y: cka.value[s], x },
-          { name: `${size}, shuffled`, y: cka.floor[s], x, color: COLOUR.blind, dash: "dot" },
+          { name: `${size}, shuffled`, y: cka.floor[s], x, color: concepts.null, dash: "dot" },
         ]),
         { x: DEPTH, markers: false },
       ),
     },
     {
-      title: "Geometry of the tokens after each block",
+      title: geometryFinding(geometry),
       subtitle: `CKA exceeds its permutation floor in ${cka.sizes.map((size, s) => `${Math.round(100 * cka.power[s])}% of draws of ${size}`).join(", ")}`,
       share: "x",
       columns: 2,
@@ -170,9 +171,9 @@ export function flowFigure(flow: Flow, routing: Routing | undefined): Figure {
     attention: windowed(
       lines(
         [
-          { name: "text to visual tokens", color: COLOUR.text, y: columns(flow.toImage), x },
-          { name: "if it were even", color: COLOUR.blind, dash: "dot", y: columns(even), x },
-          { name: "visual tokens to text", color: COLOUR.visual, y: columns(flow.toText), x },
+          { name: "text to visual tokens", color: concepts.text, y: columns(flow.toImage), x },
+          { name: "if it were even", color: concepts.null, dash: "dot", y: columns(even), x },
+          { name: "visual tokens to text", color: concepts.visual, y: columns(flow.toText), x },
         ],
         { x: DEPTH, y: "share of the attention", band: "bootstrap", markers: false },
       ),
@@ -182,13 +183,13 @@ export function flowFigure(flow: Flow, routing: Routing | undefined): Figure {
     panels["router's entropy"] = windowed(
       lines(
         [
-          { name: "at visual tokens", color: COLOUR.visual, y: routing.entropy.visual, x },
-          { name: "at text tokens", color: COLOUR.text, y: routing.entropy.text, x },
+          { name: "at visual tokens", color: concepts.visual, y: routing.entropy.visual, x },
+          { name: "at text tokens", color: concepts.text, y: routing.entropy.text, x },
         ],
         { x: DEPTH, y: "bits", markers: false },
       ),
     );
-  return facets(panels, { title: "Attention flow and router", share: "x" });
+  return facets(panels, { title: flowFinding(flow), share: "x" });
 }
 
 /** Figure of probes on the last token, and of the experts that both kinds of token share. */
@@ -199,8 +200,8 @@ export function probesAndRoutingFigure(probes: Probes | undefined, routing: Rout
     panels["probe on the last token"] = windowed(
       lines(
         [
-          { name: "accuracy", color: COLOUR.text, y: columns(probes.right), x },
-          { name: "shuffled labels", color: COLOUR.blind, y: probes.chance, x },
+          { name: "accuracy", color: concepts.text, y: columns(probes.right), x },
+          { name: "shuffled labels", color: concepts.null, y: probes.chance, x },
         ],
         { x: DEPTH, y: "accuracy", band: "bootstrap", markers: false },
       ),
@@ -212,8 +213,8 @@ export function probesAndRoutingFigure(probes: Probes | undefined, routing: Rout
       panels[name] = windowed(
         lines(
           [
-            { name: "visual and text", color: COLOUR.visual, y: columns(rows), x },
-            { name: "kinds shuffled", color: COLOUR.blind, y: columns(floor), x },
+            { name: "visual and text", color: concepts.visual, y: columns(rows), x },
+            { name: "kinds shuffled", color: concepts.null, y: columns(floor), x },
           ],
           { x: DEPTH, y, band: "bootstrap", markers: false },
         ),
@@ -223,7 +224,7 @@ export function probesAndRoutingFigure(probes: Probes | undefined, routing: Rout
     pair("divergence of the loads", routing.divergence, routing.divergenceFloor, "JSD (bits)");
   }
   return facets(panels, {
-    title: "What text tokens know, and which experts tokens use",
+    title: probesFinding(probes),
     share: "x",
     columns: 3,
   });
@@ -236,8 +237,8 @@ export function twinsAndPruningFigure(twins: Twins | undefined, pruning: Pruning
     panels["truncated passage, truncated image"] = windowed(
       lines(
         [
-          rateSeries("image", twins.image, twins.blocks, COLOUR.visual),
-          rateSeries("passage", twins.text, twins.blocks, COLOUR.text),
+          rateSeries("image", twins.image, twins.blocks, concepts.visual),
+          rateSeries("passage", twins.text, twins.blocks, concepts.text),
         ],
         { x: DEPTH, y: "accuracy", markers: false },
       ),
@@ -255,9 +256,9 @@ export function twinsAndPruningFigure(twins: Twins | undefined, pruning: Pruning
       };
     });
     panels["visual tokens kept before the window"] = rules(
-      lines(byRule, { x: "share of the blocks' compute", y: "accuracy", markers: true }),
+      lines(byRule, { x: "share of the blocks' compute", y: "accuracy", markers: true, xRange: [0, 1.05] }),
       { y: share(pruning.right), label: "all kept" },
     );
   }
-  return facets(panels, { title: "Is it the image, and what can be spared?", share: false });
+  return facets(panels, { title: twinsFinding(twins, pruning), share: false });
 }

@@ -142,7 +142,7 @@ export async function costTable(settings: CostSettings, seeds: readonly number[]
     { what: `the model, ${seeds.length} data seed${seeds.length === 1 ? "" : "s"}`, value: duration(total) },
     { what: "random weights, other images, if asked for", value: `${duration(cost.seconds)} each, one seed` },
     { what: "weights read", value: formatBytes(cost.bytesRead * seeds.length) },
-    { what: "kept on disk, with `save`", value: formatBytes(cost.disk * seeds.length) },
+    { what: "kept on disk where save names a folder", value: formatBytes(cost.disk * seeds.length) },
   ];
   return table(rows, { caption: "What this run will cost, estimated from a few questions" });
 }

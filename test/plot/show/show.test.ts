@@ -20,7 +20,8 @@ import { table, tableHtml, tableText } from "../../../lib/plot/show/table.js";
 
 const require = createRequire(import.meta.url);
 const KEY = Symbol.for("modalscope.display");
-const kernel = globalThis as { [KEY]?: Display };
+const SIGNAL = Symbol.for("modalscope.signal");
+const kernel = globalThis as { [KEY]?: Display; [SIGNAL]?: AbortSignal };
 const parsed = (markup: unknown): DocumentFragment => JSDOM.fragment(String(markup));
 
 interface Sent {
@@ -270,6 +271,26 @@ test("a progress bar stays in one place, is throttled, and ends with time and me
   bar(1, 2, "");
   assert.equal(sent.at(-1)?.kind, "display");
   assert.notEqual(sent.at(-1)?.id, sent[0].id);
+});
+
+test("a progress bar of several calls keeps its place in one run of a cell", () => {
+  const sent = fakeKernel();
+  const bar = progressBar("measure");
+  const runs = [new AbortController().signal, new AbortController().signal];
+  try {
+    for (const run of runs) {
+      kernel[SIGNAL] = run;
+      for (const call of ["first", "second"]) bar(1, 1, call);
+    }
+  } finally {
+    delete kernel[SIGNAL];
+  }
+  assert.deepEqual(
+    sent.map(({ kind }) => kind),
+    ["display", "update", "display", "update"],
+  );
+  assert.deepEqual([sent[1].id, sent[3].id], [sent[0].id, sent[2].id]);
+  assert.notEqual(sent[0].id, sent[2].id);
 });
 
 test("outside a kernel progress goes to a stream: overwritten on a terminal, sparse in a log", () => {
