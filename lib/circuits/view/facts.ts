@@ -16,7 +16,7 @@ export function graphFacts({ metadata, nodes, links }: GraphJson): string[] {
   if (edges !== undefined && coverage !== undefined && beyond !== undefined) {
     const outcome = beyond === 0 ? "all agree" : `${beyond} do not agree`;
     facts.push(
-      `${edges} edges held against interventions: ${outcome}; their sources have ${percent(coverage)} of influence`,
+      `${edges.toLocaleString("en")} edges held against interventions: ${outcome}; their sources have ${percent(coverage)} of influence`,
     );
   } else facts.push("no edge verified");
   return facts;

@@ -69,16 +69,18 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
   });
 }
 
+/** The layers' names stay where they are when the graph is scrolled to the side. */
 function graphSvg({ width, height, columns, lines }: GraphLayout): string {
   const bottom = height - 58;
+  const names = lines
+    .map(
+      ({ label, y }) =>
+        `<text class="axis" x="34" y="${y + 4}" text-anchor="end">${escapeHtml(label)}</text>`,
+    )
+    .join("");
   return (
+    `<svg class="layers" width="40" height="${height}" aria-hidden="true">${names}</svg>` +
     `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="group" aria-label="graph">` +
-    lines
-      .map(
-        ({ label, y }) =>
-          `<text class="axis" x="34" y="${y + 4}" text-anchor="end">${escapeHtml(label)}</text>`,
-      )
-      .join("") +
     columns
       .map(
         ({ label, x }) =>
@@ -97,8 +99,15 @@ h3 { font-size: 12px; font-weight: 600; margin: 10px 0 3px; color: var(--quiet);
 p { margin: 0 0 4px; overflow-wrap: anywhere; }
 .axis, .quiet { color: var(--quiet); fill: var(--quiet); }
 .axis { font-size: 11px; }
-.graph { flex: 1; min-width: 0; overflow: auto; border: 1px solid var(--line); border-radius: 6px; }
+.graph { flex: 1; min-width: 0; overflow: auto; display: flex; align-items: flex-start; border: 1px solid var(--line); border-radius: 6px; }
+.graph svg { flex: none; }
+.graph .layers { position: sticky; left: 0; margin-right: -40px; background: light-dark(#ffffff, #15191f); pointer-events: none; }
 aside { flex: 0 0 330px; overflow: auto; }
+@media (max-width: 640px) {
+  body { height: auto; }
+  main { flex-direction: column; }
+  .graph, aside { flex: none; }
+}
 .node { cursor: pointer; fill: light-dark(#ffffff, #15191f); stroke: light-dark(#1f2328, #e2e7ed); stroke-width: 1.2; }
 .node.logit { fill: light-dark(#1f2328, #e2e7ed); }
 .node.token { fill: light-dark(#d1d9e0, #59636e); }

@@ -18,7 +18,7 @@ import {
   lines,
   type Rows,
 } from "../../plot/index.js";
-import { asMessage, hands, planets, sums } from "../../tasks/index.js";
+import { asMessage, hands, planets, sums, type VisualTask } from "../../tasks/index.js";
 import type { Traced } from "./example.js";
 import type { Arithmetic, Convergence, Counting, Patch, Training, UnitProfile } from "./measurements.js";
 import { drawFor, type Subject } from "./subject.js";
@@ -60,7 +60,7 @@ export async function unexplainedFigure(
   return lines(curves, {
     title: `Unexplained variance by block${trained}`,
     x: "block",
-    y: "FVU: 0 explains all, 1 is the mean alone",
+    y: "FVU (the mean alone: 1)",
   });
 }
 
@@ -89,24 +89,33 @@ export async function fidelityRows({ model, set }: Subject, { batch, graph }: Tr
 /** Features whose influence differs most between two graphs. */
 export function comparisonRows(a: Traced, b: Traced, labels: readonly FeatureDashboard[], count = 8): Rows {
   const { features, overlap } = compareGraphs(a.graph, b.graph);
-  const [one, other] = [a, b].map(({ task }) => task.category ?? task.answers[0]);
+  const [one, other] = namesOf(a.task, b.task);
   const labelOf = ({ layer, feature }: { layer: number; feature: number }): string =>
     labels.find((own) => own.layer === layer && own.feature === feature)?.label?.label ?? "";
   return features.slice(0, count).map((own) => ({
     feature: `block ${own.layer}, ${own.feature}`,
-    "at token": a.graph.text[own.position] ?? String(own.position),
+    "at token": JSON.stringify(a.graph.text[own.position] ?? own.position),
     label: labelOf(own),
-    [`influence, ${one}`]: formatPercent(own.influences[0]),
-    [`influence, ${other}`]: formatPercent(own.influences[1]),
+    [`influence, ${one}`]: inPercent(own.influences[0]),
+    [`influence, ${other}`]: inPercent(own.influences[1]),
     overlap: own === features[0] ? `${formatPercent(overlap)} of both graphs` : "",
   }));
 }
+
+/** What two images show, and where that is the same, the answers beside it. */
+function namesOf(...tasks: readonly [VisualTask, VisualTask]): string[] {
+  const shown = tasks.map(({ category, answers: [answer] }) => category ?? answer);
+  return shown[0] === shown[1] ? tasks.map(({ answers: [answer] }, i) => `${shown[i]}, ${answer}`) : shown;
+}
+
+/** Single features carry a percent or less. */
+const inPercent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 2 : 0)}%`;
 
 /** Purity of neurons and of features. */
 export function purityFigure(neurons: readonly UnitProfile[], features: readonly UnitProfile[]): Figure {
   const of = (units: readonly UnitProfile[]): number[] => units.map(({ purity }) => purity);
   return histogram(
-    { [`${neurons.length} neurons`]: of(neurons), [`${features.length} features`]: of(features) },
+    { neurons: of(neurons), features: of(features) },
     {
       title: `Of the prompts that activate it most, ${formatPercent(mean(of(features)))} share one concept for a feature, ${formatPercent(mean(of(neurons)))} for a neuron`,
       x: "purity: share of the most frequent concept",

@@ -13,7 +13,12 @@ import {
   tellingFeatures,
 } from "../../../lib/studies/circuit-tracing/activity.js";
 import { DrawnTasks } from "../../../lib/studies/circuit-tracing/drawn-tasks.js";
-import { CircuitStudy, openCircuits } from "../../../lib/studies/circuit-tracing/index.js";
+import {
+  CircuitStudy,
+  comparisonRows,
+  openCircuits,
+  type Traced,
+} from "../../../lib/studies/circuit-tracing/index.js";
 import { blindLogits, lastLogits } from "../../../lib/studies/circuit-tracing/runs.js";
 import { drawFor, type Subject, withOtherImages } from "../../../lib/studies/circuit-tracing/subject.js";
 import { FeatureValues } from "../../../lib/studies/circuit-tracing/values.js";
@@ -98,6 +103,35 @@ it("tasks that are kept are those that would be drawn, fewer and more of them", 
   assert.deepEqual(again, kept);
   const moved = drawFor({ ...subject(1), exchanged: true }, planets, { ...options, count: 3 });
   assert.deepEqual(moved, withOtherImages(kept.slice(0, 3)));
+});
+
+it("two graphs of images with the same name are told apart by their answers", () => {
+  const traced = (answer: string, weights: readonly [number, number]): Traced =>
+    ({
+      task: { category: "hand", answers: [answer] },
+      graph: {
+        nodes: [
+          { kind: "feature", layer: 0, feature: 3, position: 1 },
+          { kind: "feature", layer: 1, feature: 4, position: 1 },
+          { kind: "logit", token: 0, probability: 1 },
+        ],
+        targets: [2],
+        edges: Float32Array.from([...weights, 0]),
+        values: Float64Array.from([1, 1, 1]),
+        tokens: [0, 0],
+        text: ["a", "\n"],
+      },
+    }) as unknown as Traced;
+  const rows = comparisonRows(traced("6", [0.996, 0.004]), traced("5", [0.5, 0.5]), []).toSorted((x, y) =>
+    String(x.feature) < String(y.feature) ? -1 : 1,
+  );
+  assert.deepEqual(
+    rows.map((row) => [row.feature, row["at token"], row["influence, hand, 6"], row["influence, hand, 5"]]),
+    [
+      ["block 0, 3", '"\\n"', "100%", "50%"],
+      ["block 1, 4", '"\\n"', "0.40%", "50%"],
+    ],
+  );
 });
 
 describe("the study of a checkpoint", () => {
