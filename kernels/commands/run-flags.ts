@@ -1,6 +1,7 @@
 /** Options of `modalscope run`. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../lib/bytes.js";
+import { ModalscopeError } from "../../lib/errors.js";
 import { localCopy } from "../../lib/storage/index.js";
 import { type Parameters, parseParameters, parseValue, readParameters } from "../runner/parameters/values.js";
 
@@ -187,6 +188,17 @@ function bytes(text: string): number {
   }
 }
 
+/** @throws ModalscopeError for other characters, which would be skipped in silence */
+function fromBase64(text: string): string {
+  const bare = text.replace(/\s/g, "");
+  if (/^[A-Za-z0-9+/_-]*={0,2}$/.test(bare)) return Buffer.from(bare, "base64").toString("utf8");
+  throw new ModalscopeError(
+    "Cannot read the parameters in --parameters_base64.",
+    "They are no base64.",
+    "Give YAML as it is with -y.",
+  );
+}
+
 /** Parameters of all options; later sources override: base64, files, YAML, `-p`, `-r`. */
 export async function givenParameters(flags: RunFlags): Promise<Parameters> {
   const {
@@ -196,7 +208,7 @@ export async function givenParameters(flags: RunFlags): Promise<Parameters> {
     parameters: pairs = [],
     parameters_raw: raw = [],
   } = flags;
-  const decoded = base64.map((text) => Buffer.from(text, "base64").toString("utf8"));
+  const decoded = base64.map(fromBase64);
   const sources: Parameters[] = [
     ...decoded.map((text) => parseParameters(text, "--parameters_base64")),
     ...(await Promise.all(files.map(async (path) => readParameters(await localCopy(path))))),

@@ -145,7 +145,9 @@ function wrongType({ given, expected, why }: WrongParameter): ModalscopeError {
 /** Advice for the command line on a value that `-p` has read as another kind of value. */
 function howToGive(name: string, value: ParameterValue, expected: string): string {
   if (/^(string|str)$/.test(expected) && typeof value !== "object")
-    return `Give it as text: -r ${name} ${String(value)}.`;
+    return `Give it as text, as it is written: -r ${name} ${String(value)}.`;
+  if (/\bDate\b/.test(expected))
+    return "Let the notebook take text, and make the Date of it in a later cell.";
   if (typeof value !== "string") return "";
   if (/^\s*[[{]/.test(value)) return `Give lists and objects with -y '{${name}: ${value.trim()}}'.`;
   const number = /^\s*([+-]?)(nan|inf|infinity)\s*$/i.exec(value);

@@ -32,7 +32,8 @@ function declaredParameters(code: string): DeclaredParameter[] {
               name: name.text,
               keyword,
               type: type?.getText(source),
-              inferred: initializer === undefined ? undefined : typeOf(initializer),
+              // Without a type and a default it takes any value.
+              inferred: initializer === undefined ? (type ? undefined : "any") : typeOf(initializer),
               initialiser: initializer?.getText(source),
               help,
             },
@@ -84,7 +85,8 @@ function typeOf(node: ts.Expression): string | undefined {
     return "number";
   if (ts.isBigIntLiteral(node)) return "bigint";
   if (node.kind === ts.SyntaxKind.TrueKeyword || node.kind === ts.SyntaxKind.FalseKeyword) return "boolean";
-  if (node.kind === ts.SyntaxKind.NullKeyword) return "any";
+  const isUndefined = ts.isIdentifier(node) && node.text === "undefined";
+  if (isUndefined || node.kind === ts.SyntaxKind.NullKeyword) return "any";
   if (ts.isArrayLiteralExpression(node)) return listType(node);
   if (ts.isObjectLiteralExpression(node)) return objectType(node);
   return undefined;

@@ -22,8 +22,9 @@ export function parseValue(text: string): ParameterValue {
   if (text === "false" || text === "False") return false;
   if (text === "null" || text === "None") return null;
   if (/^[+-]?\d+$/.test(text)) return wholeNumber(text);
-  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
-  return text;
+  const isNumeral = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
+  // One beyond the largest number stays text: an infinity is YAML's `.inf`.
+  return isNumeral && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
 /** A double where it holds the number exactly. */
@@ -39,8 +40,11 @@ function wholeNumber(text: string): number | bigint {
  */
 export function parseYamlValue(yaml: string, from: string): ParameterValue | undefined {
   try {
-    const value = loadYaml().parse(yaml, { intAsBigInt: true }) as ParameterValue | undefined;
-    return value === undefined ? undefined : withNumbers(value);
+    const document = loadYaml().parseDocument(yaml, { intAsBigInt: true });
+    const [problem] = [...document.errors, ...document.warnings];
+    if (problem !== undefined) throw problem;
+    const value: unknown = document.toJS();
+    return value === undefined || value === null ? undefined : plainValue(value, []);
   } catch (error) {
     throw new ModalscopeError(`Cannot read the parameters in ${from}.`, (error as Error).message, "", {
       cause: error,
@@ -78,12 +82,24 @@ export function readParametersFile(path: string): string {
   }
 }
 
-/** Whole numbers that a double holds exactly become numbers. */
-function withNumbers(value: ParameterValue): ParameterValue {
+/**
+ * A value of YAML as JSON has it: whole numbers that a double holds exactly become numbers, dates text.
+ * @param around the lists and mappings that it is in
+ */
+function plainValue(value: unknown, around: readonly object[]): ParameterValue {
   if (typeof value === "bigint") return wholeNumber(String(value));
-  if (Array.isArray(value)) return value.map(withNumbers);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withNumbers(entry)]));
+  if (value instanceof Date) return value.toISOString();
+  if (value === undefined || value === null) return null;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  if (typeof value !== "object") throw new Error(`A ${typeof value} cannot be a parameter.`);
+  if (around.includes(value)) throw new Error("A list or mapping holds itself.");
+  const within = [...around, value];
+  if (Array.isArray(value)) return value.map((one: unknown) => plainValue(one, within));
+  if (Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plainValue(one, within)]));
+  throw new Error(
+    `A value of YAML's type for ${value.constructor.name} cannot be a parameter: write a list, a mapping or text.`,
+  );
 }
 
 /** JSON has no big whole numbers, no NaN and no infinity: the record of a run holds those as text. */

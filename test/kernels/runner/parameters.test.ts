@@ -73,6 +73,20 @@ describe("values", () => {
       a: [1, 2.5, "x"],
       b: { c: 12345678901234567890n },
     });
+    assert.equal(parseValue("1e400"), "1e400");
+    assert.deepEqual(parseParameters("a: !!timestamp 2024-02-01\nb: yes\nc: .inf", "here"), {
+      a: "2024-02-01T00:00:00.000Z",
+      b: "yes",
+      c: Infinity,
+    });
+    for (const [yaml, why] of [
+      ["a: !!binary aGVsbG8=", /type for (Buffer|Uint8Array) cannot be a parameter/],
+      ["a: !!set {x, y}", /type for Set cannot be a parameter/],
+      ["a: !own 1", /Unresolved tag: !own/],
+      ["a: &a [1, *a]", /A list or mapping holds itself/],
+      ["a: 1\na: 2", /keys must be unique/],
+    ] as const)
+      assert.throws(() => parseParameters(yaml, "here"), why, yaml);
     assert.throws(() => parseParameters("- 1", "here"), /no mapping/);
     assert.throws(() => parseParameters("a: [1", "here"), /Cannot read the parameters in here/);
   });
@@ -110,6 +124,8 @@ describe("types", () => {
     "const unknown: Missing = 1;",
     "let empty = [];",
     "const flag = !true;",
+    "let open, unset = undefined;",
+    "const since: Date = new Date(0);",
   ].join("\n");
 
   const right: Parameters[] = [
@@ -124,6 +140,8 @@ describe("types", () => {
     { unknown: "left for the run to report" },
     { empty: [1, "a"] },
     { flag: true },
+    { open: 5 },
+    { unset: ["a"] },
   ];
   const wrong: [Parameters, RegExp][] = [
     [
@@ -134,12 +152,13 @@ describe("types", () => {
     [{ size: [1] }, /must be Size/],
     [{ sizes: [1, "2"] }, /"sizes" must be number\[\], and was given \[1,"2"\]/],
     [{ sizes: null }, /must be number\[\], and was given null/],
-    [{ name: 8 }, /"name" must be string, and was given 8\. Give it as text: -r name 8\./],
+    [{ name: 8 }, /"name" must be string, and was given 8\. Give it as text, as it is written: -r name 8\./],
     [{ name: null }, /must be string, and was given null/],
     [{ maybe: "4" }, /must be number \| null/],
     [{ limits: { low: 0 } }, /"limits" must be \{ low: number; high: number \}.*'high' is missing/],
     [{ found: "7" }, /of its default's type \(Math\.max\(1, 2\)\)/],
     [{ flag: "yes" }, /must be boolean/],
+    [{ since: "2024-02-01" }, /must be Date.*take text, and make the Date of it in a later cell/],
     [{ nmae: "x" }, /no parameter "nmae".*Did you mean "name"/],
     [{ Mode: "x" }, /no parameter "Mode"/],
   ];
@@ -370,6 +389,15 @@ describe("a second cell that is tagged parameters", () => {
       /"b" cannot be set.*a second cell tagged "parameters"/,
     );
   });
+});
+
+test("text that is no base64 is refused", async () => {
+  const { code, stderr } = await command(["run", input, "-", "-b", "!!!"], { cwd: folder });
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^Cannot read the parameters in --parameters_base64\. They are no base64\. Give YAML as it is with -y\.\n$/,
+  );
 });
 
 test("paths are filled from the parameters", () => {
