@@ -37,7 +37,14 @@ export {
   type Mutations,
   mutations,
 } from "./evolution/mutations.js";
-export { type Dispersion, dispersion, type PathShape, pathShapes } from "./evolution/paths.js";
+export {
+  type Dispersion,
+  dispersion,
+  type PathShape,
+  type PathSteps,
+  pathShapes,
+  pathSteps,
+} from "./evolution/paths.js";
 export { type MovementToward, movementToward, movementTowardTest } from "./evolution/prior.js";
 export { type Reclustering, reclustering } from "./evolution/reclustering.js";
 export { controlPlan, type SkipOptions, type SkipPlan, skipPlans } from "./evolution/skip-plans.js";

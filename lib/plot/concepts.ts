@@ -20,8 +20,9 @@ const COLOURS = {
   // Languages.
   English: "#56b4e9",
   Chinese: "#e69f00",
-  // The model under study, what it was made from, and what holds nothing.
+  // The model under study, what it was made from or lacks, and what holds nothing.
   model: "#0072b2",
+  "skipped blocks": "#e69f00",
   "language model": "#cc79a7",
   planted: "#009e73",
   null: "#808080",

@@ -57,8 +57,16 @@ export function dispersion(states: Tensor): Dispersion {
   return out;
 }
 
+/** The steps of one token's way through the states. */
+export interface PathSteps {
+  /** The longest step as a share of the path, and its block: large where shallow and deep states fall apart. */
+  readonly longest: { readonly block: number; readonly share: number };
+  /** The median step as a share of the path. */
+  readonly medianStep: number;
+}
+
 /** The shape of one token's way through the states. */
-export interface PathShape {
+export interface PathShape extends PathSteps {
   /** Share of the states' variance along their first principal axis; 1 on a line. */
   readonly linearity: number;
   /** `‖x_last − x_first‖ / Σ‖steps‖` (straightness index, Batschelet 1981); 1 when straight and one way. */
@@ -71,19 +79,42 @@ export interface PathShape {
   readonly walk: { readonly linearity: number; readonly straightness: number };
   /** Share of the states whose nearest other state is a neighbour in depth. */
   readonly orderly: number;
-  /** The longest step as a share of the path, and its block: large where shallow and deep states fall apart. */
-  readonly longest: { readonly block: number; readonly share: number };
-  /** The median step as a share of the path. */
-  readonly medianStep: number;
 }
 
 /** Linearity of each token's path, by token. @param states `(states, tokens, width)`, three states or more. */
 export function pathShapes(states: Tensor): PathShape[] {
+  return pathsOf(states).map(shapeOf);
+}
+
+/** The steps alone of {@link pathShapes}, which take a small part of its time. */
+export function pathSteps(states: Tensor): PathSteps[] {
+  return pathsOf(states).map((path, t) => {
+    const [depth, width] = path.shape;
+    const lengths = Float64Array.from({ length: depth - 1 }, (_, b) => {
+      let square = 0;
+      for (let j = b * width; j < (b + 1) * width; j++) square += (path.data[j] - path.data[j + width]) ** 2;
+      return Math.sqrt(square);
+    });
+    const { longest, medianStep } = stepsOf(lengths, t);
+    return { longest, medianStep };
+  });
+}
+
+function pathsOf(states: Tensor): Matrix[] {
   const [depth, n, width] = checkStates(states);
   if (depth < 3) throw new ModalscopeError("A path of two states is always straight.");
-  return Array.from({ length: n }, (_, t) =>
-    shapeOf(asMatrix(pathOf(states, t, width), `Token ${t}'s path`), t),
-  );
+  return Array.from({ length: n }, (_, t) => asMatrix(pathOf(states, t, width), `Token ${t}'s path`));
+}
+
+function stepsOf(lengths: Float64Array, t: number): PathSteps & { readonly total: number } {
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  if (total === 0) throw new ModalscopeError(`Token ${t} never moves.`, "It has no path.");
+  const longest = lengths.reduce((at, length, b) => (length > lengths[at] ? b : at), 0);
+  return {
+    total,
+    longest: { block: longest, share: lengths[longest] / total },
+    medianStep: median(lengths) / total,
+  };
 }
 
 function shapeOf(path: Matrix, t: number): PathShape {
@@ -92,12 +123,10 @@ function shapeOf(path: Matrix, t: number): PathShape {
   const lengths = Float64Array.from({ length: depth - 1 }, (_, b) =>
     Math.sqrt(apart.data[b * depth + b + 1]),
   );
-  const total = lengths.reduce((sum, length) => sum + length, 0);
-  if (total === 0) throw new ModalscopeError(`Token ${t} never moves.`, "It has no path.");
+  const { total, longest, medianStep } = stepsOf(lengths, t);
   // The walk lives in as many dimensions as it has steps.
   const walk = zeros(depth, depth - 1);
   for (let s = 0; s < depth; s++) for (let b = 0; b < s; b++) walk.data[s * (depth - 1) + b] = lengths[b];
-  const longest = lengths.reduce((at, length, b) => (length > lengths[at] ? b : at), 0);
   let orderly = 0;
   for (let s = 0; s < depth; s++) {
     const others = Array.from(row(apart, s), (d, o) => (o === s ? Number.POSITIVE_INFINITY : d));
@@ -109,8 +138,8 @@ function shapeOf(path: Matrix, t: number): PathShape {
     straightness: Math.sqrt(apart.data[depth - 1]) / total,
     walk: { linearity: firstShare(walk), straightness: Math.sqrt(dot(lengths, lengths)) / total },
     orderly: orderly / depth,
-    longest: { block: longest, share: lengths[longest] / total },
-    medianStep: median(lengths) / total,
+    longest,
+    medianStep,
   };
 }
 

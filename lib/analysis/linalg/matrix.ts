@@ -183,7 +183,9 @@ export function squaredDistances(a: Matrix, b: Matrix, weights?: ArrayLike<numbe
   const m = b.shape[0];
   const out = zeros(n, m);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < m; j++) {
+    // From a to itself there is as far as back.
+    if (a === b) for (let j = 0; j < i; j++) out.data[i * m + j] = out.data[j * m + i];
+    for (let j = a === b ? i : 0; j < m; j++) {
       let sum = 0;
       for (let p = 0; p < d; p++) {
         const difference = a.data[i * d + p] - b.data[j * d + p];

@@ -8,6 +8,7 @@ import {
   meanInterval,
   movementToward,
   pathShapes,
+  pathSteps,
   reclustering,
   segment,
   trend,
@@ -275,7 +276,7 @@ const makers: Readonly<Record<string, Maker>> = {
   hierarchy(tests, { data, rules }): ClaimEvidence {
     if (!data.twin) return { untestable: "random weights were not run" };
     const flags = (states: Tensor): boolean[] =>
-      pathShapes(withoutEmbedding(states)).map((shape) => isHierarchical(shape, rules.longStep));
+      pathSteps(withoutEmbedding(states)).map((steps) => isHierarchical(steps, rules.longStep));
     return {
       some: tests.of("some", {
         measured: flags(data.states),

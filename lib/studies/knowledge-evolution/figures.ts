@@ -133,7 +133,7 @@ export function mutationSensitivity(data: EvolutionData, rules: EvolutionRules):
 /** Word overlap with the original and wrong share of what is said, of each plan and its control. */
 export function skipFigure(data: EvolutionData): Figure {
   const all = data.skips.flatMap(({ own, control }) => [
-    { found: own, color: concepts.model, group: "plan" },
+    { found: own, color: concepts["skipped blocks"], group: "plan" },
     ...(control ? [{ found: control, color: concepts.null, group: "as many other blocks" }] : []),
   ]);
   const rows = (values: (found: (typeof all)[number]["found"]) => readonly number[]): ForestRow[] =>
@@ -146,7 +146,7 @@ export function skipFigure(data: EvolutionData): Figure {
   const original = {
     name: "original",
     ...ends(meanInterval(data.wrong)),
-    color: concepts.text,
+    color: concepts.model,
     group: "original",
   };
   return facets(

@@ -1,5 +1,5 @@
 /** What evidence is taken from: curves of captions, their stages, tokens and states. */
-import { type Matrix, type PathShape, segment } from "../../analysis/index.js";
+import { type Matrix, type PathSteps, segment } from "../../analysis/index.js";
 import type { Tensor } from "../../tensor.js";
 import type { EvolutionData, SkippedCaptions } from "./data.js";
 
@@ -83,7 +83,7 @@ export function skipOf(
     : { because: "the plan skips nothing here, or was not run" };
 }
 
-export const isHierarchical = ({ longest, medianStep }: PathShape, times: number): boolean =>
+export const isHierarchical = ({ longest, medianStep }: PathSteps, times: number): boolean =>
   longest.share > times * medianStep;
 
 /** Token numbers by caption, of captions with two tokens or more. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { dispersion, pathShapes } from "../../../lib/analysis/evolution/paths.js";
+import { dispersion, pathShapes, pathSteps } from "../../../lib/analysis/evolution/paths.js";
 import { reclustering } from "../../../lib/analysis/evolution/reclustering.js";
 import { trend } from "../../../lib/analysis/statistics/permutation.js";
 import { seeded } from "../../../lib/random.js";
@@ -64,6 +64,12 @@ describe("paths through the layers", () => {
     assertClose([line.linearity, line.straightness, line.orderly], [1, 1, 1], 1e-12, "a line");
     assertClose([line.longest.share, line.longest.block], [1.5 / 3.5, 2], 1e-12, "the longest step");
     assertClose([back.straightness], [0], 1e-12, "a way back");
+    // Steps of 1, 1 and 1.5, and of 5, 5 and 10.
+    const steps = pathSteps(float32([0, 0, 1, 5, 2, 10, 3.5, 0], 4, 2, 1));
+    assert.deepEqual(steps, [
+      { longest: { block: 2, share: 1.5 / 3.5 }, medianStep: 1 / 3.5 },
+      { longest: { block: 2, share: 0.5 }, medianStep: 0.25 },
+    ]);
     assert.ok(back.orderly < 1);
   });
   it("of a long random walk have the share 6/π² on their first axis", () => {
