@@ -2,7 +2,7 @@
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Pass } from "../batch/index.js";
 import { type Engine, floats, placeOf, type RunContext } from "../engine/index.js";
-import { type ExpertInputs, forEachExpertCall, type Route, routesOf } from "../forward/index.js";
+import { type ExpertInputs, forEachExpertCall, type Route, routesOf, tokenRows } from "../forward/index.js";
 import { derivativeBy } from "../graph/index.js";
 import { expertBackward } from "../nn/index.js";
 
@@ -40,21 +40,19 @@ export async function vjpExperts(
   const routes = routesOf(inputs.weights, pass);
   const [dx, dWeight, dPost] = ["x", "weight", "post"].map(derivativeBy);
   const outputs = [...(frozenPost ? [] : [dx]), dWeight, dPost];
-  await forEachExpertCall(
-    { engine, place, inputs, routes, signal },
-    {
-      name: frozenPost ? "back, inner values frozen" : "back",
-      build: (all) => expertBackward(experts, hidden, all, frozenPost),
-      outputs,
-      vectors: 1 + lead[0],
-      feeds: (own) => ({ g: targetRows(engine, g, own) }),
-      take: (d, own) => {
-        if (!frozenPost) scatter(d[dx], own, found.input, ({ token }) => token * hidden);
-        scatter(d[dWeight], own, found.weights, ({ token, expert }) => token * experts.count + expert);
-        scatter(d[dPost], own, found.post, ({ token, slot }) => (token * topK + slot) * expertDim);
-      },
+  const run = { engine, place, inputs, routes, signal };
+  await forEachExpertCall(run, {
+    name: frozenPost ? "back, inner values frozen" : "back",
+    build: (all) => expertBackward(experts, hidden, all, frozenPost),
+    outputs,
+    vectors: 1 + lead[0],
+    feeds: (own) => ({ x: tokenRows(run, own), g: targetRows(engine, g, own) }),
+    take: (d, own) => {
+      if (!frozenPost) scatter(d[dx], own, found.input, ({ token }) => token * hidden);
+      scatter(d[dWeight], own, found.weights, ({ token, expert }) => token * experts.count + expert);
+      scatter(d[dPost], own, found.post, ({ token, slot }) => (token * topK + slot) * expertDim);
     },
-  );
+  });
   return found;
 }
 

@@ -51,8 +51,8 @@ export interface ExpertTask {
   readonly usual?: boolean;
   /** Vectors that each route is computed on (default 1). */
   readonly vectors?: number;
-  /** Inputs besides the tokens and their weights. */
-  readonly feeds?: (own: readonly Route[]) => Readonly<Record<string, Tensor>>;
+  /** Inputs besides the experts and their weights. */
+  readonly feeds: (own: readonly Route[]) => Readonly<Record<string, Tensor<TypedArray>>>;
   /** Receives the results of a call, and the routes of their rows. */
   readonly take: (results: Readonly<Record<string, Tensor>>, own: readonly Route[]) => void;
 }
@@ -69,7 +69,7 @@ export async function forEachExpertCall(run: ExpertRun, work: ExpertTask): Promi
     let turned = performance.now();
     for (const own of callsOf(run.routes, maxRoutes)) {
       run.signal?.throwIfAborted();
-      const tokens = { ...tokensOf(run, own), ...work.feeds?.(own) };
+      const tokens = { weight: weightsOf(run, own), ...work.feeds(own) };
       const results = await withExperts(own, (experts) =>
         runSession(run.engine, session, { ...experts, ...tokens }, work.outputs),
       );
@@ -143,21 +143,20 @@ function countsOf({ experts: { count } }: ExpertPlace, own: readonly Route[]): T
   return { data: BigInt64Array.from(counts, BigInt), shape: [count] };
 }
 
-/** The rows of a call's tokens, and what their experts weigh with them. */
-function tokensOf(
-  { engine, inputs: { input, weights } }: ExpertRun,
-  own: readonly Route[],
-): Record<"x" | "weight", Tensor> {
+/** What the experts of a call weigh with their tokens: (routes, 1). */
+function weightsOf({ engine, inputs: { weights } }: ExpertRun, own: readonly Route[]): Tensor {
   const count = weights.shape[2];
   const weight = floats(engine, own.length);
   own.forEach(({ token, expert }, i) => {
     weight[i] = weights.data[token * count + expert];
   });
+  return { data: weight, shape: [own.length, 1] };
+}
+
+/** The rows of a call's tokens: (routes, hidden_size). */
+export function tokenRows({ engine, inputs: { input } }: ExpertRun, own: readonly Route[]): Tensor {
   const tokens = own.map(({ token }) => token);
-  return {
-    x: gatherRows(engine, input, tokens, input.shape[2]),
-    weight: { data: weight, shape: [own.length, 1] },
-  };
+  return gatherRows(engine, input, tokens, input.shape[2]);
 }
 
 /** Rows of a tensor of rows of `width`. */

@@ -2,12 +2,20 @@
 import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Pass } from "../batch/index.js";
+import { addTensors, type Pass } from "../batch/index.js";
 import { type Engine, type ExpertPlace, floats, placeOf } from "../engine/index.js";
-import { EXPERT_INDICES, EXPERT_POST, expertGraph } from "../nn/index.js";
+import {
+  EXPERT_INDICES,
+  EXPERT_POST,
+  type Experts,
+  expertsFromPost,
+  gatheredExperts,
+  slotInputs,
+} from "../nn/index.js";
 import {
   type ExpertInputs,
   type ExpertRun,
+  type ExpertTask,
   forEachExpertCall,
   gatherRows,
   type Route,
@@ -37,11 +45,13 @@ export async function runExperts(
   const run = { engine, place, inputs, routes, signal: hooks.signal };
   const out = zeros(engine, inputs, place.hidden);
   const add = (rows: Float32Array, own: readonly Route[]): void => addRows(rows, own, out, place.hidden);
+  const { count, topK, expertDim } = place.experts;
   if (!hooks.touches(EXPERT_POST)) {
+    const fits = routes.every((own) => own.every(({ slot }) => slot < topK));
+    if (engine.resident && count > 1 && fits) return summed(run, out);
     await fromInput(run, "out", add);
     return out;
   }
-  const { topK, expertDim } = place.experts;
   const rowOf = ({ token, slot }: Route): number => token * topK + slot;
   checkSlots(place, inputs, routes, EXPERT_POST);
   const computed = zeros(engine, inputs, topK, expertDim);
@@ -57,16 +67,73 @@ export async function runExperts(
 /** Receives the rows of a call, and the routes that they belong to. */
 type Take = (rows: Float32Array, own: readonly Route[]) => void;
 
+/** The graph of all that is computed from a block's input on. */
+function forwardTask({
+  inputs: { input },
+  place: { experts, hidden },
+}: ExpertRun): Pick<ExpertTask, "name" | "build" | "usual"> & { readonly x: Tensor } {
+  return {
+    name: "forward",
+    build: (all) => ({ ...gatheredExperts(experts, hidden, all) }),
+    usual: true,
+    x: { data: input.data, shape: [sizeOf(input.shape.slice(0, 2)), hidden] },
+  };
+}
+
 /** Runs the experts as far as one of their two values. */
 function fromInput(run: ExpertRun, output: "post" | "out", take: Take): Promise<void> {
+  const { x, ...task } = forwardTask(run);
   const { experts, hidden } = run.place;
+  const nothing = { data: floats(run.engine, hidden), shape: [1, hidden] };
+  const slots = slotInputs(experts).map((name) => [name, integers([])]);
   return forEachExpertCall(run, {
-    name: "forward",
-    build: (all) => ({ ...expertGraph(experts, hidden, all) }),
+    ...task,
     outputs: [output],
-    usual: true,
+    feeds: (own) => ({ x, rows: rowsOf(own), nothing, ...Object.fromEntries(slots) }),
     take: (results, own) => take(results[output].data, own),
   });
+}
+
+/** Runs the experts, and adds up what they give to each token inside the graph; `zeros` where nothing runs. */
+async function summed(run: ExpertRun, zeros: Tensor): Promise<Tensor> {
+  const { x, ...task } = forwardTask(run);
+  const { experts, hidden } = run.place;
+  const nothing = { data: floats(run.engine, hidden), shape: [1, hidden] };
+  let total: Tensor | undefined;
+  await forEachExpertCall(run, {
+    ...task,
+    outputs: ["sum"],
+    feeds: (own) => ({ x, rows: rowsOf(own), nothing, ...slotsOf(experts, own, x.shape[0]) }),
+    take({ sum: { data } }) {
+      const part = { data, shape: zeros.shape };
+      total = total ? addTensors(total, part) : part;
+    },
+  });
+  return total ?? zeros;
+}
+
+/** The token of each route. */
+function rowsOf(own: readonly Route[]): Tensor<BigInt64Array> {
+  return integers(own.map(({ token }) => token));
+}
+
+/** By input of the graph: of each token the number of its first route, of its second, …; after the last where it has fewer. */
+function slotsOf(
+  experts: Experts,
+  own: readonly Route[],
+  tokens: number,
+): Record<string, Tensor<BigInt64Array>> {
+  const names = slotInputs(experts);
+  const slots = names.map(() => new Array<number>(tokens).fill(own.length));
+  const found = new Uint32Array(tokens);
+  own.forEach(({ token }, row) => {
+    slots[found[token]++][token] = row;
+  });
+  return Object.fromEntries(names.map((name, k) => [name, integers(slots[k])]));
+}
+
+function integers(numbers: readonly number[]): Tensor<BigInt64Array> {
+  return { data: BigInt64Array.from(numbers, BigInt), shape: [numbers.length] };
 }
 
 /** Runs the second half of the experts, on inner values that are given: those of a route in the row `rowOf` it. */
@@ -74,7 +141,7 @@ function fromPost(run: ExpertRun, post: Tensor, rowOf: (route: Route) => number,
   const { experts, hidden } = run.place;
   return forEachExpertCall(run, {
     name: "from inner values",
-    build: (all) => ({ out: expertGraph(experts, hidden, all, "post").out }),
+    build: (all) => ({ out: expertsFromPost(experts, hidden, all) }),
     outputs: ["out"],
     feeds: (own) => ({ post: gatherRows(run.engine, post, own.map(rowOf), experts.expertDim) }),
     take: (results, own) => take(results.out.data, own),

@@ -4,7 +4,7 @@ export { attentionOf, blockFeeds, type Stream } from "./block.js";
 export { runBlocks } from "./blocks.js";
 export { type DistributionReadings, type DistributionRequest, readDistributions } from "./distributions.js";
 export { batchPass, type Embedded, embedBatch, enterStream, runsVision } from "./embed.js";
-export { type ExpertInputs, forEachExpertCall, type Route } from "./expert-calls.js";
+export { type ExpertInputs, forEachExpertCall, type Route, tokenRows } from "./expert-calls.js";
 export { routesOf } from "./experts.js";
 export { generate } from "./generate.js";
 export { checkGenerateOptions, type Generated, type GenerateOptions } from "./generate-options.js";

@@ -92,23 +92,40 @@ interface AtTokens {
 }
 
 /**
- * Some experts, each on its own tokens, which follow each other in the order of the experts:
- * weight · down(act(gate x) · up x).
- * Inputs: `x` (tokens, hidden), `weight` (tokens, 1), and where there are several experts `counts`, how many tokens
- * each has; `post` (tokens, inner) where what is before it is left out.
- * @param from whether to compute from `x` or from `post` on
+ * Some experts from their inner values on, each on its own tokens, which follow each other in the order of the experts:
+ * weight · down(post). Inputs: `post` (tokens, inner), `weight` (tokens, 1), and where there are several experts `counts`, how
+ * many tokens each has.
  */
-export function expertGraph(
+export function expertsFromPost(experts: Experts, hidden: number, all: readonly Matrices[]): Node {
+  const given = { post: input("post", ["tokens", experts.expertDim]) };
+  return concatExperts(atTokens(experts, hidden, all, given).map(({ out }) => out));
+}
+
+/** Inputs of `gatheredExperts` that say which rows are a token's: the first of each, the second, …. */
+export function slotInputs({ topK }: Experts): string[] {
+  return Array.from({ length: topK }, (_, slot) => `rows of tokens.${slot}`);
+}
+
+/**
+ * Some experts, each on its own rows, which follow each other in the order of the experts: `post`, act(gate x) · up x, and `out`,
+ * weight · down(post). Inputs: `x`, all tokens (all, hidden); `rows` (tokens), the numbers of those that the
+ * experts are given; `weight` (tokens, 1); and where there are several experts `counts`, how many rows each has, and `sum` (all, hidden),
+ * which adds each token's rows in the order of the experts. Inputs of that: `slotInputs` (all), numbers of rows, for a token that has
+ * fewer that of the row after the last, and this, `nothing` (1, hidden).
+ */
+export function gatheredExperts(
   experts: Experts,
   hidden: number,
   all: readonly Matrices[],
-  from: "x" | "post" = "x",
-): { post: Node; out: Node } {
-  const each = atTokens(experts, hidden, all, from);
-  return {
-    post: concatExperts(each.map(({ post }) => post)),
-    out: concatExperts(each.map(({ out }) => out)),
-  };
+): { post: Node; out: Node; sum?: Node } {
+  const x = ops.gather(input("x", ["all", hidden]), input("rows", ["tokens"], "int64"));
+  const each = atTokens(experts, hidden, all, { x });
+  const post = concatExperts(each.map(({ post }) => post));
+  const out = each.map((expert) => expert.out);
+  if (all.length === 1) return { post, out: out[0] };
+  const padded = concatExperts([...out, input("nothing", [1, hidden])]);
+  const rows = slotInputs(experts).map((name) => ops.gather(padded, input(name, ["all"], "int64")));
+  return { post, out: concatExperts(out), sum: rows.reduce((a, b) => ops.add(a, b)) };
 }
 
 /** The pullback of a cotangent `g` (targets, tokens, hidden): `d x`, `d weight` and `d post`. */
@@ -131,17 +148,17 @@ export function expertBackward(
   };
 }
 
+/** weight · down(act(gate x) · up x) of each expert, from the rows that are given on. */
 function atTokens(
   experts: Experts,
   hidden: number,
   all: readonly Matrices[],
-  from: "x" | "post" = "x",
+  { x = input("x", ["tokens", hidden]), post }: { readonly x?: Node; readonly post?: Node } = {},
 ): AtTokens[] {
-  const rows = (name: string, width: number): Node => input(name, ["tokens", width]);
-  const [x, weight, post] = [rows("x", hidden), rows("weight", 1), rows("post", experts.expertDim)];
+  const weight = input("weight", ["tokens", 1]);
   return all.map((matrices, e) => {
     const at = { x: rowsOfExpert(x, all, e), weight: rowsOfExpert(weight, all, e) };
-    const inside = from === "post" ? rowsOfExpert(post, all, e) : innerValues(experts, matrices, at.x);
+    const inside = post ? rowsOfExpert(post, all, e) : innerValues(experts, matrices, at.x);
     return { ...at, post: inside, out: ops.mul(product(inside, matrices.down, matrices.form), at.weight) };
   });
 }

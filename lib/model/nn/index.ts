@@ -6,14 +6,16 @@ export {
   EXPERT_POST,
   EXPERT_WEIGHTS,
   expertBackward,
-  expertGraph,
   expertHooks,
+  expertsFromPost,
   fedMatrices,
+  gatheredExperts,
   loadBalancingLoss,
   type Matrices,
   type MatrixForm,
   matrixShapes,
   mixture,
+  slotInputs,
   trainedMixture,
 } from "./experts.js";
 export {

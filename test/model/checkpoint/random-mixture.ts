@@ -81,8 +81,13 @@ export function writeRandomMixture(
     tensors.forEach(({ type }, i) => {
       const noise = noises.get(type) ?? noiseOf(type, shape.hidden_size);
       noises.set(type, noise);
-      for (let at = 0; at < sizes[i]; at += noise.length) {
-        writeSync(file, noise, 0, Math.min(noise.length, sizes[i] - at), header.length + starts[i] + at);
+      // Each tensor starts elsewhere in the noise, so that no two are equal.
+      const block = noise.length / NOISE_BLOCKS;
+      let from = ((i * 7919) % NOISE_BLOCKS) * block;
+      for (let at = 0; at < sizes[i]; from = 0) {
+        const length = Math.min(noise.length - from, sizes[i] - at);
+        writeSync(file, noise, from, length, header.length + starts[i] + at);
+        at += length;
       }
     });
     // The last tensor's padding.
