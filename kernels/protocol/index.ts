@@ -7,6 +7,7 @@ export {
   uninstallKernel,
 } from "./kernelspecs.js";
 export type { DisplayContent, ErrorContent, MimeBundle, Output } from "./outputs.js";
+export { wellFormedJson } from "./well-formed.js";
 export {
   address,
   type Connection,

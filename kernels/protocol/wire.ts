@@ -3,6 +3,7 @@ import { createHmac, randomUUID, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Router } from "zeromq";
 import { ModalscopeError } from "../../lib/errors.js";
+import { wellFormedJson } from "./well-formed.js";
 
 export const protocolVersion = "5.3";
 
@@ -83,7 +84,9 @@ export function newHeader(type: string, session: string, username = "kernel"): H
 
 export function encodeMessage(message: Message, key: string): Buffer[] {
   const { identities, header, parent, metadata, content, buffers } = message;
-  const parts = [header, parent, metadata, content].map((part) => Buffer.from(JSON.stringify(part)));
+  const parts = [header, parent, metadata, content].map((part) =>
+    Buffer.from(wellFormedJson(JSON.stringify(part))),
+  );
   return [...identities, delimiter, Buffer.from(sign(parts, key)), ...parts, ...buffers];
 }
 

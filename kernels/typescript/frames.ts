@@ -25,9 +25,10 @@ function putUInt32(bytes: Uint8Array, at: number, value: number): void {
 
 /**
  * Cuts a stream of chunks into the messages it carries; a last, incomplete frame stays inside.
+ * @param amend changes a message's JSON before it is read
  * @throws Error at anything that is no frame.
  */
-export function frameReader(): (chunk: Buffer) => unknown[] {
+export function frameReader(amend = (json: string): string => json): (chunk: Buffer) => unknown[] {
   let chunks: Buffer[] = [];
   let size = 0;
   let needed = headerBytes;
@@ -41,7 +42,7 @@ export function frameReader(): (chunk: Buffer) => unknown[] {
     while (buffer.length >= headerBytes) {
       needed = headerBytes + bodyLength(buffer);
       if (buffer.length < needed) break;
-      messages.push(JSON.parse(buffer.toString("utf8", headerBytes, needed)));
+      messages.push(JSON.parse(amend(buffer.toString("utf8", headerBytes, needed))));
       buffer = buffer.subarray(needed);
       needed = headerBytes;
     }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { ErrorContent, Output } from "../protocol/index.js";
+import { type ErrorContent, type Output, wellFormedJson } from "../protocol/index.js";
 import { codeFrame } from "./code-frame.js";
 import { type CompilerProcess, startCompiler } from "./compiler/process.js";
 import { describeExit } from "./exit-reason.js";
@@ -136,7 +136,7 @@ function connect(options: SessionOptions, compiler: CompilerProcess, child: Chil
   }
 
   async function readReports(): Promise<void> {
-    const read = frameReader();
+    const read = frameReader(wellFormedJson);
     try {
       // One at a time, awaited: a client that is slow to take output slows the cell, not the memory down.
       for await (const chunk of reports)
@@ -313,7 +313,8 @@ function compilerFailure(error: unknown): ErrorContent {
   return { ename: "CompilerError", evalue, traceback: [`CompilerError: ${evalue}`] };
 }
 
-function compileError(code: string, name: string, problems: readonly Problem[]): ErrorContent {
+function compileError(source: string, name: string, problems: readonly Problem[]): ErrorContent {
+  const code = JSON.parse(wellFormedJson(JSON.stringify(source))) as string;
   const traceback = problems.map((problem) => {
     const where = `${name}:${problem.line}:${problem.column}`;
     const number = problem.code === undefined ? "" : ` TS${problem.code}`;

@@ -52,6 +52,22 @@ before(() => {
 });
 after(() => session.close());
 
+test("halves of surrogate pairs, which Jupyter cannot save, are replaced; all other text stays", async () => {
+  const display = "(globalThis as any)[Symbol.for('modalscope.display')].display";
+  const { outputs } = await run(
+    `${display}({ "text/plain": "a\\ud800b \\u{1F600} \\\\ud800", "application/json": { "\\udfff": ["\\ud83d"] } })`,
+  );
+  assert.deepEqual(outputs[0].type === "display_data" && outputs[0].content.data, {
+    "text/plain": "a\ufffdb \u{1F600} \\ud800",
+    "application/json": { "\ufffd": ["\ufffd"] },
+  });
+  const thrown = await run("throw new Error('\\udc00x')");
+  assert.equal(thrown.outcome.error?.evalue, "\ufffdx");
+  const wrong = await run("const s: number = '\ud800';");
+  assert.match(JSON.stringify(wrong.outcome.error), /not assignable/);
+  assert.doesNotMatch(JSON.stringify(wrong.outcome.error), /\\ud8/);
+});
+
 describe("values", () => {
   test("exported by default keep their names for later cells", async () => {
     assert.equal(await value("export default function named() { return 7 }\nnamed()"), "7");
