@@ -7,6 +7,7 @@ import { asMatrix, type MatrixLike, takeRows } from "../../lib/analysis/index.js
 import { claimsMatrix, loadClaims, type Measured, modelCells } from "../../lib/studies/index.js";
 import {
   decompose,
+  embeddedTwins,
   type Measurements,
   madeByHand,
   measureTasks,
@@ -99,6 +100,12 @@ describe("variants of a model", () => {
     assert.ok(variants > 0.96 && other < 0.5, `${variants}, ${other}`);
     assert.equal(permuted.length, 60);
     assert.ok(Math.max(...permuted) < variants, permuted.join());
+  });
+
+  it("have their embedded twins by name", () => {
+    assert.deepEqual(embeddedTwins("tiny-llava-1.5"), ["tiny-llava-1.5-seed3"]);
+    assert.deepEqual(embeddedTwins("/models/tiny-llava-1.5"), []);
+    assert.deepEqual(embeddedTwins(""), []);
   });
 });
 

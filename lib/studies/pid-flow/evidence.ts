@@ -69,8 +69,12 @@ const several = (found: Decomposition): string | undefined =>
 
 const variants = (found: Decomposition): string | undefined => {
   if (found.variant.length === 0) return "no second variant of the model was run";
-  const [own, other] = [found.tasks, found.variant].map((all) => all[0]?.samples.length ?? 0);
-  return own === other ? states(found) : `the variants have ${own} and ${other} states`;
+  const counts = [found.tasks, found.variant, ...found.twins, ...found.variantTwins].flatMap((all) =>
+    all.length > 0 ? [all[0].samples.length] : [],
+  );
+  return new Set(counts).size < 2
+    ? states(found)
+    : `the variants and their twins have ${counts.join(", ")} states`;
 };
 
 const knocked = (found: Decomposition): string | undefined =>

@@ -36,4 +36,4 @@ export type { Measurements, TaskMeasurement, TaskRun } from "./measurements.js";
 export { type QuestionOptions, type Questions, questionSource } from "./questions.js";
 export { PidFlow, type PidFlowOptions } from "./runs.js";
 export { type Validation, validateCheckpoints, validateEstimators } from "./validation.js";
-export { type VariantCorrelations, variantCorrelations } from "./variants.js";
+export { embeddedTwins, type VariantCorrelations, variantCorrelations } from "./variants.js";

@@ -1,7 +1,13 @@
 /** How alike the layer curves of two variants are, beside what curves share by trend, architecture and data. */
+import { embeddedModels } from "../../model/index.js";
 import { type Random, seeded } from "../../random.js";
 import { curveCorrelation, joined, shareCurves } from "./curves.js";
 import type { Decomposition, TaskDecomposition } from "./decompose.js";
+
+/** Embedded checkpoints that are one of this name trained from another seed; none of a folder. */
+export function embeddedTwins(name: string): string[] {
+  return embeddedModels().filter((other) => other.startsWith(`${name}-seed`));
+}
 
 type Curves = readonly (readonly number[])[];
 
