@@ -95,9 +95,11 @@ math { font-size: 1.08em; }
   :root, :root[data-theme] { color-scheme: light; font-size: 11pt; }
   nav.contents, .tools, details.code:not([open]) { display: none; }
   main { margin: 0; padding: 0; }
-  section.notebook { break-before: page; border-top: 0; margin-top: 0; }
+  section.notebook { border-top: 0; margin-top: 0; }
+  section.notebook ~ section.notebook { break-before: page; }
   .figure, .cell.failed, pre, table, img { break-inside: avoid; }
   pre.text { max-height: none; }
+  pre { white-space: pre-wrap; }
   h1, h2, h3 { break-after: avoid; }
   .figure:not(.without-still) { min-height: 0 !important; }
   .figure:not(.without-still) .plot { display: none; }

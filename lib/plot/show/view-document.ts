@@ -42,7 +42,7 @@ ${script}
 const pageCss = `
 :root { color-scheme: light dark; font: 13px/1.4 ${fontFamily}; --quiet: light-dark(#59636e, #a3adb8); }
 body { box-sizing: border-box; margin: 0; padding: 10px 14px; height: 100vh; display: flex; flex-direction: column; gap: 8px;
-  background: light-dark(#ffffff, #15191f); color: light-dark(#1f2328, #e2e7ed); }
+  background: light-dark(#ffffff, #15191f); color: light-dark(#1f2328, #e2e7ed); print-color-adjust: exact; }
 h1 { font-size: 17px; font-weight: 400; margin: 0; overflow-wrap: anywhere; }
 header p { color: var(--quiet); margin: 0; overflow-wrap: anywhere; }
 .controls { display: flex; flex-wrap: wrap; gap: 4px 22px; }
