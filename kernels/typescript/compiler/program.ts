@@ -114,8 +114,13 @@ export function cellProgram(folder: string): CellProgram {
     // Files near the notebook come and go; only packages are worth remembering.
     const cache = virtual.has(containing) && name.startsWith(".") ? undefined : resolutions;
     const found = ts.resolveModuleName(name, containing, settings, host, cache);
-    if (found.resolvedModule !== undefined || !kernelPackage.test(name)) return found;
-    return ts.resolveModuleName(name, fromKernel, settings, host);
+    if (found.resolvedModule !== undefined) return found;
+    const fallback = kernelPackage.test(name)
+      ? ts.resolveModuleName(name, fromKernel, settings, host)
+      : found;
+    // What is not there may be installed before the next cell.
+    if (fallback.resolvedModule === undefined) resolutions.clear();
+    return fallback;
   }
 
   const set = (path: string, text: string): void => {

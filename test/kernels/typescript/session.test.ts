@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Output } from "../../../kernels/protocol/outputs.js";
@@ -181,6 +181,17 @@ describe("a cell that is compiled while the one before it runs", () => {
 });
 
 describe("imports", () => {
+  test("a package that was not there and is installed meanwhile", async () => {
+    const code = "import { later } from 'later-on'; later.toFixed()";
+    assert.match((await run(code)).outcome.error?.evalue ?? "", /Cannot find module 'later-on'/);
+    const installed = join(folder, "node_modules/later-on");
+    mkdirSync(installed);
+    writeFileSync(join(installed, "package.json"), '{"name":"later-on","main":"x.js","types":"x.d.ts"}');
+    writeFileSync(join(installed, "x.js"), "exports.later = 1;");
+    writeFileSync(join(installed, "x.d.ts"), "export const later: number;");
+    assert.equal(await value(code), "'1'");
+  });
+
   test("files beside the notebook in TypeScript, and again after a change", async () => {
     assert.equal(await value("import { near } from './near.ts'; near"), "'near 4'");
     writeFileSync(join(folder, "near.ts"), "export const near: string = 'changed';");
