@@ -142,14 +142,15 @@ function rowsBelow(table: Table, row: number, column: number): number {
   return end - row;
 }
 
-/** Columns of text from which on a cell is broken between words. */
+/** Columns of text from which on a table's cells are broken between words, and those that such a cell then has at most. */
+const WIDE = 120;
 const WRAPPED = 60;
 
 /** A table as aligned text, for clients without HTML. */
 export function tableText(table: Table): string {
-  const rows = [table.columns.map(({ name }) => name), ...table.cells].map((row) =>
-    row.map((text) => wrapped(oneLine(text))),
-  );
+  const texts = [table.columns.map(({ name }) => name), ...table.cells].map((row) => row.map(oneLine));
+  const isWide = texts.some((row) => columnsOf(row.join("  ")) > WIDE);
+  const rows = texts.map((row) => row.map((text) => (isWide ? wrapped(text) : [text])));
   const widths = table.columns.map((_, i) => Math.max(...rows.flatMap((row) => row[i].map(columnsOf))));
   const lines = rows.map((row) =>
     Array.from({ length: Math.max(...row.map((cell) => cell.length)) }, (_, l) =>

@@ -193,12 +193,13 @@ test("an empty cell of a spanning column belongs to the one above it", () => {
   );
 });
 
-test("a table as text breaks long cells between words", () => {
-  const long = `${"word ".repeat(13)}end`;
-  const text = tableText(table([{ a: long, n: 1 }], { columns: ["a", "n"] }));
-  const [, , first, second] = text.split("\n");
+test("a wide table as text breaks long cells between words", () => {
+  const textOf = (a: string): string => tableText(table([{ a, n: 1 }], { columns: ["a", "n"] }));
+  const [, , first, second, third] = textOf(`${"word ".repeat(25)}end`).split("\n");
   assert.equal(first, `${"word ".repeat(12).trimEnd()}  1`);
-  assert.equal(second, "word end");
+  assert.equal(second, "word ".repeat(12).trimEnd());
+  assert.equal(third, "word end");
+  assert.equal(textOf("word ".repeat(20).trimEnd()).split("\n").length, 3);
 });
 
 test("tables take formats, data frames, and name wrong columns", () => {
