@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { JSDOM } from "jsdom";
 import {
   type Notebook,
   notebookParameters,
@@ -34,6 +35,15 @@ export function shown(notebook: Notebook, id: string): string {
       return joined(data["text/markdown"] ?? data["text/plain"] ?? "");
     })
     .join("\n");
+}
+
+/** Texts of the cells of the tables that a cell shows. */
+export function shownCells(notebook: Notebook, id: string): string[] {
+  const outputs = notebook.cells.find((c) => c.id === id)?.outputs ?? [];
+  return outputs.flatMap((output) => {
+    const markup = "data" in output ? joined((output.data["text/html"] ?? "") as string | string[]) : "";
+    return [...JSDOM.fragment(markup).querySelectorAll("td")].map((cell) => cell.textContent ?? "");
+  });
 }
 
 /** Cells show so many figures, each with plotly's data and an image for clients that cannot draw it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { Notebook } from "../../kernels/runner/index.js";
-import { checkFigures, shown } from "./executed.js";
+import { checkFigures, shown, shownCells } from "./executed.js";
 import { run } from "./phase3-z.js";
 
 describe("notebook 03-phase3-z", () => {
@@ -20,7 +20,8 @@ describe("notebook 03-phase3-z", () => {
     });
 
     it("finds that the Z-patch shifts answers as the full patch does, and calls one seed no headline", () => {
-      assert.match(shown(done, "claims"), /supported on 1 of 1 data seed; a headline takes 3 \((1|0\.9)\d*/);
+      const supported = /supported on 1 of 1 data seed; a headline takes 3 \((1|0\.9)\d*/;
+      assert.ok(shownCells(done, "claims").some((text) => supported.test(text)));
       assert.match(shown(done, "answer"), /Of 19 claims/);
     });
 
