@@ -15,5 +15,8 @@ export interface Display {
   readonly addsStills?: boolean;
 }
 
+/** MIME type of a figure with plotly's data. */
+export const PLOTLY_MIME = "application/vnd.plotly.v1+json";
+
 /** What a reader sees in a still's place where the run was killed before it was drawn. */
 export const STILL_TO_COME = "<p>The run ended before it had drawn this figure.</p>";

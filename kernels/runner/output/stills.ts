@@ -3,7 +3,7 @@
  * wait a second for the first figure, when plotly is loaded, and a fifth of one for every other.
  */
 import { Worker } from "node:worker_threads";
-import { STILL_TO_COME } from "../../../lib/display.js";
+import { PLOTLY_MIME, STILL_TO_COME } from "../../../lib/display.js";
 import { escapeHtml } from "../../../lib/escape.js";
 import type { Cell, CellOutput } from "../../../lib/notebook/index.js";
 import type { Figure } from "../../../lib/plot/index.js";
@@ -32,8 +32,6 @@ export interface Stills {
   finish(): Promise<void>;
 }
 
-const PLOTLY = "application/vnd.plotly.v1+json";
-
 export function openStills(onStill: OnStill): Stills {
   const asked = new WeakSet<DisplayedOutput>();
   const waiting = new Map<number, (html: string) => void>();
@@ -59,7 +57,7 @@ export function openStills(onStill: OnStill): Stills {
   function ask(shown: DisplayedOutput): Promise<string> {
     thread ??= start();
     const id = drawn.length;
-    thread.postMessage({ id, figure: shown.data[PLOTLY] as unknown as Figure } satisfies StillRequest);
+    thread.postMessage({ id, figure: shown.data[PLOTLY_MIME] as unknown as Figure } satisfies StillRequest);
     return new Promise((resolve) => waiting.set(id, resolve));
   }
 

@@ -2,11 +2,11 @@
  * Readings of next-token distributions inside the graph of the head: the vocabulary's logits never come to JavaScript.
  * The head reads several states at each position (the stream after every block, say), the states side by side.
  */
-import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import { type Engine, runSession } from "../engine/index.js";
 import { buildPiece, HEAD } from "../families/index.js";
 import { input, type Node, ops } from "../graph/index.js";
+import { checkTokens } from "./check-tokens.js";
 
 /** Quantities read at each position, at all of its states. */
 export interface DistributionRequest {
@@ -51,11 +51,7 @@ export async function readDistributions(
   const [positions, all] = states.shape;
   const depth = all - referenceStates;
   const each = ids[0].length;
-  const { vocab_size } = engine.config;
-  const wrong = ids.flat().find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
-  if (wrong !== undefined) {
-    throw new ModalscopeError(`Token ${wrong} is not one of the ${vocab_size} tokens.`);
-  }
+  checkTokens(ids.flat(), engine.config.vocab_size);
   const spec = { depth, each, top, topFrom, references: references.length, referenceStates };
   const feeds: Record<string, Tensor | Tensor<BigInt64Array>> = {
     x: states,

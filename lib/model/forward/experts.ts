@@ -67,54 +67,47 @@ export async function runExperts(
 /** Receives the rows of a call, and the routes that they belong to. */
 type Take = (rows: Float32Array, own: readonly Route[]) => void;
 
-/** The graph of all that is computed from a block's input on. */
-function forwardTask({
-  inputs: { input },
-  place: { experts, hidden },
-}: ExpertRun): Pick<ExpertTask, "name" | "build" | "usual"> & { readonly x: Tensor } {
+/**
+ * The graph of all that is computed from a block's input on, and its inputs.
+ * @param slots those that say which rows are a token's
+ */
+function forwardTask(
+  { engine, inputs: { input }, place: { experts, hidden } }: ExpertRun,
+  slots: (own: readonly Route[], tokens: number) => Readonly<Record<string, Tensor<BigInt64Array>>>,
+): Pick<ExpertTask, "name" | "build" | "usual" | "feeds"> {
+  const tokens = sizeOf(input.shape.slice(0, 2));
+  const x = { data: input.data, shape: [tokens, hidden] };
+  const nothing = { data: floats(engine, hidden), shape: [1, hidden] };
   return {
     name: "forward",
     build: (all) => ({ ...gatheredExperts(experts, hidden, all) }),
     usual: true,
-    x: { data: input.data, shape: [sizeOf(input.shape.slice(0, 2)), hidden] },
+    feeds: (own) => ({ x, rows: integers(own.map(({ token }) => token)), nothing, ...slots(own, tokens) }),
   };
 }
 
 /** Runs the experts as far as one of their two values. */
 function fromInput(run: ExpertRun, output: "post" | "out", take: Take): Promise<void> {
-  const { x, ...task } = forwardTask(run);
-  const { experts, hidden } = run.place;
-  const nothing = { data: floats(run.engine, hidden), shape: [1, hidden] };
-  const slots = slotInputs(experts).map((name) => [name, integers([])]);
+  const none = Object.fromEntries(slotInputs(run.place.experts).map((name) => [name, integers([])]));
   return forEachExpertCall(run, {
-    ...task,
+    ...forwardTask(run, () => none),
     outputs: [output],
-    feeds: (own) => ({ x, rows: rowsOf(own), nothing, ...Object.fromEntries(slots) }),
     take: (results, own) => take(results[output].data, own),
   });
 }
 
 /** Runs the experts, and adds up what they give to each token inside the graph; `zeros` where nothing runs. */
 async function summed(run: ExpertRun, zeros: Tensor): Promise<Tensor> {
-  const { x, ...task } = forwardTask(run);
-  const { experts, hidden } = run.place;
-  const nothing = { data: floats(run.engine, hidden), shape: [1, hidden] };
   let total: Tensor | undefined;
   await forEachExpertCall(run, {
-    ...task,
+    ...forwardTask(run, (own, tokens) => slotsOf(run.place.experts, own, tokens)),
     outputs: ["sum"],
-    feeds: (own) => ({ x, rows: rowsOf(own), nothing, ...slotsOf(experts, own, x.shape[0]) }),
     take({ sum: { data } }) {
       const part = { data, shape: zeros.shape };
       total = total ? addTensors(total, part) : part;
     },
   });
   return total ?? zeros;
-}
-
-/** The token of each route. */
-function rowsOf(own: readonly Route[]): Tensor<BigInt64Array> {
-  return integers(own.map(({ token }) => token));
 }
 
 /** By input of the graph: of each token the number of its first route, of its second, …; after the last where it has fewer. */

@@ -1,9 +1,9 @@
 /** Log-probabilities of some tokens, and the likeliest ones, inside the graph of the head: logits never come to JavaScript. */
-import { ModalscopeError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import { type Engine, runSession } from "../engine/index.js";
 import { buildPiece, HEAD } from "../families/index.js";
 import { input, type Node, ops } from "../graph/index.js";
+import { checkTokens } from "./check-tokens.js";
 
 /** Log-probabilities in nats. */
 export interface LogProbs {
@@ -33,10 +33,7 @@ export async function readLogProbs(
   states: Tensor,
   { ids, top }: { readonly ids: readonly (readonly number[])[]; readonly top: number },
 ): Promise<LogProbs> {
-  const { vocab_size } = engine.config;
-  const wrong = ids.flat().find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
-  if (wrong !== undefined)
-    throw new ModalscopeError(`Token ${wrong} is not one of the ${vocab_size} tokens.`);
+  checkTokens(ids.flat(), engine.config.vocab_size);
   const [rows, hidden] = states.shape;
   const each = ids[0].length;
   const feeds = {

@@ -26,7 +26,7 @@ import { axesOf, type Hook, isVisual, matchHooks } from "../hooks/index.js";
 import type { Model } from "../model.js";
 import type { FrozenRun } from "./freeze.js";
 import { PULL_OPTIONS, type PullOptions, type PullTarget, type SkipConnection } from "./pull-options.js";
-import { columnsLast, flat, projectStream, reachOfColumns, withoutBatch } from "./pull-values.js";
+import { chunksOf, columnsLast, flat, projectStream, reachOfColumns, withoutBatch } from "./pull-values.js";
 import { pullVision } from "./pull-vision.js";
 
 /** One target on its way down. */
@@ -279,10 +279,10 @@ class Pull {
 
   /** Rows below each other, sorted by their columns, some at once. */
   private chunks(rows: readonly Row[]): Row[][] {
-    const { atOnce = 64 } = this.options;
-    const order = [...rows].sort((a, b) => a.time - b.time);
-    const count = Math.ceil(order.length / atOnce);
-    return Array.from({ length: count }, (_, i) => order.slice(i * atOnce, (i + 1) * atOnce));
+    return chunksOf(
+      [...rows].sort((a, b) => a.time - b.time),
+      this.options.atOnce,
+    );
   }
 
   /** Cotangents of a chunk's stream, (rows, 1, time, hidden_size); zero of rows that start inside the piece. */

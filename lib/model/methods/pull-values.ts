@@ -2,6 +2,13 @@
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { HeldRun } from "../backward/index.js";
 
+/** Some at once, in order. */
+export function chunksOf<T>(all: readonly T[], atOnce = 64): T[][] {
+  return Array.from({ length: Math.ceil(all.length / atOnce) }, (_, i) =>
+    all.slice(i * atOnce, (i + 1) * atOnce),
+  );
+}
+
 /** For each column, the number of columns from the first on outside which its cotangents stay zero. */
 export function reachOfColumns({ values }: HeldRun, time: number): number[] {
   const closed = new Array<boolean>(time + 1).fill(true);

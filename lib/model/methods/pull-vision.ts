@@ -11,6 +11,7 @@ import { input, ops } from "../graph/index.js";
 import { type Hook, isVisual } from "../hooks/index.js";
 import type { FrozenRun } from "./freeze.js";
 import type { PullOptions } from "./pull-options.js";
+import { chunksOf } from "./pull-values.js";
 
 export interface VisionPull {
   readonly run: FrozenRun;
@@ -191,9 +192,3 @@ const zeros = (engine: Engine, shape: readonly number[]): Tensor => ({
   data: floats(engine, sizeOf(shape)),
   shape,
 });
-
-function chunksOf(all: readonly number[], atOnce = 64): number[][] {
-  return Array.from({ length: Math.ceil(all.length / atOnce) }, (_, i) =>
-    all.slice(i * atOnce, (i + 1) * atOnce),
-  );
-}

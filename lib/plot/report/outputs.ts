@@ -1,4 +1,5 @@
 /** Cell outputs as HTML, each in the richest form that is safe. */
+import { PLOTLY_MIME } from "../../display.js";
 import { escapeHtml, jsonForScript } from "../../escape.js";
 import {
   type CellOutput,
@@ -27,7 +28,7 @@ type Data = Readonly<Record<string, unknown>>;
 /** Forms of a result, richest first. */
 const renderers: readonly [mime: string, render: (data: Data, mime: string, page: PageContext) => string][] =
   [
-    ["application/vnd.plotly.v1+json", (data, _, page) => figureHtml(data, page)],
+    [PLOTLY_MIME, (data, _, page) => figureHtml(data, page)],
     ["text/html", (data, mime, page) => `<div class="rich">${cleanHtml(text(data[mime]), page.nonce)}</div>`],
     [
       "text/markdown",
@@ -107,7 +108,7 @@ function lastWritten(line: string): string {
  * print and without scripts, its image from the notebook stands there.
  */
 function figureHtml(data: Data, page: PageContext): string {
-  const figure = data["application/vnd.plotly.v1+json"];
+  const figure = data[PLOTLY_MIME];
   if (!isFigure(figure) || !figure.data.every(isObject))
     return block("text error", "A figure whose data cannot be read.");
   const height = Number(figure.layout.height) || 400;

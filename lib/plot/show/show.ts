@@ -1,6 +1,6 @@
 /** Shows figures, tables, images and text in the notebook; outside a kernel, says so in a line of text. */
 import { inspect } from "node:util";
-import { STILL_TO_COME } from "../../display.js";
+import { PLOTLY_MIME, STILL_TO_COME } from "../../display.js";
 import { escapeHtml } from "../../escape.js";
 import { browserOnly, toPng } from "../draw/draw.js";
 import { plotlyConfig, titleOf } from "../figure.js";
@@ -94,7 +94,7 @@ export function isFigure(thing: unknown): thing is Figure {
 function figureBundle(figure: Figure, still: string = figureFallback(figure)): Bundle {
   const { data, layout } = figure;
   return {
-    "application/vnd.plotly.v1+json": { data, layout, config: plotlyConfig },
+    [PLOTLY_MIME]: { data, layout, config: plotlyConfig },
     "text/html": still,
     "text/plain": lineOf(figure),
   };

@@ -3,7 +3,7 @@ import { piecewiseLine, rateInterval } from "../../analysis/index.js";
 import { concepts, type Figure, facets, lines, regions, rules, type Series } from "../../plot/index.js";
 import type { TracingBeside } from "./beside.js";
 import { DOCUMENT_LAYERS, READOUT } from "./depths.js";
-import { meanOfRows } from "./drawing.js";
+import { meanOfRows, meanOver } from "./drawing.js";
 import {
   flowFinding,
   geometryFinding,
@@ -98,8 +98,6 @@ function rateSeries(name: string, { layers, right }: Truncated, blocks: number, 
   };
 }
 
-const share = (flags: readonly number[]): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
-
 /** Accuracy by the depth from which visual tokens are truncated. */
 export function truncationFigure(truncation: Truncation): Figure {
   const { by, blocks, right, blind } = truncation;
@@ -115,8 +113,8 @@ export function truncationFigure(truncation: Truncation): Figure {
   });
   return windowed(
     rules(figure, [
-      { y: share(right), label: "with all", end: "left" },
-      { y: share(blind), label: "without the image" },
+      { y: meanOver(right), label: "with all", end: "left" },
+      { y: meanOver(blind), label: "without the image" },
     ]),
   );
 }
@@ -257,7 +255,7 @@ export function twinsAndPruningFigure(twins: Twins | undefined, pruning: Pruning
     });
     panels["visual tokens kept before the window"] = rules(
       lines(byRule, { x: "share of the blocks' compute", y: "accuracy", markers: true, xRange: [0, 1.05] }),
-      { y: share(pruning.right), label: "all kept" },
+      { y: meanOver(pruning.right), label: "all kept" },
     );
   }
   return facets(panels, { title: twinsFinding(twins, pruning), share: false });

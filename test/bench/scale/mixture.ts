@@ -86,11 +86,11 @@ async function main({ layers, memory, tokens, steps, threads, folder }: Options)
     const all = await openedBytes(quantised);
     const { user, system } = process.cpuUsage(cpu);
     const { block, head } = counted(path, parseBytes(memory));
-    // What is not the head's is taken for the blocks', so too much is reckoned.
+    // What is not the head's is taken for the blocks', so too much is estimated.
     const each = (all - head) / shape.num_hidden_layers;
     console.log(
       `  ${((user + system) / 1e6).toFixed(0)} s of processors; anonymous memory ${formatBytes(all)}: the head ${formatBytes(head)}, ` +
-        `a block ${formatBytes(each)} (${formatBytes(block)} by count); reckoned for ${WHOLE} blocks ` +
+        `a block ${formatBytes(each)} (${formatBytes(block)} by count); estimated for ${WHOLE} blocks ` +
         `${formatBytes(WHOLE * each + head)} (${formatBytes(WHOLE * block + head)})`,
     );
     console.log("  one token");
