@@ -95,7 +95,7 @@ export { type ReadTranscodersOptions, readTranscoders } from "./transcoders/read
 export { type Encoded, reconstruct } from "./transcoders/reconstruct.js";
 export { atTokens, toDense } from "./transcoders/sparse.js";
 export type { Activation, SparseFeatures, Transcoder, TranscoderSet } from "./transcoders/types.js";
-export { writeTranscoders } from "./transcoders/write.js";
+export { type WriteTranscodersOptions, writeTranscoders } from "./transcoders/write.js";
 export { type DashboardViewOptions, dashboardView } from "./view/dashboard-view.js";
 export type {
   GraphJson,

@@ -12,6 +12,7 @@ import {
   writeTranscoders,
 } from "../../lib/circuits/index.js";
 import { loadModel, readSafetensors, type Tensor, writeSafetensors } from "../../lib/index.js";
+import { readSafetensorsHeader } from "../../lib/model/checkpoint/index.js";
 import { packageRoot } from "../../lib/package-root.js";
 import { at0 } from "../../lib/tensor.js";
 
@@ -21,6 +22,7 @@ after(() => rmSync(scratch, { recursive: true }));
 
 const FOLDERS = [
   "relu",
+  "relu-bfloat16",
   "jumprelu-skip",
   "topk",
   "cross-relu",
@@ -83,6 +85,25 @@ describe("transcoders from circuit-tracer's files", () => {
       again.close();
     });
   }
+
+  it("written in bfloat16, they are to the bit what circuit-tracer writes in it", () => {
+    const set = readTranscoders(join(fixtures, "relu"));
+    const folder = join(scratch, "rounded");
+    writeTranscoders(folder, set, { dtype: "bfloat16" });
+    set.close();
+    for (const { layer } of set.layers) {
+      const [own, theirs] = [folder, join(fixtures, "relu-bfloat16")].map((f) => {
+        const path = join(f, `layer_${layer}.safetensors`);
+        assert.ok([...readSafetensorsHeader(path).tensors.values()].every(({ dtype }) => dtype === "BF16"));
+        return readSafetensors(path);
+      });
+      assert.deepEqual(own, theirs);
+    }
+    assert.throws(
+      () => writeTranscoders(folder, set, { dtype: "float16" as never }),
+      /dtype.*"float32" or "bfloat16"/s,
+    );
+  });
 
   it("a row of a decoder is the same whether the whole is held or only that row is read", () => {
     const set = readTranscoders(join(fixtures, "cross-relu"));

@@ -1,7 +1,6 @@
 /**
- * Writes what modalscope makes of transcoders, for circuit-tracer to open: `node
- * dist/test/circuits/interchange.js OUT`,
- * then `python test/fixtures/transcoders/make.py WHEEL OUT`.
+ * Writes what modalscope makes of transcoders, in float32 and in bfloat16, for circuit-tracer to open:
+ * `node dist/test/circuits/interchange.js OUT [FOLDER…]`, then `python test/fixtures/transcoders/make.py WHEEL OUT`.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -11,9 +10,11 @@ import { packageRoot } from "../../lib/package-root.js";
 
 const TOKENS = 40;
 
-async function write(from: string, to: string): Promise<void> {
-  const set = readTranscoders(from);
-  writeTranscoders(to, set);
+async function write(from: string, to: string, dtype: "float32" | "bfloat16"): Promise<void> {
+  const given = readTranscoders(from);
+  writeTranscoders(to, given, { dtype });
+  given.close();
+  const set = readTranscoders(to);
   const random = seeded(1);
   const shape = [TOKENS, set.layers[0].width];
   const inputs = set.layers.map(
@@ -40,4 +41,5 @@ const [out, ...folders] = process.argv.slice(2);
 const fixtures = join(packageRoot(), "test/fixtures/transcoders");
 const made = readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 for (const from of folders.length > 0 ? folders : made.map(({ name }) => join(fixtures, name)))
-  await write(from, join(out, from.split("/").slice(-1)[0]));
+  for (const dtype of ["float32", "bfloat16"] as const)
+    await write(from, join(out, `${from.split("/").slice(-1)[0]}-${dtype}`), dtype);

@@ -60,7 +60,8 @@ for another. Made by
 
     npm run train:transcoders -- ${name}
 
-in circuit-tracer's layout (config.yaml beside the layers' files); \`readTranscoders("${name}/${sets[0].set.name}")\` opens one.
+in circuit-tracer's layout (config.yaml beside the layers' files), learned in float32, saved in bfloat16 and measured as saved;
+\`readTranscoders("${name}/${sets[0].set.name}")\` opens one.
 They read \`mlp.hook_in\` and write \`mlp.hook_out\`. FVU is the share of the MLP outputs' variance that they leave unexplained, on
 fresh conversations with and without images; the mean alone has 1. Below, the mean over the layers.
 

@@ -1,8 +1,9 @@
-/** Trains one set of transcoders: saves, resume, quality on fresh tokens, the files. */
+/** Trains one set of transcoders: saves, resume, the files, quality of what is saved on fresh tokens. */
 import { join } from "node:path";
 import {
   initialTranscoderWeights,
   type LayerQuality,
+  readTranscoders,
   TranscoderTrainer,
   transcoderQuality,
   transcodersFrom,
@@ -94,20 +95,22 @@ export async function trainTranscoders(
   bar.done();
   await trainer.close();
   saveState(options.work, plan, state);
-  const made = transcodersFrom(spec, weights, { model: recipe.name, checkpoint: model.hash, ...HOOKS });
+  const trained = transcodersFrom(spec, weights, { model: recipe.name, checkpoint: model.hash, ...HOOKS });
+  writeTranscoders(options.out, trained, { dtype: "bfloat16" });
+  trained.close();
+  const made = readTranscoders(options.out, { model });
   const { kinds, ...fresh } = await captureTokens(
     { ...from, images: true, seed: options.seed + 1 },
     0,
     MEASURED_STEPS * stepTokens,
   );
   const quality = await transcoderQuality(made, fresh, kinds);
-  writeTranscoders(options.out, made);
+  made.close();
   const [curve] = state.curves.stages;
   writeWhole(
     join(options.out, "training.json"),
     asJson({ ...plan, tokens: steps * stepTokens, curve, quality }),
   );
-  made.close();
   await model.close();
   return quality;
 }

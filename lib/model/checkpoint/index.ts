@@ -17,7 +17,9 @@ export { openSafetensors, readSafetensors, type SafetensorsReader } from "./safe
 export {
   createSafetensors,
   type SafetensorsWriter,
+  type StoredFloat,
   type TensorToWrite,
+  writeFloats,
   writeSafetensors,
 } from "./safetensors/write.js";
 export { sameWeight } from "./store.js";

@@ -5,7 +5,7 @@ import { makeFolder } from "../../folder.js";
 import { seeded } from "../../random.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import { writeWhole } from "../../write-file.js";
-import { canonicalName, createSafetensors, savedName } from "../checkpoint/index.js";
+import { canonicalName, type StoredFloat, savedName, writeFloats } from "../checkpoint/index.js";
 import { familyOf, type TextConfig } from "../families/index.js";
 import { trainingGraph } from "./graph.js";
 import type { Weights } from "./trainer.js";
@@ -63,36 +63,18 @@ export function saveCheckpoint(
   for (const [name, text] of Object.entries(files)) writeWhole(join(folder, name), text);
   writeWhole(join(folder, "config.json"), `${JSON.stringify(raw, null, 2)}\n`);
   const vision = familyOf(raw).vision !== undefined;
-  const stored = [...weights].map(([name, { data, shape }]) => ({
-    name: vision ? savedName(String(raw.model_type), name) : canonicalName(name),
-    shape,
-    dtype,
-    numbers: dtype === "BF16" ? toBfloat16(data) : data,
-  }));
-  const writer = createSafetensors(join(folder, "model.safetensors"), stored, { format: "pt" });
-  try {
-    for (const { name, numbers } of stored)
-      writer.write(name, new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
-    writer.finish();
-  } finally {
-    writer.abort();
-  }
+  const stored = [...weights].map(([name, weight]) => [
+    vision ? savedName(String(raw.model_type), name) : canonicalName(name),
+    weight,
+  ]);
+  writeFloats(join(folder, "model.safetensors"), Object.fromEntries(stored), dtype, { format: "pt" });
 }
 
-function storedType(dtype: unknown): "F32" | "BF16" {
-  if (dtype === "float32") return "F32";
-  if (dtype === "bfloat16") return "BF16";
+function storedType(dtype: unknown): StoredFloat {
+  if (dtype === "float32" || dtype === "bfloat16") return dtype;
   throw new ModalscopeError(
     `Weights cannot be saved as ${JSON.stringify(dtype)}.`,
     "",
     'Give "float32" or "bfloat16" as the config\'s dtype.',
   );
-}
-
-/** The upper halves of float32 numbers, rounded to the nearest and to even between two, as PyTorch rounds. */
-function toBfloat16(data: Float32Array): Uint16Array {
-  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  const out = new Uint16Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
-  return out;
 }

@@ -76,6 +76,47 @@ export function writeSafetensors(
   }
 }
 
+/** A type that float32 numbers are stored in. */
+export type StoredFloat = "float32" | "bfloat16";
+
+/**
+ * As `writeSafetensors`, of float32 tensors that the file holds in another type.
+ * @param dtype bfloat16 rounds to the nearest and to even between two, as PyTorch does
+ * @throws ModalscopeError when it cannot be written
+ */
+export function writeFloats(
+  path: string,
+  tensors: Readonly<Record<string, Tensor>>,
+  dtype: StoredFloat,
+  metadata: Readonly<Record<string, string>> = {},
+): void {
+  if (dtype === "float32") {
+    writeSafetensors(path, tensors, metadata);
+    return;
+  }
+  const listed = Object.entries(tensors).map(([name, { shape }]) => ({
+    name,
+    shape,
+    dtype: "BF16" as const,
+  }));
+  const writer = createSafetensors(path, listed, metadata);
+  try {
+    for (const [name, { data }] of Object.entries(tensors))
+      writer.write(name, new Uint8Array(toBfloat16(data).buffer));
+    writer.finish();
+  } finally {
+    writer.abort();
+  }
+}
+
+/** The upper halves of float32 numbers, rounded. */
+function toBfloat16(data: Float32Array): Uint16Array {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
+  return out;
+}
+
 /**
  * Begins a safetensors file whose tensors are written piece by piece.
  * @param alignTensors puts every tensor, not just the first, at a multiple of 64 bytes. The format allows no
