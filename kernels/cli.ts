@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { ModalscopeError } from "../lib/errors.js";
 import { packageVersion } from "../lib/package-root.js";
+import { outliveReaders } from "./commands/closed-streams.js";
 import { doctorCommand } from "./commands/doctor/command.js";
 import { kernelCommand } from "./commands/kernel.js";
 import { labCommand } from "./commands/lab.js";
@@ -10,6 +11,8 @@ import { joinPairs, runCommand } from "./commands/run.js";
 import { studiesCommand } from "./commands/studies.js";
 
 const usageError = 2;
+
+outliveReaders();
 
 const program = new Command("modalscope")
   .description("Look inside vision-language models: run notebooks, write reports, manage the Jupyter kernel.")

@@ -1,10 +1,4 @@
-/**
- * Runs the tests by Node's own runner: all of them, or those of some folders.
- *
- *   npm test                      everything but the slow ones
- *   npm test -- model plot/marks  test/model and test/plot/marks
- *   npm run test:slow             the slow ones: fuzzers and kill tests with many rounds
- */
+/** Runs the tests by Node's own runner: all of them, or those of some folders. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -12,12 +6,19 @@ import { join, sep } from "node:path";
 import { run } from "node:test";
 import { spec, tap } from "node:test/reporters";
 import { pathToFileURL } from "node:url";
+import { Command } from "commander";
 import { compilerFlags } from "../kernels/typescript/compiler/process.js";
 
 const root = import.meta.dirname;
 const snapshotMaker = join(root, "../kernels/typescript/compiler/make-snapshot.js");
-const slow = process.argv.includes("--slow");
-const wanted = process.argv.slice(2).filter((argument) => argument !== "--slow");
+
+const program = new Command("npm test --")
+  .description("Runs the tests; files or folders under test/ may be named.")
+  .argument("[parts...]", "only these, such as: model plot/marks")
+  .option("--slow", "the slow tests instead: fuzzers and kill tests with many rounds", false)
+  .parse();
+const wanted = program.args;
+const { slow } = program.opts<{ slow: boolean }>();
 
 const isSlow = (file: string): boolean => file.endsWith(".slow.test.js");
 const inPart = (file: string, part: string): boolean => {
