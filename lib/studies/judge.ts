@@ -112,9 +112,9 @@ function judgeTest(name: string, test: Test, evidence: Evidence | Untestable): T
     evidence,
     detectable,
   });
-  const shows = `shows effects from ${rounded(detectable)} beyond the limit on`;
+  const shows = `the minimum detectable effect is ${rounded(detectable)} beyond the limit`;
   const few = tooFew(test, evidence);
-  if (few) return result("undecided", `${few}; such a sample ${shows}`);
+  if (few) return result("undecided", `${few}; ${shows}`);
   if (ceiling) {
     const { estimate, low, high, level } = ceiling.effect;
     const least = detectableFromInterval(Math.max(estimate - low, high - estimate), { level });
@@ -132,7 +132,7 @@ function judgeTest(name: string, test: Test, evidence: Evidence | Untestable): T
     return result("contradicted", `${found} is not ${ruleText(test.rule)}`);
   return result(
     "undecided",
-    `${found} reaches over the limit of the rule (${ruleText(test.rule)}); the sample ${shows}`,
+    `${found} reaches over the limit of the rule (${ruleText(test.rule)}); ${shows}`,
   );
 }
 

@@ -89,7 +89,7 @@ export async function claimsMatrix(
   onProgress?.(total, total, "claims");
   const cells = study.claims.map((claim, i) => {
     const row = columns.map((column) => column[i]);
-    return checkpoints.map((checkpoint, j) => cellOf(claim, checkpoint, row[j], checkpoints, row));
+    return checkpoints.map((checkpoint, j) => cellOf(claim, checkpoint, row[j], { checkpoints, row, study }));
   });
   return { title: study.title, claims: study.claims, checkpoints, cells };
 }
@@ -117,13 +117,14 @@ function judgeRuns(claim: Claim, { role }: Checkpoint, runs: readonly Measured[]
   return acrossConfigurations(headline, others);
 }
 
-function cellOf(
-  claim: Claim,
-  checkpoint: Checkpoint,
-  found: Judgement,
-  checkpoints: readonly Checkpoint[],
-  row: readonly Judgement[],
-): Cell {
+/** Judgements of one claim by checkpoint that was run, in a study that may have more. */
+interface Tried {
+  readonly study: Study;
+  readonly checkpoints: readonly Checkpoint[];
+  readonly row: readonly Judgement[];
+}
+
+function cellOf(claim: Claim, checkpoint: Checkpoint, found: Judgement, tried: Tried): Cell {
   if (checkpoint.role !== "model") {
     const expected = claim.planted.get(checkpoint.id);
     const unexpected =
@@ -132,7 +133,7 @@ function cellOf(
         : found.verdict !== expected;
     return { ...found, unexpected };
   }
-  const forbidden = objection(claim, found.verdict, checkpoints, row);
+  const forbidden = objection(claim, found.verdict, tried);
   if (!forbidden) return { ...found, unexpected: false };
   return {
     ...found,
@@ -152,15 +153,14 @@ interface Objection {
 function objection(
   claim: Claim,
   verdict: Verdict,
-  checkpoints: readonly Checkpoint[],
-  row: readonly Judgement[],
+  { study, checkpoints, row }: Tried,
 ): Objection | undefined {
   const verdictOn = (id: string): Verdict | undefined =>
     row[checkpoints.findIndex((own) => own.id === id)]?.verdict;
   const planted = (wanted: (expected: Verdict) => boolean): string[] =>
     [...claim.planted].filter(([, expected]) => wanted(expected)).map(([id]) => id);
   const names = (ids: readonly string[]): string =>
-    ids.map((id) => checkpoints.find((own) => own.id === id)?.name ?? id).join(", ");
+    ids.map((id) => study.checkpoints.find((own) => own.id === id)?.name ?? id).join(", ");
   const because = (why: string, ids: readonly string[]): Objection => ({
     why: `${why} ${names(ids)}`,
     checkpoints: ids,
@@ -184,8 +184,9 @@ function objection(
   }
   if (verdict !== "contradicted") return undefined;
   const holding = planted((expected) => expected === "supported");
-  return holding.some((id) => verdictOn(id) === "supported")
-    ? undefined
+  if (holding.some((id) => verdictOn(id) === "supported")) return undefined;
+  return holding.every((id) => verdictOn(id) === undefined)
+    ? because("not tried where the claim was planted:", holding)
     : because("the rule did not find the claim where it was planted:", holding);
 }
 

@@ -16,7 +16,7 @@ import {
 import type { Claim, Verdict } from "./claims.js";
 import type { Gate, GateRow } from "./gate.js";
 import { type Cell, type ClaimsMatrix, modelCells } from "./matrix.js";
-import { ruleText } from "./rules.js";
+import { rangeOf, ruleText } from "./rules.js";
 
 /** One colour and mark per verdict, in every study: Okabe & Ito's, and a light grey, told apart without colour by their marks. */
 export const verdictStyles: Readonly<Record<Verdict, Omit<Category, "name">>> = {
@@ -115,8 +115,9 @@ function perTest(claim: Claim, { tests }: Cell, ofClaim: Readonly<Record<string,
 }
 
 /**
- * What was measured on the model for some claims, as a forest plot: one row for each test, the nulls as a band, the colour
- * by the test's verdict. Rows of different units lie on one axis: choose claims that share one.
+ * What was measured on the model for some claims, as a forest plot: one row for each test, the nulls as a band, the rule's limits
+ * as thin lines, the colour by the test's verdict, which the title counts. Rows of different units lie on one axis: choose
+ * claims that share one.
  */
 export function claimForest(
   matrix: ClaimsMatrix,
@@ -125,28 +126,50 @@ export function claimForest(
 ): Figure | Table {
   checkOptions("claimForest", options, { title: text, x: text });
   const cells = modelCells(matrix);
-  const rows = ids.flatMap((id): ForestRow[] => {
-    const cell = cells.find(({ claim }) => claim === id);
-    return (cell?.tests ?? []).flatMap(({ test, evidence, verdict }) => {
-      if (!evidence) return [];
-      const { estimate, low, high } = evidence.contrast;
-      const { nulls = [], reference = 0 } = evidence;
-      const chance = nulls.map((value) => value - reference);
-      return [
-        {
-          name: `${id}, ${test}`,
-          estimate,
-          low,
-          high,
-          ...(chance.length > 0 ? { null: [Math.min(...chance), Math.max(...chance)] as const } : {}),
-          group: verdict,
-          color: verdictStyles[verdict].color,
-        },
-      ];
+  const shown = ids.flatMap((id) => {
+    const rules = matrix.claims.find((claim) => claim.id === id)?.tests;
+    const { tests = [] } = cells.find(({ claim }) => claim === id) ?? {};
+    return tests.flatMap((result) => {
+      const rule = rules?.get(result.test)?.rule;
+      return rule && result.evidence ? [{ id, rule, ...result, evidence: result.evidence }] : [];
     });
   });
+  const rows = shown.map(({ id, rule, test, evidence, verdict }): ForestRow => {
+    const { estimate, low, high } = evidence.contrast;
+    const { nulls = [], reference = 0, ceiling } = evidence;
+    // Of a share the nulls are shares as well.
+    const unit = ceiling?.full.estimate || 1;
+    const chance = nulls.map((value) => (value - reference) / unit);
+    const { from, to } = rangeOf(rule);
+    return {
+      name: `${id}, ${test}`,
+      estimate,
+      low,
+      high,
+      ...(chance.length > 0 ? { null: [Math.min(...chance), Math.max(...chance)] as const } : {}),
+      limits: [from, to].filter(Number.isFinite),
+      group: verdict,
+      color: verdictStyles[verdict].color,
+    };
+  });
   if (rows.length === 0) return table([{ claims: ids.join(", "), measured: "nothing" }]);
-  return forest(rows, { x: "measured, or its difference from what it is compared with", ...options });
+  const { title, x = "measured, or its difference from what it is compared with" } = options;
+  const banded = rows.some((row) => row.null !== undefined);
+  return forest(rows, {
+    title: [title, countText(shown)].filter(Boolean).join(": "),
+    subtitle: `95% intervals; thin line: the rule's limit${banded ? "; grey: what nulls give" : ""}`,
+    x,
+  });
+}
+
+/** "2 of 9 tests supported, 7 undecided" */
+function countText(tests: readonly { readonly verdict: Verdict }[]): string {
+  const counts = (Object.keys(verdictStyles) as Verdict[]).flatMap((verdict) => {
+    const count = tests.filter((own) => own.verdict === verdict).length;
+    return count > 0 ? [{ verdict, count }] : [];
+  });
+  const of = `of ${tests.length} ${tests.length === 1 ? "test" : "tests"} `;
+  return counts.map(({ verdict, count }, i) => `${count} ${i === 0 ? of : ""}${verdict}`).join(", ");
 }
 
 /** Accuracy by kind of task, with the blind one as a band that it must leave. */

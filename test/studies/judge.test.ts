@@ -59,7 +59,7 @@ describe("the judge on simulated samples:", () => {
         const open = few.filter(({ verdict }) => verdict === "undecided");
         assert.ok(open.length > 0);
         for (const { because, tests } of open) {
-          assert.match(because, /shows effects from \S+ beyond the limit on|full edit itself/);
+          assert.match(because, /the minimum detectable effect is \S+ beyond the limit$|full edit itself/);
           assert.ok(tests[0].detectable! > 0);
         }
       });
@@ -173,7 +173,10 @@ describe("rates", () => {
     assert.equal(on(100, 90, 5).verdict, "supported");
     const { verdict, because } = on(99, 90, 5);
     assert.equal(verdict, "undecided");
-    assert.match(because, /99 of at least 100 samples; such a sample shows effects from 0\.\d+/);
+    assert.match(
+      because,
+      /99 of at least 100 samples; the minimum detectable effect is 0\.\d+ beyond the limit/,
+    );
   });
   it("of two groups without events are not known to be alike", () => {
     const grouped = { quantity: "rate", rule: { kind: "equivalent", margin: 0.01, against: "group" } };

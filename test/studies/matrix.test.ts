@@ -77,7 +77,11 @@ describe("claims × checkpoints", () => {
     const [untried] = modelCells(
       await claimsMatrix(study, measureOf(truth), { only: ["model", "holds", "reverses"] }),
     );
-    assert.match(untried.because, /^not tried on random/);
+    assert.match(untried.because, /^not tried on random weights;/);
+    const [unplanted] = modelCells(
+      await claimsMatrix(study, measureOf({ ...truth, model: -1 }), { only: ["model", "random"] }),
+    );
+    assert.match(unplanted.because, /^not tried where the claim was planted: holds; .* contradicted/);
     const [empty] = modelCells(
       await claimsMatrix(study, (checkpoint, seed) =>
         checkpoint.id === "random"

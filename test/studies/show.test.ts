@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { toSvg } from "../../lib/plot/index.js";
+import { titleOf } from "../../lib/plot/figure.js";
+import { type Figure, toSvg } from "../../lib/plot/index.js";
+import { evidenceOf } from "../../lib/studies/evidence.js";
 import { type ClaimsMatrix, claimsMatrix } from "../../lib/studies/matrix.js";
-import { claimRows, claimTable, matrixFigure, verdictStyles } from "../../lib/studies/show.js";
+import { claimForest, claimRows, claimTable, matrixFigure, verdictStyles } from "../../lib/studies/show.js";
 import { claimJson, studyOf } from "./studies.js";
 
 const hostile = "<img src=x onerror=alert(1)> %{z}";
@@ -85,6 +87,30 @@ describe("what is shown of a study", () => {
     const colours = Object.values(verdictStyles).map(({ color }) => color);
     assert.equal(new Set(colours).size, 4);
     assert.deepEqual((tiles.z as number[][])[0], [0, 2, 0, 1]);
+  });
+
+  it("is a forest plot of some claims, with nulls and limits in the rule's unit, whose title counts the verdicts", async () => {
+    const rule = { kind: "above", threshold: 0.25, against: "null", shareOf: "the full patch" };
+    const tests = { effect: { measures: "shift", quantity: "mean", rule } };
+    const study = studyOf({ claims: [claimJson({ tests }), claimJson({ id: "untested" })] });
+    const { tests: found } = study.claims[0];
+    const nulls = [0.8, 0.9, 1, 1.1, 1.2].map((level) => Array.from({ length: 40 }, () => level));
+    const around = (level: number) => Array.from({ length: 40 }, (_, i) => level + 0.1 * (i % 2 ? 1 : -1));
+    const own = await claimsMatrix(study, () => ({
+      evidence: {
+        moves: {
+          effect: evidenceOf(found.get("effect")!, { measured: around(3), nulls, ceiling: around(5) }),
+        },
+        untested: { untestable: "no text" },
+      },
+    }));
+    const { data, layout } = claimForest(own, ["moves", "untested"], { title: "Shifts" }) as Figure;
+    assert.equal(titleOf({ data, layout }), "Shifts: 1 of 1 test supported");
+    // (3 − 1) of (5 − 1), against nulls of ±0.2 of 4.
+    assert.ok(Math.abs(Number((data[0].x as number[])[0]) - 0.5) < 1e-9);
+    const [band, limit] = layout.shapes ?? [];
+    assert.ok(Math.abs(Number(band.x0) + 0.05) < 1e-9 && Math.abs(Number(band.x1) - 0.05) < 1e-9);
+    assert.deepEqual([limit.x0, limit.x1], [0.25, 0.25]);
   });
 
   it("escapes the documents' and models' text", async () => {

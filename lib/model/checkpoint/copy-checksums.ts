@@ -56,8 +56,10 @@ export async function isIntact(
   if (compared.get(file.path) === state) return true;
   const checksums = new Checksums([...weights.keys()]);
   const buffer = new Uint8Array(Math.min(CHUNK, stats.size));
+  const stored = [...weights.values()].sort((a, b) => a.offset - b.offset);
+  const total = stored.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let done = 0;
-  for (const { name, offset, byteLength } of [...weights.values()].sort((a, b) => a.offset - b.offset)) {
+  for (const { name, offset, byteLength } of stored) {
     for (let at = 0; at < byteLength; ) {
       signal?.throwIfAborted();
       const want = Math.min(buffer.length, byteLength - at);
@@ -67,7 +69,7 @@ export async function isIntact(
       at += bytesRead;
     }
     done += byteLength;
-    onProgress?.(done, stats.size, "Checking the float32 copy");
+    onProgress?.(done, total, "Checking the float32 copy");
   }
   if (checksums.metadata()[ENTRY] !== metadata[ENTRY]) return false;
   compared.set(file.path, state);

@@ -4,7 +4,7 @@ import { checkOptions } from "../../options.js";
 import { concepts } from "../concepts.js";
 import { AXES, type Axes, figure, wrap } from "../figure.js";
 import type { Figure, Placed, Trace } from "../plotly.js";
-import { colour, translucent } from "../theme.js";
+import { colour, quiet, translucent } from "../theme.js";
 import { extent } from "../values.js";
 
 /** One value with its interval, and what chance gives in its place. */
@@ -15,6 +15,8 @@ export interface ForestRow {
   readonly high: number;
   /** Ends of what nulls gave: shuffles, random sets of the same size. */
   readonly null?: readonly [low: number, high: number];
+  /** Limits that the interval is held against, as thin lines in the row. */
+  readonly limits?: readonly number[];
   /** Rows of a group share a colour and an entry in the legend. */
   readonly group?: string;
   /** `#rrggbb`; that of the group's place in the palette when left out. */
@@ -24,6 +26,8 @@ export interface ForestRow {
 /** Characters of a row's name in one line. */
 const NAME_COLUMNS = 34;
 const ROW_HEIGHT = 30;
+/** Half of the height of a row's band and limits, in rows. */
+const HALF = 0.4;
 
 /**
  * A forest plot: one row for each condition, its value as a point, its interval as a line, the null as a grey band.
@@ -36,18 +40,23 @@ export function forest(rows: readonly ForestRow[], options: Axes = {}): Figure {
   rows.forEach(checkRow);
   const groups = [...new Set(rows.map(({ group = "" }) => group))];
   const names = rows.map(({ name }) => wrap(name, NAME_COLUMNS).map(escapeLabel).join("<br>"));
-  const nulls = rows.flatMap((row, i): Placed[] => (row.null ? [bandOf(row.null, i)] : []));
+  const shapes = rows.flatMap((row, i): Placed[] => [
+    ...(row.null ? [bandOf(row.null, i)] : []),
+    ...(row.limits ?? []).map((limit) => limitOf(limit, i)),
+  ]);
+  // Rows that are groups of their own are named beside the axis.
+  const legend = groups.length > 1 && rows.some(({ name, group }) => group !== name);
   return figure(
     groups.map((group, g) => groupTrace(rows, group, g)),
     {
       y: "",
       xRange: rangeOf(rows),
-      height: 130 + ROW_HEIGHT * rows.length + (groups.length > 1 ? 30 : 0),
+      height: 130 + ROW_HEIGHT * rows.length + (legend ? 30 : 0),
       ...options,
     },
     {
-      showlegend: groups.length > 1,
-      shapes: nulls,
+      showlegend: legend,
+      shapes,
       yaxis: {
         tickmode: "array",
         tickvals: rows.map((_, i) => i),
@@ -69,9 +78,10 @@ function checkRow({ name, estimate, low, high }: ForestRow): void {
     );
 }
 
-/** Shapes do not widen plotly's own range: the nulls' bands would be cut off. */
+/** Shapes do not widen plotly's own range: the nulls' bands and the limits would be cut off. */
 function rangeOf(rows: readonly ForestRow[]): readonly [number, number] {
-  const [low, high] = extent([0, ...rows.flatMap((row) => [row.low, row.high, ...(row.null ?? [])])]);
+  const ends = rows.flatMap((row) => [row.low, row.high, ...(row.null ?? []), ...(row.limits ?? [])]);
+  const [low, high] = extent([0, ...ends]);
   const room = 0.05 * (high - low || 1);
   return [low - room, high + room];
 }
@@ -106,13 +116,28 @@ function bandOf([low, high]: readonly [number, number], row: number): Placed {
   return {
     type: "rect",
     layer: "below",
-    line: { width: 0 },
+    // Nulls that all gave the same have no width.
+    line: { width: 2, color: translucent(concepts.null, 0.3) },
     fillcolor: translucent(concepts.null, 0.3),
     xref: "x",
     x0: low,
     x1: high,
     yref: "y",
-    y0: row - 0.4,
-    y1: row + 0.4,
+    y0: row - HALF,
+    y1: row + HALF,
+  };
+}
+
+function limitOf(at: number, row: number): Placed {
+  return {
+    type: "line",
+    layer: "below",
+    line: { width: 1.5, color: quiet },
+    xref: "x",
+    x0: at,
+    x1: at,
+    yref: "y",
+    y0: row - HALF,
+    y1: row + HALF,
   };
 }

@@ -101,7 +101,7 @@ export function regions(figure: Figure, list: Region | readonly Region[]): Figur
       type: "rect",
       layer: "below",
       line: { width: 0 },
-      fillcolor: translucent(region.color ?? colour(i), 0.1),
+      fillcolor: translucent(region.color ?? colour(i), 0.15),
       [`${axis}ref`]: axis,
       [`${axis}0`]: region.from,
       [`${axis}1`]: region.to,

@@ -1,4 +1,4 @@
-/** Figures of the study, one for each of its questions. A kind of token has its colour of `concepts`. */
+/** Figures of the study, one for each of its questions; titles say what was found. A kind of token has its colour of `concepts`. */
 import {
   type Estimate,
   type Matrix,
@@ -6,6 +6,7 @@ import {
   medianChange,
   mutations,
   principalCoordinates,
+  rateInterval,
   tsne,
 } from "../../analysis/index.js";
 import { checkOptions, integer, number, type OptionChecks } from "../../options.js";
@@ -22,11 +23,18 @@ import {
   scatter,
 } from "../../plot/index.js";
 import type { Tensor } from "../../tensor.js";
-import type { EvolutionData } from "./data.js";
+import type { EvolutionData, SkippedCaptions } from "./data.js";
+import {
+  changeFinding,
+  encodingFinding,
+  KINDS,
+  mutationFinding,
+  probabilityFinding,
+  skipFinding,
+} from "./findings.js";
 import type { TokenKind } from "./mentions.js";
 import type { EvolutionRules } from "./rules.js";
 
-const KINDS: readonly TokenKind[] = ["easy", "content", "true", "hallucinated"];
 const STATE = "state (0 enters block 0)";
 
 /** Probability of the generated token by depth, and of the rivals of what is hallucinated. */
@@ -55,8 +63,8 @@ export function probabilityFigure(data: EvolutionData): Figure {
     : series;
   return lineRules(
     lines(shown, {
-      title: "Probability of the generated token, by kind of token",
-      subtitle: `mean and 95% interval over ${data.texts.length} captions`,
+      title: probabilityFinding(data),
+      subtitle: `probability of the generated token, mean and 95% interval over ${data.texts.length} captions`,
       x: STATE,
       y: "probability",
       yRange: [0, 1],
@@ -85,7 +93,7 @@ export function changeFigure(data: EvolutionData): Figure {
           : []),
       ],
       {
-        title: "Change of the distribution by each block",
+        title: changeFinding(data),
         subtitle: `Jensen–Shannon divergence from block 1 on; mean and 95% interval over ${data.texts.length} captions`,
         x: "block",
         y: "JS (bits)",
@@ -98,13 +106,10 @@ export function changeFigure(data: EvolutionData): Figure {
 /** Share of the tokens that each block mutates, with what blocks without an order reach as a grey band. */
 export function mutationFigure(data: EvolutionData): Figure {
   const { mutations: found, critical } = data;
-  const marks = kindSeries(data, found.mutated, critical + 1);
-  const layers =
-    found.layers.length > 0 ? `mutation layers: ${found.layers.join(", ")}` : "no mutation layers";
   return regions(
-    lines(marks, {
-      title: `Share of the tokens that a block mutates; ${layers}`,
-      subtitle: `mean and 95% interval over ${data.texts.length} captions; grey: what 95% of shuffled blocks stay below, all tokens`,
+    lines(kindSeries(data, found.mutated, critical + 1, rateInterval), {
+      title: mutationFinding(data),
+      subtitle: `share of the tokens that a block mutates, mean and 95% interval over ${data.texts.length} captions; grey: what 95% of shuffled blocks stay below, all tokens`,
       x: "block",
       y: "share of tokens",
       yFormat: ".0%",
@@ -136,7 +141,7 @@ export function skipFigure(data: EvolutionData): Figure {
     { found: own, color: concepts["skipped blocks"], group: "plan" },
     ...(control ? [{ found: control, color: concepts.null, group: "as many other blocks" }] : []),
   ]);
-  const rows = (values: (found: (typeof all)[number]["found"]) => readonly number[]): ForestRow[] =>
+  const rows = (values: (found: SkippedCaptions) => readonly number[]): ForestRow[] =>
     all.map(({ found, color, group }) => ({
       name: `${found.plan.name} (${found.plan.skip.join(", ")})`,
       ...ends(meanInterval(values(found))),
@@ -151,12 +156,18 @@ export function skipFigure(data: EvolutionData): Figure {
   };
   return facets(
     {
-      "word overlap with the original": forest(rows(({ overlap }) => overlap)),
-      "wrong share of what is said": forest([original, ...rows(({ wrong }) => wrong)]),
+      "word overlap with the original": forest(
+        rows(({ overlap }) => overlap),
+        { x: "word overlap (Dice)" },
+      ),
+      "what is said of the image and wrong": forest([original, ...rows(({ wrong }) => wrong)], {
+        x: "share of what is said",
+        xFormat: ".0%",
+      }),
     },
     {
-      title: "Captions without some blocks",
-      subtitle: `mean and 95% interval over ${data.texts.length} captions; skipped blocks in brackets`,
+      title: skipFinding(data),
+      subtitle: `captions without some blocks, mean and 95% interval over ${data.texts.length} captions; skipped blocks in brackets`,
       columns: 1,
       share: false,
       panelHeight: 60 + 26 * all.length,
@@ -194,12 +205,12 @@ export async function encodingFigure(data: EvolutionData, options: EncodingOptio
       iterations,
       earlyExaggerationIterations: Math.floor(iterations / 2),
     });
-    panels[`t-SNE, ${start} start`] = plane(coordinates, data, own);
+    panels[`t-SNE, ${start === "pca" ? "PCA" : start} start`] = plane(coordinates, data, own);
   }
   panels["principal axes"] = plane(principalCoordinates(points, 2), data, own);
   return facets(panels, {
-    title: "The states of one caption, coloured by depth",
-    subtitle: `${own.length} tokens × ${data.blocks + 1} states; distances and straightness are measured in the original space`,
+    title: encodingFinding(data),
+    subtitle: `one caption, ${own.length} tokens × ${data.blocks + 1} states, coloured by depth; τ is measured in the original space, over all captions`,
     columns: 3,
     share: false,
     panelHeight: 240,
@@ -234,22 +245,36 @@ const blockNumbers = ({ blocks }: EvolutionData): number[] =>
   Array.from({ length: blocks - 1 }, (_, i) => i + 1);
 
 /** One series for each kind of token that there is, from a row on. */
-function kindSeries(data: EvolutionData, values: Matrix, from: number): Series[] {
+function kindSeries(
+  data: EvolutionData,
+  values: Matrix,
+  from: number,
+  interval: typeof meanInterval = meanInterval,
+): Series[] {
   return KINDS.flatMap((kind) => {
     const among = data.tokens.kind.map((own) => own === kind);
     const count = among.filter(Boolean).length;
     if (new Set(data.tokens.caption.filter((_, t) => among[t])).size < 2) return [];
-    return [{ ...seriesOf(data, values, among, from), name: `${kind} (${count})`, color: concepts[kind] }];
+    return [
+      { ...seriesOf(data, values, among, from, interval), name: `${kind} (${count})`, color: concepts[kind] },
+    ];
   });
 }
 
-function seriesOf(data: EvolutionData, values: Matrix, among: readonly boolean[], from: number): Series {
+/** Probabilities, shares and changes in bits: all of them lie between 0 and 1. */
+function seriesOf(
+  data: EvolutionData,
+  values: Matrix,
+  among: readonly boolean[],
+  from: number,
+  interval: typeof meanInterval = meanInterval,
+): Series {
   const own = [...among.keys()].filter((t) => among[t]);
   const clusters = own.map((t) => data.tokens.caption[t]);
   const [rows, count] = values.shape;
   const x = Array.from({ length: rows - from }, (_, i) => from + i);
   const estimates = x.map((r) =>
-    meanInterval(
+    interval(
       own.map((t) => values.data[r * count + t]),
       { clusters },
     ),
@@ -257,8 +282,8 @@ function seriesOf(data: EvolutionData, values: Matrix, among: readonly boolean[]
   return {
     x,
     y: estimates.map(({ estimate }) => estimate),
-    low: estimates.map(({ low }) => low),
-    high: estimates.map(({ high }) => high),
+    low: estimates.map(({ low }) => Math.max(0, low)),
+    high: estimates.map(({ high }) => Math.min(1, high)),
   };
 }
 

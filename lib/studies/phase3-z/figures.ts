@@ -58,15 +58,15 @@ export function weightsFigure({ ranks, energies, similarity, primary, sizes, wid
   return facets(
     {
       "effective rank of heads, share of head size": rules(
-        lines([intervals("heads", perHead, concepts.model)], { x: "layer", y: "share" }),
+        lines([intervals("", perHead, concepts.model)], { x: "layer", y: "share" }),
         chosen,
       ),
       "energy of FFN writes in Z, times chance": rules(
-        lines([{ name: "FFN", y: energies, color: concepts.Z }], { x: "layer", y: "times chance" }),
+        lines([{ y: energies, color: concepts.Z }], { x: "layer", y: "times chance" }),
         [chosen, { y: 1, label: "chance" }],
       ),
       "similarity of Z to the next layer's": rules(
-        lines([{ name: "similarity", y: alike, color: concepts.Z }], { x: "layer", y: "squared cosine" }),
+        lines([{ y: alike, color: concepts.Z }], { x: "layer", y: "squared cosine" }),
         [chosen, { y: sizes.main / width, label: "chance" }],
       ),
     },
@@ -94,13 +94,13 @@ export function shiftFigure({ z, complement, full, random, problems }: ShiftsPar
     ...(complement ? [row("Z⊥", complement, concepts["Z⊥"])] : []),
     row("full", full, concepts.full),
   ];
-  const share = mean([...z]) / mean([...full]);
+  const [own, others] = [mean([...z]), mean(chance)].map((shift) => formatPercent(shift / mean([...full])));
   return forest(
-    rows.map((own) =>
-      own.name === "Z" ? { ...own, null: [Math.min(...chance), Math.max(...chance)] as const } : own,
+    rows.map((row) =>
+      row.name === "Z" ? { ...row, null: [Math.min(...chance), Math.max(...chance)] as const } : row,
     ),
     {
-      title: `The Z-patch shifts answers by ${formatPercent(share)} of what the full patch does`,
+      title: `The Z-patch shifts answers by ${own} of what the full patch does, random subspaces by ${others}`,
       subtitle: `mean and 95% interval over ${new Set(problems).size} problems, all donors; grey: random subspaces of Z's size`,
       x: "shift towards the donor's answer (nats)",
     },
@@ -136,10 +136,13 @@ export function patchFigure({ chosen, random, full, problems }: PatchesPart): Fi
       { x: "share of the answers", xRange: [0, 1], xFormat: ".0%" },
     );
   };
-  const changed = (own: readonly PatchOutcome[]): string =>
-    formatPercent(own.filter((outcome) => outcome.changed).length / own.length);
+  const changed = (...all: readonly (readonly PatchOutcome[])[]): string => {
+    const outcomes = all.flat();
+    return formatPercent(outcomes.filter((outcome) => outcome.changed).length / outcomes.length);
+  };
+  const [sets, complements] = [random.map(({ set }) => set), random.map(({ complement }) => complement)];
   return facets(Object.fromEntries(OUTCOMES.map(([name, flag]) => [name, panel(flag)])), {
-    title: `Z changes ${changed(chosen.set)} of the answers, Z⊥ ${changed(chosen.complement)}`,
+    title: `Z changes ${changed(chosen.set)} of the answers (random subspaces ${changed(...sets)}), Z⊥ ${changed(chosen.complement)} (their complements ${changed(...complements)})`,
     subtitle: `English from the same problem in Chinese, ${problems.length} problems; grey: random subspaces and their complements`,
     columns: 1,
     share: "x",
@@ -190,7 +193,7 @@ export function lengthscalesFigure({
   k,
 }: LengthscalesPart): Figure {
   const sorted = (own: Float64Array): number[] => Array.from(own, Math.log10).sort((a, b) => a - b);
-  const colours = [concepts.easy, concepts.content, concepts.hard];
+  const dashes = ["dot", "dash", "solid"] as const;
   const cold = asWritten.filter(({ start }) => start === "cold");
   const limit = absoluteThreshold(dimensions);
   const panels: Record<string, Figure> = {
@@ -201,8 +204,8 @@ export function lengthscalesFigure({
           ...cold.map(({ fit: own }, i) => ({
             name: `as written, λ = ${own.lambda}${own.trivial ? " (trivial)" : ""}`,
             y: sorted(own.lengthscales),
-            color: colours[i % colours.length],
-            dash: "dash" as const,
+            color: concepts["as written"],
+            dash: dashes[i % dashes.length],
           })),
         ],
         { x: "dimension", y: "log₁₀ ℓ", markers: false },
@@ -211,21 +214,25 @@ export function lengthscalesFigure({
     ),
   };
   if (sizes.length > 0)
-    panels["surviving dimensions by layer"] = lines(
-      [
-        {
-          name: "bandwidth held",
-          x: sizes.map(({ layer }) => layer),
-          y: sizes.map(({ size }) => size),
-          color: concepts.Z,
-        },
-      ],
-      { x: "layer", y: "dimensions", yRange: [0, dimensions] },
+    panels[`dimensions below the threshold, of ${dimensions}, by layer`] = rules(
+      lines(
+        [
+          {
+            name: "bandwidth held",
+            x: sizes.map(({ layer }) => layer),
+            y: sizes.map(({ size }) => size),
+            color: concepts.Z,
+          },
+        ],
+        { x: "layer", y: "dimensions", yRange: [0, 1.2 * Math.max(k, ...sizes.map(({ size }) => size))] },
+      ),
+      { y: k, label: "size of Z" },
     );
   const times = mean([...overlap.values]);
+  const chance = mean(overlap.nulls.map((own) => mean([...own])));
   return facets(panels, {
-    title: `The ${k} shortest lengthscales hold ${times.toFixed(2)} times chance of Z`,
-    subtitle: `random subspaces: ${mean(overlap.nulls.map((own) => mean([...own]))).toFixed(2)}; fits end at a plateau after ${fit.steps} steps`,
+    title: `The ${k} shortest lengthscales hold ${times.toFixed(2)} times chance of Z, ${chance.toFixed(2)} times of random subspaces`,
+    subtitle: `cold start, bandwidth held; the fit ends at a ${fit.stopped} after ${fit.steps} steps`,
     columns: 1,
     share: false,
     panelHeight: 220,
@@ -237,10 +244,9 @@ export function bridgeFigure(part: BridgePart): Figure {
   const { english, chinese } = part;
   const order = [...Array(english.shape[0]).keys()];
   const random = seeded(0);
-  const shuffled = Array.from({ length: 19 }, () => {
-    const dealt = takeRows(chinese, random.shuffle(order));
-    return Array.from(fitBridge(english, dealt, { ridge: 0 }).spectrum);
-  });
+  const dealt = Array.from({ length: 19 }, () => takeRows(chinese, random.shuffle(order)));
+  const shuffled = dealt.map((own) => Array.from(fitBridge(english, own, { ridge: 0 }).spectrum));
+  const chance = mean(dealt.map((own) => leftOut({ english, chinese: own }).estimate));
   const { spectrum } = fitBridge(english, chinese, { ridge: 0 });
   const at = Array.from(spectrum, (_, i) => shuffled.map((own) => own[i]));
   const drawn = lines(
@@ -255,7 +261,7 @@ export function bridgeFigure(part: BridgePart): Figure {
       },
     ],
     {
-      title: `Left-out problems: R² ${formatInterval(leftOut(part))}`,
+      title: `Each pair predicted from the others: R² ${formatInterval(leftOut(part))}, shuffled pairs ${chance.toFixed(2).replace("-", "−")}`,
       subtitle: `singular values of W by least squares, ${english.shape[0]} problems; 1 everywhere is a rotation`,
       x: "place",
       y: "singular value",

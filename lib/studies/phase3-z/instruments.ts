@@ -25,15 +25,15 @@ export async function checkInstruments(subject: Subject, layer: number, k: numbe
   const mmd = mmdSquared({ x: points([0, 1, 2]), y: points([3, 4, 5]) }, [1]);
   return [
     {
-      check: "patched stream against P⊥h + Pz̄, of the largest value",
-      off: await streamError(subject, layer, k),
+      check: "patched stream against the formula, as a share of its largest value",
+      value: await streamError(subject, layer, k),
     },
-    { check: "V Vᵀ against the identity", off: identity.toExponential(1) },
-    { check: `row sums of a transport plan (${plan}) against 1/T`, off: rows.toExponential(1) },
-    { check: "cost of the plan, of that without a choice", off: (cost / plain).toFixed(3) },
+    { check: "V Vᵀ against the identity", value: identity.toExponential(1) },
+    { check: `row sums of a transport plan (${plan}) against 1/T`, value: rows.toExponential(1) },
+    { check: "cost of the plan, as a share of that of an even plan", value: (cost / plain).toFixed(3) },
     {
       check: "MMD² of {0, 1, 2} and {3, 4, 5} against the value by hand",
-      off: (mmd - KNOWN_MMD).toExponential(1),
+      value: (mmd - KNOWN_MMD).toExponential(1),
     },
   ];
 }

@@ -185,9 +185,15 @@ test("a copy is compared once by a process, and again when its times changed", a
   const cache = freshFolder();
   const open = async (): Promise<{ file: string; labels: Set<string> }> => {
     const labels = new Set<string>();
-    const onProgress = (_: number, __: number, label: string): unknown => labels.add(label);
+    let left = 0;
+    const onProgress = (done: number, total: number, label: string): void => {
+      labels.add(label);
+      left = total - done;
+    };
     const copy = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache, { onProgress });
     copy.close();
+    // A bar is finished by its total alone.
+    assert.equal(left, 0);
     return { file: fileOf(copy), labels };
   };
   const { file, labels } = await open();

@@ -26,6 +26,22 @@ test("a forest plot has a point and an interval for each row, and the null as a 
   assert.ok(from < -0.9 && to > 1.5);
 });
 
+test("a row's limits are lines in it, inside the axis; rows that are their own groups need no legend", () => {
+  const { layout } = forest([{ ...rows[0], limits: [-2, 3] }, rows[1]]);
+  assert.equal(layout.showlegend, false);
+  const lines = (layout.shapes ?? []).filter(({ type }) => type === "line");
+  assert.deepEqual(
+    lines.map(({ x0, x1, y0, y1 }) => [x0, x1, y0, y1]),
+    [
+      [-2, -2, -0.4, 0.4],
+      [3, 3, -0.4, 0.4],
+    ],
+  );
+  const [from, to] = (layout.xaxis as { range: [number, number] }).range;
+  assert.ok(from < -2 && to > 3);
+  assert.equal(forest([rows[0], { ...rows[1], group: "other" }]).layout.showlegend, true);
+});
+
 test("a forest plot refuses a value outside its interval, and nothing", () => {
   assert.throws(() => forest([{ name: "odd", estimate: 2, low: 0, high: 1 }]), /"odd" is 2 \[0, 1\]/);
   assert.throws(() => forest([]), /nothing to draw/);
