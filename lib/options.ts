@@ -56,7 +56,7 @@ function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "number" || value === undefined || value === null) return String(value);
   if (typeof value === "string") return JSON.stringify(value.slice(0, LONGEST));
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   return typeof value === "object" ? "an object" : String(value);
 }
 
@@ -160,6 +160,25 @@ export const listOf = (each: OptionCheck, least = 0): OptionCheck =>
       Array.isArray(v) && v.length >= least && v.every((one) => one !== undefined && each(one) === undefined),
   );
 
+/** A list with something in it: what goes over the values of an empty one gives nothing, and nobody knows why. */
+export const some =
+  (check: OptionCheck): OptionCheck =>
+  (value) =>
+    check(value) ??
+    (Array.isArray(value) && value.length === 0 ? `${check(null)} that is not empty` : undefined);
+
+/**
+ * The same for a list that is an argument of its own.
+ * @throws ModalscopeError for what is no list, and for an empty one
+ */
+export function checkSome(where: string, what: string, values: unknown): void {
+  if (Array.isArray(values) && values.length > 0) return;
+  throw new ModalscopeError(
+    `${where} is given ${shown(values)} for its ${what}.`,
+    `It needs a list of ${what} that is not empty.`,
+  );
+}
+
 /** A value that passes one of two checks. */
 export const either =
   (one: OptionCheck, other: OptionCheck): OptionCheck =>
@@ -170,11 +189,12 @@ export const either =
 
 /** Positions in a batch: "all", "last", columns for all rows, or a list of columns for each row. */
 export const positions: OptionCheck = optional(
-  '"all", "last", a list of integers, or such a list for each row',
+  '"all", "last", a list of at least one integer, or a list for each row',
   (v) =>
     v === "all" ||
     v === "last" ||
     (Array.isArray(v) &&
+      v.length > 0 &&
       (v.every(Number.isInteger) || v.every((row) => Array.isArray(row) && row.every(Number.isInteger)))),
 );
 

@@ -93,7 +93,7 @@ describe("options of any origin", async () => {
     [
       "a list for options",
       () => model.run(batch, given([] as never)),
-      /The options of model\.run are a list/,
+      /The options of model\.run are an empty list/,
     ],
     ["a position that is no integer", () => model.run(batch, { logits: [0.5] }), /logits .* is a list/],
     [

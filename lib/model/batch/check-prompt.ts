@@ -9,6 +9,7 @@ export function checkPrompt(prompt: unknown, row: number): void {
     new ModalscopeError(`Prompt ${row} cannot be read: ${what}.`, "", wanted);
   if (typeof prompt === "string") return;
   if (Array.isArray(prompt)) {
+    if (prompt.length === 0) throw refused("it is an empty list", PROMPT);
     for (const [i, message] of prompt.entries()) {
       const reason = messageProblem(message);
       if (reason) throw refused(`message ${i} ${reason}`, MESSAGE);

@@ -8,6 +8,7 @@ import {
   optional,
   positions,
   required,
+  some,
   text,
 } from "../../options.js";
 import { sizeOf, type Tensor, zerosLike } from "../../tensor.js";
@@ -24,7 +25,7 @@ const CAPTURE_OPTIONS: OptionChecks<CaptureSpec> = {
   hook: required(anything, "a hook's name or pattern"),
   positions,
   padRows: flag,
-  heads: integers,
+  heads: some(integers),
   reduce: optional(
     '"mean", "norm", { top: count } or { keys: groups of columns by row }',
     (value) => value === "mean" || value === "norm" || isReduction(value),

@@ -18,6 +18,7 @@ import {
   positions,
   record,
   required,
+  some,
   tensorLike,
 } from "../../options.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
@@ -264,9 +265,9 @@ export interface Knockout extends Omit<Placement, "positions"> {
 }
 
 const PLACEMENT: OptionChecks<Placement> = {
-  rows: integers,
+  rows: some(integers),
   positions,
-  heads: integers,
+  heads: some(integers),
   phase: oneOf("prompt", "decoding", "both"),
 };
 

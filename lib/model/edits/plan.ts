@@ -135,6 +135,13 @@ function checkPositions(
       else if (perRow) throw atPadding(name, p, `in row ${b}`);
     }
   }
+  if (perRow && held.size === 0 && edited.length > 0) {
+    throw new ModalscopeError(
+      `The edit at "${name}" names no positions${edited.length > 1 ? " in any row" : ""}.`,
+      "It would change nothing.",
+      "Leave an edit out that is to change nothing.",
+    );
+  }
   if (perRow) return;
   // One list serves all rows, whose padding differs: it must hold in one of them.
   const nowhere = (lists as readonly number[]).find((p) => !held.has(p));

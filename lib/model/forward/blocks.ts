@@ -14,6 +14,7 @@ import { hookPoint, type RunContext } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { ADDED, MLP_OUT } from "../nn/index.js";
 import { attentionOf, type BlockResult, runBlock } from "./block.js";
+import { checkStream } from "./check-finite.js";
 import { runExperts } from "./experts.js";
 
 /** The blocks to run, and the columns that are needed after them. */
@@ -55,6 +56,7 @@ export async function runBlocks(
   const keyValues: (KeyValues | undefined)[] = [];
   let stream = x;
   let reached = pass;
+  if (from === 0) checkStream(context, "blocks.0.hook_resid_pre", "outside the blocks", x, pass);
   for (let l = from; l < to; l++) {
     signal?.throwIfAborted();
     onProgress?.(l - from, to - from, `block ${l}`);
@@ -68,6 +70,7 @@ export async function runBlocks(
     }
     stream = addDeepstack(context, l, reached, stream);
     stream = hookPoint(context, `blocks.${l}.hook_resid_post`, stream, reached);
+    checkStream(context, `blocks.${l}.hook_resid_post`, l, stream, reached);
     // onnxruntime holds the event loop while it computes; here timers, messages and signals get their turn.
     await nextTurn();
   }

@@ -5,6 +5,7 @@ import { fillPadding, type Pass, type Positions, resolvePositions } from "../bat
 import { type RunContext, runHead, runPiece, runSession, withPiece } from "../engine/index.js";
 import { HEAD } from "../families/index.js";
 import { frozenInput } from "../graph/index.js";
+import { checkLogits } from "./check-finite.js";
 
 /** Name of the hook that the head's matrix is applied to. */
 export const NORMALIZED = "ln_final.hook_normalized";
@@ -27,19 +28,23 @@ export async function logitsAt(
   if (positions === "all") {
     const all = Array.from({ length: pass.seqLength }, (_, i) => pass.start + i);
     const logits = await runHead(context, pass, x);
+    checkLogits(context, logits, pass.tokenPositions[0][0] - pass.start);
     fillPadding(logits.data, logits.shape, 1, pass, 0);
     return { logits, logitPositions: new Array(pass.size).fill(all) };
   }
   const logitPositions = logitPositionsOf(positions, pass);
   const picked = (from: Tensor): Tensor => pickColumns(from, logitPositions, pass.start);
   if (!touchesHead(context)) {
-    return { logits: await runHead(context, pass, picked(x)), logitPositions };
+    const logits = await runHead(context, pass, picked(x));
+    checkLogits(context, logits, 0);
+    return { logits, logitPositions };
   }
   const { engine } = context;
   const feeds = { x: picked(x), [frozenInput(NORMALIZED)]: picked(await finalNorm(context, pass, x)) };
   const { out } = await withPiece(engine, HEAD, { frozen: [NORMALIZED] }, (session) =>
     runSession(engine, session, feeds, ["out"]),
   );
+  checkLogits(context, out, 0);
   return { logits: out, logitPositions };
 }
 

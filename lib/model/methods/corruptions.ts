@@ -7,6 +7,7 @@ import {
   integers,
   type OptionChecks,
   oneOf,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -51,7 +52,7 @@ export interface CorruptionOptions extends TaskOptions {
 
 const CORRUPTION_OPTIONS: OptionChecks<CorruptionOptions> = {
   ...TASK_OPTIONS,
-  layers: integers,
+  layers: some(integers),
   injections: oneOf("corrupted", "clean"),
   tokens: callback,
   restores: flag,

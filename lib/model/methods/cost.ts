@@ -1,6 +1,14 @@
 /** Cost of a study on a model, estimated before it starts from the weights and from one block that is timed. */
 import { ModalscopeError } from "../../errors.js";
-import { abortSignal, checkOptions, integer, list, type OptionChecks, required } from "../../options.js";
+import {
+  abortSignal,
+  checkOptions,
+  integer,
+  list,
+  type OptionChecks,
+  required,
+  some,
+} from "../../options.js";
 import { seeded } from "../../random.js";
 import type { Batch } from "../batch/index.js";
 import { pieceBytes, pieceOperations } from "../engine/index.js";
@@ -33,7 +41,7 @@ export interface CostOptions {
 
 const COST_OPTIONS: OptionChecks<CostOptions> = {
   batch: required((value) => (typeof value === "object" ? undefined : "a batch"), "a batch"),
-  work: required(list, 'a list of work, such as [{ name: "clean", runs: 1 }]'),
+  work: required(some(list), 'a list of work, such as [{ name: "clean", runs: 1 }]'),
   batches: integer(1),
   signal: abortSignal,
 };

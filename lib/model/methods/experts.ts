@@ -2,12 +2,14 @@
 import { ModalscopeError } from "../../errors.js";
 import {
   checkOptions,
+  checkSome,
   integers,
   list,
   type OptionChecks,
   positions,
   record,
   required,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -44,7 +46,7 @@ export interface ChoiceOptions extends TaskOptions {
   readonly layers?: readonly number[];
 }
 
-const CHOICE_OPTIONS: OptionChecks<ChoiceOptions> = { ...TASK_OPTIONS, positions, layers: integers };
+const CHOICE_OPTIONS: OptionChecks<ChoiceOptions> = { ...TASK_OPTIONS, positions, layers: some(integers) };
 
 /**
  * The experts that tokens are routed to and the router's scores, by block and row.
@@ -70,7 +72,8 @@ export async function expertChoicesByGroup<const Group extends string>(
   groups: Readonly<Record<Group, Positions>>,
   options: Omit<ChoiceOptions, "positions"> = {},
 ): Promise<Record<Group, ExpertChoices[]>> {
-  checkOptions("expertChoicesByGroup", options, { ...TASK_OPTIONS, layers: integers });
+  checkOptions("expertChoicesByGroup", options, { ...TASK_OPTIONS, layers: some(integers) });
+  checkSome("expertChoicesByGroup", "groups", Object.keys(groups));
   return choicesByGroup(model, batch, groups, options);
 }
 
@@ -157,7 +160,7 @@ export interface SilencingOptions extends TaskOptions {
 
 const SILENCING_OPTIONS: OptionChecks<SilencingOptions> = {
   ...TASK_OPTIONS,
-  sets: required(list, "a list of sets of experts { layer, expert }"),
+  sets: required(some(list), "a list of sets of experts { layer, expert }"),
   metric: required(record, "a metric, such as logProb(token)"),
   positions,
 };

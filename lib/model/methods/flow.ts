@@ -1,5 +1,5 @@
 /** Attention flow: how much attention one group of tokens gives to another. */
-import { checkOptions, integers, type OptionChecks, TASK_OPTIONS, texts } from "../../options.js";
+import { checkOptions, integers, type OptionChecks, some, TASK_OPTIONS, texts } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/index.js";
@@ -13,7 +13,11 @@ export interface FlowOptions extends TaskOptions {
   readonly layers?: readonly number[];
 }
 
-const FLOW_OPTIONS: OptionChecks<FlowOptions> = { ...TASK_OPTIONS, routes: texts, layers: integers };
+const FLOW_OPTIONS: OptionChecks<FlowOptions> = {
+  ...TASK_OPTIONS,
+  routes: some(texts),
+  layers: some(integers),
+};
 
 export interface AttentionFlow {
   readonly routes: readonly AttentionRoute[];

@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   checkOptions,
+  checkSome,
   integers,
   list,
   type OptionChecks,
   positions,
   record,
   required,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -61,7 +63,7 @@ export interface GradientOptions extends TaskOptions {
 
 const GRADIENT_OPTIONS: OptionChecks<GradientOptions> = {
   ...TASK_OPTIONS,
-  wrt: required(list, "a list of hooks"),
+  wrt: required(some(list), "a list of hooks"),
   positions,
   edits: record,
   skipLayers: integers,
@@ -90,6 +92,7 @@ export async function gradients(
   options: GradientOptions,
 ): Promise<Gradients> {
   checkOptions("gradients", options, GRADIENT_OPTIONS);
+  checkSome("gradients", "metrics", metrics);
   const { engine } = model;
   const { prepared, request, hooks } = prepareGradients(engine, batch, metrics, options);
   const forward = await run(prepared, request);

@@ -1,6 +1,6 @@
 /** Attention to each visual token of an image, as an overlay shows it. */
 import { ModalscopeError } from "../../errors.js";
-import { checkOptions, integer, integers, type OptionChecks, TASK_OPTIONS } from "../../options.js";
+import { checkOptions, integer, integers, type OptionChecks, some, TASK_OPTIONS } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Tensor } from "../../tensor.js";
 import type { Batch } from "../batch/index.js";
@@ -19,7 +19,7 @@ const IMAGE_ATTENTION_OPTIONS: OptionChecks<ImageAttentionOptions> = {
   ...TASK_OPTIONS,
   image: integer(0),
   query: integer(),
-  layers: integers,
+  layers: some(integers),
 };
 
 /**

@@ -2,11 +2,13 @@
 import { ModalscopeError } from "../../errors.js";
 import {
   checkOptions,
+  checkSome,
   integer,
   integers,
   type OptionChecks,
   record,
   required,
+  some,
   TASK_OPTIONS,
   texts,
 } from "../../options.js";
@@ -42,9 +44,9 @@ export interface KnockoutOptions extends TaskOptions {
 const KNOCKOUT_OPTIONS: OptionChecks<KnockoutOptions> = {
   ...TASK_OPTIONS,
   metric: required(record, "a metric, such as logProb(token)"),
-  routes: texts,
+  routes: some(texts),
   window: integer(1),
-  layers: integers,
+  layers: some(integers),
 };
 
 export interface Knockouts {
@@ -90,6 +92,7 @@ function blocked({ keys: to, queries: from }: RouteEnds, layers: readonly number
  * @throws ModalscopeError for an unknown route, and a row without tokens of a group
  */
 export function blockRoute(batch: Batch, route: AttentionRoute, layers: readonly number[]): Edits {
+  checkSome("blockRoute", "layers", layers);
   return blocked(routeEnds(batch, route), layers);
 }
 
@@ -105,6 +108,7 @@ export function blockAsMany(
   options: { readonly seed?: number } = {},
 ): Edits {
   checkOptions("blockAsMany", options, { seed: integer() });
+  checkSome("blockAsMany", "layers", layers);
   const random = seeded(options.seed ?? 0);
   const { keys, queries } = routeEnds(batch, route);
   const from = batch.visual.map((visual, row) => {

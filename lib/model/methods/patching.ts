@@ -3,11 +3,13 @@ import { ModalscopeError } from "../../errors.js";
 import {
   callback,
   checkOptions,
+  checkSome,
   integers,
   type OptionChecks,
   positions,
   record,
   required,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { Progress, TaskOptions } from "../../progress.js";
@@ -45,9 +47,9 @@ export interface PatchingOptions extends TaskOptions {
 const PATCHING_OPTIONS: OptionChecks<PatchingOptions> = {
   ...TASK_OPTIONS,
   hook: required((value) => (typeof value === "string" ? undefined : callback(value)), "a hook's name"),
-  layers: integers,
-  positions: integers,
-  heads: integers,
+  layers: some(integers),
+  positions: some(integers),
+  heads: some(integers),
 };
 
 export interface Patching {
@@ -123,6 +125,7 @@ export async function attributionPatching(
   options: TaskOptions = {},
 ): Promise<Map<string, Tensor>> {
   checkOptions("attributionPatching", options, TASK_OPTIONS);
+  checkSome("attributionPatching", "hooks", hooks);
   const { clean, corrupted, metric } = checked(contrast);
   const source = await model.run(clean, { capture: hooks, logits: "none", ...options });
   const base = await model.run(corrupted, { capture: hooks, logits: "none", ...options });
@@ -155,6 +158,7 @@ export async function pathPatching(
   options: TaskOptions = {},
 ): Promise<{ patched: Float64Array; clean: Float64Array }> {
   checkOptions("pathPatching", options, TASK_OPTIONS);
+  checkSome("pathPatching", "receivers", receivers);
   const { clean, corrupted, metric } = checked(contrast);
   const held = ["blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"];
   const source = await model.run(corrupted, { capture: [sender.hook], logits: "none", ...options });
@@ -190,6 +194,7 @@ export async function steeringVectors(
   options: SteeringOptions = {},
 ): Promise<Map<string, Tensor>> {
   checkOptions("steeringVectors", options, { ...TASK_OPTIONS, positions });
+  checkSome("steeringVectors", "hooks", hooks);
   const { positions: at = "last", onProgress, signal } = options;
   const half =
     (part: number): Progress =>

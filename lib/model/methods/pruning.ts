@@ -7,6 +7,7 @@ import {
   list,
   type OptionChecks,
   required,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -35,9 +36,9 @@ const shares = (value: unknown): string | undefined =>
 
 const PRUNING_OPTIONS: OptionChecks<PruningOptions> = {
   ...TASK_OPTIONS,
-  rules: required(list, 'a list of rules, such as [{ kind: "random" }]'),
-  keep: required(shares, "a list of shares from 0 to 1"),
-  from: required(integers, "a list of blocks"),
+  rules: required(some(list), 'a list of rules, such as [{ kind: "random" }]'),
+  keep: required(some(shares), "a list of shares from 0 to 1"),
+  from: required(some(integers), "a list of blocks"),
   until: integer(1),
 };
 

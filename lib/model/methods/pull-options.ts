@@ -6,6 +6,7 @@ import {
   type OptionChecks,
   oneOf,
   required,
+  some,
   TASK_OPTIONS,
   text,
 } from "../../options.js";
@@ -75,10 +76,10 @@ export interface PullOptions extends TaskOptions {
 
 export const PULL_OPTIONS: OptionChecks<PullOptions> = {
   ...TASK_OPTIONS,
-  targets: required(list, "a list of targets"),
+  targets: required(some(list), "a list of targets"),
   join: callback,
   joinAt: text,
-  at: required(list, "a list of hooks"),
+  at: required(some(list), "a list of hooks"),
   skips: list,
   take: required(callback, "a function"),
   biases: oneOf(true, false, "language model"),

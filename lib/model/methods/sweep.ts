@@ -2,9 +2,8 @@ import { ModalscopeError } from "../../errors.js";
 import {
   callback,
   checkOptions,
-  either,
   integer,
-  list,
+  type OptionCheck,
   type OptionChecks,
   positions,
   record,
@@ -55,9 +54,17 @@ export interface SweepOptions<G extends Grid> extends TaskOptions {
   readonly onEstimate?: (estimate: SweepEstimate) => void;
 }
 
+const GRID = "a list of points, or an object of lists, none of them empty";
+
+/** Points to visit: at least one. */
+const grid: OptionCheck = (over) => {
+  const axes = Array.isArray(over) ? [over] : record(over) === undefined ? Object.values(over as object) : [];
+  return axes.length > 0 && axes.every((axis) => Array.isArray(axis) && axis.length > 0) ? undefined : GRID;
+};
+
 const SWEEP_OPTIONS: OptionChecks<SweepOptions<Grid>> = {
   ...TASK_OPTIONS,
-  over: required(either(list, record), "a list of points, or an object of lists"),
+  over: required(grid, GRID),
   edit: required(callback, "a function from a point to its edits"),
   metric: required(record, "a metric, such as logProb(token)"),
   positions,

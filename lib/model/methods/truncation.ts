@@ -8,6 +8,7 @@ import {
   oneOf,
   record,
   required,
+  some,
   TASK_OPTIONS,
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
@@ -40,7 +41,7 @@ const TRACING_OPTIONS: OptionChecks<TracingOptions> = {
   ...TASK_OPTIONS,
   corruption: required(record, 'a corruption, such as { kind: "zero" }'),
   metric: required(record, "a metric, such as logProb(token)"),
-  layers: integers,
+  layers: some(integers),
   injections: oneOf("corrupted", "clean"),
   tokens: callback,
 };

@@ -12,6 +12,7 @@ import {
   oneOf,
   pair,
   record,
+  some,
   text,
 } from "../../options.js";
 import type { Batch, BatchImage } from "../batch/index.js";
@@ -227,9 +228,9 @@ function overlaps(own: VisualToken["box"], box: NonNullable<RegionSpec["box"]>, 
 }
 
 const REGION: OptionChecks<RegionSpec> = {
-  batchRows: integers,
-  image: either(integer(0), integers),
-  tile: either(either(integer(0), integers), oneOf("whole", "part")),
+  batchRows: some(integers),
+  image: either(integer(0), some(integers)),
+  tile: either(either(integer(0), some(integers)), oneOf("whole", "part")),
   row: either(integer(0), pair),
   column: either(integer(0), pair),
   box: list,

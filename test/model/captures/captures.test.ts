@@ -80,7 +80,8 @@ describe("a capture of padding", () => {
         [[0], /Position 0 of row 1 is padding/],
         [[-3], /Position -3 of row 1 is padding|Row 1 has no position -3/],
         [[-9], /no position -9/],
-        [[], /names no positions/],
+        [[], /positions of a capture is an empty list/],
+        [[[], []], /names no positions in row 0/],
       ] as const) {
         await assert.rejects(
           model.run(batch, { capture: [{ hook: "hook_embed", positions }] }),
@@ -88,7 +89,7 @@ describe("a capture of padding", () => {
         );
       }
       await assert.rejects(model.run(batch, { logits: [0] }), says(/is padding/));
-      await assert.rejects(model.run(batch, { logits: [] }), says(/Logits are asked for at 0, 0 positions/));
+      await assert.rejects(model.run(batch, { logits: [] }), says(/logits of model\.run is an empty list/));
       await assert.rejects(model.run(batch, { logits: [[1], [2, 3]] }), says(/at 1, 2 positions/));
       await assert.rejects(
         model.run(batch, { edits: { hook_embed: edit.zero({ positions: [-3] }) } }),

@@ -41,6 +41,18 @@ describe("positions of an edit on a padded batch", () => {
       HOOK,
       /padding in every row/,
     ],
+    [
+      "lists that are all empty",
+      edit.zero({ positions: [[], []] }),
+      HOOK,
+      /no positions in any row.*Leave an edit out/,
+    ],
+    [
+      "an empty list of the only row",
+      edit.zero({ positions: [[1], []], rows: [1] }),
+      HOOK,
+      /names no positions/,
+    ],
   ];
   for (const [what, made, hook, message] of refused) {
     it(`${what} is refused by run, generate, gradients and sweeps alike`, () =>

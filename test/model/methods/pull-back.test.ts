@@ -198,7 +198,12 @@ it("a skip connection joins hooks of one block, with a matrix of their widths", 
   const run = await freeze(model, model.batch([IDS]));
   const [skip] = randomSkips(model);
   const pulled = (skips: readonly SkipConnection[]): Promise<void> =>
-    pullBack(model, run, { targets: randomTargets(model, IDS.length), at: [], skips, take: () => {} });
+    pullBack(model, run, {
+      targets: randomTargets(model, IDS.length),
+      at: [{ hook: "hook_embed" }],
+      skips,
+      take: () => {},
+    });
   await assert.rejects(pulled([{ ...skip, to: "blocks.1.mlp.hook_out" }]), /inside one block/);
   await assert.rejects(pulled([{ ...skip, from: "blocks.0.hook_nowhere" }]), /inside one block/);
   const short = { ...skip.matrix, shape: [skip.matrix.shape[0], 3] };
