@@ -17,6 +17,7 @@ const COLOURS = {
   Z: "#0072b2",
   "Z⊥": "#d55e00",
   full: "#009e73",
+  "other layers": "#cc79a7",
   // A fit as the document writes it, where another one is judged.
   "as written": "#cc79a7",
   // Languages.

@@ -92,22 +92,23 @@ export class EvolutionStudy {
   }
 
   private async dataOf(id: string, seed: number): Promise<EvolutionData> {
-    const { languageModel, questions, plantedCount = 240 } = this.settings;
+    const { plantedCount = 240 } = this.settings;
     const options = this.optionsOf(seed);
     switch (id) {
       case "model":
-        return observe(await this.describedOf(seed), {
-          ...options,
-          languageModel,
-          questions: questions?.(seed),
-        });
+        return observe(await this.describedOf(seed), options);
       case "random":
         return observeRandom(await this.describedOf(seed), options);
       case "otherImage":
         return observeOtherImage(await this.describedOf(seed), options);
       case "prior":
       case "reversed":
-        return observePlanted(id, plantedCount, { ...options, skips: plansFor(this.study, id) });
+        return observePlanted(id, plantedCount, {
+          ...options,
+          languageModel: undefined,
+          questions: undefined,
+          skips: plansFor(this.study, id),
+        });
       case "likeDocument":
       case "opposite":
         return madeEvolution(id satisfies MadeKind, options.rules, seed);
@@ -117,8 +118,17 @@ export class EvolutionStudy {
   }
 
   private optionsOf(seed: number): ObserveOptions {
-    const { maxNewTokens, rowsPerCall, onProgress, signal } = this.settings;
-    return { rules: evolutionRules(), maxNewTokens, rowsPerCall, seed, onProgress, signal };
+    const { maxNewTokens, rowsPerCall, languageModel, questions, onProgress, signal } = this.settings;
+    return {
+      rules: evolutionRules(),
+      maxNewTokens,
+      rowsPerCall,
+      seed,
+      languageModel,
+      questions: questions?.(seed),
+      onProgress,
+      signal,
+    };
   }
 
   private describedOf(seed: number): Promise<Described> {

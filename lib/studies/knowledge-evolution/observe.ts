@@ -1,25 +1,26 @@
-/** The study's runs: captions with states, forced readings, skipped blocks, answers to one question. */
-import {
-  controlPlan,
-  earlyExit,
-  joinTokens,
-  type Matrix,
-  mutations,
-  skipPlans,
-  statesOfSteps,
-} from "../../analysis/index.js";
+/** The study's runs on one checkpoint: captions, forced readings, skipped blocks, answers to one question. */
+import { earlyExit, type Matrix, mutations } from "../../analysis/index.js";
 import { ModalscopeError } from "../../errors.js";
 import type { Model } from "../../model/index.js";
 import { unembedding } from "../../model/methods/index.js";
 import type { TaskOptions } from "../../progress.js";
-import { asMessage, blind, type VisualTask } from "../../tasks/index.js";
+import { blind, type VisualTask } from "../../tasks/index.js";
 import { at0, type Tensor } from "../../tensor.js";
 import { withRandomTwin } from "../random-twin.js";
-import { type Caption, type DescribeOptions, describe, forcedReading, stateHooks } from "./captions.js";
-import type { AnswerGroup, EvolutionData, SkippedCaptions, Tokens } from "./data.js";
+import { answered } from "./answers.js";
+import { type Caption, type DescribeOptions, describe, forcedReading } from "./captions.js";
+import type { AnswerGroup, EvolutionData, Tokens } from "./data.js";
 import { captionGate } from "./gate.js";
-import { type CaptionTask, kindsOf, type Mention, mentionsOf, wordOverlap, wrongShare } from "./mentions.js";
+import {
+  type CaptionTask,
+  type CaptionTruth,
+  kindsOf,
+  type Mention,
+  mentionsOf,
+  wrongShare,
+} from "./mentions.js";
 import type { EvolutionRules } from "./rules.js";
+import { skipped, type WithoutBlocks } from "./skips.js";
 
 export interface ObserveOptions extends TaskOptions {
   readonly rules: EvolutionRules;
@@ -48,6 +49,9 @@ export interface Described {
   textAlone(): Promise<Tensor>;
   /** The reading by random weights. */
   twin(): Promise<NonNullable<EvolutionData["twin"]>>;
+  readonly without: WithoutBlocks;
+  /** The model's answers to the questions. */
+  answers(): Promise<readonly AnswerGroup[]>;
 }
 
 /** @throws ModalscopeError when fewer than two images are described */
@@ -76,6 +80,8 @@ export async function describeAll(
         return { states, change: await changeOf(drawn, states, ids, options) };
       }),
     ),
+    without: withoutBlocks(model, said, options, captionsOf(said)),
+    answers: once(() => answered(model, options.questions ?? [], options)),
   };
 }
 
@@ -84,6 +90,24 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => {
     made ??= make();
     return made;
+  };
+}
+
+/** Describes the images without some blocks, each set of blocks once. */
+function withoutBlocks(
+  model: Model,
+  said: readonly Said[],
+  options: ObserveOptions,
+  original?: readonly Caption[],
+): WithoutBlocks {
+  const known = new Map(original ? [["", Promise.resolve(original)]] : []);
+  const tasks = said.map(({ task }) => task);
+  return (skipLayers) => {
+    const key = skipLayers.join(" ");
+    const run =
+      known.get(key) ?? describe(model, tasks, { ...describing(options), skipLayers, onProgress: undefined });
+    known.set(key, run);
+    return run;
   };
 }
 
@@ -96,44 +120,65 @@ export async function observe(described: Described, options: ObserveOptions): Pr
   const without = await describe(model, blindly(said), { ...describing(options), onProgress: undefined });
   return {
     ...read,
-    skips: await skipped(model, said, read, options),
-    answers: await answered(model, options),
+    skips: await skipped(described.without, read, truthsOf(said), options),
+    answers: await described.answers(),
     gate: captionGate(
-      said.map(({ task }) => task.truth),
-      said.map(({ caption }) => caption.pieces),
+      truthsOf(said),
+      captionsOf(said).map(({ pieces }) => pieces),
       without.map(({ pieces }) => pieces),
     ),
   };
 }
 
-/** The same captions, read beside another caption's image: all that can be said of them then. */
-export function observeOtherImage(described: Described, options: ObserveOptions): Promise<EvolutionData> {
-  return observeForced(described, described.model, { ...options, shifted: true });
-}
-
-/** The captions of a model, read by random weights of its architecture. */
-export function observeRandom(described: Described, options: ObserveOptions): Promise<EvolutionData> {
-  return withRandomTwin(described.model, 2 * options.seed + 1, (twin) =>
-    observeForced(described, twin, options),
-  );
-}
-
-async function observeForced(
+/**
+ * The same captions, read beside another caption's image and held against what is true of that: nothing of the own image is in
+ * the reading, and no block can put right what is wrong of the other.
+ */
+export async function observeOtherImage(
   described: Described,
-  reader: Model,
-  options: ObserveOptions & { readonly shifted?: boolean },
+  options: ObserveOptions,
 ): Promise<EvolutionData> {
-  const { said } = described;
-  const seen = options.shifted ? imagesOf(said, 1) : imagesOf(said);
-  const states = await readAll(reader, seen, said, options);
-  const read = await measure(described, reader, states, options);
-  return { ...read, skips: [], answers: [], gate: [] };
+  const { model, said, without } = described;
+  const states = await readAll(model, imagesOf(said, 1), said, options);
+  const read = await measure(described, model, states, { ...options, languageModel: undefined });
+  const truths = truthsOf(said, 1);
+  // The blocks of skip.1 are no matter of the image.
+  const skips = await skipped(without, read, truths, { ...options, skips: ["skip.2", "skip.3"] });
+  return { ...read, wrong: wrongOf(said, truths), skips, answers: [], gate: [] };
+}
+
+/**
+ * The captions of a model, read by random weights of its architecture. Without some blocks they describe the images themselves,
+ * and of the questions they have the states, to the model's answers.
+ */
+export async function observeRandom(described: Described, options: ObserveOptions): Promise<EvolutionData> {
+  const { model, said } = described;
+  const { seed, languageModel, questions = [] } = options;
+  const asked = await described.answers();
+  return withRandomTwin(model, 2 * seed + 1, async (twin) => {
+    const states = await readAll(twin, imagesOf(said), said, options);
+    const reading = (blind?: Model) => measure(described, twin, states, { ...options, languageModel: blind });
+    const read = await (languageModel ? withRandomTwin(languageModel, 2 * seed + 3, reading) : reading());
+    const own = withoutBlocks(twin, said, options);
+    const skips = await skipped(own, read, truthsOf(said), { ...options, skips: ["skip.1"] });
+    const answers = await answered(twin, questions, { ...options, known: asked });
+    return { ...read, skips, answers, gate: [] };
+  });
 }
 
 /** The captions' tasks, with the image of the caption that comes so many later. */
 function imagesOf(said: readonly Said[], later = 0): VisualTask[] {
   return said.map(({ task }, i) => ({ ...task, images: said[(i + later) % said.length].task.images }));
 }
+
+const captionsOf = (said: readonly Said[]): Caption[] => said.map(({ caption }) => caption);
+
+/** What is true of the captions' images, or of the image of the caption that comes so many later. */
+const truthsOf = (said: readonly Said[], later = 0): CaptionTruth[] =>
+  said.map((_, i) => said[(i + later) % said.length].task.truth);
+
+const wrongOf = (said: readonly Said[], truths: readonly CaptionTruth[]): number[] =>
+  said.map(({ caption }, i) => wrongShare(mentionsOf(caption.pieces, truths[i])));
 
 const blindly = (said: readonly Said[]): VisualTask[] => said.map(({ task }) => blind(task));
 
@@ -210,7 +255,7 @@ async function measure(
     states,
     twin,
     ...(change ? { language: { change, mutations: mutations(change, settings) } } : {}),
-    wrong: said.map(({ caption, task }) => wrongShare(mentionsOf(caption.pieces, task.truth))),
+    wrong: wrongOf(said, truthsOf(said)),
   };
 }
 
@@ -253,65 +298,4 @@ function wordIds(model: Model): (word: string) => number {
     known.set(word, id);
     return id;
   };
-}
-
-async function skipped(
-  model: Model,
-  said: readonly Said[],
-  {
-    blocks,
-    critical,
-    mutations: { layers },
-    texts,
-  }: Pick<EvolutionData, "blocks" | "critical" | "mutations" | "texts">,
-  options: ObserveOptions,
-): Promise<EvolutionData["skips"]> {
-  const run = async (plan: SkippedCaptions["plan"]): Promise<SkippedCaptions> => {
-    const now = await describe(
-      model,
-      said.map(({ task }) => task),
-      { ...describing(options), skipLayers: plan.skip, onProgress: undefined },
-    );
-    return {
-      plan,
-      texts: now.map(({ text }) => text),
-      overlap: now.map(({ text }, c) => wordOverlap(text, texts[c])),
-      elsewhere: now.map(({ text }, c) => wordOverlap(text, texts[(c + 1) % texts.length])),
-      wrong: now.map(({ pieces }, c) => wrongShare(mentionsOf(pieces, said[c].task.truth))),
-    };
-  };
-  const skips: { own: SkippedCaptions; control?: SkippedCaptions }[] = [];
-  for (const plan of skipPlans({ blocks, critical, mutations: layers, last: options.rules.lastBlocks })) {
-    if (plan.skip.length === 0 || options.skips?.includes(plan.name) === false) continue;
-    const own = await run(plan);
-    const free = (from: number): number[] =>
-      Array.from({ length: blocks - from }, (_, i) => from + i).filter((b) => !plan.skip.includes(b));
-    const candidates = [free(critical + 1), free(1)].find((some) => some.length >= plan.skip.length);
-    const control = candidates && controlPlan(plan, { candidates, blocks, seed: options.seed });
-    skips.push({ own, ...(control ? { control: await run(control) } : {}) });
-  }
-  return skips;
-}
-
-async function answered(
-  model: Model,
-  { questions = [], rowsPerCall, signal }: ObserveOptions,
-): Promise<AnswerGroup[]> {
-  const hooks = stateHooks(model).slice(1);
-  const capture = hooks.map((hook) => ({ hook, positions: "last" as const }));
-  const groups: AnswerGroup[] = [];
-  for (const asks of questions) {
-    const answers: string[] = [];
-    const states: Tensor[] = [];
-    for (let start = 0; start < asks.length; start += rowsPerCall) {
-      const prompts = asks.slice(start, start + rowsPerCall).map((task) => [asMessage(task)]);
-      const rows = await model.generate(prompts, { maxNewTokens: 6, capture, signal });
-      rows.forEach(({ text, steps }, row) => {
-        answers.push(text.trim().toLowerCase());
-        states.push(statesOfSteps(steps.slice(0, 1), hooks, { row }));
-      });
-    }
-    groups.push({ question: asks[0].prompt, answers, states: joinTokens(states) });
-  }
-  return groups;
 }

@@ -107,6 +107,7 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
   const options = { seed: plan.seed, onProgress: plan.onProgress, signal: plan.signal };
   const main = z.basis(primary, sizes.main);
   const random = Array.from({ length: randomSets }, (_, i) => z.random(sizes.main, i));
+  const others = asked.model.layers.filter((l) => l !== primary).map((l) => z.basis(l, sizes.main));
   const clouds = (layer: number) => cloudsOf(states, layer, plan.ardCount, plan.seed);
   const names = problems.map(({ id }) => id);
   const solved = (language: Language): boolean[] => clean[language].map((own) => solvedIn(language, own));
@@ -120,7 +121,7 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
       read.generate === false
         ? { untestable: "a patch from another problem may change the answer rightly" }
         : await patchesOf(asked, planned, read),
-    updates: readUpdates(states, { z: main, random }, names),
+    updates: readUpdates(states, { z: main, random, others }, names),
     lengthscales: await readLengthscales(clouds(primary), {
       ...options,
       basis: main,

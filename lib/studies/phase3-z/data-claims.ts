@@ -11,6 +11,7 @@ import {
   segment,
   takeRows,
 } from "../../analysis/index.js";
+import { LEAST_NULLS } from "../arms.js";
 import type { ClaimRules, Found } from "../claim-tests.js";
 import { evidenceFrom, evidenceOf } from "../evidence.js";
 import type { BridgePart, LengthscalesPart, UpdatesPart } from "./parts.js";
@@ -25,11 +26,17 @@ export const updateClaims: ClaimRules<UpdatesPart> = {
         const at = fit.indexOf(Math.max(...fit));
         return (own) => own[at] / part.chance;
       });
-    return {
-      ratio: evidenceFrom(test("ratio"), {
+    const beside = (name: string, nulls: UpdatesPart["random"]) =>
+      evidenceFrom(test(name), {
         measured: read(part.z),
-        nulls: part.random.map((ratios) => read(ratios).estimate),
-      }),
+        nulls: nulls.map((ratios) => read(ratios).estimate),
+      });
+    return {
+      ratio: beside("ratio", part.random),
+      own:
+        part.others.length < LEAST_NULLS
+          ? { untestable: `${part.others.length} other layers are too few to hold Z against` }
+          : beside("own", part.others),
     };
   },
 

@@ -150,31 +150,34 @@ export function patchFigure({ chosen, random, full, problems }: PatchesPart): Fi
   });
 }
 
-/** R(k) by language on a log axis, with what random subspaces of Z's size give. */
-export function updatesFigure({ z, random, chance, problems, languages }: UpdatesPart): Figure {
+const least = (values: readonly number[]): number => Math.min(...values);
+const largest = (values: readonly number[]): number => Math.max(...values);
+
+/** R(k) by language on a log axis, with what the Z of other layers and random subspaces of its size give. */
+export function updatesFigure({ z, random, others, chance, problems, languages }: UpdatesPart): Figure {
   const curve = (language: "en" | "zh", name: "English" | "Chinese"): Series => {
     const own = languages.flatMap((one, i) => (one === language ? [i] : []));
     const estimates = z.map((row) => meanInterval(own.map((i) => row[i])));
     return intervals(name, estimates, concepts[name]);
   };
-  const nulls = z.map((_, l) => random.map((own) => mean([...own[l]])));
+  const band = (name: string, all: UpdatesPart["random"], color: string): Series[] => {
+    const at = z.map((_, l) => all.map((own) => mean([...own[l]])));
+    const [y, low, high] = [mean, least, largest].map((of) => at.map((own) => of(own)));
+    return all.length > 0 ? [{ name, y, low, high, color }] : [];
+  };
   const both = z.map((row) => mean([...row]));
   const most = both.indexOf(Math.max(...both));
+  const timesChance = (ratio: number): string => `${(ratio / chance).toFixed(1)} times chance`;
   const drawn = lines(
     [
       curve("en", "English"),
       curve("zh", "Chinese"),
-      {
-        name: "random subspaces",
-        y: nulls.map((own) => mean(own)),
-        low: nulls.map((own) => Math.min(...own)),
-        high: nulls.map((own) => Math.max(...own)),
-        color: concepts.null,
-      },
+      ...band("Z of other layers", others, concepts["other layers"]),
+      ...band("random subspaces", random, concepts.null),
     ],
     {
-      title: `R is largest at block ${most}: ${(both[most] / chance).toFixed(1)} times chance`,
-      subtitle: `mean and 95% interval over ${new Set(problems).size} problems`,
+      title: `R is largest at block ${most}: ${timesChance(both[most])}${others.length > 0 ? `, in the Z of other layers ${timesChance(mean(others.map((own) => mean([...own[most]]))))}` : ""}`,
+      subtitle: `mean and 95% interval over ${new Set(problems).size} problems; of other layers and random subspaces mean and range`,
       x: "block",
       y: "R",
       yLog: true,

@@ -246,10 +246,11 @@ function updatesOf(as: boolean, random: Random): UpdatesPart {
     }
     return all;
   };
-  const bases = Array.from({ length: RANDOM_SETS }, (_, i) => randomSubspace(SIZES.main, WIDTH, 50 + i));
+  const drawn = (from: number): Matrix[] =>
+    Array.from({ length: RANDOM_SETS }, (_, i) => randomSubspace(SIZES.main, WIDTH, from + i));
   return readUpdates(
     { en: { means: states() }, zh: { means: states() } },
-    { z: axes(0, SIZES.main), random: bases },
+    { z: axes(0, SIZES.main), random: drawn(50), others: drawn(90) },
     problems,
   );
 }

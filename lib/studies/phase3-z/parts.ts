@@ -89,6 +89,8 @@ export interface PatchesPart extends PatchedSides<PatchOutcome> {
 export interface UpdatesPart {
   readonly z: readonly (readonly number[])[];
   readonly random: readonly (readonly (readonly number[])[])[];
+  /** In the Z of each other layer. */
+  readonly others: readonly (readonly (readonly number[])[])[];
   readonly chance: number;
   readonly problems: readonly string[];
   readonly languages: readonly Language[];

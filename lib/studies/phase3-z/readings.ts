@@ -5,6 +5,7 @@ import {
   coordinates,
   fitLengthscales,
   holdOut,
+  type KernelSide,
   type Matrix,
   mmdSquared,
   residualRatios,
@@ -38,16 +39,19 @@ export interface PatchPlan {
   readonly layer: number;
   readonly k: number;
   readonly align?: Arm["align"];
+  /** Side of the kernels that Z is taken from. Default the key side. */
+  readonly side?: KernelSide;
   readonly randomSets: number;
 }
 
 /** Z and its complement, random subspaces and theirs, and everything. */
-export function matchedArms({ layer, k, align = "mean", randomSets }: PatchPlan): Arm[] {
+export function matchedArms({ layer, k, align = "mean", side, randomSets }: PatchPlan): Arm[] {
   const arm = (part: Part, draw?: number): Arm => ({
     layer,
     k,
     part,
     align,
+    side,
     ...(draw === undefined ? {} : { draw }),
   });
   const draws = Array.from({ length: randomSets }, (_, i) => i);
@@ -108,7 +112,7 @@ export async function readShifts(
 /** R(k) of all prompts in both languages. */
 export function readUpdates(
   states: Readonly<Record<"en" | "zh", Pick<PooledStates, "means">>>,
-  bases: { readonly z: Matrix; readonly random: readonly Matrix[] },
+  bases: { readonly z: Matrix; readonly random: readonly Matrix[]; readonly others: readonly Matrix[] },
   problems: readonly string[],
 ): UpdatesPart {
   const { en, zh } = states;
@@ -120,6 +124,7 @@ export function readUpdates(
   return {
     z: ratios(bases.z),
     random: bases.random.map(ratios),
+    others: bases.others.map(ratios),
     chance: Math.sqrt(bases.z.shape[0] / (d - bases.z.shape[0])),
     problems: [...problems, ...problems],
     languages: [...problems.map(() => "en" as const), ...problems.map(() => "zh" as const)],

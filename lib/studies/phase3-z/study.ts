@@ -174,13 +174,14 @@ export class Phase3Study {
     return passed ? { evidence, gate: passed } : { evidence };
   }
 
-  /** The claims of patching and separation with the other layer, the other size, and the other alignment. */
+  /** The claims of patching and separation with the other layer, size, side of the kernels, and alignment. */
   private async configurations(asked: Asked, read: ReadPlan): Promise<Required<Measured>["configurations"]> {
     const { primary, secondary, sizes } = asked.weights;
     const { randomSets } = phase3Document().rules;
     const plans = {
       [`layer ${secondary}`]: { layer: secondary, k: sizes.main, randomSets },
       [`k = ${sizes.small}`]: { layer: primary, k: sizes.small, randomSets },
+      "query side": { layer: primary, k: sizes.main, side: "query" as const, randomSets },
       "optimal transport": { layer: primary, k: sizes.main, align: "transport" as const, randomSets },
     };
     const { measured } = this.found.get("model")!;
@@ -193,7 +194,7 @@ export class Phase3Study {
       };
       const ids = [
         "zContent",
-        ...("align" in plan ? [] : ["meanSeparates"]),
+        ...("align" in plan || "side" in plan ? [] : ["meanSeparates"]),
         ...(plan.layer === secondary ? ["zChangesMore", "doubleDissociation"] : []),
       ];
       const patched =

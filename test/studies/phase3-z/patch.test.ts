@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { ablate, meanInterval, projectOnto } from "../../../lib/analysis/index.js";
 import { type Arm, armEdits, type Part } from "../../../lib/studies/phase3-z/arms.js";
 import { type PatchOutcome, patchArms, patchOutcomes } from "../../../lib/studies/phase3-z/patch.js";
+import { matchedArms } from "../../../lib/studies/phase3-z/readings.js";
 import { allDonorShifts, shiftValues } from "../../../lib/studies/phase3-z/shift.js";
 import { pooledStreams, residPre, type Subject, subjectOf } from "../../../lib/studies/phase3-z/subject.js";
 import { withCheckpoint } from "../../../lib/studies/random-twin.js";
@@ -69,22 +70,21 @@ describe("arms of the patching experiment", () => {
     assert.deepEqual([share("Z", "changed"), share("Z", "flipped")], [1, 0]);
   });
 
-  it("shift the answer towards every donor's as far as the full patch where Z holds the content, and R not", async () => {
+  it("shift the answer towards every donor's as far as the full patch where Z holds the content; R and the query side not", async () => {
     await withPlanted("shared", async (subject, at) => {
       const { model, answers } = subject;
       const encode = (text: string) => [
         ...(model.tokenizer?.encode(text, { add_special_tokens: false }) ?? []),
       ];
+      // The planted block reads content by its keys; what it asks with was drawn.
+      const query = matchedArms({ ...at, side: "query", randomSets: 0 }).filter(({ part }) => part === "Z");
       const parts: Part[] = ["Z", "R", "full"];
-      const shifted = await allDonorShifts(
-        subject,
-        parts.map((part) => ({ ...at, part, align: "mean" as const })),
-        {
-          words: answers.map(() => encode("answer")),
-          firstTokens: answers.map((answer) => encode(String(answer))[0]),
-        },
-      );
-      const [z, random, full] = shifted.map((arm) => {
+      const arms: Arm[] = [...parts.map((part) => ({ ...at, part, align: "mean" as const })), ...query];
+      const shifted = await allDonorShifts(subject, arms, {
+        words: answers.map(() => encode("answer")),
+        firstTokens: answers.map((answer) => encode(String(answer))[0]),
+      });
+      const [z, random, full, asked] = shifted.map((arm) => {
         const { values, clusters } = shiftValues(arm);
         assert.deepEqual([values.length, new Set(clusters).size], [PROBLEMS * (PROBLEMS - 1), PROBLEMS]);
         return meanInterval(values, { clusters });
@@ -94,6 +94,7 @@ describe("arms of the patching experiment", () => {
         `Z ${z.estimate}, full ${full.estimate}`,
       );
       assert.ok(random.high < 0.5 * z.low, `R ${random.estimate}`);
+      assert.ok(asked.high < 0.5 * z.low, `Z of the query side ${asked.estimate}`);
     });
   });
 
