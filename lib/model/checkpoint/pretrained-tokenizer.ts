@@ -11,6 +11,7 @@ import type {
   Tokenizer,
 } from "./tokenizer.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
+import { checkVocabulary, tokenizerConfig, tokenizerJson } from "./tokenizer-json.js";
 import { withinTime } from "./within-time.js";
 
 /** Interface of @huggingface/tokenizers; its own declarations do not resolve under Node's rules for modules. */
@@ -20,6 +21,12 @@ interface NativeTokenizer {
   tokenize(text: string, options: EncodeOptions): string[];
   token_to_id(token: string): number | undefined;
   get_vocab(): Map<string, number>;
+  /** Tokens of the pieces that a text was cut into. */
+  readonly model: {
+    readonly fuse_unk?: boolean;
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+    _call(pieces: readonly string[]): string[];
+  };
   get_added_tokens_decoder(): Map<number, { id: number; content: string; special: boolean }>;
 }
 
@@ -61,7 +68,9 @@ export class PreTrainedTokenizer implements Tokenizer {
     { json, config }: TokenizerFiles,
     readonly path: string,
   ) {
-    this.#native = new Native(json, config);
+    this.#native = new Native(tokenizerJson(json, path), tokenizerConfig(config, json));
+    checkVocabulary(json, this.#native.model.tokens_to_ids);
+    fuseInPieces(this.#native);
     this.#special = Object.fromEntries(
       SPECIAL_TOKENS.flatMap((name): [string, string][] => {
         const token = own(config, name);
@@ -108,9 +117,8 @@ export class PreTrainedTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const { add_special_tokens = true, text_pair = null } = options;
-    return this.#withinTime(
-      text.length,
-      () => this.#native.encode(text, { add_special_tokens, text_pair }).ids,
+    return this.#withinTime(text.length, () =>
+      this.#known(this.#native.encode(text, { add_special_tokens, text_pair }).ids, text),
     );
   }
 
@@ -118,7 +126,9 @@ export class PreTrainedTokenizer implements Tokenizer {
     const { add_special_tokens = true } = options;
     const length = texts.reduce((sum, text) => sum + text.length, 0);
     return this.#withinTime(length, () =>
-      texts.map((text) => this.#native.encode(text, { add_special_tokens, text_pair: null }).ids),
+      texts.map((text) =>
+        this.#known(this.#native.encode(text, { add_special_tokens, text_pair: null }).ids, text),
+      ),
     );
   }
 
@@ -187,6 +197,16 @@ export class PreTrainedTokenizer implements Tokenizer {
     return token === undefined ? undefined : this.#native.token_to_id(token);
   }
 
+  /** @throws ModalscopeError where a part of a text has no token, and nothing stands for the unknown */
+  #known(ids: number[], text: string): number[] {
+    if (ids.every((id) => typeof id === "number")) return ids;
+    throw new ModalscopeError(
+      `The tokenizer of ${this.path} has no token for a part of ${JSON.stringify(text.slice(0, 60))}.`,
+      "It has no token that stands for what it does not know (unk_token) either.",
+      "Leave that part out, or take the tokenizer.json that belongs to the checkpoint.",
+    );
+  }
+
   #withinTime<T>(length: number, work: () => T): T {
     return withinTime(timeFor(length), `The tokenizer of ${this.path}`, work);
   }
@@ -218,6 +238,13 @@ export class PreTrainedTokenizer implements Tokenizer {
       "Give prompts as text, or a Jinja template as chat_template.",
     );
   }
+}
+
+/** Unknown letters that follow each other are one unknown token within a piece; here they were so across pieces. */
+function fuseInPieces({ model }: NativeTokenizer): void {
+  if (!model.fuse_unk) return;
+  const tokens = model._call.bind(model);
+  model._call = (pieces) => pieces.flatMap((piece) => tokens([piece]));
 }
 
 /** One template, several by name, or none. */

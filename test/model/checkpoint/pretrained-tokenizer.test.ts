@@ -1,22 +1,21 @@
-/** Our tokenizers beside those of transformers.js, which shares the engine but nothing around it. */
+/** Our tokenizers beside Hugging Face's: ids of the library in Rust, and all around them of transformers.js. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { PreTrainedTokenizer as Reference } from "@huggingface/transformers";
 import { PreTrainedTokenizer } from "../../../lib/model/checkpoint/pretrained-tokenizer.js";
 import { EMBEDDED_MODELS, embeddedModels } from "../../../lib/model/load.js";
 import { says } from "../../refusals.js";
 
-const texts = [
-  "",
-  "What color is the star?",
-  " two  spaces , and a comma .\n\n\tlines\r\n",
-  "在一个袋子里有 17 个球。",
-  "e\u0301 é ﬁ 😀👩‍👩‍👧 \u0000 \u200b",
-  "<|im_start|>user <s> </s> <image> <start_of_turn>",
-  "constructor __proto__ toString",
-];
+/** Ids of Hugging Face's library in Rust (test/fixtures/tokenizers/make.py). */
+const { texts, ids: golden } = JSON.parse(
+  readFileSync(
+    fileURLToPath(new URL("../../../../test/fixtures/tokenizers/embedded.json", import.meta.url)),
+    "utf8",
+  ),
+) as { texts: string[]; ids: Record<string, number[][][]> };
 const conversation = [
   { role: "user", content: "What is 3 times 4?" },
   { role: "assistant", content: "12" },
@@ -38,15 +37,14 @@ for (const name of embeddedModels()) {
   const ours = new PreTrainedTokenizer(files, name);
   const theirs = new Reference(files.json, files.config);
 
-  describe(`the tokenizer of ${name} is that of transformers.js`, () => {
-    for (const text of texts)
+  describe(`the tokenizer of ${name} is Hugging Face's`, () => {
+    for (const [i, text] of texts.entries())
       it(JSON.stringify(text), () => {
         for (const add_special_tokens of [true, false])
           assert.deepEqual(
             ours.encode(text, { add_special_tokens }),
-            theirs.encode(text, { add_special_tokens }),
+            golden[name][i][add_special_tokens ? 0 : 1],
           );
-        assert.deepEqual(ours.tokenize(text), theirs.tokenize(text));
         const ids = ours.encode(text);
         for (const skip_special_tokens of ids.length === 0 ? [] : [true, false])
           assert.equal(
