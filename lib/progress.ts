@@ -6,5 +6,5 @@ export interface TaskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A listener for progress: `done` of `total` steps; `label` names the current step. */
+/** A listener for progress: `done` of `total` steps, a fraction within one; `label` names the current step. */
 export type Progress = (done: number, total: number, label: string) => void;

@@ -1,7 +1,7 @@
 /** Claims × checkpoints: every claim on the model and on everything that should not, or should, support it. */
 import { didYouMean, ModalscopeError } from "../errors.js";
 import { checkOptions, listOf, type OptionChecks, TASK_OPTIONS, text } from "../options.js";
-import type { TaskOptions } from "../progress.js";
+import type { Progress, TaskOptions } from "../progress.js";
 import { SEEDS } from "../study-options.js";
 import { acrossConfigurations, acrossSeeds } from "./agreement.js";
 import type { Checkpoint, Claim, Study, Verdict } from "./claims.js";
@@ -59,12 +59,13 @@ const MATRIX_OPTIONS: OptionChecks<MatrixOptions> = {
  * Runs a study's claims on its checkpoints and judges them, the model last of all: a claim that a null of it, or a checkpoint
  * built to hold its opposite, supports too cannot be supported on the model; and one that no checkpoint built to hold it
  * supports cannot be contradicted. Nulls are judged without the gate, which they would not pass, so that rules are tried.
- * @param measure opens a checkpoint, draws the seed's samples and returns the evidence of every claim.
+ * @param measure opens a checkpoint, draws the seed's samples and returns the evidence of every claim. What it says of its own
+ *   progress is that of its share of the whole.
  * @throws ModalscopeError when evidence for a claim is missing or there is some for none; whatever `measure` throws.
  */
 export async function claimsMatrix(
   study: Study,
-  measure: (checkpoint: Checkpoint, seed: number) => Promise<Measured> | Measured,
+  measure: (checkpoint: Checkpoint, seed: number, onProgress?: Progress) => Promise<Measured> | Measured,
   options: MatrixOptions = {},
 ): Promise<ClaimsMatrix> {
   checkOptions("claimsMatrix", options, MATRIX_OPTIONS);
@@ -79,7 +80,11 @@ export async function claimsMatrix(
     for (const seed of seedsOf(checkpoint)) {
       signal?.throwIfAborted();
       onProgress?.(done, total, checkpoint.name);
-      const measured = await measure(checkpoint, seed);
+      const measured = await measure(
+        checkpoint,
+        seed,
+        onProgress && within(onProgress, done, total, checkpoint),
+      );
       checkMeasured(study, checkpoint, measured);
       runs.push(measured);
       done++;
@@ -93,6 +98,13 @@ export async function claimsMatrix(
   });
   return { title: study.title, claims: study.claims, checkpoints, cells };
 }
+
+/** Progress of one checkpoint as its share of the whole, up to its end. */
+const within =
+  (whole: Progress, before: number, total: number, { name }: Checkpoint): Progress =>
+  (done, parts, label) => {
+    if (done < parts) whole(before + done / parts, total, `${name}: ${label}`);
+  };
 
 /** The model's cell of each claim. */
 export function modelCells({ checkpoints, cells }: ClaimsMatrix): Cell[] {

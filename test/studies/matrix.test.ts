@@ -43,6 +43,29 @@ describe("claims × checkpoints", () => {
     assertBothWays(matrix);
   });
 
+  it("tells how far a checkpoint is as its share of the whole", async () => {
+    const steps: string[] = [];
+    const onProgress = (done: number, total: number, label: string): number =>
+      steps.push(`${done}/${total} ${label}`);
+    const told = measureOf(truth);
+    const options = { seeds: [0], onProgress };
+    await claimsMatrix(
+      study,
+      (checkpoint, seed, part) => {
+        part?.(1, 4, "first");
+        part?.(4, 4, "measured");
+        return told(checkpoint, seed);
+      },
+      options,
+    );
+    assert.deepEqual(steps.slice(0, 3), ["0/4 the model", "0.25/4 the model: first", "1/4 random weights"]);
+    assert.equal(steps.length, 9);
+    await claimsMatrix(study, (checkpoint, seed, part) => {
+      assert.equal(part, undefined);
+      return told(checkpoint, seed);
+    });
+  });
+
   it("takes back what a null supports too, and says why", async () => {
     const matrix = await claimsMatrix(study, measureOf({ ...truth, random: 1 }));
     const [cell] = modelCells(matrix);

@@ -99,7 +99,7 @@ export function barLine({ label, done, total, from = 0, elapsed }: ProgressState
   const bar = "━".repeat(filled) + "─".repeat(width - filled);
   const rate = elapsed > 0 ? ((done - from) / elapsed) * 1000 : 0;
   const pace = rate > 0 ? `, ${rateText(rate)}, ${durationText((total - done) / rate)} left` : "";
-  return `${label} ${bar} ${`${Math.floor(share * 100)}%`.padStart(4)} ${done}/${total}${pace}`;
+  return `${label} ${bar} ${`${Math.floor(share * 100)}%`.padStart(4)} ${Math.floor(done)}/${total}${pace}`;
 }
 
 /** "sweep: 30/30 in 9.8 s, memory 1.2 GB (peak 1.4 GB)". Memory is that of the whole process. */

@@ -2,7 +2,7 @@
 import type { TranscoderSet } from "../../circuits/index.js";
 import type { Model } from "../../model/index.js";
 import { checkOptions, type OptionChecks, record, required, TASK_OPTIONS } from "../../options.js";
-import type { TaskOptions } from "../../progress.js";
+import type { Progress, TaskOptions } from "../../progress.js";
 import { COUNT, MODEL, STUDY } from "../../study-options.js";
 import { animals, hands, planets, type SyntheticTask, sums } from "../../tasks/index.js";
 import {
@@ -86,17 +86,24 @@ export class CircuitStudy {
     return gate(this.abilities);
   }
 
-  /** Evidence on one checkpoint with one data seed. */
-  async measure(checkpoint: Checkpoint, seed: number): Promise<Measured> {
+  /**
+   * Evidence on one checkpoint with one data seed.
+   * @param onProgress in the place of the study's own
+   */
+  async measure(
+    checkpoint: Checkpoint,
+    seed: number,
+    onProgress: Progress | undefined = this.options.onProgress,
+  ): Promise<Measured> {
     const { study, set, textSet } = this.options;
     const { id, role } = checkpoint;
     if (role !== "model") {
-      const evidence = circuitEvidence(study, await this.measureOther(id, seed));
+      const evidence = circuitEvidence(study, await this.measureOther(id, seed, onProgress));
       return { evidence: onlyOf(study, id, evidence) };
     }
     const subject = this.subject(seed);
     const measured = {
-      ...(await this.measureParts(subject)),
+      ...(await this.measureParts(subject, { onProgress })),
       ...(set.kind === "per-layer" &&
         textSet?.kind === "per-layer" && { embedded: await compareSets(subject, textSet) }),
     };
@@ -109,10 +116,14 @@ export class CircuitStudy {
     };
   }
 
-  private async measureOther(id: string, seed: number): Promise<Measurements> {
+  private async measureOther(
+    id: string,
+    seed: number,
+    onProgress: Progress | undefined,
+  ): Promise<Measurements> {
     const { model, study, samples } = this.options;
     const own = this.subject(seed);
-    const parts = partsFor(study, id);
+    const asked = { only: partsFor(study, id), onProgress };
     if (id === "circuit" || id === "noCircuit") return circuitsMadeByHand(id satisfies MadeByHand, seed);
     if (id === "twoNeurons" || id === "pastThem") {
       const kind = id === "twoNeurons" ? "two neurons" : "past them";
@@ -128,11 +139,11 @@ export class CircuitStudy {
       const counting = await measurePlantedCounting(kind, seed, { settings: this.settings, samples });
       return { ...NOT_MEASURED, counting };
     }
-    if (id === "otherImage") return this.measureParts({ ...own, exchanged: true }, parts);
+    if (id === "otherImage") return this.measureParts({ ...own, exchanged: true }, asked);
     const withRandom = async (subject: Subject): Promise<Measurements> => {
       const set = await nullsFor(subject);
       try {
-        return await this.measureParts({ ...subject, set }, parts);
+        return await this.measureParts({ ...subject, set }, asked);
       } finally {
         set.close();
       }
@@ -144,9 +155,12 @@ export class CircuitStudy {
   /** The parts that are asked for, one after the other. */
   private async measureParts(
     subject: Subject,
-    only?: ReadonlySet<keyof Measurements>,
+    {
+      only,
+      onProgress,
+    }: { readonly only?: ReadonlySet<keyof Measurements>; readonly onProgress: Progress | undefined },
   ): Promise<Measurements> {
-    const { onProgress, signal } = this.options;
+    const { signal } = this.options;
     const found: Partial<Record<PartName, unknown>> = {};
     const names = Object.keys(MEASURE) as PartName[];
     for (const [i, name] of names.entries()) {

@@ -83,8 +83,11 @@ export interface GapOptions {
 export interface GapStudy {
   /** Kinds of question and what the model can do; the study asks those that pass. */
   readonly gate: Gate;
-  /** Measures a checkpoint with one data seed; for `claimsMatrix`. */
-  measure(checkpoint: Checkpoint, seed: number): Promise<Measured>;
+  /**
+   * Measures a checkpoint with one data seed; for `claimsMatrix`.
+   * @param onProgress in the place of the study's own
+   */
+  measure(checkpoint: Checkpoint, seed: number, onProgress?: Progress): Promise<Measured>;
   /** Measurements on the model with a data seed; made now where there are none. */
   measurements(seed: number): Promise<Measurements>;
   /** The model's questions with a data seed, for experiments beside the study's. */
@@ -147,25 +150,26 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
     };
   };
   const made = new Map<number, Found>();
-  const ofModel = async (seed: number): Promise<Found> => {
+  const ofModel = async (seed: number, told: GapOptions): Promise<Found> => {
     const known = made.get(seed);
     if (known) return known;
     const subject = await subjectOf(seed, questions, model, prefixed(store, `model-${seed}`));
-    const found = await measureParts(subject, seed, options, options.parts ?? PART_NAMES);
+    const found = await measureParts(subject, seed, told, options.parts ?? PART_NAMES);
     made.set(seed, found);
     return found;
   };
   return {
     gate: phase0,
-    measurements: async (seed) => (await ofModel(seed)).measurements,
+    measurements: async (seed) => (await ofModel(seed, options)).measurements,
     subject: (seed) => subjectOf(seed, questions, model, unshared(store)),
-    async measure(checkpoint, seed) {
+    async measure(checkpoint, seed, onProgress = options.onProgress) {
+      const told = { ...options, onProgress };
       const judged = ({ measurements }: Found): Measured => ({
         evidence: gapEvidence(options.study, measurements),
         ...gateOf(measurements.truncation),
       });
       if (checkpoint.role === "model") {
-        const found = await ofModel(seed);
+        const found = await ofModel(seed, told);
         const own = prefixed(unshared(store), `model-${seed}`);
         const gate = found.answers
           ? gateOfGrades(found.answers)
@@ -181,20 +185,20 @@ export async function openGapStudy(options: GapOptions): Promise<GapStudy> {
           await measureParts(
             withOtherImages(await subjectOf(seed, questions, model, own)),
             seed,
-            options,
+            told,
             parts,
           ),
         );
       if (checkpoint.id === "random")
         return judged(
           await withRandomTwin(model, seed, async (random) =>
-            measureParts(await subjectOf(seed, questions, random, own), seed, options, parts),
+            measureParts(await subjectOf(seed, questions, random, own), seed, told, parts),
           ),
         );
       const kind = checkpoint.id as PlantedVisionKind;
       return judged(
         await onPlanted(kind, seed, async (planted) =>
-          measureParts(await subjectOf(seed, plantedQuestions(kind), planted, own), seed, options, parts),
+          measureParts(await subjectOf(seed, plantedQuestions(kind), planted, own), seed, told, parts),
         ),
       );
     },

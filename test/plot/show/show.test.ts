@@ -274,6 +274,13 @@ test("a progress bar stays in one place, is throttled, and ends with time and me
   assert.notEqual(sent.at(-1)?.id, sent[0].id);
 });
 
+test("a progress bar counts whole steps, and is drawn to the part of one", () => {
+  assert.equal(
+    barLine({ label: "checkpoints", done: 1.5, total: 4, elapsed: 3000 }),
+    "checkpoints ━━━━━━━━━───────────────  37% 1/4, 2.0 s each, 5.0 s left",
+  );
+});
+
 test("a progress bar of several calls keeps its place in one run of a cell", () => {
   const sent = fakeKernel();
   const bar = progressBar("measure");
