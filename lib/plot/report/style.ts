@@ -100,6 +100,11 @@ math { font-size: 1.08em; }
   .figure, .cell.failed, pre, table, img { break-inside: avoid; }
   pre.text { max-height: none; }
   pre { white-space: pre-wrap; }
+  /* Paper does not scroll: columns that keep their words on screen break them, so that none is cut off. */
+  .rich, .prose { overflow: visible; }
+  table { font-size: 8.5pt; }
+  th, td { padding: 3px 6px; white-space: normal !important; min-width: 0 !important; }
+  tr { break-inside: avoid; }
   h1, h2, h3 { break-after: avoid; }
   .figure:not(.without-still) { min-height: 0 !important; }
   .figure:not(.without-still) .plot { display: none; }

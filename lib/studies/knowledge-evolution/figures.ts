@@ -160,7 +160,7 @@ export function skipFigure(data: EvolutionData): Figure {
         rows(({ overlap }) => overlap),
         { x: "word overlap (Dice)" },
       ),
-      "what is said of the image and wrong": forest([original, ...rows(({ wrong }) => wrong)], {
+      "said of the image and wrong": forest([original, ...rows(({ wrong }) => wrong)], {
         x: "share of what is said",
         xFormat: ".0%",
       }),
