@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { replaceFile, temporaryPath } from "../lib/replace-file.js";
+import { writeWhole } from "../lib/write-file.js";
 import { temporaryFolder } from "./kernels/temporary.js";
 
 const folder = temporaryFolder();
@@ -35,6 +36,19 @@ test("a link is followed, whether what it names is there or not", () => {
     assert.equal(readlinkSync(join(at, "second")), "data/real");
   }
   assert.deepEqual(readdirSync(join(at, "data")), ["real"]);
+});
+
+test("a text that is written whole goes through a link, and through none that lies in wait beside it", () => {
+  const at = fresh();
+  writeFileSync(join(at, "precious"), "kept");
+  mkdirSync(join(at, "data"));
+  symlinkSync("data/config.json", join(at, "config.json"));
+  for (const name of ["config.json.tmp", ".config.json.tmp", "data/.config.json.tmp"])
+    symlinkSync(join(at, "precious"), join(at, name));
+  writeWhole(join(at, "config.json"), "{}");
+  assert.equal(readFileSync(join(at, "precious"), "utf8"), "kept");
+  assert.equal(readlinkSync(join(at, "config.json")), "data/config.json");
+  assert.equal(readFileSync(join(at, "data", "config.json"), "utf8"), "{}");
 });
 
 test("links that lead round in a ring are refused", () => {

@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -12,14 +11,14 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { formatBytes } from "../bytes.js";
-import { cacheFolder } from "../cache-folder.js";
+import { cacheFolder, checkPrivate } from "../cache-folder.js";
 import { ModalscopeError } from "../errors.js";
 import { describeFileError } from "../file-errors.js";
 import { makeFolder } from "../folder.js";
 import { abortSignal, checkOptions, type OptionChecks, TASK_OPTIONS, text, texts } from "../options.js";
 import { writeAll } from "../pipe.js";
 import type { TaskOptions } from "../progress.js";
-import { replaceFile } from "../replace-file.js";
+import { openNew, replaceFile } from "../replace-file.js";
 import { refused } from "./errors.js";
 import { baseName, isRemote, joinPath, shownPath, urlDigest } from "./location.js";
 import { pull } from "./objects.js";
@@ -110,8 +109,13 @@ function checkName(url: string, name: string): void {
   throw refused("read", url, `It holds ${JSON.stringify(name.slice(0, 80))}, which is no file's name.`, "");
 }
 
-/** Source that a file was copied from, by the file's name in the folder. */
-type Manifest = Record<string, StoredObject>;
+/** Source that a file was copied from, and when the copy was last written. */
+interface Copied extends StoredObject {
+  readonly mtimeMs?: number;
+}
+
+/** By the file's name in the folder. */
+type Manifest = Record<string, Copied>;
 
 interface Target {
   url: string;
@@ -124,6 +128,7 @@ interface Target {
 
 async function bring(objects: ReadonlyMap<string, StoredObject>, place: Target): Promise<void> {
   const { url, folder, target, options } = place;
+  if (existsSync(folder)) checkPrivate(folder);
   const manifest = readManifest(folder);
   const pathOf = (name: string): string => (name === "" ? target : join(target, ...name.split("/")));
   const missing = [...objects].filter(([name, facts]) => !isCurrent(pathOf(name), facts, manifest[name]));
@@ -136,17 +141,20 @@ async function bring(objects: ReadonlyMap<string, StoredObject>, place: Target):
     options.signal?.throwIfAborted();
     const from = name === "" ? url : joinPath(url, name);
     const label = `${formatBytes(bytes)} from ${shownPath(url)}`;
-    manifest[name] = await download(from, pathOf(name), options, (received) =>
+    const copied = await download(from, pathOf(name), options, (received) =>
       options.onProgress?.(done + received, Math.max(bytes, done + received), label),
     );
+    manifest[name] = { ...copied, mtimeMs: statSync(pathOf(name)).mtimeMs };
     done += facts.size ?? 0;
     onDisk(folder, () => replaceFile(manifestPath(folder), [JSON.stringify(manifest)]));
   }
 }
 
-function isCurrent(path: string, facts: StoredObject, copied: StoredObject | undefined): boolean {
+/** What was changed since it was copied is no copy any more. */
+function isCurrent(path: string, facts: StoredObject, copied: Copied | undefined): boolean {
   if (copied === undefined || facts.etag === undefined || facts.etag !== copied.etag) return false;
-  return statSync(path, { throwIfNoEntry: false })?.size === copied.size;
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.size === copied.size && found?.mtimeMs === copied.mtimeMs;
 }
 
 function manifestPath(folder: string): string {
@@ -174,7 +182,7 @@ async function download(
   const temporary = `${path}.${process.pid}.part`;
   const file = onDisk(path, () => {
     makeFolder(dirname(path), 0o700);
-    return openSync(temporary, "w", 0o600);
+    return openNew(temporary, 0o600);
   });
   try {
     let received = 0;

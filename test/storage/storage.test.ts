@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { inspect } from "node:util";
 import {
@@ -192,6 +201,20 @@ describe("folders", () => {
     const path = await localCopy(`${server.url}/m/`, { files: ["config.json", "none.json"] });
     assert.deepEqual(readdirSync(path), ["config.json"]);
     await assert.rejects(localCopy(`${server.url}/m`), says(/folders cannot be listed by https/));
+  });
+
+  it("that were changed since, or may be by others, are not taken for the object", async () => {
+    const url = "s3://bucket/changed.bin";
+    server.objects.set("bucket/changed.bin", Buffer.from("12345678"));
+    const path = await localCopy(url);
+    writeFileSync(path, "12345x78");
+    assert.equal(readFileSync(await localCopy(url), "utf8"), "12345678");
+    chmodSync(dirname(path), 0o777);
+    await assert.rejects(localCopy(url), says(/Other users may write to the cache folder .*chmod go-w/s));
+    chmodSync(dirname(path), 0o700);
+    symlinkSync(path, `${path}.${process.pid}.part`);
+    server.objects.set("bucket/changed.bin", Buffer.from("abc"));
+    assert.equal(readFileSync(await localCopy(url), "utf8"), "abc");
   });
 
   it("that are paths of this machine are given back", async () => {

@@ -44,7 +44,7 @@ export function fromTable(table: string, output: string): string {
 export function summaryTable(rows: readonly GridRow[], names: readonly string[]): string {
   const head = [...names.map(columnName), "status", "seconds"];
   const lines = rows.map((row) => [
-    ...names.map((name) => value(row.parameters, name)),
+    ...names.map((name) => onLine(value(row.parameters, name))),
     row.reused ? `${row.status} (reused)` : row.status,
     row.seconds === undefined ? "" : row.seconds.toFixed(1),
   ]);
@@ -59,6 +59,14 @@ export function summaryTable(rows: readonly GridRow[], names: readonly string[])
           .trimEnd()}\n`,
     )
     .join("");
+}
+
+const longestField = 40;
+
+/** A value as a field of a line. */
+function onLine(text: string): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > longestField ? `${line.slice(0, longestField - 1)}…` : line;
 }
 
 /** The table's columns beside the parameters. */

@@ -23,7 +23,7 @@ export function findKernel({ metadata }: Notebook, chosen?: string): FoundKernel
   const spec: Kernelspec | undefined = metadata.kernelspec;
   const name = chosen ?? spec?.name;
   const language = spec?.language ?? metadata.language_info?.name;
-  if (ownKernels.has(name ?? "") || (chosen === undefined && language === "typescript")) {
+  if (ownKernels.has(name ?? "") || (chosen === undefined && isTypeScript(language))) {
     return {
       name: name ?? "modalscope",
       language: "typescript",
@@ -50,3 +50,7 @@ export function findKernel({ metadata }: Notebook, chosen?: string): FoundKernel
     },
   };
 }
+
+/** Clients write the name of a language in any case. */
+const isTypeScript = (language: unknown): boolean =>
+  typeof language === "string" && language.toLowerCase() === "typescript";

@@ -1,4 +1,13 @@
-import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ModalscopeError } from "../../../lib/errors.js";
@@ -65,15 +74,17 @@ function create(lock: string, text: string): boolean {
   return true;
 }
 
-/** Undefined when it has just gone. */
+/** Undefined when it has just gone. A link is nobody's lock, and what it names is nobody's business: it is stale. */
 function read(lock: string): string | undefined {
   try {
-    return readFileSync(lock, "utf8");
+    return lstatSync(lock).isSymbolicLink() ? LINK : readFileSync(lock, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
+
+const LINK = "a link";
 
 /** Undefined for one that its writer was killed over. */
 function parse(text: string): Owner | undefined {
@@ -93,7 +104,7 @@ function removeStale(lock: string, text: string): void {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
     throw error;
   }
-  if (readFileSync(moved, "utf8") !== text) linkSync(moved, lock);
+  if (read(moved) !== text) linkSync(moved, lock);
   rmSync(moved);
 }
 

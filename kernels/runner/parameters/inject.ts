@@ -5,7 +5,7 @@ import { forgetInjected, injectedTag } from "./injected.js";
 import { pythonTranslator } from "./python.js";
 import type { DeclaredParameter, Translator, WrongParameter } from "./translator.js";
 import { typescriptTranslator } from "./typescript.js";
-import { displayValue, type Parameters, type ParameterValue } from "./values.js";
+import { displayValue, type Parameters, type ParameterValue, parseParameters } from "./values.js";
 
 const parametersTag = "parameters";
 
@@ -149,9 +149,30 @@ function howToGive(name: string, value: ParameterValue, expected: string): strin
   if (/\bDate\b/.test(expected))
     return "Let the notebook take text, and make the Date of it in a later cell.";
   if (typeof value !== "string") return "";
-  if (/^\s*[[{]/.test(value)) return `Give lists and objects with -y '{${name}: ${value.trim()}}'.`;
+  if (/^\s*[[{]/.test(value)) {
+    const yaml = asYaml(name, value.trim());
+    return yaml === undefined
+      ? `It is no list or object that can be read. Give one with -y '{${name}: [1, 2]}' or -y '{${name}: {key: 1}}'.`
+      : `Give lists and objects with -y '${yaml.replaceAll("'", "'\\''")}'.`;
+  }
   const number = /^\s*([+-]?)(nan|inf|infinity)\s*$/i.exec(value);
   if (number === null) return "";
   const yaml = /nan/i.test(number[2]) ? ".nan" : `${number[1]}.inf`;
   return `Give it with -y '{${name}: ${yaml}}'.`;
+}
+
+/** A list or an object that was given as text, as YAML; undefined where it is neither. */
+function asYaml(name: string, text: string): string | undefined {
+  // YAML takes {a:1} for a key "a:1" without a value.
+  for (const written of [text, text.replaceAll(":", ": ")]) {
+    const yaml = `{${name}: ${written}}`;
+    try {
+      const value = parseParameters(yaml, "-y")[name];
+      if (typeof value === "object" && value !== null && !JSON.stringify(value).includes(":null"))
+        return yaml;
+    } catch (error) {
+      if (!(error instanceof ModalscopeError)) throw error;
+    }
+  }
+  return undefined;
 }

@@ -93,6 +93,11 @@ async function runCell(command: RunCommand): Promise<void> {
 
 function succeed(run: Run, command: RunCommand, data: Record<string, unknown> | undefined): void {
   if (!run.active) return;
+  // What it waited for was ended by the interrupt: it is no success, and cells that wait behind it are not to run.
+  if (isInterrupted(run)) {
+    finish(run, undefined);
+    return;
+  }
   if (data !== undefined) {
     const content = { data, metadata: {}, execution_count: command.count };
     sendOutput({ type: "execute_result", content });
@@ -103,9 +108,14 @@ function succeed(run: Run, command: RunCommand, data: Record<string, unknown> | 
 function finish(run: Run, thrown: unknown): void {
   if (!run.active) return;
   // What fails because it is being interrupted (a child process that the signal ended, for one) was interrupted.
-  run.interrupted ||= load(watchdogState, WatchdogSlot.requested) === run.id;
+  run.interrupted ||= isInterrupted(run);
   const error = run.interrupted ? interruption : describeError(thrown, positions);
   end(run, failure(run, error));
+}
+
+/** Whether an interrupt of the run is on its way here, or has come. */
+function isInterrupted(run: Run): boolean {
+  return load(watchdogState, WatchdogSlot.requested) === run.id;
 }
 
 function failure(run: Run, error: ErrorContent): Report & { type: "done" } {

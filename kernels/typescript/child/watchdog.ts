@@ -1,4 +1,6 @@
 /** A thread beside the cells: it takes the session's commands, and ends a cell that computes when it is interrupted. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
@@ -16,7 +18,7 @@ const { lock, watchdogState } = workerData as { lock: Int32Array; watchdogState:
 const answerMs = 50;
 const nudgeMs = 20;
 const signalAgainMs = 1000;
-/** So many times what the cell has started is asked to stop before it is told to end. */
+/** So many times what the cell has started is asked to stop, then told to end, before it is ended. */
 const politeSignals = 3;
 
 /** The run that is being interrupted; what comes meanwhile waits, so that nothing of the next cell is cut short. */
@@ -47,10 +49,10 @@ async function interrupt(run: number): Promise<void> {
   if (!hasEnded(run)) signalGroup("SIGINT");
   // A cell may start one program after the other before it is cut short, and some, such as a shell's background jobs, ignore it.
   let signals = 1;
-  const again = setInterval(
-    () => signalGroup(++signals > politeSignals ? "SIGTERM" : "SIGINT"),
-    signalAgainMs,
-  );
+  const again = setInterval(() => {
+    if (++signals > 2 * politeSignals) killStarted();
+    else signalGroup(signals > politeSignals ? "SIGTERM" : "SIGINT");
+  }, signalAgainMs);
   while (!hasEnded(run)) {
     port?.postMessage({ type: "interrupt", run } satisfies Command);
     if (!(await until(() => hasEnded(run), answerMs))) await terminate(run);
@@ -97,6 +99,39 @@ async function cut(run: number): Promise<void> {
 function signalGroup(signal: NodeJS.Signals): void {
   if (process.platform !== "win32") process.kill(0, signal);
   else if (signal === "SIGKILL") process.kill(process.pid, signal);
+}
+
+/** Ends what the cells have started and does not listen: the cell that waits for it, and its variables, are worth more. */
+function killStarted(): void {
+  if (process.platform === "win32") return;
+  for (const [pid, group] of processGroups()) {
+    if (group !== process.pid || pid === process.pid) continue;
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      // It has just ended.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}
+
+/** All processes, each with the group that it is in. */
+function processGroups(): [pid: number, group: number][] {
+  if (!existsSync("/proc/self/stat")) {
+    const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,pgid="], { encoding: "utf8" });
+    return stdout.split("\n").map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
+  }
+  return readdirSync("/proc").flatMap((name): [number, number][] => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      // PID (NAME) STATE PARENT GROUP …; a name may hold anything.
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      return [[Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2])]];
+    } catch {
+      // It has just ended.
+      return [];
+    }
+  });
 }
 
 async function until(condition: () => boolean, limitMs: number): Promise<boolean> {

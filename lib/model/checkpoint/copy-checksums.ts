@@ -2,7 +2,6 @@
 import { read as readAsync, type Stats } from "node:fs";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
-import { ModalscopeError } from "../../errors.js";
 import type { TaskOptions } from "../../progress.js";
 import type { OpenFile } from "./files.js";
 import type { StoredWeight } from "./store.js";
@@ -74,28 +73,4 @@ export async function isIntact(
   if (checksums.metadata()[ENTRY] !== metadata[ENTRY]) return false;
   compared.set(file.path, state);
   return true;
-}
-
-/**
- * Refuses a folder in which others could change a copy.
- * @throws ModalscopeError when it belongs to somebody else, or others may write to it
- */
-export function checkPrivate(folder: string, stats: Stats): void {
-  // Windows has neither owners nor modes of this kind.
-  const user = process.getuid?.();
-  if (user === undefined) return;
-  if (stats.uid !== user) {
-    throw new ModalscopeError(
-      `The cache folder ${folder} belongs to another user (uid ${stats.uid}),`,
-      "who could change the weights that are read from it.",
-      "Set MODALSCOPE_CACHE to a folder of your own.",
-    );
-  }
-  if ((stats.mode & 0o022) !== 0) {
-    throw new ModalscopeError(
-      `Other users may write to the cache folder ${folder},`,
-      "and could change the weights that are read from it.",
-      `Run: chmod go-w ${folder}`,
-    );
-  }
 }

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { readdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheFolder } from "../../cache-folder.js";
+import { cacheFolder, checkPrivate } from "../../cache-folder.js";
 import { ModalscopeError } from "../../errors.js";
 import { makeFolder } from "../../folder.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf } from "../../tensor.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { Checksums, checkPrivate, isIntact } from "./copy-checksums.js";
+import { Checksums, isIntact } from "./copy-checksums.js";
 import { isFile, type OpenFile, openFile, statOf } from "./files.js";
 import { isReadable, readableNames } from "./numbers/dtypes.js";
 import { readHeader } from "./safetensors/header.js";
@@ -73,6 +73,7 @@ export async function float32Checkpoint(
     weights.map(({ name, shape }) => ({ name, shape, dtype: "F32" })),
     metadata(),
     true,
+    0o644,
   );
   try {
     await convert(weights, { writer, checksums }, total, { onProgress, signal });
@@ -143,7 +144,8 @@ async function soundCopy(
   options: TaskOptions = {},
 ): Promise<{ files: [OpenFile]; weights: Map<string, StoredWeight> } | undefined> {
   if (!isFile(path)) return undefined;
-  checkPrivate(dirname(path), statSync(dirname(path)));
+  checkPrivate(dirname(path));
+  if (!isOwn(path)) return undefined;
   const file = openFile(path);
   try {
     const copies = new Map<string, StoredWeight>();
@@ -160,6 +162,11 @@ async function soundCopy(
   }
   file.close();
   return undefined;
+}
+
+/** Whether no other user may write to a copy: one that was made with an open umask is made again. */
+function isOwn(path: string): boolean {
+  return process.platform === "win32" || (statSync(path).mode & 0o022) === 0;
 }
 
 /** Whether a copy is one of these weights: names, shapes, and the first, middle and last row of each. */
@@ -203,7 +210,7 @@ function prepareFolder(folder: string, bytes: number): void {
       { cause: error },
     );
   }
-  checkPrivate(folder, statSync(folder));
+  checkPrivate(folder);
   clearDead(folder);
   const { bavail, bsize } = statfsSync(folder);
   if (bytes > bavail * bsize) {

@@ -81,6 +81,17 @@ def hostile(port):
         f'&lt;script&gt;{script.replace(chr(34), "&quot;")}&lt;/script&gt;" sandbox="allow-scripts allow-same-origin"></iframe>',
         f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{at}/svg.png" width="9" height="9"/>'
         f'<use href="{at}/use.svg#a"/><script>{script}</script></svg>',
+        f'<svg><filter id="f"><feImage href="{at}/fe.png"/></filter><rect filter="url({at}/f.svg#f)" fill="url({at}/g.svg#g)"'
+        f' width="9" height="9"/><pattern href="{at}/pattern"/><textPath href="{at}/path"/><cursor href="{at}/cursor"/></svg>',
+        f'<script type="speculationrules">{{"prerender":[{{"source":"list","urls":["{at}/rules"]}}]}}</script>'
+        f'<link rel="modulepreload" href="{at}/module.js"><link rel="manifest" href="{at}/manifest">',
+        f'<table background="{at}/table.png"><tr><td background="{at}/cell.png">a</td></tr></table>'
+        f'<noscript><img src="{at}/noscript.png"></noscript><track src="{at}/track">',
+        f'<div style="background:\\75rl({at}/escape.png)">a</div><div style="background:u/**/rl({at}/comment.png)">b</div>'
+        f'<div style="--a:url({at}/variable.png);background:var(--a)">c</div>',
+        f'<style>p {{ background: image-set("{at}/set.png" 1x); cursor: url({at}/c.png), auto; mask-image: url({at}/m.png) }}</style><p>d',
+        f'<div><template shadowrootmode="open"><link rel="stylesheet" href="{at}/shadow.css"><img src="{at}/shadow.png"></template></div>',
+        f'<math><mglyph src="{at}/glyph.png"></mglyph><maction href="{at}/action">a</maction></math>',
         f'<form action="{at}/form" method="post"><input name="a"></form><script>document.forms[0].submit()</script>',
         f'<meta http-equiv="refresh" content="0;url={at}/refresh">',
     ]

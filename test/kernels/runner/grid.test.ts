@@ -7,6 +7,7 @@ import { canPin, parseCoreList } from "../../../kernels/runner/grid/cores.js";
 import { commonFolder, outputPaths } from "../../../kernels/runner/grid/paths.js";
 import { memoryOfTree, processTree } from "../../../kernels/runner/grid/processes.js";
 import { runScheduled, type StartedJob } from "../../../kernels/runner/grid/schedule.js";
+import { summaryTable } from "../../../kernels/runner/grid/summary.js";
 import { temporaryFolder } from "../temporary.js";
 import { command, type Ended, installStub, load, statuses, textOf, writeNotebook } from "./support.js";
 
@@ -335,4 +336,23 @@ describe("the command", () => {
     assert.equal(code, 0, stderr);
     assert.match(textOf(load(file("cores/cores.ipynb")).cells[3]), /^1 \d+\n$/);
   });
+});
+
+test("the table on a terminal has one line for each run, whatever the values hold", () => {
+  const values = ['a,b\n"c"', "x".repeat(500), "\r\n\t"];
+  const rows = values.map((value) => ({
+    parameters: { seconds: value },
+    output: "o.ipynb",
+    status: "completed" as const,
+    reused: false,
+    seconds: 1,
+  }));
+  const lines = summaryTable(rows, ["seconds"]).trimEnd().split("\n");
+  assert.equal(lines.length, 4);
+  assert.match(lines[0], /^parameters\.seconds +status +seconds$/);
+  assert.match(lines[1], /^a,b "c" +completed +1\.0$/);
+  assert.ok(
+    lines.every((line) => line.length < 80),
+    lines.join("\n"),
+  );
 });

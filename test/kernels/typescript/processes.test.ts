@@ -31,7 +31,7 @@ test("an interrupt ends what the cell waits for", async () => {
   const cells = openCells(folder);
   try {
     await cells.value(
-      "import { execSync, spawnSync } from 'node:child_process'; import { promisify } from 'node:util'; import cp from 'node:child_process'; const kept = 3;",
+      "import { execSync, spawn, spawnSync } from 'node:child_process'; import { promisify } from 'node:util'; import cp from 'node:child_process'; const kept = 3;",
     );
     for (const code of [
       "execSync('sleep 120');",
@@ -39,6 +39,13 @@ test("an interrupt ends what the cell waits for", async () => {
       "spawnSync('sleep', ['120']); spawnSync('sleep', ['120']);",
       "execSync('sh -c \"sleep 120 & wait\"');",
       "await promisify(cp.exec)('sleep 120');",
+      // These end as soon as the interrupt comes: the cell did not succeed all the same.
+      "spawnSync('sleep', ['120']).status",
+      "await new Promise((done) => spawn('sleep', ['120'], { stdio: 'inherit' }).on('exit', done));",
+      // And these do not listen.
+      "execSync('trap \"\" INT; sleep 120');",
+      "execSync('trap \"\" INT TERM; sleep 120; sleep 120');",
+      "execSync('yes | cat > /dev/null');",
     ]) {
       const begun = performance.now();
       const { outcome } = await cells.run(`console.log('begun');\n${code}`, () =>

@@ -6,6 +6,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -162,6 +163,20 @@ describe("a copy of which something changed is made again", () => {
     "one number of a row between": (bytes, at, row) => bytes.writeFloatLE(1, at + row),
     "one bit": (bytes, at, row) => bytes.writeUInt8(bytes.readUInt8(at + row + 5) ^ 1, at + row + 5),
     "a block of zeros": (bytes, at, row) => bytes.fill(0, at + row, at + 3 * row),
+    "two rows that have changed places": (bytes, at, row) => {
+      const first = Buffer.from(bytes.subarray(at + row, at + 2 * row));
+      bytes.copy(bytes, at + row, at + 2 * row, at + 3 * row);
+      first.copy(bytes, at + 2 * row);
+    },
+    "the sign of a zero": (bytes, at, row) =>
+      bytes.writeUInt8(bytes.readUInt8(at + row + 3) ^ 0x80, at + row + 3),
+    "its last byte": (bytes) => bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1),
+    "a checksum": (bytes) => {
+      const digit = bytes.indexOf('"crc32":"') + 9;
+      bytes.writeUInt8(bytes.readUInt8(digit) === 0x30 ? 0x31 : 0x30, digit);
+    },
+    "the name of its checksums": (bytes) => bytes.write("crc31", bytes.indexOf("crc32")),
+    "the length of its header": (bytes) => bytes.writeBigUInt64LE(2n ** 40n, 0),
   };
   for (const [what, change] of Object.entries(changes))
     test(what, async () => {
@@ -202,6 +217,25 @@ test("a copy is compared once by a process, and again when its times changed", a
   utimesSync(file, 1, 1);
   assert.deepEqual([...(await open()).labels], ["Checking the float32 copy"]);
   assert.deepEqual([...(await open()).labels], []);
+});
+
+test("a copy to which others may write is made again", async () => {
+  const cache = freshFolder();
+  const mask = process.umask(0);
+  try {
+    for (let round = 0; round < 2; round++) {
+      const copy = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache);
+      copy.close();
+      const { mode, ino } = statSync(fileOf(copy));
+      assert.equal(mode & 0o777, 0o644);
+      chmodSync(fileOf(copy), 0o664);
+      const again = await float32Checkpoint(openCheckpoint(fixture("llama2.gguf")), cache);
+      again.close();
+      assert.notEqual(statSync(fileOf(again)).ino, ino);
+    }
+  } finally {
+    process.umask(mask);
+  }
 });
 
 test("a folder to which others may write is refused", async () => {

@@ -121,16 +121,18 @@ function toBfloat16(data: Float32Array): Uint16Array {
  * Begins a safetensors file whose tensors are written piece by piece.
  * @param alignTensors puts every tensor, not just the first, at a multiple of 64 bytes. The format allows no
  *   gaps, so they are filled by tensors named `__padding__/…`, which readers here leave out.
+ * @param mode of the file, less the umask
  */
 export function createSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = {},
   alignTensors = false,
+  mode = 0o666,
 ): SafetensorsWriter {
   const { header, places, size } = layOut(tensors, metadata, alignTensors);
   const temporary = `${path}.${HOST}-${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-  const fd = orExplain(path, () => openSync(temporary, "wx"));
+  const fd = orExplain(path, () => openSync(temporary, "wx", mode));
   let open = true;
   const left = new Map([...places].map(([name, place]) => [name, place.byteLength]));
 

@@ -1,6 +1,16 @@
 /** Runs whose output is more than a notebook can hold, and outputs that are links. */
 import assert from "node:assert/strict";
-import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { runNotebook } from "../../../../kernels/runner/index.js";
@@ -60,6 +70,26 @@ test("an output that is a link to a file not there yet is written through it", a
   }
 });
 
+test("a lock that is a link is nobody's: the run goes on, and what it names stays", async () => {
+  const input = writeNotebook(join(folder, "locked.ipynb"), ["print locked"], "stub");
+  writeFileSync(join(folder, "precious"), JSON.stringify({ pid: process.pid, host: hostname() }));
+  for (const [name, target] of [
+    ["nowhere", join(folder, "not", "there")],
+    ["itself", ".itself.ipynb.lock"],
+    ["file", join(folder, "precious")],
+    ["folder", folder],
+  ]) {
+    const output = join(folder, `${name}.ipynb`);
+    symlinkSync(target, join(folder, `.${name}.ipynb.lock`));
+    assert.equal((await runNotebook({ input, output })).status, "completed", name);
+    assert.equal(existsSync(join(folder, "precious")), true);
+    assert.deepEqual(
+      readdirSync(folder).filter((file) => file.includes(`${name}.ipynb.lock`)),
+      [],
+    );
+  }
+});
+
 test("a notebook with only a language finds its kernel", async () => {
   const input = writeNotebook(join(folder, "bare.ipynb"), ["2 * 3"]);
   const notebook = load(input);
@@ -69,6 +99,12 @@ test("a notebook with only a language finds its kernel", async () => {
     output: join(folder, "language-out.ipynb"),
   });
   assert.equal(status, "completed");
+  notebook.metadata = { language_info: { name: "TypeScript" } };
+  const capital = writeText(join(folder, "capital.ipynb"), JSON.stringify(notebook));
+  assert.equal(
+    (await runNotebook({ input: capital, output: join(folder, "capital-out.ipynb") })).status,
+    "completed",
+  );
   notebook.metadata = { language_info: { name: "julia" } };
   const julia = writeText(join(folder, "julia.ipynb"), JSON.stringify(notebook));
   await assert.rejects(
@@ -86,6 +122,9 @@ test("a value that -p cannot express is refused with the way to write it", async
     ["a", "NaN", /-y '\{a: \.nan\}'/],
     ["a", "-Infinity", /-y '\{a: -\.inf\}'/],
     ["o", "{k: 2}", /-y '\{o: \{k: 2\}\}'/],
+    ["o", "{k:2}", /-y '\{o: \{k: 2\}\}'/],
+    ["o", '{"k":2}', /-y '\{o: \{"k":2\}\}'/],
+    ["a", "inf", /-y '\{a: \.inf\}'/],
   ];
   for (const [name, value, way] of given) {
     assert.throws(
@@ -98,6 +137,7 @@ test("a value that -p cannot express is refused with the way to write it", async
     );
     inject(parseParameters(yaml, "-y"));
   }
+  assert.throws(() => inject({ ks: "[13, 5" }), /no list or object that can be read.*-y '\{ks: \[1, 2\]\}'/);
   writeNotebook(join(folder, "given.ipynb"), [cell]);
   const run = (...flags: string[]): Promise<Ended> =>
     command(["run", "given.ipynb", "x.ipynb", ...flags], { cwd: folder });
