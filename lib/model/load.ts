@@ -29,6 +29,7 @@ import {
 import {
   defaultBudget,
   ELEMENT_BYTES,
+  EncodedImages,
   ExpertStore,
   type FloatType,
   planLoad,
@@ -122,7 +123,7 @@ async function assemble(
   const memory = options.memory === undefined ? defaultBudget() : parseBytes(options.memory);
   const quantised = options.weights === "quantised";
   const plan = planLoad(stored, { float, memory, cache: options.cache !== false, quantised });
-  const { family, config, bytes, budget, captureBytes, resident, mapped, keepAsStored } = plan;
+  const { family, config, bytes, budget, captureBytes, imageBytes, resident, mapped, keepAsStored } = plan;
   const wide = ELEMENT_BYTES[float] / ELEMENT_BYTES.float32;
   const checkpoint = mapped
     ? await float32Checkpoint(stored, options.cache || undefined, { ...options, keepAsStored })
@@ -146,6 +147,7 @@ async function assemble(
     hooks: listHooks(family, config),
     pool,
     experts: new ExpertStore(checkpoint, float, forExperts),
+    encodedImages: new EncodedImages(imageBytes),
     float,
     resident,
     memory,

@@ -12,6 +12,7 @@ import {
 import type { Node } from "../graph/index.js";
 import type { Hook } from "../hooks/index.js";
 import { ADDED, CONDENSED_POINTS } from "../nn/index.js";
+import type { EncodedImages } from "./encoded-images.js";
 import type { ExpertStore } from "./expert-store.js";
 import type { FloatType, GraphRequest, SessionPool } from "./pool.js";
 
@@ -24,6 +25,7 @@ export interface Engine {
   readonly pool: SessionPool;
   /** Weights of experts where not all are held in memory: then they are inputs of one graph for all. */
   readonly experts: ExpertStore;
+  readonly encodedImages: EncodedImages;
   readonly float: FloatType;
   /** True where all blocks are held in memory, repacked for speed; otherwise each is opened, run and closed. */
   readonly resident: boolean;

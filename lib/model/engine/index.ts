@@ -1,6 +1,7 @@
 /** Runs one piece of a model within a memory budget: sessions, weights, estimates. */
 
 export { checkBlocks, checkWeights, weightTensor, withOwnHead } from "./check-weights.js";
+export { type EncodedImage, EncodedImages, imageKey } from "./encoded-images.js";
 export { type Engine, floats, type ModelSpec, runSession, withPiece } from "./engine.js";
 export {
   backwardBytes,

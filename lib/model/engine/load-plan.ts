@@ -8,9 +8,9 @@ import { isExpert } from "./expert-layout.js";
 import { ELEMENT_BYTES, type FloatType, heldBytes } from "./pool.js";
 
 /** Shares of the memory; the rest is for what passes through. */
-const SHARES = { sessions: 0.7, captures: 0.25 };
+const SHARES = { sessions: 0.7, captures: 0.25, images: 0.02 };
 /** For quantised weights that need them: streamed, they would be read as float32 again and again. */
-const QUANTISED_SHARES = { sessions: 0.88, captures: 0.07 };
+const QUANTISED_SHARES = { sessions: 0.88, captures: 0.07, images: 0.02 };
 const PREPACK_OVERHEAD = 1.06;
 
 export interface LoadPlan {
@@ -22,6 +22,8 @@ export interface LoadPlan {
   readonly budget: number;
   /** Bytes that the captures of one run may take. */
   readonly captureBytes: number;
+  /** Bytes of encoded images that are kept for later runs. */
+  readonly imageBytes: number;
   /** Whether all blocks stay in memory. */
   readonly resident: boolean;
   /** Whether weights are mapped from files. */
@@ -68,6 +70,7 @@ export function planLoad(
     bytes,
     budget: memory * shares.sessions,
     captureBytes: memory * shares.captures,
+    imageBytes: memory * shares.images,
     resident,
     mapped,
     keepAsStored,

@@ -25,16 +25,20 @@ export async function embedBatch(
   const pass = batchPass(engine, batch);
   if (!runsVision(engine, batch, startAtLayer))
     return { pass, x: residual ?? embedTokens(context, batch.inputIds, pass) };
-  const { features, injections } = await runVision(context, images);
+  const encoded = await runVision(context, images);
   const blank = (): Tensor => {
     const shape = [batch.size, batch.seqLength, engine.config.hidden_size];
     return { data: floats(engine, batch.size * batch.seqLength * engine.config.hidden_size), shape };
   };
   const added = new Map(
-    [...injections].map(([l, vectors]) => [l, scatterFeatures(images, vectors, blank())]),
+    [...encoded[0].injections.keys()].map((l) => {
+      const vectors = encoded.map(({ injections }) => injections.get(l)!);
+      return [l, scatterFeatures(images, vectors, blank())];
+    }),
   );
   const withInjections = { ...pass, injections: added };
   if (residual) return { pass: withInjections, x: residual };
+  const features = encoded.map((image) => image.features);
   const x = scatterFeatures(images, features, tokenEmbeddings(engine, batch.inputIds, pass));
   return { pass: withInjections, x: enterStream(context, x, pass) };
 }

@@ -157,6 +157,8 @@ function cleanRequest(engine: Engine, batch: Batch, points: readonly Point[]): R
     capture: [
       ...[...starts].map((l) => (l === 0 ? "hook_embed" : `blocks.${l}.hook_resid_pre`)),
       ...deepstackHooks(engine, batch).map(({ name }) => name),
+      // Images that are known are encoded anew, so that it is seen how long it takes.
+      ...(points.some(({ visionPlan }) => visionPlan.size > 0) ? ["vision.hook_patches"] : []),
       ...(points.some((p) => p.layer === layers) ? [finalStream(engine)] : []),
     ],
     useCache: true,

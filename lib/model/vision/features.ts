@@ -10,46 +10,70 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Tensor, zerosLike } from "../../tensor.js";
 import type { BatchImage, Pass } from "../batch/index.js";
 import {
+  type EncodedImage,
   type Engine,
   type Feeds,
   hookPoint,
+  imageKey,
   type ModelSpec,
   type RunContext,
   runPiece,
 } from "../engine/index.js";
 import type { VisionConfig, VisionPieceId, VisionReadout } from "../families/index.js";
+import { isVisual } from "../hooks/index.js";
 import { interpolatedPositions, patchRows, rotaryAngles } from "./patches.js";
 import { firstPatch, type VisionRows, visionRows } from "./rows.js";
 import { maskWithEdits, paddingMask, runTowerBlock, type TowerInputs } from "./tower.js";
-
-/** Features of a batch's images. */
-export interface VisionOutput {
-  /** By image: the vectors of its tokens, (tokens, hidden_size). */
-  readonly features: readonly Tensor[];
-  /** By block of the language model, by image: the vectors that are added after it (DeepStack). */
-  readonly injections: ReadonlyMap<number, readonly Tensor[]>;
-}
 
 /** Called with the inputs of each piece of the tower: the patches, a block's stream, the final norm's. */
 export type OnVisionPiece = (id: VisionPieceId, feeds: Feeds) => void;
 
 /**
- * Encodes images. The tower's hooks have a row for each image or tile, in the batch's order, and count patches (a
- * class token is 0).
+ * Encodes images, each once, or takes what is known of them; where edits or captures are inside the tower, all of them
+ * pass it. The tower's hooks have a row for each image or tile, in the batch's order, and count patches (a class token
+ * is 0).
+ * @returns by image
  * @throws ModalscopeError for an edit that does not fit
  */
-export async function runVision(context: RunContext, images: readonly BatchImage[]): Promise<VisionOutput> {
+export async function runVision(
+  context: RunContext,
+  images: readonly BatchImage[],
+): Promise<readonly EncodedImage[]> {
+  const { engine, plan, recorder } = context;
+  if (engine.hooks.some((hook) => isVisual(hook) && (plan.has(hook.name) || recorder.wants(hook.name))))
+    return encode(context, images);
+  const { encodedImages } = engine;
+  const keys = images.map(({ image }) => imageKey(image));
+  const known = new Map(keys.map((key) => [key, encodedImages.get(key)]));
+  const missing = [...known.keys()].filter((key) => known.get(key) === undefined);
+  if (missing.length > 0) {
+    const anew = await encode(
+      context,
+      missing.map((key) => images[keys.indexOf(key)]),
+    );
+    for (const [i, key] of missing.entries()) {
+      known.set(key, anew[i]);
+      encodedImages.set(key, anew[i]);
+    }
+  }
+  return keys.map((key) => known.get(key)!);
+}
+
+async function encode(context: RunContext, images: readonly BatchImage[]): Promise<EncodedImage[]> {
   const { engine } = context;
   const rows = visionRows(engine.config.vision_config!, images);
-  const features: Tensor[][] = [];
-  const injections = new Map<number, Tensor[]>();
+  let features: readonly Tensor[] = [];
+  const injections = new Map<number, readonly Tensor[]>();
   await forEachReadout(context, images, rows, async (readout, feeds) => {
     const { out } = await runPiece(context, readout.id, feeds, rows.tokens);
     const vectors = imageVectors(engine, images, out);
-    if (readout.toLayer === undefined) features.push(vectors);
+    if (readout.toLayer === undefined) features = vectors;
     else injections.set(readout.toLayer, vectors);
   });
-  return { features: features[0], injections };
+  return features.map((own, i) => ({
+    features: own,
+    injections: new Map([...injections].map(([layer, vectors]) => [layer, vectors[i]])),
+  }));
 }
 
 /** Runs the tower and hands each readout its inputs. */

@@ -8,6 +8,7 @@ import type { Batch } from "../../../lib/model/batch/batch.js";
 import { writeSafetensors } from "../../../lib/model/checkpoint/index.js";
 import type { Edits } from "../../../lib/model/edits/edit.js";
 import * as edit from "../../../lib/model/edits/edit.js";
+import { EncodedImages } from "../../../lib/model/engine/index.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { logProb } from "../../../lib/model/methods/metrics.js";
 import { sweep } from "../../../lib/model/methods/sweep.js";
@@ -36,6 +37,8 @@ async function bench(name: string, { python, rounds, threads, only }: Options): 
     const script = join(import.meta.dirname, "../../../../test/bench/vision/reference.py");
     execFileSync(python, [script, "make", join(folder, "shape.json"), checkpoint], { stdio: "inherit" });
     const model = await loadModel(checkpoint, { threads });
+    // The reference encodes its images in every run.
+    Object.assign(model.engine, { encodedImages: new EncodedImages(0) });
     const batch = imageBatch(model, { ...shape, rows: 1, textTokens: 64 });
     const reference = await Reference.start(python, "vision/reference.py", [
       "serve",

@@ -6,6 +6,7 @@ import { it } from "node:test";
 import type { Batch } from "../../../lib/model/batch/batch.js";
 import { ActivationCache } from "../../../lib/model/captures/activation-cache.js";
 import * as edit from "../../../lib/model/edits/edit.js";
+import { EncodedImages } from "../../../lib/model/engine/encoded-images.js";
 import { loadModel } from "../../../lib/model/load.js";
 import { directLogitAttribution } from "../../../lib/model/methods/attribution.js";
 import { logitDifference } from "../../../lib/model/methods/metrics.js";
@@ -48,7 +49,8 @@ for (const variant of variants) {
 
     // Few queries at once: where an image's tokens all see each other they stay together.
     for (const workBytes of [1, 2000]) {
-      const parts = new Model({ ...model.engine, workBytes }, model.tokenizer, model.path);
+      const encodedImages = new EncodedImages(0);
+      const parts = new Model({ ...model.engine, workBytes, encodedImages }, model.tokenizer, model.path);
       same(await lastLogits(parts, variant), `scores of ${workBytes} bytes at once`);
     }
 
@@ -263,6 +265,8 @@ for (const variant of variants) {
     const blocks: string[] = [];
     await assert.rejects(
       model.run(clean, {
+        // Images that were encoded before would not pass the tower.
+        capture: ["vision.hook_patches"],
         signal: stop.signal,
         onProgress: (_, __, label) => {
           blocks.push(label ?? "");
