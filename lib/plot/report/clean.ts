@@ -92,7 +92,8 @@ function purify(markup: string, place: "page" | "frame"): string {
   return purifier.sanitize(markup, {
     USE_PROFILES: { html: true, mathMl: true, svg: true },
     ADD_TAGS: ["semantics", "annotation", ...(place === "frame" ? ["style"] : [])],
-    ADD_ATTR: ["encoding"],
+    // The second names a cell's column where the page is narrow.
+    ADD_ATTR: ["encoding", "data-column"],
     FORBID_TAGS: [
       ...(place === "frame" ? [] : ["style"]),
       ...[

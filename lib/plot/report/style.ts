@@ -91,6 +91,17 @@ math { font-size: 1.08em; }
   nav.contents { position: static; width: auto; max-height: 300px; border-right: 0; border-bottom: 1px solid var(--line); }
   main { margin-left: 0; padding: 16px 16px 60px; }
 }
+@media (max-width: 640px) {
+  table.wide, table.wide caption, table.wide tbody, table.wide tr { display: block; }
+  table.wide thead { display: none; }
+  table.wide tr { padding: 6px 0; border-bottom: 1px solid var(--line); }
+  table.wide td {
+    display: grid; grid-template-columns: 7em 1fr; gap: 10px; padding: 1px 0; border: 0;
+    text-align: left !important; white-space: normal !important; overflow-wrap: anywhere;
+  }
+  table.wide td:empty { display: none; }
+  table.wide td::before { content: attr(data-column); color: var(--muted); }
+}
 @media print {
   :root, :root[data-theme] { color-scheme: light; font-size: 11pt; }
   nav.contents, .tools, details.code:not([open]) { display: none; }

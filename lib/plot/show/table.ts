@@ -100,23 +100,35 @@ export function table(input: Rows | DataFrameLike, options: TableOptions = {}): 
 /** Characters from which on a cell's text needs several lines, and up to which it is kept in one. */
 const LONG_TEXT = 80;
 const SHORT_TEXT = 28;
+/** Characters of a line of such a cell at least, of a word that may be broken, and of a row on a telephone. */
+const LINE = 20;
+const LONG_WORD = 24;
+const NARROW = 50;
 
-/** A table as escaped HTML. */
+/**
+ * A table as escaped HTML. Where its rows are too wide for a narrow page, its cells name their columns, so that a page may
+ * put them below each other.
+ */
 export function tableHtml(table: Table): string {
-  const styles = table.columns.map(({ numeric }, i) => {
-    const longest = table.cells.reduce((most, row) => Math.max(most, row[i].length), 0);
+  const texts = table.columns.map(({ name }, i) => ({ name, cells: table.cells.map((row) => row[i]) }));
+  const styles = texts.map(({ cells }, i) => {
+    const longest = longestOf(cells);
     // On a narrow page a column of sentences would be a word wide, and figures would leave their intervals.
     const width =
-      longest > LONG_TEXT ? ";min-width:12em" : longest <= SHORT_TEXT ? ";white-space:nowrap" : "";
-    return `text-align:${numeric ? "right" : "left"}${width}`;
+      longest > LONG_TEXT ? ";min-width:10em" : longest <= SHORT_TEXT ? ";white-space:nowrap" : "";
+    const broken = longestWord(cells) > LONG_WORD ? ";overflow-wrap:anywhere" : "";
+    return `text-align:${table.columns[i].numeric ? "right" : "left"}${width}${broken}`;
   });
+  const least = texts.map(({ name, cells }) => Math.max(longestWord([name]), leastWidth(cells)) + PADDING);
+  const wide = least.reduce((a, b) => a + b, 0) > NARROW;
+  const label = (i: number): string => (wide ? ` data-column="${escapeHtml(table.columns[i].name)}"` : "");
   const head = table.columns.map(({ name }, i) => `<th style="${styles[i]}">${escapeHtml(name)}</th>`);
   const top = table.columns.some(({ spanning }) => spanning) ? ";vertical-align:top" : "";
   const body = table.cells.map((row, r) => {
     const cells = row.map((text, i) => {
       if (continues(table, r, i)) return "";
       const span = table.columns[i].spanning ? ` rowspan="${rowsBelow(table, r, i)}"` : "";
-      return `<td${span} style="${styles[i]}${top}">${escapeHtml(text)}</td>`;
+      return `<td${span}${label(i)} style="${styles[i]}${top}">${escapeHtml(text)}</td>`;
     });
     return `<tr>${cells.join("")}</tr>`;
   });
@@ -125,10 +137,25 @@ export function tableHtml(table: Table): string {
     : "";
   const rest = left(table);
   return (
-    `<table class="modalscope" style="border-collapse:collapse;font-variant-numeric:tabular-nums">${caption}` +
+    `<table class="modalscope${wide ? " wide" : ""}" style="border-collapse:collapse;font-variant-numeric:tabular-nums">${caption}` +
     `<thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table>` +
     (rest ? `<p>${escapeHtml(rest)}</p>` : "")
   );
+}
+
+/** Characters that the space beside a cell's text takes. */
+const PADDING = 3;
+
+const longestOf = (texts: readonly string[]): number =>
+  texts.reduce((most, { length }) => Math.max(most, length), 0);
+const longestWord = (texts: readonly string[]): number =>
+  longestOf(texts.flatMap((text) => text.split(/\s+/)));
+
+/** Characters that a column needs. */
+function leastWidth(cells: readonly string[]): number {
+  const longest = longestOf(cells);
+  if (longest > LONG_TEXT) return LINE;
+  return longest <= SHORT_TEXT ? longest : Math.min(LONG_WORD, longestWord(cells));
 }
 
 /** Whether a cell belongs to the one above it: in the first row none does. */

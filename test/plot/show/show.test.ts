@@ -11,12 +11,13 @@ import { toPng } from "../../../lib/plot/draw/draw.js";
 import { figure } from "../../../lib/plot/figure.js";
 import { lines } from "../../../lib/plot/marks/lines.js";
 import { formatInterval, formatP, formatShare } from "../../../lib/plot/numbers.js";
+import { cleanHtml } from "../../../lib/plot/report/clean.js";
 import { html, image, markdown, rawHtml, view } from "../../../lib/plot/show/content.js";
 import type { Bundle, Display } from "../../../lib/plot/show/display.js";
 import { barLine, durationText, progressBar } from "../../../lib/plot/show/progress.js";
 import { plotlySource, save } from "../../../lib/plot/show/save.js";
 import { bundleOf, show } from "../../../lib/plot/show/show.js";
-import { table, tableHtml, tableText } from "../../../lib/plot/show/table.js";
+import { type Table, table, tableHtml, tableText } from "../../../lib/plot/show/table.js";
 
 const require = createRequire(import.meta.url);
 const KEY = Symbol.for("modalscope.display");
@@ -154,6 +155,21 @@ test("a table escapes its cells and counts the rows it leaves out", () => {
   assert.deepEqual(texts("caption"), ["Tokens & <more>"]);
   assert.deepEqual(texts("p"), ["… and 1 more rows of 3"]);
   assert.match(tableHtml(made), /<td style="text-align:right;white-space:nowrap">−0\.1235/);
+});
+
+test("cells of a table that is too wide for a narrow page name their columns", () => {
+  const cellsOf = (made: Table): Element[] => [...parsed(tableHtml(made)).querySelectorAll("td")];
+  const columnsIn = (made: Table): (string | null)[] =>
+    cellsOf(made).map((cell) => cell.getAttribute("data-column"));
+  const sentence = "a sentence of several words which needs a line or more ".repeat(2);
+  const wide = table([{ claim: sentence, measured: sentence, "5 % <": "0.5" }]);
+  assert.deepEqual(columnsIn(wide), ["claim", "measured", "5 % <"]);
+  assert.ok(parsed(tableHtml(wide)).querySelector("table.wide"));
+  assert.deepEqual(columnsIn(table([{ item: "checkpoint", value: "f".repeat(64) }])), [null, null]);
+  const [, hash] = cellsOf(table([{ item: "checkpoint", value: "f".repeat(64) }]));
+  assert.match(hash.getAttribute("style")!, /overflow-wrap:anywhere/);
+  // A report keeps the name.
+  assert.match(cleanHtml(tableHtml(wide), ""), /<td data-column="5 % <"/);
 });
 
 test("a table as text lines up, East Asian letters counted as two columns", () => {
