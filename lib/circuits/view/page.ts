@@ -61,7 +61,7 @@ export function graphPage(graph: GraphJson, layout: GraphLayout, options: GraphV
   return viewDocument({
     title,
     subtitle: [subtitle, ...graphFacts(graph)].filter((line) => line !== "").join(" · "),
-    css,
+    css: css + printCss(layout),
     body: `<div class="controls"><label>influence followed <input type="range" id="share" min="0.05" max="1" step="0.01" value="1">
 <b id="kept"></b></label><label>find <input type="search" id="find" placeholder="token, label or id"></label></div>
 <main><div class="graph" id="graph">${graphSvg(layout)}</div><aside id="panel" aria-live="polite"></aside></main>`,
@@ -79,7 +79,7 @@ function graphSvg({ width, height, columns, lines }: GraphLayout): string {
     )
     .join("");
   return (
-    `<svg class="layers" width="40" height="${height}" aria-hidden="true">${names}</svg>` +
+    `<svg class="layers" width="${NAMES}" height="${height}" viewBox="0 0 ${NAMES} ${height}" aria-hidden="true">${names}</svg>` +
     `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="group" aria-label="graph">` +
     columns
       .map(
@@ -90,6 +90,21 @@ function graphSvg({ width, height, columns, lines }: GraphLayout): string {
     '<g id="edges"></g><g id="nodes"></g></svg>'
   );
 }
+
+/** Width of the layers' names. */
+const NAMES = 40;
+
+/** On paper nothing scrolls: the graph and its layers' names shrink alike to the page's width, and the panel stands below. */
+const printCss = ({ width }: GraphLayout): string => `
+@media print {
+  main { flex-direction: column; }
+  .graph { flex: none; overflow: hidden; }
+  .graph svg { flex: ${width} 1 0; min-width: 0; max-width: ${width}px; height: auto; }
+  .graph .layers { flex-grow: ${NAMES}; max-width: ${NAMES}px; position: static; margin: 0; }
+  aside { flex: 1; overflow: hidden; columns: 2; }
+  .patches { max-height: 160px; break-inside: avoid; }
+}
+`;
 
 /** Styles of a graph's page and of a page of dashboards. */
 export const css = `
