@@ -3,6 +3,7 @@ import { type Matrix, randomSubspace, zMask } from "../../analysis/index.js";
 import type { Model } from "../../model/index.js";
 import type { TaskOptions } from "../../progress.js";
 import type { Grading, Language, MathsProblem } from "../../tasks/index.js";
+import type { Untestable } from "../evidence.js";
 import { type Gate, type GateSamples, gate } from "../gate.js";
 import type { Measurements, PatchesPart, WeightsPart } from "./parts.js";
 import { ask, LANGUAGES, type PromptFormat, promptIds, solvedIn } from "./problems.js";
@@ -50,7 +51,14 @@ export interface Asked {
   /** The English answers' tokens. */
   readonly generated: readonly (readonly number[])[];
   readonly weights: WeightsPart;
+  /** V_Z of any layer, and random subspaces; each is made once. */
+  readonly z: Subspaces;
   readonly states: States;
+}
+
+export interface Subspaces {
+  readonly basis: (layer: number, k: number) => Matrix;
+  readonly random: (k: number, draw: number) => Matrix;
 }
 
 /** Asks all problems in both languages, and reads the streams of their prompts. */
@@ -58,7 +66,9 @@ export async function askAll(model: Model, problems: readonly MathsProblem[], pl
   const { seed, layers = [], k, foldGain, rowsPerCall, signal } = plan;
   const { randomSets } = phase3Document().rules;
   const [primary, secondary] = layers;
-  const weights = readWeights(weightsOf(model, { foldGain }), { primary, secondary, k, randomSets, seed });
+  const z = subspaces(model, plan);
+  const source = { ...weightsOf(model, { foldGain }), basis: z.basis };
+  const weights = readWeights(source, { primary, secondary, k, randomSets, seed });
   const ids = promptIds(model, problems, plan.format);
   const answers = problems.map(({ answer }) => answer);
   const [en, zh] = [await ask(model, ids.en, answers, plan), await ask(model, ids.zh, answers, plan)];
@@ -66,7 +76,7 @@ export async function askAll(model: Model, problems: readonly MathsProblem[], pl
   for (const layer of [weights.primary, weights.secondary]) keep.set(layer, problems.length);
   const states = await readStates(model, ids, { keep, rowsPerCall, signal });
   const clean = { en: en.graded, zh: zh.graded };
-  return { model, plan, problems, ids, clean, generated: en.ids, weights, states };
+  return { model, plan, problems, ids, clean, generated: en.ids, weights, z, states };
 }
 
 /** Accuracy of each category in both languages, each answered in its own, against its most frequent answer. */
@@ -90,8 +100,8 @@ export function mathsGate({ problems, clean }: Pick<Asked, "problems" | "clean">
 export interface ReadPlan {
   /** Problems that are patched; all when left out. */
   readonly among?: readonly number[];
-  /** Generate under patches. Default true. */
-  readonly generate?: boolean;
+  /** Pairs were shuffled: what does not depend on them is not measured again. */
+  readonly shuffled?: boolean;
   /** Fit the lengthscales as the document writes it, too. */
   readonly asWritten?: boolean;
   /** Measure what is drawn and no claim rests on, too. */
@@ -100,10 +110,9 @@ export interface ReadPlan {
 
 /** Everything that the study measures of a checkpoint. */
 export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measurements> {
-  const { plan, problems, clean, weights, states } = asked;
+  const { plan, problems, clean, weights, z, states } = asked;
   const { primary, secondary, sizes } = weights;
   const { randomSets } = phase3Document().rules;
-  const z = subspaces(asked);
   const options = { seed: plan.seed, onProgress: plan.onProgress, signal: plan.signal };
   const main = z.basis(primary, sizes.main);
   const random = Array.from({ length: randomSets }, (_, i) => z.random(sizes.main, i));
@@ -112,16 +121,18 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
   const names = problems.map(({ id }) => id);
   const solved = (language: Language): boolean[] => clean[language].map((own) => solvedIn(language, own));
   const planned = { layer: primary, k: sizes.main, randomSets };
+  const alike: Untestable | undefined = read.shuffled
+    ? { untestable: "it does not depend on which texts are paired" }
+    : undefined;
   return {
-    behaviour: { solved: { en: solved("en"), zh: solved("zh") }, problems: names },
-    weights,
+    behaviour: alike ?? { solved: { en: solved("en"), zh: solved("zh") }, problems: names },
+    weights: alike ?? weights,
     separation: readSeparation(states, { primary, secondary, sizes, ...z, randomSets, seed: plan.seed }),
     shifts: await shiftsOf(asked, planned, read),
-    patches:
-      read.generate === false
-        ? { untestable: "a patch from another problem may change the answer rightly" }
-        : await patchesOf(asked, planned, read),
-    updates: readUpdates(states, { z: main, random, others }, names),
+    patches: read.shuffled
+      ? { untestable: "a patch from another problem may change the answer rightly" }
+      : await patchesOf(asked, planned, read),
+    updates: alike ?? readUpdates(states, { z: main, random, others }, names),
     lengthscales: await readLengthscales(clouds(primary), {
       ...options,
       basis: main,
@@ -135,20 +146,16 @@ export async function readAll(asked: Asked, read: ReadPlan = {}): Promise<Measur
   };
 }
 
-/** V_Z of any layer, and the random subspaces beside it. */
-export function subspaces({ model, plan }: Asked): {
-  readonly basis: (layer: number, k: number) => Matrix;
-  readonly random: (k: number, draw: number) => Matrix;
-} {
+function subspaces(model: Model, { seed, foldGain }: AskPlan): Subspaces {
   const width = model.config.hidden_size;
   const known = new Map<string, Matrix>();
   return {
     basis: (layer, k) => {
-      const found = known.get(`${layer} ${k}`) ?? zMask(attentionOf(model, layer, plan.foldGain), k).basis;
+      const found = known.get(`${layer} ${k}`) ?? zMask(attentionOf(model, layer, foldGain), k).basis;
       known.set(`${layer} ${k}`, found);
       return found;
     },
-    random: (k, draw) => randomSubspace(k, width, 7919 * (plan.seed + 1) + draw),
+    random: (k, draw) => randomSubspace(k, width, 7919 * (seed + 1) + draw),
   };
 }
 

@@ -105,9 +105,7 @@ export class Phase3Study {
           asked.states,
           asked.problems.map((_, i) => (i + step) % n),
         );
-        const measured = await readAll({ ...asked, states }, { generate: false });
-        const alike = { untestable: "it does not depend on which texts are paired" };
-        return this.keep(id, asked, { ...measured, behaviour: alike, weights: alike, updates: alike });
+        return this.keep(id, asked, await readAll({ ...asked, states }, { shuffled: true }));
       }
       case "shared":
       case "separate":
