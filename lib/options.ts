@@ -198,6 +198,20 @@ export const positions: OptionCheck = optional(
       (v.every(Number.isInteger) || v.every((row) => Array.isArray(row) && row.every(Number.isInteger)))),
 );
 
+/**
+ * Positions that a function gave: where it gives nothing, that is a name that the batch has not, and not all tokens.
+ * @throws ModalscopeError for what is no positions
+ */
+export function checkedPositions<T>(what: string, given: T): T {
+  const wanted = required(positions, '"all", "last", or a list of integers')(given);
+  if (wanted === undefined) return given;
+  throw new ModalscopeError(
+    `The function for the ${what} gave ${shown(given)}.`,
+    `It must give ${wanted}.`,
+    "A batch names batch.visual, batch.question, batch.answer, batch.passage and batch.tokenPositions.",
+  );
+}
+
 /** Checks of what every long call takes. */
 export const TASK_OPTIONS: OptionChecks<TaskOptions> = { onProgress: callback, signal: abortSignal };
 

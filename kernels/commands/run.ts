@@ -178,7 +178,15 @@ export function explain({ status, error, failed, output }: RunResult): void {
     process.stderr.write(`\nexited${cell}; the cells after it were not run.\n`);
     return;
   }
-  process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${error?.evalue}\n`);
-  for (const part of error?.traceback ?? []) process.stderr.write(`${part}\n`);
+  process.stderr.write(`\n${status}${cell}: ${error?.ename}: ${forTerminal(error?.evalue ?? "")}\n`);
+  for (const part of error?.traceback ?? []) process.stderr.write(`${forTerminal(part)}\n`);
   if (output !== "-") process.stderr.write(`The executed cells are in ${shownPath(output)}\n`);
+}
+
+const mostOnTerminal = 20_000;
+
+/** The beginning and the end of a part of an error: what is kept of it is in the notebook. */
+function forTerminal(part: string): string {
+  const half = mostOnTerminal / 2;
+  return part.length <= mostOnTerminal ? part : `${part.slice(0, half)}\n[…]\n${part.slice(-half)}`;
 }

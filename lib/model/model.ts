@@ -6,6 +6,7 @@ import {
   checkPrompt,
   encode,
   fillTemplate,
+  isPrompt,
   PAD_OPTIONS,
   type PadOptions,
   type PrepareOptions,
@@ -220,10 +221,4 @@ const PREPARE_OPTIONS: OptionChecks<PrepareOptions> = { ...PAD_OPTIONS, imagePro
 
 export function isBatch(input: unknown): input is Batch {
   return typeof input === "object" && input !== null && "inputIds" in input;
-}
-
-function isPrompt(x: Prompt | readonly Prompt[]): x is Prompt {
-  if (!Array.isArray(x)) return true;
-  const first: unknown = x[0];
-  return typeof first === "object" && first !== null && "role" in first;
 }

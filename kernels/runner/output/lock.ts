@@ -79,7 +79,10 @@ function read(lock: string): string | undefined {
   try {
     return lstatSync(lock).isSymbolicLink() ? LINK : readFileSync(lock, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (code === "EISDIR")
+      throw new ModalscopeError(`${lock} is a folder.`, "A run puts its lock there.", "Move it away.");
     throw error;
   }
 }

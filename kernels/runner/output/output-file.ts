@@ -26,7 +26,7 @@ export function openOutput(path: string): Destination {
     return stream(path, (pieces) => toDevice(path, pieces));
   }
   // What a link names is replaced, and not the link.
-  const target = existing === undefined ? linkTarget(path) : realpathSync(path);
+  const target = attempt(path, () => (existing === undefined ? linkTarget(path) : realpathSync(path)));
   const release = attempt(path, () => {
     makeFolder(dirname(target));
     if (existing !== undefined) closeSync(openSync(target, "r+"));

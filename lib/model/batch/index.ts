@@ -25,6 +25,7 @@ export {
   rowsPass,
   subPass,
 } from "./pass.js";
+export { isPrompt, promptList } from "./prompt-list.js";
 export {
   encode,
   fillTemplate,

@@ -56,6 +56,14 @@ export function noWeights(path: string): ModalscopeError {
       ` ${dangling} is a link to ${readlinkSync(join(path, dangling))}, where nothing is.`,
       "The Hub's cache links to its folder blobs: copy it as a whole, or with cp -L, or download it again.",
     );
+  const noFile = names.find((name) => name.endsWith(".safetensors") && !isFile(join(path, name)));
+  if (noFile) {
+    const what = statOf(join(path, noFile))?.isDirectory() ? "a folder" : "no file";
+    return refused(
+      ` ${noFile} is ${what}.`,
+      "Put the file of that name into its place, or download it again.",
+    );
+  }
   const pickled = names.find((name) => /\.(bin|pt|pth)$/.test(name));
   if (pickled)
     return refused(

@@ -2,6 +2,7 @@
 import { ModalscopeError } from "../../errors.js";
 import {
   callback,
+  checkedPositions,
   checkOptions,
   flag,
   integers,
@@ -125,6 +126,7 @@ export async function corruptionEdits(
 const visualTokens: TokensOf = (batch) => visualPositions(batch);
 
 function checkTokens(positions: readonly (readonly number[])[]): void {
+  checkedPositions("tokens of a corruption", positions);
   if (positions.some((columns) => columns.length > 0)) return;
   throw new ModalscopeError(
     "There are no tokens to corrupt.",

@@ -2,6 +2,7 @@
 import { ModalscopeError } from "../../errors.js";
 import {
   callback,
+  checkedPositions,
   checkOptions,
   integer,
   type OptionChecks,
@@ -10,7 +11,7 @@ import {
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { type Tensor, zerosLike } from "../../tensor.js";
-import type { Batch, Positions, Prompt } from "../batch/index.js";
+import { type Batch, type Positions, type Prompt, promptList } from "../batch/index.js";
 import { matchHooks, overKeys } from "../hooks/index.js";
 import type { Model } from "../model.js";
 
@@ -55,15 +56,14 @@ export async function meansOf(
   options: MeanOptions = {},
 ): Promise<Map<string, Tensor>> {
   const { positions: where = "all", batchSize = 16, onProgress, signal } = options;
-  if (prompts.length === 0)
-    throw new ModalscopeError("meanOf is given no prompts.", "There is no mean of nothing.");
+  const all = promptList("meanOf", prompts);
   const parts = new Map<string, { readonly mean: Tensor; readonly rows: number }[]>();
-  for (let from = 0; from < prompts.length; from += batchSize) {
-    const batch = await model.prepare(prompts.slice(from, from + batchSize));
-    const at = typeof where === "function" ? where(batch) : where;
+  for (let from = 0; from < all.length; from += batchSize) {
+    const batch = await model.prepare(all.slice(from, from + batchSize));
+    const at = typeof where === "function" ? checkedPositions("positions of meanOf", where(batch)) : where;
     const means = await hookMeans(model, batch, hooks, at, { signal });
     for (const [name, mean] of means) parts.set(name, [...(parts.get(name) ?? []), mean]);
-    onProgress?.(Math.min(from + batchSize, prompts.length), prompts.length, "prompts");
+    onProgress?.(Math.min(from + batchSize, all.length), all.length, "prompts");
   }
   return new Map([...parts].map(([name, means]) => [name, weightedMean(means)]));
 }

@@ -1,8 +1,9 @@
 /** States of many prompts, pooled over groups of their tokens, with the predictions that follow. */
-import { ModalscopeError } from "../../errors.js";
 import {
   callback,
+  checkedPositions,
   checkOptions,
+  checkSome,
   integer,
   type OptionChecks,
   record,
@@ -11,7 +12,7 @@ import {
 } from "../../options.js";
 import type { TaskOptions } from "../../progress.js";
 import { sizeOf, type Tensor } from "../../tensor.js";
-import type { Batch, Positions, Prompt } from "../batch/index.js";
+import { type Batch, type Positions, type Prompt, promptList } from "../batch/index.js";
 import type { CaptureSpec } from "../captures/index.js";
 import type { Edits } from "../edits/index.js";
 import type { RunOptions } from "../forward/index.js";
@@ -105,17 +106,17 @@ async function pooledUnder<Name extends string>(
 ): Promise<Record<Name, PooledStates>> {
   const { groups, conditions, batchSize = 16, onProgress, signal } = options;
   const [groupNames, names] = [Object.keys(groups), Object.keys(conditions) as Name[]];
-  if (prompts.length === 0 || groupNames.length === 0)
-    throw new ModalscopeError(
-      `pooledStates is given ${prompts.length} prompts and ${groupNames.length} groups.`,
-      "It needs some of both.",
-    );
-  const n = prompts.length;
+  checkSome("pooledStates", "groups", groupNames);
+  checkSome("pooledStates", "conditions", names);
+  const all = promptList("pooledStates", prompts);
+  const n = all.length;
   const hooks = new Map(names.map((name) => [name, hooksOf(model, conditions[name])]));
   const out = new Map(names.map((name) => [name, empty(model, groupNames, hooks.get(name)!.length, n)]));
   for (let from = 0; from < n; from += batchSize) {
-    const batch = await model.prepare(prompts.slice(from, from + batchSize));
-    const positions = Object.fromEntries(groupNames.map((name) => [name, groups[name](batch)]));
+    const batch = await model.prepare(all.slice(from, from + batchSize));
+    const positions = Object.fromEntries(
+      groupNames.map((name) => [name, checkedPositions(`group "${name}"`, groups[name](batch))]),
+    );
     const runs = names.map((name) => {
       const edits = conditions[name].edits?.(batch, from) ?? {};
       return { name, edits, layer: startOf(edits, conditions[name]) };

@@ -428,3 +428,14 @@ describe("a generation config", () => {
       await assert.rejects(generated({ eos_token_id }), says(/"eos_token_id" is .*It must be a token's id/));
   });
 });
+
+it("weights that are a folder of that name are told as such", () => {
+  const folder = join(temporaryFolder(), "model");
+  cpSync(fixture("qwen2-tied"), folder, { recursive: true });
+  rmSync(join(folder, "model.safetensors"));
+  mkdirSync(join(folder, "model.safetensors"));
+  assert.throws(
+    () => openCheckpoint(folder),
+    says(/has no weights: .*model\.safetensors is a folder\. Put the file/),
+  );
+});

@@ -41,6 +41,14 @@ describe("positions of an edit on a padded batch", () => {
       HOOK,
       /padding in every row/,
     ],
+    ["a mean over the last token", edit.mean({ positions: "last" }), HOOK, /is over one token.*meanOf/],
+    ["a mean over one column", edit.mean({ positions: [-1] }), HOOK, /is over one token/],
+    [
+      "a mean over one of each row",
+      edit.mean({ positions: [[0], [0]], rows: [0] }),
+      HOOK,
+      /is over one token/,
+    ],
     [
       "lists that are all empty",
       edit.zero({ positions: [[], []] }),

@@ -383,7 +383,7 @@ describe("experts at work", () => {
         "blocks.1.hook_resid_pre": edit.zero({ positions: [5] }),
         "blocks.2.hook_mlp_out": edit.zero({ rows: [1] }),
       },
-      { "blocks.0.hook_mlp_out": edit.at({ positions: [4] }, { kind: "mean" }) },
+      { "blocks.0.hook_mlp_out": edit.at({ positions: [3, 4] }, { kind: "mean" }) },
     ];
     const { values } = await sweep(model, batch, { over: points, edit: (p) => p as Edits, metric });
     for (const [i, edits] of points.entries()) {

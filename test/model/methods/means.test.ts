@@ -53,11 +53,30 @@ describe("the mean of a hook over prompts", () => {
     await model.close();
   });
 
+  it("of one prompt is that prompt's own, and not that of its parts", async () => {
+    const model = await loadModel("maths-zh-en");
+    const prompt = `${PROMPTS[0]}The answer is 14.`;
+    const [whole, listed] = [await meanOf(model, prompt as never, HOOK), await meanOf(model, [prompt], HOOK)];
+    assert.deepEqual(whole, listed);
+    await model.close();
+  });
+
   it("is refused for several hooks, keys and no prompts", async () => {
     const model = await loadModel("maths-zh-en");
     await assert.rejects(meanOf(model, PROMPTS, "blocks.*.hook_resid_pre"), /names 4 hooks|names \d+ hooks/);
     await assert.rejects(meanOf(model, PROMPTS, "blocks.0.attn.hook_pattern"), /has no mean over prompts/);
     await assert.rejects(meanOf(model, [], HOOK), /no prompts/);
+    const batch = await model.prepare(PROMPTS);
+    await assert.rejects(
+      meanOf(model, batch as never, HOOK),
+      /Prompt 0 cannot be read: its text is undefined/,
+    );
+    // A misspelt name in plain JavaScript: not all tokens.
+    const positions = (own: object): never => (own as { visuals: never }).visuals;
+    await assert.rejects(
+      meanOf(model, PROMPTS, HOOK, { positions }),
+      /function for the positions of meanOf gave undefined/,
+    );
     await model.close();
   });
 });

@@ -68,8 +68,8 @@ describe("pooled states", () => {
       const size = 4 * model.config.hidden_size;
       assert.ok(zeroed.states.vision.data.subarray(3 * size, 4 * size).every((x) => x === 0));
       assert.ok(zeroed.states.language.data.subarray(3 * size, 4 * size).some((x) => x !== 0));
-      await assert.rejects(pooledStates(model, [], { groups }), /0 prompts/);
-      await assert.rejects(pooledStates(model, prompts, { groups: {} }), /0 groups/);
+      await assert.rejects(pooledStates(model, [], { groups }), /given no prompts/);
+      await assert.rejects(pooledStates(model, prompts, { groups: {} }), /groups that is not empty/);
     });
   });
 });

@@ -58,6 +58,39 @@ test("--max-output takes a size", async () => {
   assert.equal((await command([...args, "much"], { cwd: folder })).code, 2);
 });
 
+test("outputs of many kinds are cut and end alike: one line, displays, stderr, timers, and what comes after the cell", async () => {
+  const size = rounds(2_000_000, 100_000_000);
+  const cells = [
+    `console.log("x".repeat(${size}));`,
+    `console.log("é\\n".repeat(${size / 4}));`,
+    `import { display } from "tslab"; for (let i = 0; i < ${size / 1e5}; i++) display.html("<p>" + "x".repeat(1e5) + "</p>");`,
+    `for (let i = 0; i < ${size / 1e5}; i++) process.stderr.write("e".repeat(1e5) + "\\n");`,
+    `console.log(Array.from({ length: 100 }, (_, i) => ({ [i]: "y".repeat(${size / 100}) })));`,
+    `let n = 0; await new Promise<void>((done) => { const timer = setInterval(() => { console.log("i".repeat(1e5)); if (++n === ${size / 1e5}) { clearInterval(timer); done(); } }, 0); });`,
+    `import { execSync } from "node:child_process"; execSync("head -c ${size} /dev/zero | tr '\\\\0' f", { stdio: ["ignore", "inherit", "inherit"] });`,
+    `let m = 0; const later = setInterval(() => { console.log("a".repeat(1e5)); if (++m === ${size / 1e5}) clearInterval(later); }, 0); "ended";`,
+    `while (m < ${size / 1e5}) await new Promise((next) => setTimeout(next, 5)); "after";`,
+  ];
+  const input = writeNotebook(join(folder, "kinds.ipynb"), cells);
+  const output = join(folder, "kinds-out.ipynb");
+  const { status, error } = await runNotebook({ input, output, maxOutput: 1e6 });
+  assert.equal(status, "completed", error?.evalue);
+  for (const [i, cell] of load(output).cells.slice(0, 8).entries()) {
+    const last = cell.outputs?.at(-1);
+    assert.ok(last?.output_type === "stream" && /cut here.*1\.0 MB/.test(joined(last.text)), cells[i]);
+  }
+  assert.equal(load(output).cells[8].outputs?.[0].output_type, "execute_result");
+  assert.ok(statSync(output).size < 10e6);
+});
+
+test("an error of any length is told on a few lines of a terminal", async () => {
+  writeNotebook(join(folder, "long.ipynb"), ['throw new Error("m".repeat(3_000_000))']);
+  const { code, stderr } = await command(["run", "long.ipynb", "long-out.ipynb"], { cwd: folder });
+  assert.equal(code, 1);
+  assert.ok(stderr.length < 200_000, `${stderr.length} characters`);
+  assert.match(stderr, /\[…\]/);
+});
+
 test("an output that is a link to a file not there yet is written through it", async () => {
   const input = writeNotebook(join(folder, "linked.ipynb"), ["print linked"], "stub");
   mkdirSync(join(folder, "store"));
@@ -68,6 +101,22 @@ test("an output that is a link to a file not there yet is written through it", a
     assert.ok(lstatSync(join(folder, "link.ipynb")).isSymbolicLink());
     assert.equal(load(join(folder, "store", "real.ipynb")).metadata.papermill?.status, "completed");
   }
+});
+
+test("links that lead round in a ring, and a folder in a lock's place, are refused in words", async () => {
+  const input = writeNotebook(join(folder, "round.ipynb"), ["print round"], "stub");
+  symlinkSync("second.ipynb", join(folder, "first.ipynb"));
+  symlinkSync("first.ipynb", join(folder, "second.ipynb"));
+  mkdirSync(join(folder, ".blocked.ipynb.lock"));
+  for (const [name, why] of [
+    ["first.ipynb", /Cannot write .*first\.ipynb.*link/],
+    ["blocked.ipynb", /\.blocked\.ipynb\.lock is a folder\. .*Move it away/],
+  ] as const)
+    await assert.rejects(runNotebook({ input, output: join(folder, name) }), (error: Error) => {
+      assert.equal(error.name, "ModalscopeError", String(error));
+      assert.match(error.message, why);
+      return true;
+    });
 });
 
 test("a lock that is a link is nobody's: the run goes on, and what it names stays", async () => {
