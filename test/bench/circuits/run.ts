@@ -9,7 +9,7 @@ import { loadModel, readSafetensors } from "../../../lib/index.js";
 import { packageRoot } from "../../../lib/package-root.js";
 
 const BATCHES = [16, 64, 256];
-const ROUNDS = 4;
+const ROUNDS = 12;
 
 interface Timing {
   readonly batch: number;
