@@ -22,6 +22,8 @@ export interface SyntheticOptions {
   readonly rows: number;
   readonly rate: number;
   readonly balance?: number;
+  /** A stage after all others, in which every type is asked; `shares` are those of the tasks. */
+  readonly later?: { readonly steps: number; readonly rate: number; readonly shares: readonly number[] };
 }
 
 const LABEL_COEFFICIENT = 0.1;
@@ -39,10 +41,16 @@ export function syntheticStages({
   rows,
   rate,
   balance,
+  later,
 }: SyntheticOptions): Pick<Recipe, "tokenizer" | "stages" | "trials"> {
   const syntheticTasks = shares.map(([synthetic]) => synthetic);
-  const asked = (random: Random, progress: number): Source[] =>
-    shares.flatMap(([synthetic, share]) => {
+  const asked = (
+    random: Random,
+    progress: number,
+    weights: readonly number[] = shares.map(([, share]) => share),
+  ): Source[] =>
+    syntheticTasks.flatMap((synthetic, t) => {
+      const share = weights[t];
       const types = typesAt(synthetic, progress);
       return [
         { share: 0.85 * share, draw: conversations(synthetic, random, { size, types }) },
@@ -55,6 +63,7 @@ export function syntheticStages({
       wordTokenizer(specification, [...words, ...conversationTexts(syntheticTasks, seed, "\n")]),
     stages: ({ seed }) => {
       const labels = { words: labelWords(syntheticTasks, size, seed), coefficient: LABEL_COEFFICIENT };
+      const whole = { part: "whole", rows, balance, labels } as const;
       return [
         {
           name: "tower",
@@ -67,15 +76,23 @@ export function syntheticStages({
             shares.map(([synthetic, share]) => ({ share, draw: images(synthetic, random, size) })),
         },
         {
+          ...whole,
           name: "visual",
-          part: "whole",
           steps,
-          rows,
           rate,
-          balance,
-          labels,
           sources: async (random, progress) => asked(random, progress),
         },
+        ...(later
+          ? [
+              {
+                ...whole,
+                name: "later visual",
+                steps: later.steps,
+                rate: later.rate,
+                sources: async (random: Random) => asked(random, 1, later.shares),
+              },
+            ]
+          : []),
       ];
     },
     trials: async ({ seed }) =>

@@ -105,10 +105,12 @@ export const recipe: Recipe = {
     ],
     size: SIZE,
     words: QWEN_WORDS,
-    towerSteps: 3000,
-    steps: 12_000,
+    towerSteps: 1600,
+    steps: 6500,
     rows: 16,
     rate: 2e-3,
     balance: BALANCE,
+    // Charts have the kinds that are learnt last.
+    later: { steps: 2400, rate: 1e-3, shares: [2, 1, 1] },
   }),
 };
