@@ -82,7 +82,7 @@ export function checkPlan(
         );
       }
       checkPositions(point, edit, edit.positions, batch, length);
-      checkMean(hook, edit, decoded);
+      if (edit.kind === "mean") checkMean(hook, edit, decoded);
       if (edit.kind === "blockAttention") checkPositions(point, edit, edit.to, batch, length);
       const value = "value" in edit ? edit.value : "factor" in edit ? edit.factor : undefined;
       if (typeof value === "object" && sizeOf(value.shape) !== value.data.length) {
@@ -96,19 +96,21 @@ export function checkPlan(
 }
 
 /** @throws ModalscopeError for a mean over one token, which is that token */
-function checkMean(hook: string, { kind, positions, phase }: Edit, decoded: number): void {
-  const most =
-    typeof positions === "object" && Array.isArray(positions[0])
-      ? Math.max(...(positions as readonly (readonly number[])[]).map((row) => row.length))
-      : positions === "last"
-        ? 1
-        : ((positions as readonly number[] | undefined)?.length ?? 2);
-  if (kind !== "mean" || !(most === 1 || (decoded > 0 && phase === "decoding"))) return;
+function checkMean(hook: string, { positions, phase }: Edit, decoded: number): void {
+  if (mostTokens(positions) !== 1 && !(decoded > 0 && phase === "decoding")) return;
   throw new ModalscopeError(
     `The mean at "${hook}" is over one token${phase === "decoding" ? ", the newest one" : ""}, and would change nothing.`,
     "An edit's mean is over the tokens of a row that it holds at.",
     "Name more of them, or fill in the mean over other prompts: edit.fill(await meanOf(model, prompts, hook)).",
   );
+}
+
+/** Tokens that positions name in a row at most; of all, there is no telling. */
+function mostTokens(positions: Edit["positions"] = "all"): number {
+  if (positions === "last") return 1;
+  if (positions === "all") return Number.POSITIVE_INFINITY;
+  const perRow = Array.isArray(positions[0]) ? (positions as readonly (readonly number[])[]) : [positions];
+  return Math.max(...perRow.map((row) => row.length));
 }
 
 /**

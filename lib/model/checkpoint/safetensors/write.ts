@@ -55,25 +55,17 @@ export function writeSafetensors(
   tensors: Readonly<Record<string, Tensor<TypedArray>>>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
-  const entries = Object.entries(tensors);
-  const listed = entries.map(([name, { shape, data }]) => {
+  const stored = Object.entries(tensors).map(([name, { shape, data }]): StoredTensor => {
     if (data.length !== sizeOf(shape)) {
       throw new ModalscopeError(
         `Tensor "${name}" cannot be written:`,
         `its shape (${shape.join(", ")}) holds ${sizeOf(shape)} numbers, and its data ${data.length}.`,
       );
     }
-    return { name, shape, dtype: dtypeOf[data[Symbol.toStringTag] as keyof typeof dtypeOf] };
+    const dtype = dtypeOf[data[Symbol.toStringTag] as keyof typeof dtypeOf];
+    return { name, shape, dtype, bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
   });
-  const writer = createSafetensors(path, listed, metadata);
-  try {
-    for (const [name, { data }] of entries) {
-      writer.write(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    }
-    writer.finish();
-  } finally {
-    writer.abort();
-  }
+  writeStored(path, stored, metadata);
 }
 
 /** A type that float32 numbers are stored in. */
@@ -94,15 +86,30 @@ export function writeFloats(
     writeSafetensors(path, tensors, metadata);
     return;
   }
-  const listed = Object.entries(tensors).map(([name, { shape }]) => ({
-    name,
-    shape,
-    dtype: "BF16" as const,
-  }));
-  const writer = createSafetensors(path, listed, metadata);
+  const stored = Object.entries(tensors).map(
+    ([name, { shape, data }]): StoredTensor => ({
+      name,
+      shape,
+      dtype: "BF16",
+      bytes: () => new Uint8Array(toBfloat16(data).buffer),
+    }),
+  );
+  writeStored(path, stored, metadata);
+}
+
+/** A tensor whose bytes are made when it is its turn. */
+interface StoredTensor extends TensorToWrite {
+  readonly bytes: () => Uint8Array;
+}
+
+function writeStored(
+  path: string,
+  tensors: readonly StoredTensor[],
+  metadata: Readonly<Record<string, string>>,
+): void {
+  const writer = createSafetensors(path, tensors, metadata);
   try {
-    for (const [name, { data }] of Object.entries(tensors))
-      writer.write(name, new Uint8Array(toBfloat16(data).buffer));
+    for (const { name, bytes } of tensors) writer.write(name, bytes());
     writer.finish();
   } finally {
     writer.abort();
